@@ -1,0 +1,115 @@
+"""The alpha sweep: every prompt under every neuron set at every alpha, controls included, as one generation job.
+
+Rows of one batch differ in alpha and in neuron set (`hneuro.models.hooks.scale` takes a gain a row), so the grid fills the
+device whatever its shape. alpha = 1 is the untouched model, answered once for all sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.readout import Fork, fork_of, p_comply
+from hneuro.models.language_model import LanguageModel
+from hneuro.records import BenchmarkItem, SweepAnswer
+from hneuro.responses.generate import Generated, Job, batches, generate
+
+UNTOUCHED = "untouched"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings:
+    """The grid (paper, section 3.1) and its controls: `control_seeds` sets of each kind for every neuron set.
+
+    `ranked`: beside the selected neurons, sweep that many of the best by univariate ranking; 0 leaves it out.
+    """
+
+    alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+    controls: tuple[str, ...] = ("random", "layer_matched")
+    control_seeds: int = 5
+    ranked: int = 0
+    items: int | None = None  # prompts of each benchmark; all if null
+    token_budget: int = 16384
+    items_per_shard: int = 16
+
+    def __post_init__(self) -> None:
+        if len(set(self.alphas)) < 2 or not all(0 <= a < float("inf") for a in self.alphas):
+            raise ValueError("alphas needs at least two different finite values, none below 0")
+        if not set(self.controls) <= {"random", "layer_matched"} or self.control_seeds < 1:
+            raise ValueError("controls are 'random' and 'layer_matched', control_seeds at least 1")
+        if self.items is not None and self.items < 1:
+            raise ValueError("items must be at least 1, or null for all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronSet:
+    """A set of neurons that is scaled: "h_neurons", or a control such as "h_neurons/random" under its seed."""
+
+    name: str
+    seed: int
+    neurons: tuple[int, ...]
+
+
+def sweep(
+    model: LanguageModel,
+    benchmark: Benchmark,
+    items: Sequence[BenchmarkItem],
+    sets: Sequence[NeuronSet],
+    settings: SweepSettings,
+) -> tuple[SweepAnswer, ...]:
+    """Answers of `items` for every (set, alpha), alpha = 1 under every set's name, ordered by item, set, alpha."""
+    alphas = sorted(set(settings.alphas))
+    cells = [(s, a) for s, a in product(sets, alphas) if a != 1.0]
+    if 1.0 in alphas:
+        cells.insert(0, (NeuronSet(name=UNTOUCHED, seed=0, neurons=()), 1.0))
+    jobs = [
+        Job(prompt_ids=prompt, seed=item.id, neurons=chosen.neurons, alpha=alpha)
+        for item, prompt in ((item, model.chat_ids(item.messages)) for item in items)
+        for chosen, alpha in cells
+    ]
+    forks = {item.id: fork_of(item, model.tokenizer) for item in items}
+    made = _generate(model, benchmark, jobs, settings.token_budget)
+    read = _read(model, jobs, [forks[item.id] for item in items for _ in cells], settings.token_budget)
+    answers: list[SweepAnswer] = []
+    for n, item in enumerate(items):
+        at = {(s.name, s.seed, a): n * len(cells) + c for c, (s, a) in enumerate(cells)}
+        for chosen, alpha in product(sets, alphas):
+            row = at[(UNTOUCHED, 0, 1.0) if alpha == 1.0 else (chosen.name, chosen.seed, alpha)]
+            text = model.text_of(made[row].token_ids)
+            answers.append(
+                SweepAnswer(
+                    item_id=item.id,
+                    benchmark=benchmark.name,
+                    neuron_set=chosen.name,
+                    seed=chosen.seed,
+                    alpha=alpha,
+                    text=text,
+                    outcome=benchmark.outcome(item, text),
+                    p_comply=read.get(row),
+                    truncated=made[row].truncated,
+                )
+            )
+    return tuple(answers)
+
+
+def _generate(model: LanguageModel, benchmark: Benchmark, jobs: Sequence[Job], budget: int) -> Mapping[int, Generated]:
+    lengths = [len(job.prompt_ids) + benchmark.decoding.max_new_tokens for job in jobs]
+    made: dict[int, Generated] = {}
+    for batch in batches(lengths, budget):
+        pad = model.tokenizer.pad_token_id
+        made.update(zip(batch, generate(model.loaded, pad, [jobs[n] for n in batch], benchmark.decoding), strict=True))
+    return made
+
+
+def _read(
+    model: LanguageModel, jobs: Sequence[Job], forks: Sequence[Fork | None], budget: int
+) -> Mapping[int, float]:
+    readable = [n for n, fork in enumerate(forks) if fork is not None]
+    read: dict[int, float] = {}
+    for batch in batches([len(jobs[n].prompt_ids) for n in readable], budget):
+        rows = [readable[n] for n in batch]
+        chosen = [fork for fork in (forks[n] for n in rows) if fork is not None]
+        read.update(zip(rows, p_comply(model.loaded, model.tokenizer.pad_token_id, [jobs[n] for n in rows], chosen), strict=True))
+    return read

@@ -1,0 +1,71 @@
+"""Records as JSON and back, by their type annotations. Nothing in the project is ever pickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+R = TypeVar("R")
+
+
+def to_plain(value: Any) -> Any:
+    """A record, or a nest of records, as JSON-ready values. A dataclass becomes a dict of its fields."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_plain(v) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+@cache
+def _hints(record: type) -> dict[str, Any]:
+    return typing.get_type_hints(record)
+
+
+def from_plain(kind: Any, value: Any) -> Any:
+    """The inverse of `to_plain` for a declared type: records, enums, tuples, unions with None, plain values."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = _hints(kind)
+        return kind(**{name: from_plain(hints[name], v) for name, v in value.items()})
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else from_plain(next(a for a in args if a is not type(None)), value)
+    if origin is tuple:
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(from_plain(args[0], v) for v in value)
+        return tuple(from_plain(a, v) for a, v in zip(args, value, strict=True))
+    if kind is float and value is not None:
+        return float(value)
+    return value
+
+
+def canonical(value: Any) -> str:
+    """One JSON text for equal values: sorted keys, no blanks."""
+    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> None:
+    with path.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(to_plain(r), ensure_ascii=False) + "\n" for r in records)
+
+
+def read_jsonl(path: Path, kind: type[R]) -> tuple[R, ...]:
+    with path.open(encoding="utf-8") as lines:
+        return tuple(from_plain(kind, json.loads(line)) for line in lines)

@@ -1,0 +1,165 @@
+"""The typed schema of the config, and the only place where OmegaConf becomes plain values and parts.
+
+A part (a dataset, judge, sampler, benchmark, ...) is a dataclass that yaml names by `_target_`: its fields are its schema.
+Everything is checked before any work begins; what is wrong is said in one line, with the key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hneuro.records import UserError
+
+if TYPE_CHECKING:
+    from hneuro.experiment import Experiment
+
+
+@dataclass
+class DatasetConfig:
+    name: str = MISSING
+    identification: Any = MISSING
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+
+
+@dataclass
+class Config:
+    """The primary config: `conf/config.yaml` fills it. `Any` is a part, checked against its own dataclass."""
+
+    name: str = MISSING
+    seed: int = 0
+    model: Any = MISSING
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    splits: Any = MISSING
+    sampling: Any = MISSING
+    judge: Any = MISSING
+    span: Any = MISSING
+    contribution: Any = MISSING
+    labeling: Any = MISSING
+    probe: Any = MISSING
+    choice: Any = MISSING
+    detection: Any = MISSING
+    benchmark: dict[str, Any] = field(default_factory=dict)
+    intervention: Any = MISSING
+    tracker: Any = MISSING
+    output_dir: str = "outputs"
+    store_dir: str = MISSING
+    quiet: bool = False
+
+
+# Keys that say where results go and who watches, not what they are.
+OUTSIDE_IDENTITY = ("tracker", "output_dir", "store_dir", "quiet", "name")
+
+
+def config_folder() -> Path:
+    """`conf/`: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).parent
+    inside, beside = package / "conf", package.parent / "conf"
+    return inside if inside.is_dir() else beside
+
+
+def register_schema() -> None:
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="base_config", node=Config)
+
+
+def build_experiment(cfg: DictConfig) -> Experiment:
+    """The composed config as plain values and parts; `UserError` names what does not fit."""
+    from hneuro.experiment import Experiment
+    from hneuro.store import fingerprint
+
+    try:
+        # Once more against the schema: Hydra lets "+key=value" past it.
+        checked = OmegaConf.merge(OmegaConf.structured(Config), cfg)
+        plain = OmegaConf.to_container(checked, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as fault:
+        raise UserError(one_line(fault)) from fault
+    assert isinstance(plain, dict)
+    values: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    identity = fingerprint({key: value for key, value in values.items() if key not in OUTSIDE_IDENTITY})
+    dataset = values.pop("dataset")
+    return Experiment(
+        **{key: build(value, key) if key not in PLAIN else value for key, value in values.items() if key != "benchmark"},
+        dataset=dataset["name"],
+        limit=dataset["limit"],
+        identification=build(dataset["identification"], "dataset.identification"),
+        evaluation={name: build(part, f"dataset.evaluation.{name}") for name, part in dataset["evaluation"].items()},
+        benchmarks={name: build(part, f"benchmark.{name}") for name, part in values["benchmark"].items()},
+        identity=identity,
+        config=plain,
+    )
+
+
+PLAIN = ("name", "seed", "output_dir", "store_dir", "quiet")
+
+
+def one_line(fault: BaseException) -> str:
+    """The message of an OmegaConf or Hydra fault on one line."""
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return "; ".join(line for line in lines if not line.startswith(("object_type", "reference_type")))
+
+
+def build(node: Any, key: str) -> Any:
+    """A part from its yaml node: `_target_` names a dataclass, everything else are its fields."""
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise UserError(f"{key}: a part needs a _target_, the dotted name of its class, not {node!r}")
+    kind = _class_of(node["_target_"], f"{key}._target_")
+    return _fill(kind, {name: value for name, value in node.items() if name != "_target_"}, key)
+
+
+def _class_of(target: str, key: str) -> type[Any]:
+    module, _, name = str(target).rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as fault:
+        raise UserError(f"{key}: there is no class {target!r} ({fault})") from fault
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise UserError(f"{key}: {target} is not a dataclass, which every part must be")
+    return kind
+
+
+def _fill(kind: type[Any], values: dict[str, Any], key: str) -> Any:
+    """An instance of the dataclass `kind`, its fields checked against their annotations."""
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
+    for name in values:
+        if name not in fields:
+            near = difflib.get_close_matches(str(name), fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(fields)}"
+            raise UserError(f"{key}.{name}: {kind.__name__} has no such key{hint}")
+    filled = {name: _value(hints[name], value, f"{key}.{name}") for name, value in values.items()}
+    for name, f in fields.items():
+        if name not in filled and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise UserError(f"{key}.{name}: {kind.__name__} needs a value here")
+    try:
+        return kind(**filled)
+    except ValueError as fault:
+        raise UserError(f"{key}: {fault}") from fault
+
+
+def _value(hint: Any, value: Any, key: str) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    if isinstance(value, dict) and "_target_" in value:
+        part = build(value, key)
+        expected = [k for k in (hint, *typing.get_args(hint)) if isinstance(k, type) and k is not type(None)]
+        if expected and not isinstance(part, tuple(expected)):
+            raise UserError(f"{key}: a {type(part).__name__} is no {expected[0].__name__}")
+        return part
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return _fill(hint, value, key)
+    try:
+        return TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(value)
+    except ValidationError as fault:
+        problem = fault.errors()[0]
+        raise UserError(f"{key}: {value!r} does not fit: {problem['msg'].lower()}") from fault

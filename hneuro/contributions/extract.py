@@ -1,0 +1,63 @@
+"""The batched pass: pooled CETT of every neuron, region and response, at the price of a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hneuro.contributions.cett import pooled_magnitude
+from hneuro.models.hooks import observe
+from hneuro.models.load import Loaded
+from hneuro.responses.generate import batches
+
+
+@torch.inference_mode()
+def extract(
+    loaded: Loaded,
+    sequences: Sequence[Sequence[int]],
+    weights: Sequence[NDArray[np.float32]],
+    token_budget: int,
+    only: Sequence[int] | None = None,
+) -> NDArray[np.float32]:
+    """CETT pooled over regions: [response, region, neuron] float32.
+
+    `sequences` are the ids of prompt + response, `weights[n]` is [region, token] for sequence n, all with the same number
+    of regions. Sequences of similar length share a batch, padded on the right, through the decoder without LM head or
+    cache. The result of a row does not depend on its batch beyond the rounding of the model's own matrix products.
+    `only`: these flat neurons, in this order, instead of all.
+    """
+    ffn, device = loaded.ffn, loaded.device
+    norms = torch.stack([projection.column_norms().cpu() for projection in ffn.layers])  # [layer, neuron]
+    chosen = slice(None) if only is None else list(only)
+    size = ffn.space.size if only is None else len(only)
+    values = np.empty((len(sequences), weights[0].shape[0] if weights else 0, size), dtype=np.float32)
+    for rows in batches([len(s) for s in sequences], token_budget):
+        ids, mask, pooling = _padded([sequences[n] for n in rows], [weights[n] for n in rows], device)
+        pooled = torch.empty(len(rows), pooling.shape[1], *norms.shape)
+
+        def read(layer: int, z: Tensor, h: Tensor, pooled: Tensor = pooled, pooling: Tensor = pooling) -> None:
+            pooled[:, :, layer] = pooled_magnitude(z, h, pooling.to(z.device)).cpu()
+
+        with observe(ffn, read):
+            ffn.decoder(input_ids=ids, attention_mask=mask, use_cache=False)
+        values[rows] = (pooled * norms).flatten(2)[..., chosen].numpy()
+    return values
+
+
+def _padded(
+    sequences: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32]], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """ids and mask [row, token], pooling [row, region, token], padded on the right to the longest sequence."""
+    longest = max(len(s) for s in sequences)
+    ids = torch.zeros(len(sequences), longest, dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    pooling = torch.zeros(len(sequences), weights[0].shape[0], longest)
+    for row, (sequence, weight) in enumerate(zip(sequences, weights, strict=True)):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+        mask[row, : len(sequence)] = 1
+        pooling[row, :, : len(sequence)] = torch.from_numpy(weight)
+    return ids.to(device), mask.to(device), pooling.to(device)

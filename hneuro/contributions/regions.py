@@ -1,0 +1,62 @@
+"""Which positions of prompt + response are pooled together, as one small weight matrix per response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.records import AnswerSpan, Response
+
+REGIONS = ("answer", "other", "output", "prompt", "last_prompt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContributionSettings:
+    """What is measured of each response.
+
+    `position`: "token" reads the answer tokens themselves (paper); "predicting" reads one position to the left, where
+    they are predicted. `special_tokens`: whether BOS, turn marks and EOS count in "other", "output" and "prompt"; the
+    published code counts them.
+    """
+
+    regions: tuple[Literal["answer", "other", "output", "prompt", "last_prompt"], ...] = ("answer", "other")
+    position: Literal["token", "predicting"] = "token"
+    special_tokens: bool = False
+    token_budget: int = 16384  # padded tokens of one batch
+
+    def __post_init__(self) -> None:
+        if "answer" not in self.regions or len(set(self.regions)) != len(self.regions) or self.token_budget < 1:
+            raise ValueError("regions must be distinct and include 'answer', and token_budget must be positive")
+
+
+def region_weights(
+    response: Response, span: AnswerSpan, settings: ContributionSettings, special_ids: frozenset[int]
+) -> NDArray[np.float32]:
+    """[region, token] over prompt + response: 1 / size at the positions of each region, 0 elsewhere."""
+    ids = (*response.prompt_ids, *response.token_ids)
+    begin = len(response.prompt_ids)
+    shift = 1 if settings.position == "predicting" else 0
+    answer = [begin + n - shift for n in span.tokens]
+    usual = [n for n in range(len(ids)) if settings.special_tokens or ids[n] not in special_ids]
+    taken = set(answer)
+    positions = {
+        "answer": answer,
+        "other": [n for n in usual if n not in taken],
+        "output": [n for n in usual if n >= begin],
+        "prompt": [n for n in usual if n < begin],
+        "last_prompt": [begin - 1],
+    }
+    return averages([positions[name] for name in settings.regions], len(ids))
+
+
+def averages(groups: Sequence[Sequence[int]], length: int) -> NDArray[np.float32]:
+    """[group, token]: row g averages over the positions in groups[g]; an empty group is a row of zeros."""
+    weights = np.zeros((len(groups), length), dtype=np.float32)
+    for row, positions in enumerate(groups):
+        if positions:
+            weights[row, list(positions)] = 1.0 / len(positions)
+    return weights

@@ -1,0 +1,55 @@
+"""A small dense classifier on a few named features: what H-Neurons, random neurons and baselines are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from hneuro.statistics import youden_threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """Logistic regression on standardised columns of x. `threshold` splits hallucinated from faithful (Youden's J)."""
+
+    columns: tuple[int, ...]
+    weight: NDArray[np.float64]
+    bias: float
+    threshold: float
+
+    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """x [row, feature] (all features) -> log-odds [row]."""
+        return np.asarray(x[:, list(self.columns)], dtype=np.float64) @ self.weight + self.bias
+
+    def risk(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """x [row, feature] -> P(hallucination) [row]."""
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(self.scores(x), -500, 500))))
+
+    def on_columns(self) -> Detector:
+        """The same detector for an x that holds its columns only, in their order."""
+        return Detector(
+            columns=tuple(range(len(self.columns))), weight=self.weight, bias=self.bias, threshold=self.threshold
+        )
+
+
+def train_detector(
+    x: NDArray[np.floating],
+    y: NDArray[np.int8],
+    columns: tuple[int, ...],
+    x_select: NDArray[np.floating],
+    y_select: NDArray[np.int8],
+) -> Detector:
+    """Trains on the fit split and sets the threshold on the select split, the same way for whatever set of columns."""
+    used = np.asarray(x[:, list(columns)], dtype=np.float64)
+    centre, spread = used.mean(0), used.std(0)
+    spread = np.where(spread > 0, spread, 1.0)
+    model = LogisticRegression(C=1.0, max_iter=5000).fit((used - centre) / spread, y)
+    weight = np.asarray(model.coef_[0], dtype=np.float64) / spread
+    bias = float(model.intercept_[0] - weight @ centre)
+    untuned = Detector(columns=columns, weight=weight, bias=bias, threshold=0.0)
+    return Detector(
+        columns=columns, weight=weight, bias=bias, threshold=youden_threshold(y_select, untuned.scores(x_select))
+    )

@@ -1,0 +1,88 @@
+"""One run as plain values and parts: what the config says, checked and built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.sweep import SweepSettings
+from hneuro.contributions.regions import ContributionSettings
+from hneuro.detection.evaluate import DetectionSettings
+from hneuro.models.spec import ModelSpec
+from hneuro.probe.choice import Choice
+from hneuro.probe.labeling import Labeling
+from hneuro.probe.selectors import Selector
+from hneuro.questions.base import QuestionSource
+from hneuro.records import UserError
+from hneuro.responses.sampler import Sampler
+from hneuro.spans.short_answer import SpanLocator
+from hneuro.tracking import Tracker
+from hneuro.verdicts.rule import Judge
+from hneuro.verdicts.splits import Splits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One combination of model, dataset, labeling, selection path and alpha grid."""
+
+    name: str
+    seed: int
+    model: ModelSpec
+    dataset: str
+    identification: QuestionSource
+    evaluation: Mapping[str, QuestionSource]
+    limit: int | None
+    splits: Splits
+    sampling: Sampler
+    judge: Judge
+    span: SpanLocator
+    contribution: ContributionSettings
+    labeling: Labeling
+    probe: Selector
+    choice: Choice
+    detection: DetectionSettings
+    benchmarks: Mapping[str, Benchmark]
+    intervention: SweepSettings
+    tracker: Tracker
+    output_dir: str
+    store_dir: str
+    quiet: bool
+    identity: str  # digest of everything that decides the results
+    config: Mapping[str, Any]  # the composed config, for the record
+
+    def __post_init__(self) -> None:
+        for key, kind in (
+            ("model", ModelSpec),
+            ("identification", QuestionSource),
+            ("sampling", Sampler),
+            ("judge", Judge),
+            ("span", SpanLocator),
+            ("labeling", Labeling),
+            ("probe", Selector),
+            ("splits", Splits),
+            ("contribution", ContributionSettings),
+            ("choice", Choice),
+            ("detection", DetectionSettings),
+            ("intervention", SweepSettings),
+            ("tracker", Tracker),
+        ):
+            part = getattr(self, key)
+            if not isinstance(part, kind):
+                where = "dataset.identification" if key == "identification" else key
+                raise UserError(f"{where}: a {type(part).__name__} cannot stand here, a {kind.__name__} is needed")
+        self._check_regions()
+
+    def _check_regions(self) -> None:
+        missing = set(self.labeling.regions) - set(self.contribution.regions)
+        if missing:
+            raise UserError(
+                f"labeling {self.labeling.name} needs the region {', '.join(sorted(missing))}: "
+                f"add it to contribution.regions, which is {list(self.contribution.regions)}"
+            )
+
+    @property
+    def run_name(self) -> str:
+        """Where the run lands below `output_dir`: the same config, the same place."""
+        return f"{self.name}/{self.model.name}--{self.dataset}--{self.labeling.name}--{self.identity[:8]}"

@@ -1,0 +1,42 @@
+"""Prompts as token ids. A prompt is rendered once, by one object, and the same ids are sampled from and measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hneuro.records import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompting:
+    """How questions are put to a model (paper, appendix: answer-only suffix for chat models, "\\nAnswer:" for base)."""
+
+    suffix: str = " Respond with the answer only, without any explanation."
+    system: str | None = None
+    completion: str = "{question}\nAnswer:"
+    completion_stop: str = "\n"  # a base model has no end of turn: its answer ends before this text
+
+    def question_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
+        return self.chat_ids(tokenizer, [{"role": "user", "content": text + self.suffix}])
+
+    def chat_ids(self, tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+        """Ids of a conversation that ends where the assistant begins to speak."""
+        if tokenizer.chat_template is None:
+            raise UserError(
+                f"{tokenizer.name_or_path} has no chat template: use an instruction-tuned checkpoint as model.chat"
+            )
+        said = [{"role": "system", "content": self.system}, *messages] if self.system else list(messages)
+        ids = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=True, return_dict=False)
+        return _single_bos(tokenizer, ids)
+
+    def completion_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
+        return _single_bos(tokenizer, tokenizer(self.completion.format(question=text))["input_ids"])
+
+
+def _single_bos(tokenizer: Any, ids: Sequence[int]) -> tuple[int, ...]:
+    """A second BOS, from a template and a tokenizer that both add one, would shift every position."""
+    if len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id:
+        raise UserError(f"{tokenizer.name_or_path} begins a prompt with two BOS tokens: mend its chat template")
+    return tuple(int(i) for i in ids)

@@ -1,0 +1,94 @@
+"""The only module that puts hooks into a model for a measurement or an intervention. Both always remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hneuro.models.ffn import FFN
+from hneuro.records import NeuronSpace
+
+Reader = Callable[[int, Tensor, Tensor], None]  # (layer, z [batch, token, neuron], h [batch, token, hidden])
+
+
+@contextmanager
+def observe(ffn: FFN, read: Reader) -> Iterator[None]:
+    """Calls `read` with the input z and the output h of every layer's down projection, in the order of the layers."""
+
+    def hook_of(layer: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            read(layer, inputs[0], output)
+
+        return hook
+
+    handles: list[Any] = []
+    try:
+        for layer, projection in enumerate(ffn.layers):
+            handles.append(projection.module.register_forward_hook(hook_of(layer)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass(frozen=True)
+class Gains:
+    """What z is multiplied by, row by row: `by_layer[layer] = (indices [k], factors [row, k])`.
+
+    Rows of one batch may differ in alpha and in the set of neurons. Neurons not named keep the factor 1.
+    """
+
+    by_layer: Mapping[int, tuple[Tensor, Tensor]]
+
+
+def gains(space: NeuronSpace, rows: Sequence[tuple[Sequence[int], float]], device: Any, dtype: torch.dtype) -> Gains:
+    """Gains for a batch whose row r scales the flat neurons rows[r][0] by alpha = rows[r][1] (paper, section 4)."""
+    moved = [(r, sorted(set(neurons)), alpha) for r, (neurons, alpha) in enumerate(rows) if alpha != 1.0]
+    places = space.by_layer({n for _, neurons, _ in moved for n in neurons})
+    column = {(layer, index): k for layer, indices in places.items() for k, index in enumerate(indices)}
+    factors = {layer: np.ones((len(rows), len(indices)), dtype=np.float32) for layer, indices in places.items()}
+    for r, neurons, alpha in moved:
+        for place in map(space.locate, neurons):
+            factors[place[0]][r, column[place]] = alpha
+    return Gains(
+        {
+            layer: (
+                torch.tensor(indices, device=device),
+                torch.from_numpy(factors[layer]).to(device=device, dtype=dtype),
+            )
+            for layer, indices in places.items()
+        }
+    )
+
+
+@contextmanager
+def scale(ffn: FFN, amounts: Gains) -> Iterator[None]:
+    """z[row, :, j] <- factor[row, j] * z[row, :, j] before every down projection. No gain, no hook: bit-identical.
+
+    In place where no gradient is wanted: z is a fresh temporary of the activation, and a copy of it costs a fifth of the
+    projection itself.
+    """
+
+    def hook_of(indices: Tensor, factors: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            z = inputs[0]
+            scaled = z[..., indices] * factors[:, None, :]
+            z = z.index_copy(-1, indices, scaled) if torch.is_grad_enabled() else z.index_copy_(-1, indices, scaled)
+            return (z, *inputs[1:])
+
+        return hook
+
+    handles: list[Any] = []
+    try:
+        for layer, (indices, factors) in amounts.by_layer.items():
+            handles.append(ffn.layers[layer].module.register_forward_pre_hook(hook_of(indices, factors)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

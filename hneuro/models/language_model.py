@@ -1,0 +1,58 @@
+"""A model that the stages share: identified at once, loaded only when some stage really needs its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hneuro.models.sources import CheckpointSource
+from hneuro.models.spec import ModelSpec, pick_device
+
+if TYPE_CHECKING:
+    from hneuro.models.load import Loaded
+
+
+class LanguageModel:
+    """A checkpoint under a prompting style: the chat model is asked, the base model (`completion`) completes."""
+
+    def __init__(self, source: CheckpointSource, spec: ModelSpec, *, completion: bool) -> None:
+        self.source = source
+        self.spec = spec
+        self.completion = completion
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the store's keys say about this model."""
+        return {
+            "weights": self.source.identity(),
+            "dtype": self.spec.dtype,
+            "attention": self.spec.attention,
+            "device": pick_device(self.spec.device).split(":")[0],
+            "prompting": self.spec.prompting,
+            "completion": self.completion,
+        }
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        from hneuro.models.load import load_tokenizer
+
+        return load_tokenizer(self.source)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        from hneuro.models.load import load
+
+        return load(self.source, self.spec)
+
+    def prompt_ids(self, question: str) -> tuple[int, ...]:
+        if self.completion:
+            return self.spec.prompting.completion_ids(self.tokenizer, question)
+        return self.spec.prompting.question_ids(self.tokenizer, question)
+
+    def chat_ids(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+        return self.spec.prompting.chat_ids(self.tokenizer, messages)
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        return text

@@ -1,0 +1,67 @@
+"""Where a checkpoint comes from. A source says what to load and identifies it; it loads nothing itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from hneuro.records import UserError
+from hneuro.store import file_digest, fingerprint
+
+
+@runtime_checkable
+class CheckpointSource(Protocol):
+    """A part of the model config."""
+
+    def locate(self) -> str:
+        """A path or hub id for `from_pretrained`."""
+
+    def identity(self) -> str:
+        """Equal for equal weights and tokenizer: what the store's keys are made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubCheckpoint:
+    """A checkpoint of the Hugging Face hub, or a local folder in the same layout."""
+
+    path: str
+    revision: str | None = None
+
+    def locate(self) -> str:
+        return self.path
+
+    def identity(self) -> str:
+        return folder_identity(Path(self.path)) if os.path.isdir(self.path) else f"{self.path}@{self.revision or 'main'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganismCheckpoint:
+    """The embedded model organism: shipped, or trained on first use."""
+
+    role: Literal["base", "chat"]
+    architecture: Literal["llama", "mistral", "gemma3", "qwen3"] = "llama"
+    size: Literal["xs", "s", "m"] = "s"
+    seed: int = 0
+
+    def folder(self) -> Path:
+        """The organism's folder, with both checkpoints and the world that they learnt."""
+        from hneuro.organism.checkpoint import organism
+        from hneuro.organism.recipe import Recipe
+
+        return organism(Recipe(architecture=self.architecture, size=self.size, seed=self.seed))
+
+    def locate(self) -> str:
+        return str(self.folder() / self.role)
+
+    def identity(self) -> str:
+        return folder_identity(self.folder() / self.role)
+
+
+def folder_identity(folder: Path) -> str:
+    """Digest over the files of a checkpoint folder that decide what it computes."""
+    if not (folder / "config.json").exists():
+        raise UserError(f"{folder} is no checkpoint: it has no config.json")
+    files = [f for f in sorted(folder.iterdir()) if f.suffix in {".json", ".safetensors", ".jinja", ".model", ".txt"}]
+    return fingerprint({f.name: file_digest(f) for f in files})

@@ -1,0 +1,35 @@
+"""The model config: which checkpoints, in which precision, on which device, and how they are prompted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hneuro.models.chat import Prompting
+from hneuro.models.sources import CheckpointSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A chat checkpoint, and its base model if the origin is to be measured.
+
+    `dtype` and `attention` decide the bits of every result, so they belong to the keys of the store.
+    """
+
+    name: str
+    chat: CheckpointSource
+    base: CheckpointSource | None = None
+    prompting: Prompting = field(default_factory=Prompting)
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] = "auto"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    device: str = "auto"  # "auto": cuda, else mps, else cpu
+
+
+def pick_device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

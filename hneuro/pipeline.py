@@ -1,0 +1,48 @@
+"""The method as a table of contents: one call a step."""
+
+from __future__ import annotations
+
+from hneuro.experiment import Experiment
+from hneuro.probe.choice import choose, h_neurons
+from hneuro.records import Results
+from hneuro.steps import answers, reading, selection, trials
+from hneuro.steps.context import Context
+from hneuro.store import Store
+
+
+def run(experiment: Experiment, store: Store) -> Results:
+    """The whole method on one experiment: from questions to the results that a report is made from."""
+    this = Context(experiment, store)
+
+    # Questions, split by entity before anything is sampled.
+    parts, others = answers.load_questions(this)
+
+    # Ten samples a question, judged; the consistent ones, with their answer tokens and contributions (sections 2.1, 2.2).
+    identified = answers.identify(this, this.chat, parts["fit"], parts["select"])
+    fit, select = identified.fit, identified.select
+
+    # The H-Neurons: the positive weights of a sparse probe (section 2.3).
+    probes = selection.probe_path(this, fit)
+    probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice)
+    neurons = h_neurons(probe, experiment.probe.name)
+
+    # Do they detect hallucination on other questions, better than random neurons do? (section 2.4)
+    held_out = answers.evaluation_sets(this, this.chat, parts["report"], others)
+    detected = trials.detection(this, probe, neurons, identified, held_out)
+
+    # Does scaling them change compliance, more than scaling random neurons does? (section 3)
+    caused = trials.causal(this, probe, neurons, identified)
+
+    # Were they there before instruction tuning? (section 4)
+    origin, drift = trials.origin(this, probe, neurons, identified, parts["report"], others)
+
+    return Results(
+        title=f"{experiment.model.name} on {experiment.dataset}",
+        facts=reading.facts_of(experiment, neurons, path),
+        rows=(*detected, *caused, *origin),
+        funnel=tuple(this.funnel),
+        path=path,
+        neurons=selection.neuron_table(probes, neurons, fit, select, drift),
+        neurons_by_layer=selection.by_layer(neurons),
+        responses=reading.coloured(this, neurons, identified, held_out),
+    )

@@ -1,0 +1,322 @@
+"""Every record that flows between the stages. Read this file first.
+
+Axis names, used in shapes throughout the project:
+
+    question   one question of a data set
+    sample     one of several responses to the same question
+    token      a position in prompt + response, as the model saw it
+    layer      a decoder layer, 0 at the input
+    index      an FFN neuron inside its layer, a column of W_down
+    neuron     flat number of a neuron: layer * width + index
+    region     a named set of token positions of one response ("answer", "other", ...)
+    row        one training or test row of the probe: a (question, sample, region) with a label
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class UserError(Exception):
+    """Something the user can put right. Shown as one line, without a traceback; exit code 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question with its gold answers. Everything that shares `entity` stays on one side of every split."""
+
+    id: str
+    dataset: str
+    text: str
+    answers: tuple[str, ...]
+    entity: str
+    answerable: bool = True  # False: about something that does not exist, so that answering is the hallucination
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What the model said. `token_ids` are the generated ids, as generated: never re-tokenised."""
+
+    question_id: str
+    sample: int
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    text: str
+    logprobs: tuple[float, ...]  # natural log-probability of each generated token at temperature 1, in nats
+    entropies: tuple[float, ...]  # entropy of the next-token distribution at each generated token, in nats
+
+
+class Verdict(str, Enum):
+    CORRECT = "correct"
+    WRONG = "wrong"
+    REFUSED = "refused"
+    UNJUDGED = "unjudged"  # the judge failed: never counted as wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    question_id: str
+    sample: int
+    verdict: Verdict
+    judge: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledResponse:
+    """A response chosen to stand for its question, with the label that the probe learns: y = 1 is a hallucination."""
+
+    question_id: str
+    entity: str
+    sample: int
+    hallucinated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSpan:
+    """Which generated tokens state the answer: positions in `Response.token_ids`, ascending, perhaps with gaps.
+
+    An empty `tokens` means that the span was not located, and `reason` says why.
+    """
+
+    question_id: str
+    sample: int
+    tokens: tuple[int, ...]
+    text: str
+    method: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuronSpace:
+    """The FFN neurons of a decoder: `n_layers` layers of `width` neurons each."""
+
+    n_layers: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        return self.n_layers * self.width
+
+    def flat(self, layer: int, index: int) -> int:
+        if not (0 <= layer < self.n_layers and 0 <= index < self.width):
+            raise IndexError(f"neuron ({layer}, {index}) is outside {self.n_layers} layers of {self.width}")
+        return layer * self.width + index
+
+    def locate(self, neuron: int) -> tuple[int, int]:
+        if not 0 <= neuron < self.size:
+            raise IndexError(f"neuron {neuron} is outside {self.size} neurons")
+        return divmod(neuron, self.width)
+
+    def by_layer(self, neurons: Iterable[int]) -> dict[int, list[int]]:
+        """Layer -> indices in that layer, both ascending."""
+        found: dict[int, list[int]] = {}
+        for neuron in sorted(neurons):
+            layer, index = self.locate(neuron)
+            found.setdefault(layer, []).append(index)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contributions:
+    """Pooled CETT of responses. `values` [response, region, neuron] float32, often a read-only memory map."""
+
+    values: NDArray[np.float32]
+    keys: tuple[tuple[str, int], ...]  # (question_id, sample) of each response
+    regions: tuple[str, ...]
+    space: NeuronSpace
+
+    def region(self, name: str) -> NDArray[np.float32]:
+        """[response, neuron] of one region."""
+        return self.values[:, self.regions.index(name)]
+
+    def rows_of(self, keys: Sequence[tuple[str, int]]) -> list[int]:
+        """The position of each key in `values`; KeyError names one that was not extracted."""
+        where = {key: row for row, key in enumerate(self.keys)}
+        return [where[key] for key in keys]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRows:
+    """Rows for the probe: x [row, neuron] float32, y [row] in {0, 1}, groups [row] the entity of each row's question."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int8]
+    groups: NDArray[np.str_]
+    space: NeuronSpace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A linear probe over all neurons: score = x @ weight + bias. `strength` is C, or the count of a ranking."""
+
+    weight: NDArray[np.float64]
+    bias: float
+    strength: float
+    space: NeuronSpace
+
+    def scores(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """[row, neuron] -> [row] decision values (log-odds of a hallucination)."""
+        used = np.flatnonzero(self.weight)
+        return np.asarray(x[:, used], dtype=np.float64) @ self.weight[used] + self.bias
+
+    @property
+    def positive(self) -> tuple[int, ...]:
+        return tuple(int(n) for n in np.flatnonzero(self.weight > 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HNeurons:
+    """The neurons with positive weight, heaviest first, and how they were selected ("l1", "elastic_net", "ranking")."""
+
+    neurons: tuple[int, ...]
+    weights: tuple[float, ...]
+    space: NeuronSpace
+    selection: str
+
+    @property
+    def per_mille(self) -> float:
+        return 1000.0 * len(self.neurons) / self.space.size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkItem:
+    """One prompt of a compliance benchmark.
+
+    `comply` and `resist` are continuations of the assistant's turn; the second reading of compliance is
+    P(comply) / (P(comply) + P(resist)) under the model.
+    """
+
+    id: str
+    benchmark: str
+    messages: tuple[Mapping[str, str], ...]  # chat messages: {"role": ..., "content": ...}
+    comply: tuple[str, ...]
+    resist: tuple[str, ...]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Outcome(str, Enum):
+    COMPLIES = "complies"
+    RESISTS = "resists"
+    UNPARSED = "unparsed"  # the parser found neither: left out of the rate, and counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepAnswer:
+    """What one prompt gave under one set of neurons at one alpha."""
+
+    item_id: str
+    benchmark: str
+    neuron_set: str  # "h_neurons", "ranked", or a control of one of them: "h_neurons/random", ...
+    seed: int  # which of the control sets; 0 for the set itself
+    alpha: float
+    text: str
+    outcome: Outcome
+    p_comply: float | None  # None where the benchmark has no continuations to compare
+    truncated: bool  # hit the limit of new tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number with its 95 % interval and the count behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] n={self.n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunnelStep:
+    """What entered a step, what left it, and why the rest did not."""
+
+    stage: str
+    dataset: str
+    unit: str  # "questions", "responses", ...
+    entered: int
+    left: int
+    lost: Mapping[str, int] = field(default_factory=dict)  # reason -> count; sums to entered - left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """One number of the results, tidy: the only thing that tables and figures are made from."""
+
+    stage: str  # "detection", "causal", "origin"
+    metric: str  # "auroc", "accuracy", "compliance", "p_comply", "slope_compliance", ...
+    dataset: str  # evaluation set or benchmark
+    condition: str  # what was measured: "h_neurons", its controls "h_neurons/random", ..., or "logprob", ...
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    seed: int | None = None
+    alpha: float | None = None
+    p_value: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathPoint:
+    """One strength of the selection path (a value of C, or the count of a ranking) and what it gave."""
+
+    strength: float
+    nonzero: int
+    positive: int
+    fit_accuracy: float
+    accuracy: float  # on the select split, at the Youden threshold of the fit split
+    auroc: float  # on the select split
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuronRow:
+    """One H-Neuron as the report shows it."""
+
+    rank: int  # 1 = heaviest weight
+    layer: int
+    index: int
+    weight: float
+    auroc: float  # of this neuron's answer CETT alone, on the select split
+    cett_wrong: float  # mean answer CETT over hallucinated rows of the fit split
+    cett_right: float
+    path_share: float  # share of the path's strengths at which its weight is positive
+    drift_rank: float | None  # 0 = changed most from base to chat, 1 = changed least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColouredResponse:
+    """A response with the risk at each generated token, for people to read."""
+
+    dataset: str
+    question: str
+    gold: tuple[str, ...]
+    verdict: Verdict
+    tokens: tuple[str, ...]  # concatenated they are the text
+    risks: tuple[float, ...]  # P(hallucination) that the probe gives each token on its own, in [0, 1]
+    in_answer: tuple[bool, ...]
+    score: float  # P(hallucination) of the response, from the mean over its answer tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Everything that a run leaves behind for people. `report` reads nothing else."""
+
+    title: str
+    facts: Mapping[str, str]  # model, dataset, labeling, selection, ...: what was used, one line each
+    rows: tuple[ResultRow, ...]
+    funnel: tuple[FunnelStep, ...]
+    path: tuple[PathPoint, ...]
+    neurons: tuple[NeuronRow, ...]
+    neurons_by_layer: tuple[int, ...]  # H-Neurons in each layer
+    responses: tuple[ColouredResponse, ...]

@@ -1,0 +1,29 @@
+"""Counter-based Gumbel noise: the same (seed, row, step) gives the same draw on any device, in any batch, after any kill.
+
+Sampling from softmax(s) is argmax(s + g) with independent standard Gumbel noise g (Gumbel, 1954). Drawing g from a
+counter instead of a generator makes each row's randomness its own, so a response does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def _mix(x: Tensor) -> Tensor:
+    """The finaliser of SplitMix64 (Steele et al., 2014) on int64, whose products wrap as unsigned ones do."""
+    for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
+        x = (x ^ _logical_shift(x, shift)) * factor
+    return x ^ _logical_shift(x, 31)
+
+
+def _logical_shift(x: Tensor, by: int) -> Tensor:
+    return (x >> by) & ((1 << (64 - by)) - 1)
+
+
+def gumbel(row_seeds: Tensor, step: int, size: int) -> Tensor:
+    """Standard Gumbel noise, float32 [row, size], for int64 seeds [row] at a decoding step."""
+    columns = torch.arange(size, device=row_seeds.device, dtype=torch.int64)
+    state = _mix(_mix(row_seeds + step * 0x632BE59BD9B4E019)[:, None] + columns * -7046029254386353131)
+    uniform = (_logical_shift(state, 40).to(torch.float32) + 0.5) / (1 << 24)  # 24 bits, never 0 or 1
+    return -torch.log(-torch.log(uniform))

@@ -1,0 +1,136 @@
+"""From questions to measured answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hneuro.detection.evaluate import AnswerSet
+from hneuro.models.language_model import LanguageModel
+from hneuro.questions.base import checked
+from hneuro.records import FunnelStep, LabelledResponse, Question, Response
+from hneuro.steps import stored
+from hneuro.steps.context import Context
+from hneuro.steps.measured import Answers, contrasted
+from hneuro.store import Kept
+from hneuro.verdicts.consistency import consistent, single
+from hneuro.verdicts.splits import assert_disjoint, balance, split_by_entity
+
+Questions = tuple[Question, ...]
+
+
+@dataclass(frozen=True)
+class Identified:
+    """The two parts of the identification set that the probe is made from, and the select questions it always knows."""
+
+    fit: Answers
+    select: Answers
+    known: Questions
+
+
+def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, Questions]]:
+    """The identification set in its three parts, and the other evaluation sets by name; all of them disjoint."""
+    setup = run.experiment
+    identification, step = checked(setup.identification.load(), setup.identification.name, setup.limit)
+    run.funnel.append(step)
+    parts = split_by_entity(identification, setup.splits, setup.seed)
+    others: dict[str, Questions] = {}
+    for name, source in setup.evaluation.items():
+        others[name], step = checked(source.load(), name, setup.limit)
+        run.funnel.append(step)
+    assert_disjoint({**parts, **others})
+    return parts, others
+
+
+def identify(run: Context, model: LanguageModel, fit: Questions, select: Questions) -> Identified:
+    """Consistent, balanced answers of both parts, from several samples a question."""
+    setup = run.experiment
+    responses = stored.sample(run.store, model, setup.sampling, (*fit, *select), setup.sampling.samples, setup.seed)
+    judged = stored.judge(run.store, setup.judge, (*fit, *select), responses)
+    pairs = list(zip(responses.value, judged.value, strict=True))
+    found: dict[str, Answers] = {}
+    known: Questions = ()
+    for name, part in (("fit", fit), ("select", select)):
+        ids = {q.id for q in part}
+        own = [(r, j) for r, j in pairs if r.question_id in ids]
+        labelled, step = consistent(part, [r for r, _ in own], [j for _, j in own], name)
+        run.funnel.append(step)
+        right = {r.question_id for r in labelled if not r.hallucinated}
+        known = tuple(q for q in part if q.id in right)
+        kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
+        run.funnel.append(step)
+        found[name] = measure(run, model, name, part, responses, kept)
+    return Identified(found["fit"], found["select"], known)
+
+
+def evaluation_sets(
+    run: Context, model: LanguageModel, report: Questions, others: Mapping[str, Questions]
+) -> tuple[Answers, ...]:
+    """One sample a question, balanced; the held-out part of the identification set comes first."""
+    setup = run.experiment
+    sets = []
+    for name, questions in {setup.identification.name: report, **others}.items():
+        label = f"{name} (base model)" if model.completion else name
+        responses = stored.sample(run.store, model, setup.sampling, questions, 1, setup.seed + 1)
+        judged = stored.judge(run.store, setup.judge, questions, responses)
+        labelled, step = single(questions, judged.value, label)
+        run.funnel.append(step)
+        if all(q.answerable for q in questions):
+            labelled, step = balance(labelled, label, setup.seed, setup.splits.most_per_class)
+            run.funnel.append(step)
+        sets.append(replace(measure(run, model, label, questions, responses, labelled), name=name))
+    return tuple(sets)
+
+
+def measure(
+    run: Context,
+    model: LanguageModel,
+    name: str,
+    questions: Questions,
+    responses: Kept[tuple[Response, ...]],
+    labelled: Sequence[LabelledResponse],
+) -> Answers:
+    """Spans and contributions of labelled responses. A span that was not located is counted, not guessed."""
+    setup = run.experiment
+    spans = stored.locate(run.store, setup.span, model, questions, responses, labelled)
+    located = {(s.question_id, s.sample): s for s in spans.value if s.tokens}
+    kept = tuple(r for r in labelled if (r.question_id, r.sample) in located)
+    lost = Counter(s.reason for s in spans.value if not s.tokens)
+    run.funnel.append(
+        FunnelStep(
+            stage="spans", dataset=name, unit="responses", entered=len(labelled), left=len(kept), lost=dict(lost)
+        )
+    )
+    said = {(r.question_id, r.sample): r for r in responses.value}
+    keys = [(r.question_id, r.sample) for r in kept]
+    contributions = stored.contribute(
+        run.store, model, setup.contribution, [said[k] for k in keys], [located[k] for k in keys]
+    )
+    return Answers(
+        name=name,
+        labelled=kept,
+        questions={q.id: q for q in questions},
+        responses=said,
+        spans=located,
+        found=contributions.value,
+        digest=contributions.digest,
+    )
+
+
+def testable(run: Context, measured: Sequence[Answers]) -> list[AnswerSet]:
+    """The sets that a detector can be tested on: those with both kinds of answers.
+
+    A set of fabricated things that was hardly ever refused borrows its faithful side from the in-domain set.
+    """
+    in_domain = measured[0].answer_set()
+    sets: list[AnswerSet] = []
+    for answers in measured:
+        own = answers.answer_set()
+        faithful = sum(not r.hallucinated for r in answers.labelled)
+        fabricated = not all(q.answerable for q in answers.questions.values())
+        if fabricated and faithful < run.experiment.detection.min_refusals:
+            own = contrasted(own, in_domain)
+        if len(set(own.rows.y.tolist())) == 2:
+            sets.append(own)
+    return sets

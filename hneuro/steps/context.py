@@ -1,0 +1,29 @@
+"""What the steps of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from hneuro.experiment import Experiment
+from hneuro.models.language_model import LanguageModel
+from hneuro.records import FunnelStep
+from hneuro.store import Store
+
+
+@dataclass
+class Context:
+    """An experiment, the store it works on, its models, and the funnel that grows step by step."""
+
+    experiment: Experiment
+    store: Store
+    funnel: list[FunnelStep] = field(default_factory=list)
+
+    @cached_property
+    def chat(self) -> LanguageModel:
+        return LanguageModel(self.experiment.model.chat, self.experiment.model, completion=False)
+
+    @cached_property
+    def base(self) -> LanguageModel | None:
+        source = self.experiment.model.base
+        return LanguageModel(source, self.experiment.model, completion=True) if source else None

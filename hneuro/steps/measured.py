@@ -1,0 +1,57 @@
+"""Answers with everything that was measured about them: what detection, origin and the report are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hneuro.detection.baselines import baseline_features
+from hneuro.detection.evaluate import AnswerSet
+from hneuro.probe.labeling import answer_rows
+from hneuro.records import AnswerSpan, Contributions, LabelledResponse, ProbeRows, Question, Response
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Labelled responses of one set of questions, with their spans located and their contributions extracted."""
+
+    name: str
+    labelled: tuple[LabelledResponse, ...]
+    questions: Mapping[str, Question]
+    responses: Mapping[tuple[str, int], Response]
+    spans: Mapping[tuple[str, int], AnswerSpan]
+    found: Contributions
+    digest: str
+    note: str = ""
+
+    def rows(self) -> ProbeRows:
+        """One answer row a labelled response."""
+        return answer_rows(self.found, self.labelled)
+
+    def answer_set(self) -> AnswerSet:
+        features = baseline_features(self.labelled, self.responses, self.spans)
+        return AnswerSet(name=self.name, rows=self.rows(), baselines=features, note=self.note)
+
+
+def contrasted(own: AnswerSet, faithful: AnswerSet) -> AnswerSet:
+    """The hallucinated rows of `own` against the faithful rows of another set, as many of each.
+
+    For sets of fabricated things whose questions were hardly ever refused, so that they have no faithful side.
+    """
+    wrong = np.flatnonzero(own.rows.y == 1)
+    right = np.flatnonzero(faithful.rows.y == 0)
+    count = min(len(wrong), len(right))
+    wrong, right = wrong[:count], right[:count]
+    return AnswerSet(
+        name=own.name,
+        rows=ProbeRows(
+            x=np.concatenate([own.rows.x[wrong], faithful.rows.x[right]]),
+            y=np.concatenate([own.rows.y[wrong], faithful.rows.y[right]]),
+            groups=np.concatenate([own.rows.groups[wrong], faithful.rows.groups[right]]),
+            space=own.rows.space,
+        ),
+        baselines=np.concatenate([own.baselines[wrong], faithful.baselines[right]]),
+        note=f"hallucinated answers of {own.name} against faithful answers of {faithful.name}",
+    )

@@ -1,0 +1,89 @@
+"""What people read beside the numbers: coloured responses, and the facts of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hneuro import __version__
+from hneuro.detection.detector import Detector
+from hneuro.detection.evaluate import neuron_detector
+from hneuro.experiment import Experiment
+from hneuro.records import ColouredResponse, HNeurons, LabelledResponse, PathPoint, Verdict
+from hneuro.steps.answers import Identified
+from hneuro.steps.context import Context
+from hneuro.steps.measured import Answers
+from hneuro.store import fingerprint
+
+SHOWN_PER_KIND = 4
+
+
+def coloured(
+    run: Context, neurons: HNeurons, identified: Identified, held_out: Sequence[Answers]
+) -> tuple[ColouredResponse, ...]:
+    """A few hallucinated and faithful responses of each held-out set, with the detector's risk at each token."""
+    reads = {
+        "model": run.chat.identity,
+        "neurons": neurons,
+        "fit": [identified.fit.digest, fingerprint(identified.fit.labelled)],
+        "shown": [(a.digest, fingerprint(_shown(a))) for a in held_out],
+    }
+
+    def work() -> list[ColouredResponse]:
+        detector = neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set())
+        return [_coloured(run, detector, answers, item) for answers in held_out for item in _shown(answers)]
+
+    return run.store.whole("coloured", ColouredResponse, reads, work).value
+
+
+def _shown(answers: Answers) -> list[LabelledResponse]:
+    wrong = [r for r in answers.labelled if r.hallucinated][:SHOWN_PER_KIND]
+    right = [r for r in answers.labelled if not r.hallucinated][:SHOWN_PER_KIND]
+    return [*wrong, *right]
+
+
+def _coloured(run: Context, detector: Detector, answers: Answers, item: LabelledResponse) -> ColouredResponse:
+    from hneuro.contributions.extract import extract
+    from hneuro.contributions.regions import averages
+
+    key = (item.question_id, item.sample)
+    response, span, question = answers.responses[key], answers.spans[key], answers.questions[item.question_id]
+    begin, length = len(response.prompt_ids), len(response.token_ids)
+    ids = (*response.prompt_ids, *response.token_ids)
+    each = averages([[begin + n] for n in range(length)] + [[begin + n for n in span.tokens]], len(ids))
+    budget = run.experiment.contribution.token_budget
+    found = extract(run.chat.loaded, [ids], [each], budget, only=detector.columns)[0]
+    risks = detector.on_columns().risk(found)
+    texts = [run.chat.text_of(response.token_ids[: n + 1]) for n in range(length)]
+    tokens = [after[len(before) :] for before, after in zip(["", *texts], texts, strict=False)]
+    refused = not question.answerable
+    return ColouredResponse(
+        dataset=answers.name,
+        question=question.text,
+        gold=question.answers,
+        verdict=Verdict.WRONG if item.hallucinated else Verdict.REFUSED if refused else Verdict.CORRECT,
+        tokens=tuple(tokens),
+        risks=tuple(float(r) for r in risks[:-1]),
+        in_answer=tuple(n in set(span.tokens) for n in range(length)),
+        score=float(risks[-1]),
+    )
+
+
+def facts_of(setup: Experiment, neurons: HNeurons, path: Sequence[PathPoint]) -> dict[str, str]:
+    """What was used, a line each."""
+    chosen = next(point for point in path if point.chosen)
+    strength = "C = {:g} x the smallest that selects" if neurons.selection != "ranking" else "{:g} best neurons"
+    count = len(neurons.neurons)
+    return {
+        "model": f"{setup.model.name} ({setup.model.dtype}, {neurons.space.size:,} FFN neurons)",
+        "questions": f"{setup.dataset}; held out by entity",
+        "sampling": f"{setup.sampling.samples} responses a question",
+        "labeling": f"{setup.labeling.name}; CETT read at the {_POSITIONS[setup.contribution.position]}",
+        "selection": f"{neurons.selection}, {strength.format(chosen.strength)}",
+        "H-Neurons": f"{count} ({neurons.per_mille:.3g} per mille of all)",
+        "controls": f"{setup.detection.control_seeds} sets for detection, {setup.intervention.control_seeds} for alpha",
+        "seed": str(setup.seed),
+        "hneuro": __version__,
+    }
+
+
+_POSITIONS = {"token": "answer tokens", "predicting": "positions that predict the answer tokens"}

@@ -1,0 +1,230 @@
+"""The long stages bound to the store: what each of them reads, and in which shards it is computed.
+
+The science is in the folders; here is only what makes a stage resumable, and its key exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.sweep import NeuronSet, SweepSettings
+from hneuro.contributions.regions import ContributionSettings, region_weights
+from hneuro.models.language_model import LanguageModel
+from hneuro.probe.selectors import Selector
+from hneuro.records import (
+    AnswerSpan,
+    BenchmarkItem,
+    Contributions,
+    Judgement,
+    LabelledResponse,
+    NeuronSpace,
+    Probe,
+    ProbeRows,
+    Question,
+    Response,
+    ResultRow,
+    SweepAnswer,
+)
+from hneuro.responses.sampler import Sampler
+from hneuro.spans.short_answer import SpanLocator
+from hneuro.store import Kept, Store, fingerprint
+from hneuro.verdicts.rule import Judge
+
+T = TypeVar("T")
+QUESTIONS_PER_SHARD = 32
+RESPONSES_PER_SHARD = 128
+
+
+def described(part: Any) -> dict[str, Any]:
+    """A part for a key: its class and its fields."""
+    return {"part": f"{type(part).__module__}.{type(part).__qualname__}", "fields": part}
+
+
+def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def sample(
+    store: Store, model: LanguageModel, sampler: Sampler, questions: Sequence[Question], samples: int, seed: int
+) -> Kept[tuple[Response, ...]]:
+    reads = {
+        "model": model.identity,
+        "sampler": described(sampler),
+        "samples": samples,
+        "seed": seed,
+        "questions": fingerprint([(q.dataset, q.id, q.text) for q in questions]),
+    }
+    return store.records(
+        "responses",
+        Response,
+        reads,
+        chunks(questions, QUESTIONS_PER_SHARD),
+        lambda shard: sampler.sample(model, shard, samples, seed),
+    )
+
+
+def judge(
+    store: Store, part: Judge, questions: Sequence[Question], responses: Kept[tuple[Response, ...]]
+) -> Kept[tuple[Judgement, ...]]:
+    asked = {q.id: q for q in questions}
+    reads = {
+        "judge": described(part),
+        "responses": responses.digest,
+        "gold": fingerprint([(q.id, q.answers, q.answerable) for q in questions]),
+    }
+    return store.records(
+        "verdicts",
+        Judgement,
+        reads,
+        chunks(responses.value, QUESTIONS_PER_SHARD * 16),
+        lambda shard: [part.judge(asked[r.question_id], r) for r in shard],
+    )
+
+
+def locate(
+    store: Store,
+    part: SpanLocator,
+    model: LanguageModel,
+    questions: Sequence[Question],
+    responses: Kept[tuple[Response, ...]],
+    labelled: Sequence[LabelledResponse],
+) -> Kept[tuple[AnswerSpan, ...]]:
+    asked = {q.id: q for q in questions}
+    said = {(r.question_id, r.sample): r for r in responses.value}
+    reads = {
+        "locator": described(part),
+        "responses": responses.digest,
+        "of": fingerprint([(r.question_id, r.sample) for r in labelled]),
+        "tokenizer": model.identity["weights"],
+        "gold": fingerprint([(r.question_id, asked[r.question_id].answers) for r in labelled]),
+    }
+    return store.whole(
+        "spans",
+        AnswerSpan,
+        reads,
+        lambda: [
+            part.locate(asked[r.question_id], said[r.question_id, r.sample], model.text_of) for r in labelled
+        ],
+    )
+
+
+def contribute(
+    store: Store,
+    model: LanguageModel,
+    settings: ContributionSettings,
+    responses: Sequence[Response],
+    spans: Sequence[AnswerSpan],
+) -> Kept[Contributions]:
+    """Pooled CETT of the responses, whose spans have all been located."""
+    reads = {
+        "model": model.identity,
+        "settings": settings,
+        "sequences": fingerprint([(r.prompt_ids, r.token_ids) for r in responses]),
+        "spans": fingerprint([s.tokens for s in spans]),
+    }
+    space = neuron_space(store, model)
+
+    def work(rows: slice) -> NDArray[np.float32]:
+        from hneuro.contributions.extract import extract
+
+        special = frozenset(model.tokenizer.all_special_ids)
+        chosen = list(zip(responses[rows], spans[rows], strict=True))
+        return extract(
+            model.loaded,
+            [(*r.prompt_ids, *r.token_ids) for r, _ in chosen],
+            [region_weights(r, s, settings, special) for r, s in chosen],
+            settings.token_budget,
+        )
+
+    shards = [slice(n, min(n + RESPONSES_PER_SHARD, len(spans))) for n in range(0, len(spans), RESPONSES_PER_SHARD)]
+    shape = (len(spans), len(settings.regions), space.size)
+    kept = store.array("contributions", reads, shape, shards, work)
+    keys = tuple((s.question_id, s.sample) for s in spans)
+    return Kept(Contributions(values=kept.value, keys=keys, regions=settings.regions, space=space), kept.digest)
+
+
+def neuron_space(store: Store, model: LanguageModel) -> NeuronSpace:
+    """Remembered in the store, so that a finished run need not load the model to know its shape."""
+    kept = store.whole("neurons", NeuronSpace, {"model": model.identity}, lambda: [model.loaded.ffn.space])
+    return kept.value[0]
+
+
+def probe_path(
+    store: Store, selector: Selector, rows: ProbeRows, made_from: Mapping[str, Any], seed: int
+) -> Kept[tuple[Probe, ...]]:
+    """The selection path; `made_from` identifies the rows. Weights are kept in float32."""
+    reads = {"selector": described(selector), "rows": made_from, "seed": seed}
+
+    def work(_: slice) -> NDArray[np.float32]:
+        path = selector.path(rows, seed)
+        table = [np.concatenate([p.weight, [p.bias, p.strength]]) for p in path]
+        return np.stack(table).astype(np.float32)
+
+    strengths = len(selector.strengths)
+    kept = store.array("probe", reads, (strengths, rows.space.size + 2), [slice(0, strengths)], work)
+    probes = tuple(
+        Probe(
+            weight=np.asarray(line[:-2], dtype=np.float64),
+            bias=float(line[-2]),
+            strength=strength,
+            space=rows.space,
+        )
+        for line, strength in zip(kept.value, sorted(selector.strengths), strict=True)
+    )
+    return Kept(probes, kept.digest)
+
+
+def alpha_sweep(
+    store: Store,
+    model: LanguageModel,
+    benchmark: Benchmark,
+    sets: Sequence[NeuronSet],
+    settings: SweepSettings,
+) -> tuple[Kept[tuple[SweepAnswer, ...]], tuple[BenchmarkItem, ...]]:
+    items = benchmark.items()[: settings.items]
+    reads = {
+        "model": model.identity,
+        "benchmark": described(benchmark),
+        "items": fingerprint(items),
+        "sets": sets,
+        "settings": replace(settings, control_seeds=1, ranked=0, controls=()),  # these three only choose `sets`
+    }
+
+    def work(shard: Sequence[BenchmarkItem]) -> Sequence[SweepAnswer]:
+        from hneuro.causal.sweep import sweep
+
+        return sweep(model, benchmark, shard, sets, settings)
+
+    stage = f"sweep-{benchmark.name}"
+    return store.records(stage, SweepAnswer, reads, chunks(items, settings.items_per_shard), work), items
+
+
+def measured_effects(
+    store: Store,
+    swept: Kept[tuple[SweepAnswer, ...]],
+    items: Sequence[BenchmarkItem],
+    effects: Callable[[Sequence[SweepAnswer], Mapping[str, str]], Sequence[ResultRow]],
+) -> tuple[ResultRow, ...]:
+    """Rates, slopes and tests of one sweep, whose bootstraps take seconds."""
+    entity_of = {item.id: str(item.meta.get("entity", item.id)) for item in items}
+    reads = {"sweep": swept.digest, "entities": fingerprint(entity_of)}
+    return store.whole("effects", ResultRow, reads, lambda: effects(swept.value, entity_of)).value
+
+
+def drift(store: Store, chat: LanguageModel, base: LanguageModel) -> Kept[NDArray[np.float32]]:
+    """Normalised drift rank [neuron] from base to chat."""
+    reads = {"chat": chat.identity["weights"], "base": base.identity["weights"]}
+
+    def work(_: slice) -> NDArray[np.float32]:
+        from hneuro.origin.drift import drift_ranks
+
+        return drift_ranks(chat.loaded, base.loaded).astype(np.float32)
+
+    size = neuron_space(store, chat).size
+    return store.array("drift", reads, (size,), [slice(0, size)], work)

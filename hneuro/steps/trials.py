@@ -1,0 +1,100 @@
+"""The trials of the H-Neurons: do they detect, do they cause, were they there before instruction tuning?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.causal.capability import known_facts
+from hneuro.causal.effects import effects
+from hneuro.causal.sweep import NeuronSet
+from hneuro.detection.evaluate import detect, neuron_detector
+from hneuro.origin.transfer import backward_transfer
+from hneuro.probe.controls import control_set
+from hneuro.records import HNeurons, Probe, ResultRow
+from hneuro.steps import stored
+from hneuro.steps.answers import Identified, Questions, evaluation_sets, testable
+from hneuro.steps.context import Context
+from hneuro.steps.measured import Answers
+from hneuro.steps.selection import neuron_sets, nonzero, random_controls
+from hneuro.store import fingerprint
+
+
+def detection(
+    run: Context, probe: Probe, neurons: HNeurons, identified: Identified, held_out: Sequence[Answers]
+) -> tuple[ResultRow, ...]:
+    setup = run.experiment
+    fit, select = identified.fit, identified.select
+    sets = neuron_sets(run, neurons, fit)
+    reads = {
+        "probe": fingerprint([probe.weight.tolist(), probe.bias]),
+        "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *held_out)],
+        "settings": setup.detection,
+        "neuron_sets": sets,
+        "seed": setup.seed,
+    }
+
+    def work() -> Sequence[ResultRow]:
+        tested = testable(run, held_out)
+        return detect(probe, sets, fit.answer_set(), select.answer_set(), tested, setup.detection, setup.seed)
+
+    return run.store.whole("detection", ResultRow, reads, work).value
+
+
+def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> tuple[ResultRow, ...]:
+    """Compliance on every benchmark and accuracy on known facts, for every set and control, at every alpha."""
+    setup = run.experiment
+    if not setup.benchmarks:
+        return ()
+    swept_sets: list[NeuronSet] = []
+    for name, chosen in neuron_sets(run, neurons, identified.fit).items():
+        swept_sets.append(NeuronSet(name=name, seed=0, neurons=tuple(sorted(chosen))))
+        for kind in setup.intervention.controls:
+            for draw in range(setup.intervention.control_seeds):
+                exclude = nonzero(probe) | set(chosen)
+                control = control_set(kind, probe.space, chosen, exclude, setup.seed * 1000 + draw)
+                swept_sets.append(NeuronSet(name=f"{name}/{kind}", seed=draw, neurons=control))
+    benchmarks = list(setup.benchmarks.values())
+    if identified.known:
+        benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix))
+    rows: list[ResultRow] = []
+    for benchmark in benchmarks:
+        swept, items = stored.alpha_sweep(run.store, run.chat, benchmark, swept_sets, setup.intervention)
+        rows += stored.measured_effects(run.store, swept, items, effects)
+    return tuple(rows)
+
+
+def origin(
+    run: Context,
+    probe: Probe,
+    neurons: HNeurons,
+    identified: Identified,
+    report: Questions,
+    others: Mapping[str, Questions],
+) -> tuple[tuple[ResultRow, ...], NDArray[np.float32] | None]:
+    """Backward transfer and parameter drift with the drift rank of every neuron; nothing without a base model."""
+    if run.base is None:
+        return (), None
+    ranks = stored.drift(run.store, run.chat, run.base)
+    measured = evaluation_sets(run, run.base, report, others)
+    fit, select = identified.fit, identified.select
+    reads = {
+        "probe": fingerprint([probe.weight.tolist(), probe.bias]),
+        "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *measured)],
+        "ranks": ranks.digest,
+        "settings": run.experiment.detection,
+        "seed": run.experiment.seed,
+    }
+
+    def work() -> Sequence[ResultRow]:
+        from hneuro.origin.drift import drift_row
+
+        fitted, selected = fit.answer_set(), select.answer_set()
+        own = neuron_detector(neurons.neurons, fitted, selected)
+        controls = [neuron_detector(c, fitted, selected) for c in random_controls(run, probe, neurons)]
+        rows = backward_transfer(probe, own, controls, testable(run, measured))
+        return [*rows, drift_row(ranks.value, neurons)]
+
+    return run.store.whole("origin", ResultRow, reads, work).value, ranks.value

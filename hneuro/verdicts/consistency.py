@@ -1,0 +1,82 @@
+"""From judged samples to one labelled response a question (paper, section 2.1)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hneuro.records import FunnelStep, Judgement, LabelledResponse, Question, Response, Verdict
+
+
+def consistent(
+    questions: Sequence[Question], responses: Sequence[Response], judgements: Sequence[Judgement], dataset: str
+) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
+    """Questions whose samples are all correct, or all wrong with no refusal among them. Each is represented by its most
+    frequent response, by the one drawn first where several are equally frequent."""
+    texts: dict[str, list[Response]] = {}
+    verdicts: dict[str, list[Verdict]] = {}
+    for response, judgement in zip(responses, judgements, strict=True):
+        assert (response.question_id, response.sample) == (judgement.question_id, judgement.sample)
+        texts.setdefault(response.question_id, []).append(response)
+        verdicts.setdefault(response.question_id, []).append(judgement.verdict)
+    kept: list[LabelledResponse] = []
+    lost: Counter[str] = Counter()
+    for question in questions:
+        said = set(verdicts[question.id])
+        if said in ({Verdict.CORRECT}, {Verdict.WRONG}):
+            kept.append(
+                LabelledResponse(
+                    question_id=question.id,
+                    entity=question.entity,
+                    sample=_representative(texts[question.id]),
+                    hallucinated=said == {Verdict.WRONG},
+                )
+            )
+        else:
+            lost[_reason(said)] += 1
+    step = FunnelStep(
+        stage="consistency", dataset=dataset, unit="questions", entered=len(questions), left=len(kept), lost=dict(lost)
+    )
+    return tuple(kept), step
+
+
+def single(
+    questions: Sequence[Question], judgements: Sequence[Judgement], dataset: str
+) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
+    """Evaluation sets have one sample a question and no filter: correct, or wrong; refusals are left out.
+
+    A question about something that does not exist is answered rightly by refusing, so there refusals are the faithful ones.
+    """
+    kept: list[LabelledResponse] = []
+    lost: Counter[str] = Counter()
+    for question, judgement in zip(questions, judgements, strict=True):
+        right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
+        if judgement.verdict in (right, Verdict.WRONG):
+            kept.append(
+                LabelledResponse(
+                    question_id=question.id,
+                    entity=question.entity,
+                    sample=judgement.sample,
+                    hallucinated=judgement.verdict is Verdict.WRONG,
+                )
+            )
+        else:
+            lost[_reason({judgement.verdict})] += 1
+    step = FunnelStep(
+        stage="verdicts", dataset=dataset, unit="responses", entered=len(questions), left=len(kept), lost=dict(lost)
+    )
+    return tuple(kept), step
+
+
+def _representative(responses: Sequence[Response]) -> int:
+    counts = Counter(r.text for r in responses)
+    most = max(counts.values())
+    return next(r.sample for r in responses if counts[r.text] == most)
+
+
+def _reason(said: set[Verdict]) -> str:
+    if Verdict.UNJUDGED in said:
+        return "unjudged"
+    if said == {Verdict.REFUSED}:
+        return "refused"
+    return "sometimes right, sometimes wrong" if Verdict.CORRECT in said else "sometimes refused"
