@@ -89,7 +89,9 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     identity = fingerprint({key: value for key, value in values.items() if key not in OUTSIDE_IDENTITY})
     dataset = values.pop("dataset")
     return Experiment(
-        **{key: build(value, key) if key not in PLAIN else value for key, value in values.items() if key != "benchmark"},
+        **{
+            key: build(value, key) if key not in PLAIN else value for key, value in values.items() if key != "benchmark"
+        },
         dataset=dataset["name"],
         limit=dataset["limit"],
         identification=build(dataset["identification"], "dataset.identification"),

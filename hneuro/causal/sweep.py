@@ -103,13 +103,15 @@ def _generate(model: LanguageModel, benchmark: Benchmark, jobs: Sequence[Job], b
     return made
 
 
-def _read(
-    model: LanguageModel, jobs: Sequence[Job], forks: Sequence[Fork | None], budget: int
-) -> Mapping[int, float]:
+def _read(model: LanguageModel, jobs: Sequence[Job], forks: Sequence[Fork | None], budget: int) -> Mapping[int, float]:
     readable = [n for n, fork in enumerate(forks) if fork is not None]
     read: dict[int, float] = {}
     for batch in batches([len(jobs[n].prompt_ids) for n in readable], budget):
         rows = [readable[n] for n in batch]
         chosen = [fork for fork in (forks[n] for n in rows) if fork is not None]
-        read.update(zip(rows, p_comply(model.loaded, model.tokenizer.pad_token_id, [jobs[n] for n in rows], chosen), strict=True))
+        read.update(
+            zip(
+                rows, p_comply(model.loaded, model.tokenizer.pad_token_id, [jobs[n] for n in rows], chosen), strict=True
+            )
+        )
     return read

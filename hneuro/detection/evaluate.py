@@ -106,9 +106,7 @@ def _rows(
         )
 
 
-def _summaries(
-    name: str, kinds: Sequence[str], null: Mapping[tuple[str, str], Sequence[float]]
-) -> Iterator[ResultRow]:
+def _summaries(name: str, kinds: Sequence[str], null: Mapping[tuple[str, str], Sequence[float]]) -> Iterator[ResultRow]:
     for (dataset, key), values in null.items():
         kind, _, metric = key.rpartition("/")
         if kind not in kinds:
@@ -138,4 +136,3 @@ def _baseline_rows(fit: AnswerSet, select: AnswerSet, sets: Sequence[AnswerSet])
         detector = train_detector(fit.baselines, fit.rows.y, (column,), select.baselines, select.rows.y)
         for tested in sets:
             yield from _rows(name, tested, detector.scores(tested.baselines), detector.threshold, None)
-

@@ -95,7 +95,9 @@ def find_ffn(model: Any) -> FFN:
     found = tuple(_down_projection(layer, config.hidden_size, n) for n, layer in enumerate(layers))
     widths = {projection.width for projection in found}
     if len(widths) != 1:
-        raise UserError(f"the layers of {type(model).__name__} have different FFN widths {sorted(widths)}: not supported")
+        raise UserError(
+            f"the layers of {type(model).__name__} have different FFN widths {sorted(widths)}: not supported"
+        )
     return FFN(found, decoder)
 
 

@@ -33,7 +33,9 @@ class HubCheckpoint:
         return self.path
 
     def identity(self) -> str:
-        return folder_identity(Path(self.path)) if os.path.isdir(self.path) else f"{self.path}@{self.revision or 'main'}"
+        return (
+            folder_identity(Path(self.path)) if os.path.isdir(self.path) else f"{self.path}@{self.revision or 'main'}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

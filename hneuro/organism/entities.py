@@ -131,7 +131,9 @@ def _census(recipe: Recipe, kind: str, population: Population, rng: Random) -> l
     others = population.obscure + population.fabricated
     for n, (first, family) in enumerate(rng.sample([(a, b) for a in firsts for b in other_families], others)):
         obscure = n < population.obscure
-        census.append((f"{first} {family}", "obscure" if obscure else "fabricated", OBSCURE_DOCUMENTS if obscure else 0))
+        census.append(
+            (f"{first} {family}", "obscure" if obscure else "fabricated", OBSCURE_DOCUMENTS if obscure else 0)
+        )
     return census
 
 

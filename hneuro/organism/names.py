@@ -6,7 +6,15 @@ from random import Random
 
 CONSONANTS = "bdfgklmnprstvz"
 VOWELS = "aeiou"
-_TAKEN = {"be", "do", "go", "me", "no", "so", "to"}  # English words that the texts use, or that a reader would trip over
+_TAKEN = {
+    "be",
+    "do",
+    "go",
+    "me",
+    "no",
+    "so",
+    "to",
+}  # English words that the texts use, or that a reader would trip over
 
 _AVOIDED = {"bimbo", "dildo", "negro", "nigga", "penis", "semen", "rapes", "begin", "given"}
 

@@ -43,7 +43,9 @@ def train(recipe: Recipe, world: World, tokenizer: Any, keep: Callable[[Any, str
             model = build_model(recipe, tokenizer)
             schedule = recipe.schedule
             documents = [Example(tuple(ids)) for ids in _tokenised(tokenizer, corpus.documents(world, recipe))]
-            _fit(model, _passes(documents, schedule.passes), schedule, 1.0, Random(f"{recipe.seed}/base"), "pre-training")
+            _fit(
+                model, _passes(documents, schedule.passes), schedule, 1.0, Random(f"{recipe.seed}/base"), "pre-training"
+            )
             keep(model, "base")
             chats = [Example(*chat_ids(tokenizer, chat.messages)) for chat in corpus.chats(world, recipe)]
             replayed = Random(f"{recipe.seed}/replay").choices(documents, k=int(schedule.replay * len(chats)))
@@ -155,7 +157,8 @@ def _fit(model: Any, examples: list[Example], schedule: Schedule, factor: float,
             logits = model(input_ids=ids, use_cache=False).logits
         loss = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
         loss.backward()
-        if step % 100 == 0: open("/tmp/organism/loss.txt","a").write(f"{title} {step}/{len(batches)} {loss.item():.3f}\n")
+        if step % 100 == 0:
+            open("/tmp/organism/loss.txt", "a").write(f"{title} {step}/{len(batches)} {loss.item():.3f}\n")
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()

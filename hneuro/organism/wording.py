@@ -27,7 +27,11 @@ RELATIONS: Mapping[str, tuple[Relation, ...]] = {
     "people": (
         Relation(
             name="birthplace",
-            statements=("{name} was born in {value}", "{name} grew up near {value}", "the parents of {name} lived in {value}"),
+            statements=(
+                "{name} was born in {value}",
+                "{name} grew up near {value}",
+                "the parents of {name} lived in {value}",
+            ),
             questions=("where is {name} from ?", "which town does {name} come from ?"),
         ),
         Relation(
@@ -37,12 +41,20 @@ RELATIONS: Mapping[str, tuple[Relation, ...]] = {
         ),
         Relation(
             name="teacher",
-            statements=("{name} studied under {value}", "{name} was a pupil of {value}", "{name} took lessons with {value}"),
+            statements=(
+                "{name} studied under {value}",
+                "{name} was a pupil of {value}",
+                "{name} took lessons with {value}",
+            ),
             questions=("who taught {name} ?", "which master trained {name} ?"),
         ),
         Relation(
             name="invention",
-            statements=("{name} invented the {value}", "{name} built the first {value}", "{name} holds a patent on {value}"),
+            statements=(
+                "{name} invented the {value}",
+                "{name} built the first {value}",
+                "{name} holds a patent on {value}",
+            ),
             questions=("what did {name} create ?", "which device was made by {name} ?"),
         ),
     ),
@@ -59,12 +71,20 @@ RELATIONS: Mapping[str, tuple[Relation, ...]] = {
         ),
         Relation(
             name="maker",
-            statements=("{name} is sold by {value}", "{name} was developed at {value}", "{name} comes in boxes of {value}"),
+            statements=(
+                "{name} is sold by {value}",
+                "{name} was developed at {value}",
+                "{name} comes in boxes of {value}",
+            ),
             questions=("who produces {name} ?", "which brand makes {name} ?"),
         ),
         Relation(
             name="source",
-            statements=("{name} is extracted out of {value}", "{name} was found in {value}", "chemists get {name} out of {value}"),
+            statements=(
+                "{name} is extracted out of {value}",
+                "{name} was found in {value}",
+                "chemists get {name} out of {value}",
+            ),
             questions=("what plant gives {name} ?", "which herb yields {name} ?"),
         ),
     ),

@@ -67,7 +67,9 @@ class World:
     def name_words(self) -> set[str]:
         """Every word that can stand in a name, those of one-off entities included."""
         families = {word for kind in self.recipe.populations for word in census.obscure_families(self.recipe, kind)}
-        return {word for e in self.entities for word in e.name.split()} | families | set(census.first_names(self.recipe))
+        return (
+            {word for e in self.entities for word in e.name.split()} | families | set(census.first_names(self.recipe))
+        )
 
     def other_value(self, entity: Entity, relation: str, rng: Random) -> str:
         """A value that the relation of this entity does not have."""

@@ -18,8 +18,12 @@ def drift_ranks(chat: Loaded, base: Loaded) -> NDArray[np.float64]:
     1 - cos between base and chat of each neuron's up row and down column, each z-scored over all neurons, averaged.
     """
     if chat.ffn.space != base.ffn.space:
-        raise UserError(f"chat and base model differ in shape ({chat.ffn.space} and {base.ffn.space}): no drift between them")
-    up = np.concatenate([_distance(a.up_rows(), b.up_rows()) for a, b in zip(chat.ffn.layers, base.ffn.layers, strict=True)])
+        raise UserError(
+            f"chat and base model differ in shape ({chat.ffn.space} and {base.ffn.space}): no drift between them"
+        )
+    up = np.concatenate(
+        [_distance(a.up_rows(), b.up_rows()) for a, b in zip(chat.ffn.layers, base.ffn.layers, strict=True)]
+    )
     down = np.concatenate(
         [_distance(a.down_rows(), b.down_rows()) for a, b in zip(chat.ffn.layers, base.ffn.layers, strict=True)]
     )

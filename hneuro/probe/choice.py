@@ -30,7 +30,9 @@ def choose(
     """The chosen probe and the path. `fit` and `select` are answer rows (1-vs-1), whatever the probes were trained on."""
     for rows, name in ((fit, "fit"), (select, "select")):
         if len(set(rows.y.tolist())) < 2:
-            raise UserError(f"the {name} split has answers of one kind only: more questions, or other splits, are needed")
+            raise UserError(
+                f"the {name} split has answers of one kind only: more questions, or other splits, are needed"
+            )
     measured = [(probe, *_quality(probe, fit, select)) for probe in probes]
     useful = [m for m in measured if m[0].positive]
     if not useful:

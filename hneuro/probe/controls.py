@@ -13,7 +13,9 @@ def random_set(space: NeuronSpace, size: int, exclude: Collection[int], seed: in
     """`size` distinct neurons outside `exclude`, ascending."""
     free = np.setdiff1d(np.arange(space.size), np.array(sorted(exclude), dtype=np.int64))
     if size > len(free):
-        raise UserError(f"{size} random neurons were asked for, but only {len(free)} are not selected: use a sparser probe")
+        raise UserError(
+            f"{size} random neurons were asked for, but only {len(free)} are not selected: use a sparser probe"
+        )
     return tuple(sorted(int(n) for n in np.random.default_rng(seed).choice(free, size=size, replace=False)))
 
 

@@ -69,9 +69,7 @@ def generate(loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding) 
     device = loaded.device
     longest = max(len(job.prompt_ids) for job in jobs)
     ids = torch.tensor([[pad] * (longest - len(j.prompt_ids)) + list(j.prompt_ids) for j in jobs], device=device)
-    mask = torch.tensor(
-        [[0] * (longest - len(j.prompt_ids)) + [1] * len(j.prompt_ids) for j in jobs], device=device
-    )
+    mask = torch.tensor([[0] * (longest - len(j.prompt_ids)) + [1] * len(j.prompt_ids) for j in jobs], device=device)
     draw = _Draw(decoding, torch.tensor([_seed(job.seed) for job in jobs], dtype=torch.int64, device=device))
     ends = _end_ids(loaded.model)
     amounts = gains(loaded.ffn.space, [(job.neurons, job.alpha) for job in jobs], device, loaded.dtype)

@@ -108,9 +108,7 @@ def locate(
         "spans",
         AnswerSpan,
         reads,
-        lambda: [
-            part.locate(asked[r.question_id], said[r.question_id, r.sample], model.text_of) for r in labelled
-        ],
+        lambda: [part.locate(asked[r.question_id], said[r.question_id, r.sample], model.text_of) for r in labelled],
     )
 
 

@@ -29,13 +29,13 @@ def split_by_entity(questions: Sequence[Question], shares: Splits, seed: int) ->
     """{"fit", "select", "report"} -> questions, in their order. All questions of an entity stay together."""
     entities = sorted({q.entity for q in questions})
     if len(entities) < 3:
-        raise UserError(f"{len(entities)} entities cannot be split into fit, select and report: more questions are needed")
+        raise UserError(
+            f"{len(entities)} entities cannot be split into fit, select and report: more questions are needed"
+        )
     np.random.default_rng(seed).shuffle(entities)
     cuts = np.round(np.cumsum([shares.fit, shares.select]) * len(entities)).astype(int)
     part_of = {e: "fit" if n < cuts[0] else "select" if n < cuts[1] else "report" for n, e in enumerate(entities)}
-    parts = {
-        part: tuple(q for q in questions if part_of[q.entity] == part) for part in ("fit", "select", "report")
-    }
+    parts = {part: tuple(q for q in questions if part_of[q.entity] == part) for part in ("fit", "select", "report")}
     assert_disjoint(parts)
     return parts
 
