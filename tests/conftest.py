@@ -1,0 +1,103 @@
+"""Tiny random models, made from configs: no hub, no download, a second on one core."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from hneuro.models.language_model import LanguageModel
+from hneuro.models.sources import HubCheckpoint
+from hneuro.models.spec import ModelSpec
+
+torch.set_num_threads(1)  # tiny matrices gain nothing from a second thread, and test workers share the cores
+
+SPECIALS = ["<pad>", "<bos>", "<end>", "<user>", "<assistant>"]
+CORPUS = [
+    "Who wrote Hamlet? Respond with the answer only, without any explanation.",
+    "The answer is William Shakespeare.",
+]
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<assistant>' if message['role'] == 'assistant' else '<user>' }}{{ message['content'] }}{{ eos_token }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
+)
+
+
+def byte_level_tokenizer(corpus: list[str] = CORPUS, vocab_size: int = 320) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer like those of Llama 3 and Qwen: any text goes in, and characters may be split."""
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=SPECIALS, initial_alphabet=sorted(alphabet), show_progress=False
+    )
+    backend.train_from_iterator(corpus, trainer)
+    backend.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="<pad>",
+        bos_token="<bos>",
+        eos_token="<end>",
+        additional_special_tokens=["<user>", "<assistant>"],
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def save_llama(folder: Path, seed: int, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """A random Llama of 3 layers with 64 neurons each, large enough weights for its logits to differ."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.25,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return byte_level_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """An ordinary Hugging Face folder with a random Llama, its tokenizer and its chat template."""
+    return save_llama(tmp_path_factory.mktemp("chat"), 0, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def spec(tiny_checkpoint: Path) -> ModelSpec:
+    return ModelSpec(name="tiny", chat=HubCheckpoint(path=str(tiny_checkpoint)), dtype="float32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def language_model(spec: ModelSpec) -> LanguageModel:
+    """The tiny chat model, read only: every test shares its weights."""
+    return LanguageModel(spec.chat, spec, completion=False)
+
+
+@pytest.fixture(scope="session")
+def base_model(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> LanguageModel:
+    """Another tiny model of the same shape under the completion prompt."""
+    source = HubCheckpoint(path=str(save_llama(tmp_path_factory.mktemp("base"), 1, tokenizer)))
+    return LanguageModel(source, ModelSpec(name="tiny", chat=source, dtype="float32", device="cpu"), completion=True)
