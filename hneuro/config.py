@@ -1,7 +1,8 @@
 """The typed schema of the config, and the only place where OmegaConf becomes plain values and parts.
 
-A part (a dataset, judge, sampler, benchmark, ...) is a dataclass that yaml names by `_target_`: its fields are its schema.
-Everything is checked before any work begins; what is wrong is said in one line, with the key, the value and what is allowed.
+A part (a dataset, judge, sampler, benchmark, ...) is a dataclass that yaml names by `_target_`: its fields are its
+schema. Everything is checked before any work begins; what is wrong is said in one line, with the key, the value and what
+is allowed.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import os
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.errors import MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from hneuro.records import UserError
 
@@ -68,8 +72,10 @@ def config_folder() -> Path:
 
 
 def register_schema() -> None:
+    """Makes the schema known to Hydra, and names a lab's folder of configs: $HNEURO_CONFIG_DIR, if it is set."""
     from hydra.core.config_store import ConfigStore
 
+    os.environ.setdefault("HNEURO_CONFIG_DIR", str(config_folder()))
     ConfigStore.instance().store(name="base_config", node=Config)
 
 
@@ -79,13 +85,14 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     from hneuro.store import fingerprint
 
     try:
-        # Once more against the schema: Hydra lets "+key=value" past it.
-        checked = OmegaConf.merge(OmegaConf.structured(Config), cfg)
+        # Once more against the schema, and as plain values: Hydra lets "+key=value" past it.
+        checked = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(cfg))
         plain = OmegaConf.to_container(checked, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as fault:
-        raise UserError(one_line(fault)) from fault
+        raise UserError(explain(fault)) from fault
     assert isinstance(plain, dict)
     values: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    config = dict(values)
     identity = fingerprint({key: value for key, value in values.items() if key not in OUTSIDE_IDENTITY})
     dataset = values.pop("dataset")
     return Experiment(
@@ -98,17 +105,36 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         evaluation={name: build(part, f"dataset.evaluation.{name}") for name, part in dataset["evaluation"].items()},
         benchmarks={name: build(part, f"benchmark.{name}") for name, part in values["benchmark"].items()},
         identity=identity,
-        config=plain,
+        config=config,
     )
 
 
 PLAIN = ("name", "seed", "output_dir", "store_dir", "quiet")
 
 
-def one_line(fault: BaseException) -> str:
-    """The message of an OmegaConf or Hydra fault on one line."""
-    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
-    return "; ".join(line for line in lines if not line.startswith(("object_type", "reference_type")))
+def explain(fault: BaseException) -> str:
+    """The message of a Hydra or OmegaConf fault on one line, with the nearest key where one was mistyped."""
+    causes = [fault]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    for cause in causes:
+        if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
+            known = [str(key) for key in cause.parent_node if key not in ("_target_", "hydra")]
+            return f"{cause.full_key}: there is no such key; {_suggest(str(cause.key), known)}"
+    if isinstance(fault, MissingConfigException) and fault.options:
+        name = str(fault.missing_cfg_file)
+        group, _, wanted = name.rpartition("/")
+        return f"{group}={wanted}: there is no such choice; {_suggest(wanted, sorted(fault.options))}"
+    said = causes[-1] if isinstance(causes[-1], OmegaConfBaseException) else fault
+    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
+    where = f"{said.full_key}: " if isinstance(said, OmegaConfBaseException) and said.full_key else ""
+    hidden = ("object_type", "reference_type", "full_key", "^", "See https")
+    return where + "; ".join(line for line in lines if not line.startswith(hidden))
+
+
+def _suggest(wanted: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(wanted, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
 
 
 def build(node: Any, key: str) -> Any:
@@ -136,9 +162,7 @@ def _fill(kind: type[Any], values: dict[str, Any], key: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
     for name in values:
         if name not in fields:
-            near = difflib.get_close_matches(str(name), fields, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(fields)}"
-            raise UserError(f"{key}.{name}: {kind.__name__} has no such key{hint}")
+            raise UserError(f"{key}.{name}: there is no such key; {_suggest(str(name), list(fields))}")
     filled = {name: _value(hints[name], value, f"{key}.{name}") for name, value in values.items()}
     for name, f in fields.items():
         if name not in filled and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:

@@ -17,7 +17,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     # Questions, split by entity before anything is sampled.
     parts, others = answers.load_questions(this)
 
-    # Ten samples a question, judged; the consistent ones, with their answer tokens and contributions (sections 2.1, 2.2).
+    # Samples, judged; the consistent ones, with their answer tokens and contributions (sections 2.1, 2.2).
     identified = answers.identify(this, this.chat, parts["fit"], parts["select"])
     fit, select = identified.fit, identified.select
 

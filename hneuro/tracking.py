@@ -35,7 +35,7 @@ class LocalTracker:
 
 @dataclass(frozen=True, kw_only=True)
 class WandbTracker:
-    """Weights & Biases. `auto` is online with an API key and offline without; offline needs no account and no network."""
+    """Weights & Biases. `auto` is online with an API key and offline without, which needs no account and no network."""
 
     project: str = "hneuro"
     entity: str | None = None
@@ -47,7 +47,7 @@ class WandbTracker:
         LocalTracker().publish(run_dir, name, config, metrics)
         try:
             self._publish(run_dir, name, config, metrics, self._mode())
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever goes wrong in a tracker, the result is safe
             log.warning("W&B could not take the run (%s); it is complete in %s", fault, run_dir)
 
     def _mode(self) -> str:

@@ -1,0 +1,125 @@
+"""The command line: `hneuro run [overrides]` and `hneuro report RUN_DIR...`.
+
+Exit codes: 0 done, 1 a fault of ours (with its traceback), 2 something the user can put right (in one line),
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hneuro import __version__
+from hneuro.records import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+
+ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neurons, arXiv:2512.01797) and tests them.
+
+  hneuro run                              the default experiment, on the embedded model organism
+  hneuro run model=llama31_8b dataset=file dataset.identification.path=questions.jsonl
+  hneuro run -m labeling=three_vs_one,one_vs_one seed=0,1,2
+  hneuro run --help                       all groups and their choices
+  hneuro run --cfg job                    the composed config, without running it
+  hneuro report outputs/...               writes the report of finished runs again
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    try:
+        if any(word in ("-sc", "--shell-completion") for word in words):
+            return _complete(words)
+        if words[:1] == ["run"]:
+            return _run(words[1:])
+        return _others(words)
+    except UserError as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where it was", file=sys.stderr)
+        return 130
+
+
+def _others(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="hneuro", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands.add_parser("run", help="run the method; takes Hydra overrides", add_help=False)
+    report = commands.add_parser("report", help="write the reports of finished runs again, and print their headlines")
+    report.add_argument("run_dir", nargs="+", type=Path, help="a folder that `hneuro run` has finished")
+    options = parser.parse_args(words)
+    from hneuro.runs import rewrite_report
+
+    for folder in options.run_dir:
+        print(rewrite_report(folder))
+    return 0
+
+
+def _run(words: Sequence[str]) -> int:
+    """Hands the rest of the command line to Hydra; runs one experiment, or with -m one a combination."""
+    codes: list[int] = []
+
+    def task(cfg: DictConfig) -> None:
+        codes.append(_one(cfg))
+
+    _hydra(["hneuro run", *words], task)
+    return max(codes, default=0)
+
+
+def _one(cfg: DictConfig) -> int:
+    """One experiment. A failed one is reported and leaves its state on the disk; the others of a sweep go on."""
+    from hneuro.config import build_experiment
+    from hneuro.runs import run_experiment
+
+    try:
+        print(run_experiment(build_experiment(cfg)), flush=True)
+    except UserError as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
+    except Exception:
+        log.exception("the run has failed by a fault of hneuro; please report it with this traceback")
+        return 1
+    return 0
+
+
+def _complete(words: Sequence[str]) -> int:
+    """Shell completion: Hydra completes overrides, and does not know of the word `run` before them."""
+    line = os.environ.get("COMP_LINE", "")
+    os.environ["COMP_LINE"] = line.replace("hneuro run ", "hneuro ", 1)
+    _hydra(["hneuro", *(word for word in words if word != "run")], lambda _: None)
+    return 0
+
+
+def _hydra(argv: Sequence[str], task: object) -> None:
+    """Calls Hydra with a command line. What is wrong with an override becomes a `UserError` of one line."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from hneuro.config import config_folder, explain, register_schema
+
+    register_schema()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # faults come to us as they are, instead of being printed by Hydra
+    before, sys.argv = sys.argv, list(argv)
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(task)()  # type: ignore[arg-type]
+    except (HydraException, OmegaConfBaseException) as fault:
+        raise UserError(explain(fault)) from fault
+    finally:
+        sys.argv = before
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Where a run came from: what somebody needs to know to repeat it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hneuro import __version__
+from hneuro.experiment import Experiment
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+)
+
+
+def run_card(experiment: Experiment) -> dict[str, Any]:
+    """Versions, hardware, commit and identity of a run. No environment variable is read into it, so no secret is."""
+    return {
+        "identity": experiment.identity,
+        "hneuro": __version__,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "commit": _commit(Path(__file__).parent.parent),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "machine": _machine(),
+        "chat": experiment.model.chat.identity(),
+        "base": experiment.model.base.identity() if experiment.model.base else None,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit(folder: Path) -> Mapping[str, Any] | None:
+    """The commit of a checkout and whether files differ from it; None where hneuro was installed without one."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout
+
+    if not (folder / ".git").exists():
+        return None
+    try:
+        return {"id": git("rev-parse", "HEAD").strip(), "changed": git("status", "--porcelain").splitlines()}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _machine() -> dict[str, Any]:
+    import torch
+
+    return {
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())],
+    }
