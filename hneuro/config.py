@@ -134,7 +134,7 @@ def explain(fault: BaseException) -> str:
 
 def _suggest(wanted: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(wanted, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
 
 
 def build(node: Any, key: str) -> Any:

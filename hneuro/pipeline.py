@@ -5,7 +5,7 @@ from __future__ import annotations
 from hneuro.experiment import Experiment
 from hneuro.probe.choice import choose, h_neurons
 from hneuro.records import Results
-from hneuro.steps import answers, reading, selection, trials
+from hneuro.steps import answers, checks, reading, selection, trials
 from hneuro.steps.context import Context
 from hneuro.store import Store
 
@@ -16,6 +16,7 @@ def run(experiment: Experiment, store: Store) -> Results:
 
     # Questions, split by entity before anything is sampled.
     parts, others = answers.load_questions(this)
+    checks.check_model(this)
 
     # Samples, judged; the consistent ones, with their answer tokens and contributions (sections 2.1, 2.2).
     identified = answers.identify(this, this.chat, parts["fit"], parts["select"])

@@ -1,4 +1,4 @@
-"""Counter-based Gumbel noise: the same (seed, row, step) gives the same draw on any device, in any batch, after any kill.
+"""Counter-based Gumbel noise: equal (seed, step) draw the same on any device, in any batch, after any kill.
 
 Sampling from softmax(s) is argmax(s + g) with independent standard Gumbel noise g (Gumbel, 1954). Drawing g from a
 counter instead of a generator makes each row's randomness its own, so a response does not depend on its neighbours.
@@ -21,9 +21,15 @@ def _logical_shift(x: Tensor, by: int) -> Tensor:
     return (x >> by) & ((1 << (64 - by)) - 1)
 
 
+def _signed(number: int) -> int:
+    """The int64 with the same lowest 64 bits."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
 def gumbel(row_seeds: Tensor, step: int, size: int) -> Tensor:
     """Standard Gumbel noise, float32 [row, size], for int64 seeds [row] at a decoding step."""
     columns = torch.arange(size, device=row_seeds.device, dtype=torch.int64)
-    state = _mix(_mix(row_seeds + step * 0x632BE59BD9B4E019)[:, None] + columns * -7046029254386353131)
-    uniform = (_logical_shift(state, 40).to(torch.float32) + 0.5) / (1 << 24)  # 24 bits, never 0 or 1
+    state = _mix(_mix(row_seeds + _signed(step * 0x632BE59BD9B4E019))[:, None] + columns * -7046029254386353131)
+    # 23 bits: of 24, float32 would round the half away, and a draw of exactly 1 makes the noise infinite.
+    uniform = (_logical_shift(state, 41).to(torch.float32) + 0.5) / (1 << 23)
     return -torch.log(-torch.log(uniform))

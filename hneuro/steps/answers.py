@@ -11,6 +11,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.questions.base import checked
 from hneuro.records import FunnelStep, LabelledResponse, Question, Response
 from hneuro.steps import stored
+from hneuro.steps.checks import check_labelled
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers, contrasted
 from hneuro.store import Kept
@@ -56,6 +57,7 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
         own = [(r, j) for r, j in pairs if r.question_id in ids]
         labelled, step = consistent(part, [r for r, _ in own], [j for _, j in own], name)
         run.funnel.append(step)
+        check_labelled(labelled, name, run.funnel)
         right = {r.question_id for r in labelled if not r.hallucinated}
         known = tuple(q for q in part if q.id in right)
         kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)

@@ -1,0 +1,227 @@
+"""Whatever a user gets wrong: one clear line that names the thing and the way out, exit code 2, nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from transformers import MixtralConfig, MixtralForCausalLM
+
+from hneuro.cli import main
+
+Prepare = Callable[[Path, Path], list[str]]  # (folder, tiny checkpoint) -> overrides
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    words: list[str] | Prepare
+    says: tuple[str, ...]  # all of them stand in the error line
+
+
+def questions(rows: object) -> Prepare:
+    """Overrides for a run of the tiny model on a question file with these rows."""
+
+    def prepare(folder: Path, checkpoint: Path) -> list[str]:
+        text = rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows)  # type: ignore[attr-defined]
+        (folder / "q.jsonl").write_text(text)
+        return [*tiny(checkpoint), "dataset=file", "dataset.identification.path=q.jsonl"]
+
+    return prepare
+
+
+def tiny(checkpoint: Path) -> list[str]:
+    return ["model=hub", "model.name=tiny", f"model.chat.path={checkpoint}", "benchmark=none", "quiet=true"]
+
+
+def good_rows(count: int = 12) -> list[dict[str, object]]:
+    return [{"question": f"What is number {n}?", "answers": [str(n)], "id": n, "entity": n} for n in range(count)]
+
+
+def on_good_questions(*words: str) -> Prepare:
+    def prepare(folder: Path, checkpoint: Path) -> list[str]:
+        return [*questions(good_rows())(folder, checkpoint), *words]
+
+    return prepare
+
+
+def mixture(folder: Path, checkpoint: Path) -> list[str]:
+    config = MixtralConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, num_local_experts=2, num_experts_per_tok=1,
+    )  # fmt: skip
+    MixtralForCausalLM(config).save_pretrained(folder / "moe")
+    for file in checkpoint.glob("*token*"):
+        (folder / "moe" / file.name).write_bytes(file.read_bytes())
+    (folder / "moe" / "chat_template.jinja").write_bytes((checkpoint / "chat_template.jinja").read_bytes())
+    return [*questions(good_rows())(folder, folder / "moe")]
+
+
+def without_template(folder: Path, checkpoint: Path) -> list[str]:
+    copy = folder / "base"
+    copy.mkdir()
+    for file in checkpoint.iterdir():
+        if file.name != "chat_template.jinja":
+            (copy / file.name).write_bytes(file.read_bytes())
+    return questions(good_rows())(folder, copy)
+
+
+def no_config(folder: Path, checkpoint: Path) -> list[str]:
+    (folder / "empty").mkdir()
+    return questions(good_rows())(folder, folder / "empty")
+
+
+CASES = [
+    Case("unknown group", ["modle=organism_llama_s"], ("modle", "did you mean 'model'")),
+    Case("unknown choice", ["model=organism_lama_s"], ("model=organism_lama_s", "did you mean 'organism_llama_s'")),
+    Case("unknown choice, nothing near", ["sampling=zzz"], ("sampling=zzz", "transformers")),
+    Case("unknown key", ["seeed=1"], ("seeed", "did you mean 'seed'")),
+    Case("unknown key of a part", ["probe.tolerence=1"], ("probe.tolerence", "did you mean 'tolerance'")),
+    Case("added key", ["+sead=1"], ("sead", "did you mean 'seed'")),
+    Case("added key of a part", ["+probe.penalty=l1"], ("probe.penalty", "there is no such key")),
+    Case("added key of the data set", ["+dataset.limits=1"], ("dataset.limits", "did you mean 'limit'")),
+    Case("wrong type", ["seed=abc"], ("seed", "'abc'", "Integer")),
+    Case("wrong type in a part", ["sampling.samples=many"], ("sampling.samples", "'many'", "integer")),
+    Case("list that is none", ["probe.C=x"], ("probe.C", "'x'")),
+    Case("value outside its set", ["judge.match=fuzzy"], ("judge.match", "'fuzzy'", "'contains' or 'exact'")),
+    Case("malformed override", ["name='a=b"], ("name='a=b",)),
+    Case("sweep without -m", ["seed=1,2"], ("seed=1,2", "multirun")),
+    Case("no samples", ["sampling.samples=0"], ("sampling", "at least 1")),
+    Case("impossible decoding", ["sampling.decoding.top_p=2"], ("sampling.decoding", "top_p")),
+    Case("shares", ["splits.fit=0.9"], ("splits", "sum to 1")),
+    Case("no C", ["probe.C=[]"], ("probe", "at least one value")),
+    Case("negative C", ["probe.C=[-1]"], ("probe", "above 0")),
+    Case("one alpha", ["intervention.alphas=[1]"], ("intervention", "two different")),
+    Case("negative alpha", ["intervention.alphas=[-1,1]"], ("intervention", "below 0")),
+    Case("unknown control", ["intervention.controls=[lucky]"], ("intervention", "'random' and 'layer_matched'")),
+    Case("one random set", ["detection.control_seeds=1"], ("detection", "at least 2")),
+    Case("regions without the answer", ["contribution.regions=[other]"], ("contribution", "'answer'")),
+    Case("labeling lacks its region", ["contribution.regions=[answer]"], ("3-vs-1", "contribution.regions", "other")),
+    Case("part without target", ["~probe._target_"], ("probe", "_target_")),
+    Case("class that does not exist", ["judge._target_=hneuro.verdicts.rule.Juge"], ("judge._target_", "Juge")),
+    Case(
+        "part in the wrong place", ["tracker._target_=hneuro.models.chat.Prompting"], ("tracker", "a Tracker is needed")
+    ),
+    Case("environment variable that is not set", ["name=${oc.env:HNEURO_NOT_SET}"], ("HNEURO_NOT_SET",)),
+    Case("no question file", ["dataset=file"], ("dataset.identification.path",)),
+    Case(
+        "question file that does not exist",
+        lambda _, model: [*tiny(model), "dataset=file", "dataset.identification.path=gone.jsonl"],
+        ("gone.jsonl", "does not exist"),
+    ),
+    Case("empty question file", questions(""), ("no questions",)),
+    Case("not JSON", questions("{broken\n"), ("q.jsonl", "line 1")),
+    Case("missing column", questions([{"query": "?", "answers": ["a"]}]), ("'question'", "query")),
+    Case(
+        "questions without answers",
+        questions([{"question": f"{n}?", "answers": []} for n in range(9)]),
+        ("none of its 9 questions has a gold answer",),
+    ),
+    Case(
+        "question without text",
+        questions([{"question": " ", "answers": ["a"], "id": "q7"}]),
+        ("'q7'", "no text"),
+    ),
+    Case("repeated id", questions([*good_rows(3), *good_rows(1)]), ("id '0'", "more than once")),
+    Case("too few to split", questions(good_rows(2)), ("2 entities", "more questions")),
+    Case(
+        "unknown kind of file",
+        lambda _, model: [*tiny(model), "dataset=file", f"dataset.identification.path={model}/config.yaml"],
+        ("config.yaml",),
+    ),
+    Case("model that is not there", on_good_questions("model.chat.path=/nowhere/model"), ("/nowhere/model",)),
+    Case("folder that is no model", no_config, ("empty", "config.json")),
+    Case("chat benchmark on a base model", without_template, ("no chat template", "instruction-tuned")),
+    Case("mixture of experts", mixture, ("mixture of experts",)),
+    Case("more neurons than there are", on_good_questions("intervention.ranked=150"), ("intervention.ranked", "192")),
+    Case(
+        "ranking of more neurons than there are",
+        on_good_questions("probe=ranking", "probe.counts=[500]", "intervention.ranked=0"),
+        ("probe.counts", "192"),
+    ),
+    Case(
+        "model that knows nothing", on_good_questions("intervention.ranked=0"), ("faithful answers", "more questions")
+    ),
+    Case("folder of configs that is not there", ["--config-dir", "/nowhere/conf"], ("/nowhere/conf",)),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_one_clear_line_and_exit_code_2(
+    case: Case,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = case.words if isinstance(case.words, list) else case.words(tmp_path, tiny_checkpoint)
+    code = main(["run", *words])
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert code == 2
+    assert len(errors) == 1
+    for part in case.says:
+        assert part in errors[0]
+    assert "Traceback" not in errors[0]
+
+
+def test_there_are_many_cases() -> None:
+    assert len(CASES) >= 25
+
+
+def test_report_of_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "no finished run" in capsys.readouterr().err
+
+
+def test_report_of_a_damaged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "results.json").write_text('{"title": 1}')
+    assert main(["report", str(tmp_path)]) == 2
+    assert "run the experiment again" in capsys.readouterr().err
+
+
+def test_full_disk_is_said_in_one_line_and_goes_on_later(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hneuro import codec, store
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    words = ["run", *questions(good_rows())(tmp_path, tiny_checkpoint), "sampling.decoding.max_new_tokens=4"]
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "write_jsonl", full)
+        assert main(words) == 2
+        assert "space" in capsys.readouterr().err
+    assert codec.write_jsonl is store.write_jsonl
+    assert not list(tmp_path.glob("outputs/store/*/*/manifest.json"))
+    assert main(words) == 2  # the tiny model knows nothing, but now its responses are there
+    assert "faithful answers" in capsys.readouterr().err
+    assert list(tmp_path.glob("outputs/store/responses/*/manifest.json"))
+
+
+def test_a_damaged_stage_names_the_folder_to_delete(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["run", *questions(good_rows())(tmp_path, tiny_checkpoint), "sampling.decoding.max_new_tokens=4"]
+    main(words)
+    (records,) = tmp_path.glob("outputs/store/responses/*/records.jsonl")
+    records.write_text(records.read_text().replace("a", "b", 1))
+    capsys.readouterr()
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert str(records.parent.relative_to(tmp_path)) in said
+    assert "delete" in said
+
+
+def test_no_command_prints_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert "usage: hneuro" in capsys.readouterr().err
