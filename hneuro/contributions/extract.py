@@ -25,26 +25,25 @@ def extract(
 ) -> NDArray[np.float32]:
     """CETT pooled over regions: [response, region, neuron] float32.
 
-    `sequences` are the ids of prompt + response, `weights[n]` is [region, token] for sequence n, all with the same number
-    of regions. Sequences of similar length share a batch, padded on the right, through the decoder without LM head or
-    cache. The result of a row does not depend on its batch beyond the rounding of the model's own matrix products.
-    `only`: these flat neurons, in this order, instead of all.
+    `sequences` are the ids of prompt + response, `weights[n]` is [region, token] for sequence n, all with the same
+    number of regions. Sequences of similar length share a batch, padded on the right, through the decoder without LM
+    head or cache. The result of a row does not depend on its batch beyond the rounding of the model's own matrix
+    products. `only`: these flat neurons, in this order, instead of all.
     """
     ffn, device = loaded.ffn, loaded.device
-    norms = torch.stack([projection.column_norms().cpu() for projection in ffn.layers])  # [layer, neuron]
     chosen = slice(None) if only is None else list(only)
     size = ffn.space.size if only is None else len(only)
     values = np.empty((len(sequences), weights[0].shape[0] if weights else 0, size), dtype=np.float32)
     for rows in batches([len(s) for s in sequences], token_budget):
         ids, mask, pooling = _padded([sequences[n] for n in rows], [weights[n] for n in rows], device)
-        pooled = torch.empty(len(rows), pooling.shape[1], *norms.shape)
+        pooled: list[Tensor] = []  # [row, region, neuron] of each layer, where the layer lies
 
-        def read(layer: int, z: Tensor, h: Tensor, pooled: Tensor = pooled, pooling: Tensor = pooling) -> None:
-            pooled[:, :, layer] = pooled_magnitude(z, h, pooling.to(z.device)).cpu()
+        def read(layer: int, z: Tensor, h: Tensor, pooled: list[Tensor] = pooled, pooling: Tensor = pooling) -> None:
+            pooled.append(pooled_magnitude(z, h, pooling.to(z.device)) * loaded.column_norms[layer])
 
-        with observe(ffn, read):
+        with observe(ffn, len(rows), read):
             ffn.decoder(input_ids=ids, attention_mask=mask, use_cache=False)
-        values[rows] = (pooled * norms).flatten(2)[..., chosen].numpy()
+        values[rows] = torch.cat([part.cpu() for part in pooled], dim=-1)[..., chosen].numpy()
     return values
 
 

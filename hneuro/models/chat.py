@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from hneuro.records import UserError
 
 
@@ -18,6 +20,10 @@ class Prompting:
     completion: str = "{question}\nAnswer:"
     completion_stop: str = "\n"  # a base model has no end of turn: its answer ends before this text
 
+    def __post_init__(self) -> None:
+        if "{question}" not in self.completion:
+            raise ValueError("completion must contain {question}")
+
     def question_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
         return self.chat_ids(tokenizer, [{"role": "user", "content": text + self.suffix}])
 
@@ -28,11 +34,14 @@ class Prompting:
                 f"{tokenizer.name_or_path} has no chat template: use an instruction-tuned checkpoint as model.chat"
             )
         said = [{"role": "system", "content": self.system}, *messages] if self.system else list(messages)
-        ids = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=True, return_dict=False)
+        try:
+            ids = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=True, return_dict=False)
+        except TemplateError as fault:  # some templates know no system role
+            raise UserError(f"the chat template of {tokenizer.name_or_path} refuses the prompt: {fault}") from fault
         return _single_bos(tokenizer, ids)
 
     def completion_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
-        return _single_bos(tokenizer, tokenizer(self.completion.format(question=text))["input_ids"])
+        return _single_bos(tokenizer, tokenizer(self.completion.replace("{question}", text))["input_ids"])
 
 
 def _single_bos(tokenizer: Any, ids: Sequence[int]) -> tuple[int, ...]:

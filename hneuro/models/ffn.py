@@ -46,14 +46,14 @@ class DownProjection:
 
     def up_rows(self) -> Tensor:
         """W_up with a row for each neuron: [neuron, hidden]."""
-        weight = self.up.weight.detach()
+        weight = self.up.weight
         assert isinstance(weight, Tensor)
         if type(self.up).__name__ == "Conv1D":
-            return weight.T
-        return weight[-self.width :]  # a fused gate_up projection holds the gate rows first
+            return weight.detach().T
+        return weight.detach()[-self.width :]  # a fused gate_up projection holds the gate rows first
 
     def column_norms(self) -> Tensor:
-        """||W_down[:, j]||_2 of every neuron, float32 [neuron].
+        """||W_down[:, j]||_2 of every neuron, [neuron], in float32 or in the weight's precision where that is higher.
 
         In chunks along the hidden axis: one chunk stays in the cache, which is some fifty times faster than a norm over
         a converted copy, and never needs that copy. The weight itself is not touched (`.float()` of a float32 tensor
@@ -61,9 +61,9 @@ class DownProjection:
         """
         weight = self.weight.detach()
         hidden_axis = 1 if self.neurons_first else 0
-        total = torch.zeros(self.width, dtype=torch.float32, device=weight.device)
+        total = torch.zeros(self.width, dtype=torch.promote_types(weight.dtype, torch.float32), device=weight.device)
         for chunk in weight.split(64, dim=hidden_axis):
-            total += chunk.to(torch.float32).square().sum(dim=hidden_axis)
+            total += chunk.to(total.dtype).square().sum(dim=hidden_axis)
         return total.sqrt()
 
 
@@ -81,7 +81,8 @@ class FFN:
 
 def text_decoder(model: nn.Module) -> nn.Module:
     """The decoder stack that reads token ids, without the LM head and without any vision tower."""
-    decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
+    find = getattr(model, "get_decoder", None)
+    decoder = find() if callable(find) else None
     if not isinstance(decoder, nn.Module):
         raise UserError(f"{type(model).__name__} has no text decoder (get_decoder): only causal LMs are supported")
     return decoder

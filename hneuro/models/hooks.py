@@ -18,12 +18,15 @@ Reader = Callable[[int, Tensor, Tensor], None]  # (layer, z [batch, token, neuro
 
 
 @contextmanager
-def observe(ffn: FFN, read: Reader) -> Iterator[None]:
-    """Calls `read` with the input z and the output h of every layer's down projection, in the order of the layers."""
+def observe(ffn: FFN, rows: int, read: Reader) -> Iterator[None]:
+    """Calls `read` with the input z and the output h of every layer's down projection, in the order of the layers.
+
+    `rows` of the batch: some decoders (OPT) run their FFN on rows and tokens in one axis, which is undone here.
+    """
 
     def hook_of(layer: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            read(layer, inputs[0], output)
+            read(layer, _by_row(inputs[0], rows), _by_row(output, rows))
 
         return hook
 
@@ -71,24 +74,32 @@ def gains(space: NeuronSpace, rows: Sequence[tuple[Sequence[int], float]], devic
 def scale(ffn: FFN, amounts: Gains) -> Iterator[None]:
     """z[row, :, j] <- factor[row, j] * z[row, :, j] before every down projection. No gain, no hook: bit-identical.
 
-    In place where no gradient is wanted: z is a fresh temporary of the activation, and a copy of it costs a fifth of the
-    projection itself.
+    In place where no gradient is wanted: z is a fresh temporary of the activation, and a copy of it costs a fifth of
+    the projection itself.
     """
 
     def hook_of(indices: Tensor, factors: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            z = inputs[0]
+            z = _by_row(inputs[0], len(factors))
             scaled = z[..., indices] * factors[:, None, :]
             z = z.index_copy(-1, indices, scaled) if torch.is_grad_enabled() else z.index_copy_(-1, indices, scaled)
-            return (z, *inputs[1:])
+            return (z.view_as(inputs[0]), *inputs[1:])
 
         return hook
 
     handles: list[Any] = []
     try:
         for layer, (indices, factors) in amounts.by_layer.items():
-            handles.append(ffn.layers[layer].module.register_forward_pre_hook(hook_of(indices, factors)))
+            projection = ffn.layers[layer]
+            place = projection.weight.device  # the layers of one model may lie on several devices
+            hook = hook_of(indices.to(place), factors.to(place))
+            handles.append(projection.module.register_forward_pre_hook(hook))
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _by_row(flat: Tensor, rows: int) -> Tensor:
+    """[row * token, x] or [row, token, x] -> [row, token, x], of the same memory."""
+    return flat.view(rows, -1, flat.shape[-1])

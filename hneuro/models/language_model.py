@@ -53,6 +53,13 @@ class LanguageModel:
     def chat_ids(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
         return self.spec.prompting.chat_ids(self.tokenizer, messages)
 
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """BOS, EOS, padding and every mark of a turn, also those that the tokenizer gives no role of their own."""
+        marks = (number for number, token in self.tokenizer.added_tokens_decoder.items() if token.special)
+        return frozenset({*self.tokenizer.all_special_ids, *marks})
+
     def text_of(self, token_ids: Sequence[int]) -> str:
-        text: str = self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        """The text as the model wrote it: without special tokens, and with every blank, so that offsets hold."""
+        text: str = self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text

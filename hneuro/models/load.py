@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    GenerationConfig,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from hneuro.models.ffn import FFN, find_ffn
-from hneuro.models.hooks import gains, observe, scale
+from hneuro.models.hooks import Gains, observe, scale
 from hneuro.models.sources import CheckpointSource
 from hneuro.models.spec import ModelSpec, pick_device
 from hneuro.records import UserError
@@ -31,6 +40,11 @@ class Loaded:
     def dtype(self) -> torch.dtype:
         return self.ffn.layers[0].weight.dtype
 
+    @cached_property
+    def column_norms(self) -> tuple[Tensor, ...]:
+        """||W_down[:, j]|| of each layer [neuron], on the layer's device. Read once: loaded weights do not change."""
+        return tuple(projection.column_norms() for projection in self.ffn.layers)
+
 
 def load_tokenizer(source: CheckpointSource) -> Any:
     tokenizer = _from_pretrained(AutoTokenizer, source)
@@ -41,8 +55,17 @@ def load_tokenizer(source: CheckpointSource) -> Any:
 
 def load(source: CheckpointSource, spec: ModelSpec) -> Loaded:
     """The checkpoint on its device, without gradients; `UserError` if its FFN neurons cannot be found or proven."""
-    model = _from_pretrained(AutoModelForCausalLM, source, dtype=spec.dtype, attn_implementation=spec.attention)
-    model.eval().requires_grad_(False).to(pick_device(spec.device))
+    kind = _from_pretrained(AutoConfig, source).model_type
+    # Some decoders are only published inside a multimodal wrapper, such as Mistral Small 3.1.
+    auto = AutoModelForCausalLM if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else AutoModelForImageTextToText
+    model, info = _from_pretrained(
+        auto, source, dtype=spec.dtype, attn_implementation=spec.attention, output_loading_info=True
+    )
+    if absent := sorted(info["missing_keys"]):
+        raise UserError(
+            f"{source.locate()} lacks the weights {absent[0]} and {len(absent) - 1} more: it is not complete"
+        )
+    model.eval().requires_grad_(False).to(_device(spec.device))
     # Decoding is ours to state in full; only the ids that end a turn come from the checkpoint.
     model.generation_config = GenerationConfig(
         eos_token_id=model.generation_config.eos_token_id,
@@ -56,32 +79,48 @@ def load(source: CheckpointSource, spec: ModelSpec) -> Loaded:
 
 @torch.no_grad()
 def prove(model: Any, ffn: FFN) -> None:
-    """A forward pass over eight tokens: every projection gets z of its width, gives W z + b, and matters for the logits.
+    """Eight tokens through the model: every projection gets z of its width, gives W z + b, and matters for the logits.
 
-    Raises `UserError` when one does not, so that a layout which only looks right cannot pass.
+    Raises `UserError` when one does not, so that a layout which only looks right cannot pass. All layers are silenced
+    in one pass: row n + 1 of its batch without layer n, row 0 untouched.
     """
     kind = type(model).__name__
     tokens = torch.arange(1, 9, device=model.device)[None]
-    seen: dict[int, tuple[Tensor, Tensor]] = {}
+    proven: set[int] = set()
 
     def read(layer: int, z: Tensor, h: Tensor) -> None:
-        seen[layer] = (z.clone(), h.clone())
+        projection = ffn.layers[layer]
+        expected = torch.nn.functional.linear(z, projection.down_rows().T, getattr(projection.module, "bias", None))
+        # Relative to the size of h: the rounding of a half precision model is no error, another map is.
+        if z.shape[:2] == (1, 8) and (expected - h).float().norm() <= 1e-2 * h.float().norm():
+            proven.add(layer)
 
-    with observe(ffn, read):
-        plain = model(input_ids=tokens, use_cache=False).logits
-    for n, projection in enumerate(ffn.layers):
-        if n not in seen or seen[n][0].shape != (1, 8, projection.width):
-            raise UserError(f"layer {n} of {kind} does not run its FFN as one projection of z: not supported")
-        z, h = seen[n]
-        weight = projection.weight.T if projection.neurons_first else projection.weight
-        expected = torch.nn.functional.linear(z, weight, getattr(projection.module, "bias", None))
-        if not torch.allclose(expected.float(), h.float(), rtol=1e-2, atol=1e-3):
-            raise UserError(f"layer {n} of {kind} does not compute h = W_down z: not supported")
-    last = range(ffn.space.size - ffn.space.width, ffn.space.size)
-    with scale(ffn, gains(ffn.space, [(last, 0.0)], model.device, seen[0][0].dtype)):
-        changed = model(input_ids=tokens, use_cache=False).logits
-    if torch.equal(plain, changed):
-        raise UserError(f"silencing the last FFN of {kind} does not move its logits: the wrong module was found")
+    with observe(ffn, 1, read):
+        model(input_ids=tokens, use_cache=False)
+    if unproven := set(range(len(ffn.layers))) - proven:
+        raise UserError(f"layer {min(unproven)} of {kind} does not compute h = W_down z for every token: not supported")
+    with scale(ffn, _each_layer_silenced(ffn)):
+        logits = model(input_ids=tokens.expand(1 + len(ffn.layers), -1), use_cache=False).logits
+    for layer in range(len(ffn.layers)):
+        if torch.equal(logits[0], logits[1 + layer]):
+            raise UserError(f"silencing the FFN of layer {layer} of {kind} moves no logit: the wrong module was found")
+
+
+def _each_layer_silenced(ffn: FFN) -> Gains:
+    amounts = {}
+    for layer, projection in enumerate(ffn.layers):
+        weight = projection.weight
+        factors = torch.ones(1 + len(ffn.layers), 1, dtype=weight.dtype, device=weight.device)
+        factors[1 + layer] = 0.0
+        amounts[layer] = (torch.arange(projection.width, device=weight.device), factors.expand(-1, projection.width))
+    return Gains(amounts)
+
+
+def _device(wanted: str) -> str:
+    device = pick_device(wanted)
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"there is no CUDA device here for model.device={wanted}: use model.device=auto or cpu")
+    return device
 
 
 def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any:
@@ -89,6 +128,6 @@ def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any
     where = source.locate()
     try:
         return auto.from_pretrained(where, revision=getattr(source, "revision", None) or "main", **options)
-    except (OSError, ValueError) as fault:
-        reason = str(fault).strip().splitlines()[0]
+    except (OSError, ValueError, ImportError, SafetensorError) as fault:
+        reason = (str(fault).strip() or type(fault).__name__).splitlines()[0]
         raise UserError(f"cannot load {where}: {reason} (the path may also be a local folder)") from fault

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -33,9 +32,8 @@ class HubCheckpoint:
         return self.path
 
     def identity(self) -> str:
-        return (
-            folder_identity(Path(self.path)) if os.path.isdir(self.path) else f"{self.path}@{self.revision or 'main'}"
-        )
+        folder = Path(self.path)
+        return folder_identity(folder) if folder.is_dir() else f"{self.path}@{self.revision or 'main'}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,12 +131,11 @@ def contribute(
     def work(rows: slice) -> NDArray[np.float32]:
         from hneuro.contributions.extract import extract
 
-        special = frozenset(model.tokenizer.all_special_ids)
         chosen = list(zip(responses[rows], spans[rows], strict=True))
         return extract(
             model.loaded,
             [(*r.prompt_ids, *r.token_ids) for r, _ in chosen],
-            [region_weights(r, s, settings, special) for r, s in chosen],
+            [region_weights(r, s, settings, model.special_ids) for r, s in chosen],
             settings.token_budget,
         )
 
