@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -16,17 +17,27 @@ R = TypeVar("R")
 
 
 def to_plain(value: Any) -> Any:
-    """A record, or a nest of records, as JSON-ready values. A dataclass becomes a dict of its fields."""
+    """A record, or a nest of records, as JSON-ready values. A dataclass becomes a dict of its fields.
+
+    NaN and the infinities, which JSON lacks, become "NaN", "Infinity" and "-Infinity" (as in Protocol Buffers' JSON).
+    """
+    return _plain(value, tagged=False)
+
+
+def _plain(value: Any, tagged: bool) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        tag = {"@": f"{type(value).__module__}.{type(value).__qualname__}"} if tagged else {}
+        return tag | {f.name: _plain(getattr(value, f.name), tagged) for f in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {str(k): to_plain(v) for k, v in value.items()}
+        return {str(k.value if isinstance(k, Enum) else k): _plain(v, tagged) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [to_plain(v) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
+        return [_plain(v, tagged) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"a {type(value).__name__} has no JSON form")
@@ -38,7 +49,7 @@ def _hints(record: type) -> dict[str, Any]:
 
 
 def from_plain(kind: Any, value: Any) -> Any:
-    """The inverse of `to_plain` for a declared type: records, enums, tuples, unions with None, plain values."""
+    """The inverse of `to_plain` for a declared type: records, enums, tuples, mappings, unions with None."""
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = _hints(kind)
         return kind(**{name: from_plain(hints[name], v) for name, v in value.items()})
@@ -47,6 +58,8 @@ def from_plain(kind: Any, value: Any) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return None if value is None else from_plain(next(a for a in args if a is not type(None)), value)
+    if origin is Mapping:
+        return {name: from_plain(args[1], v) for name, v in value.items()}
     if origin is tuple:
         if len(args) == 2 and args[1] is Ellipsis:
             return tuple(from_plain(args[0], v) for v in value)
@@ -57,13 +70,13 @@ def from_plain(kind: Any, value: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """One JSON text for equal values: sorted keys, no blanks."""
-    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """One JSON text for equal values: sorted keys, no blanks. Dataclasses of equal fields but other classes differ."""
+    return json.dumps(_plain(value, tagged=True), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def write_jsonl(path: Path, records: Iterable[Any]) -> None:
     with path.open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(to_plain(r), ensure_ascii=False) + "\n" for r in records)
+        out.writelines(json.dumps(to_plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
 
 
 def read_jsonl(path: Path, kind: type[R]) -> tuple[R, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,27 +33,46 @@ def mean_of(values: Sequence[float]) -> Estimate:
     return Estimate(value=float(x.mean()), low=float(x.mean()) - half, high=float(x.mean()) + half, n=len(x))
 
 
+@lru_cache(maxsize=4)
+def _draws(count: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Bootstrap counts [resample, group]: how often each of `count` groups was drawn with replacement."""
+    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
+    flat = (drawn + count * np.arange(resamples)[:, None]).ravel()
+    counts = np.bincount(flat, minlength=resamples * count).reshape(resamples, count).astype(np.float64)
+    counts.flags.writeable = False  # shared by every caller
+    return counts
+
+
+def _members(groups: ArrayLike) -> tuple[NDArray[np.intp], int]:
+    """The number of each row's group, and how many groups there are."""
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    return member, len(names)
+
+
 def group_weights(groups: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
     """Bootstrap weights [resample, row]: how often each row's whole group was drawn, so that groups stay together."""
-    _, member = np.unique(np.asarray(groups), return_inverse=True)
-    count = int(member.max()) + 1
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    return np.asarray(draws[:, member], dtype=np.float64)
+    member, count = _members(groups)
+    return _draws(count, resamples, seed)[:, member]
 
 
 def auroc(y: ArrayLike, scores: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimate:
-    """Area under the ROC curve (ties count half) with a percentile bootstrap over groups."""
+    """Area under the ROC curve (ties count half) with a percentile bootstrap over groups; NaN with one class only."""
     labels, values = np.asarray(y, dtype=bool), np.asarray(scores, dtype=np.float64)
     if labels.all() or not labels.any():
         return Estimate(value=np.nan, low=np.nan, high=np.nan, n=len(labels))
-    difference = values[labels][:, None] - values[~labels][None, :]
-    wins = (difference > 0) + 0.5 * (difference == 0)
+    order = np.argsort(values[~labels], kind="stable")
+    below = np.searchsorted(values[~labels][order], values[labels], side="left")
+    upto = np.searchsorted(values[~labels][order], values[labels], side="right")
+    wins = (below + upto) / 2  # faithful rows under each hallucinated one, of equals a half
     weights = group_weights(groups, seed=seed)
     positive, negative = weights[:, labels], weights[:, ~labels]
+    passed = np.zeros((len(weights), len(order) + 1))
+    np.cumsum(negative[:, order], axis=1, out=passed[:, 1:])
+    area = np.einsum("rp,rp->r", positive, passed[:, below] + passed[:, upto]) / 2
     total = positive.sum(1) * negative.sum(1)
-    resampled = ((positive @ wins) * negative).sum(1)[total > 0] / total[total > 0]
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value=float(wins.mean()), low=float(low), high=float(high), n=len(labels))
+    low, high = np.quantile(area[total > 0] / total[total > 0], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(wins.mean() / len(order))
+    return Estimate(value=value, low=float(low), high=float(high), n=len(labels))
 
 
 def grouped_mean(values: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimate:
@@ -60,8 +80,10 @@ def grouped_mean(values: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimat
     x = np.asarray(values, dtype=np.float64)
     if len(x) == 0:
         return Estimate(value=np.nan, low=np.nan, high=np.nan, n=0)
-    weights = group_weights(groups, seed=seed)
-    low, high = np.quantile(weights @ x / weights.sum(1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    member, count = _members(groups)
+    draws = _draws(count, RESAMPLES, seed)
+    resampled = draws @ np.bincount(member, weights=x) / (draws @ np.bincount(member))
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value=float(x.mean()), low=float(low), high=float(high), n=len(x))
 
 
@@ -73,7 +95,9 @@ def mcnemar(before: ArrayLike, after: ArrayLike) -> float:
 
 
 def share_at_least(value: float, null: Sequence[float]) -> float:
-    """p of a value against draws from its null, with the +1 that keeps it above zero."""
+    """p of a value against draws from its null, with the +1 that keeps it above zero; NaN for a value that is none."""
+    if np.isnan(value):
+        return float("nan")
     return (1 + sum(draw >= value for draw in null)) / (1 + len(null))
 
 

@@ -1,22 +1,19 @@
 """Stage results on disk, each under a key of exactly what the stage reads.
 
-    <root>/<stage>/<key>/manifest.json      what was read, and the digest of every file
-    <root>/<stage>/<key>/<files>            the result
+    <root>/<stage>/<key>/manifest.json      what was read, and the digest of the result
+    <root>/<stage>/<key>/<file>             the result
     <root>/<stage>/<key>.partial/           finished shards of a result in the making
 
-A result appears by one rename, so it is there whole or not at all. A stage of many items finishes them shard by shard; a
-killed run finds the finished shards again. Two processes that want the same result make it once: the lock belongs to
-the operating system, which frees it when its owner dies.
+A result appears by one rename, so it is there whole or not at all. A stage of many items finishes them shard by shard;
+a killed run finds the finished shards again, and knows by their digests that they are what was written. Two processes
+that want the same result make it once: the lock belongs to the operating system, which frees it when its owner dies.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -26,6 +23,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from hneuro.codec import canonical, read_jsonl, to_plain, write_jsonl
+from hneuro.disk import appearing, reserve, sync, writing
 from hneuro.progress import track
 from hneuro.records import UserError
 
@@ -88,15 +86,21 @@ class Store:
     ) -> Kept[tuple[T, ...]]:
         """`work` over `shards`, the records of all of them in order. One jsonl a shard until all are there."""
 
-        def make(partial: Path, final: Path) -> None:
-            waiting = [n for n in range(len(shards)) if not _shard(partial, n).exists()]
-            for n in track(waiting, stage, total=len(shards), done=len(shards) - len(waiting)):
+        def make(partial: Path) -> str:
+            def shard(n: int) -> Path:
+                return partial / f"shard-{n:06d}.jsonl"
+
+            def do(n: int) -> None:
                 made = work(shards[n])
-                with _appearing(_shard(partial, n)) as file:
-                    write_jsonl(file, made)
-            with (final / "records.jsonl").open("wb") as out:
+                with appearing(shard(n)) as fresh:
+                    write_jsonl(fresh, made)
+
+            plan = fingerprint([len(s) if isinstance(s, Sized) else 1 for s in shards])
+            _do_shards(stage, partial, len(shards), plan, do, lambda n: file_digest(shard(n)))
+            with appearing(partial / "records.jsonl") as fresh, fresh.open("wb") as out:
                 for n in range(len(shards)):
-                    out.write(_shard(partial, n).read_bytes())
+                    out.write(shard(n).read_bytes())
+            return "records.jsonl"
 
         return self._kept(stage, reads, make, lambda folder: read_jsonl(folder / "records.jsonl", kind))
 
@@ -110,21 +114,19 @@ class Store:
     ) -> Kept[NDArray[np.float32]]:
         """A float32 array whose rows come from `work` shard by shard, straight into one file. Read as a memory map."""
 
-        def make(partial: Path, final: Path) -> None:
+        def make(partial: Path) -> str:
             file = partial / "values.npy"
-            if not file.exists():
-                with _appearing(file) as fresh:
-                    np.lib.format.open_memmap(str(fresh), mode="w+", dtype=np.float32, shape=shape).flush()
-                    _reserve(fresh)
-            values = np.lib.format.open_memmap(str(file), mode="r+")
-            waiting = [n for n in range(len(shards)) if not _shard(partial, n).exists()]
-            for n in track(waiting, stage, total=len(shards), done=len(shards) - len(waiting)):
+            values = _array_file(file, shape)
+
+            def do(n: int) -> None:
                 values[shards[n]] = work(shards[n])
                 values.flush()
-                with _appearing(_shard(partial, n)) as mark:
-                    mark.write_text("written\n")
-            del values
-            os.replace(file, final / "values.npy")
+
+            plan = fingerprint([shape, [(s.start, s.stop) for s in shards]])
+            _do_shards(stage, partial, len(shards), plan, do, lambda n: _bytes_digest(values[shards[n]]))
+            values.flush()
+            sync(file)
+            return file.name
 
         return self._kept(stage, reads, make, lambda folder: np.load(folder / "values.npy", mmap_mode="r"))
 
@@ -138,77 +140,105 @@ class Store:
         self,
         stage: str,
         reads: Mapping[str, Any],
-        make: Callable[[Path, Path], None],
+        make: Callable[[Path], str],
         load: Callable[[Path], T],
     ) -> Kept[T]:
         folder = self.root / stage / fingerprint({"stage": stage, "reads": reads})
-        if not (folder / "manifest.json").exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):
-                if not (folder / "manifest.json").exists():
-                    self._make(folder, reads, make)
-                    self.tally.computed.append(stage)
-                else:
-                    self.tally.loaded.append(stage)
-        else:
-            self.tally.loaded.append(stage)
+        with writing(f"the stage {stage}", self.root):
+            made = not folder.exists() and self._make(folder, reads, make)
+        (self.tally.computed if made else self.tally.loaded).append(stage)
         digest = _verified(folder)
-        return Kept(load(folder), digest)
+        try:
+            return Kept(load(folder), digest)
+        except (LookupError, TypeError, ValueError, AttributeError) as fault:
+            raise UserError(
+                f"the stored result {stage} was written by another version of hneuro ({fault}): {_way_out(folder)}"
+            ) from fault
 
-    def _make(self, folder: Path, reads: Mapping[str, Any], make: Callable[[Path, Path], None]) -> None:
-        partial, final = Path(f"{folder}.partial"), Path(f"{folder}.partial/final")
-        shutil.rmtree(final, ignore_errors=True)
-        final.mkdir(parents=True)
-        make(partial, final)
-        files = {f.name: file_digest(f) for f in sorted(final.iterdir())}
-        manifest = {"stage": folder.parent.name, "reads": to_plain(reads), "files": files}
-        (final / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-        for file in final.iterdir():
-            _sync(file)
-        os.replace(final, folder)
-        shutil.rmtree(partial)
-
-
-def _shard(partial: Path, n: int) -> Path:
-    return partial / f"shard-{n:06d}.jsonl"
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """A file that appears under its name only when it is complete and on the disk."""
-    fresh = path.with_suffix(".fresh")
-    yield fresh
-    _sync(fresh)
-    os.replace(fresh, path)
-
-
-def _reserve(path: Path) -> None:
-    """Takes the disk space of a sparse file now: a full disk under a memory map would kill the process later."""
-    if hasattr(os, "posix_fallocate"):  # not on macOS
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    def _make(self, folder: Path, reads: Mapping[str, Any], make: Callable[[Path], str]) -> bool:
+        """Makes a result, unless another process makes it meanwhile. Whether it was made here."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(f"{folder}.partial")
+        with FileLock(f"{folder}.lock"):
+            if folder.exists():
+                return False
+            partial.mkdir(exist_ok=True)
+            if not (partial / "manifest.json").exists():
+                name = make(partial)
+                files = {name: file_digest(partial / name)}
+                manifest = {"stage": folder.parent.name, "reads": to_plain(reads), "files": files}
+                with appearing(partial / "manifest.json") as fresh:
+                    fresh.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+            # The manifest is the last file to appear: what stands beside it and its result are only shards.
+            for file in partial.glob("shard-*"):
+                file.unlink()
+            partial.replace(folder)
+            return True
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _do_shards(
+    stage: str,
+    partial: Path,
+    count: int,
+    plan: str,
+    do: Callable[[int], None],
+    digest: Callable[[int], str],
+) -> None:
+    """Does the shards that are not finished. A finished one has a mark with its digest and the plan it belongs to."""
+    marks = [partial / f"shard-{n:06d}.done" for n in range(count)]
+
+    def finished(n: int) -> bool:
+        try:
+            return marks[n].read_text(encoding="utf-8") == f"{plan} {digest(n)}"
+        except (FileNotFoundError, UnicodeDecodeError):
+            return False
+
+    waiting = [n for n in range(count) if not finished(n)]
+    for n in track(waiting, stage, total=count, done=count - len(waiting)):
+        do(n)
+        with appearing(marks[n]) as fresh:
+            fresh.write_text(f"{plan} {digest(n)}", encoding="utf-8")
+
+
+def _array_file(file: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.float32]]:
+    """The array of a result in the making, made anew where it is missing or spoilt."""
+    if file.exists():
+        try:
+            values = np.lib.format.open_memmap(str(file), mode="r+")
+        except ValueError:  # no header of an array: its shards are done again, as their digests do not match
+            file.unlink()
+        else:
+            if values.shape == shape and values.dtype == np.float32:
+                reserve(file)
+                return values
+    with appearing(file) as fresh:
+        np.lib.format.open_memmap(str(fresh), mode="w+", dtype=np.float32, shape=shape).flush()
+        reserve(fresh)
+    return np.lib.format.open_memmap(str(file), mode="r+")
+
+
+def _bytes_digest(values: NDArray[np.float32]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+
+
+def _way_out(folder: Path) -> str:
+    return f"delete {folder} and run again to compute it anew"
 
 
 def _verified(folder: Path) -> str:
     """The digest of a result, after comparing every file with the manifest; `UserError` names a damaged one."""
-    way_out = f"delete {folder} and run again to compute it anew"
+    stage = folder.parent.name
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        files: dict[str, str] = manifest["files"]
-    except (ValueError, KeyError, TypeError) as fault:
-        raise UserError(f"the stored result {folder.parent.name} has an unreadable manifest.json: {way_out}") from fault
+        files: dict[str, str] = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise UserError(f"the stored result {stage} has no readable manifest.json: {_way_out(folder)}") from fault
     for name, digest in files.items():
-        file = folder / name
-        if not file.exists():
-            raise UserError(f"the stored result {folder.parent.name} lacks its file {name}: {way_out}")
-        if file_digest(file) != digest:
-            raise UserError(f"the stored result {folder.parent.name} is damaged ({name} has changed): {way_out}")
+        try:
+            found = file_digest(folder / name)
+        except OSError as fault:
+            reason = f"{name} cannot be read, {fault.strerror}"
+            raise UserError(f"the stored result {stage} is damaged ({reason}): {_way_out(folder)}") from fault
+        if found != digest:
+            raise UserError(f"the stored result {stage} is damaged ({name} has changed): {_way_out(folder)}")
     return fingerprint(files)

@@ -1,0 +1,86 @@
+"""The records' own arithmetic."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hneuro import records
+from hneuro.records import Contributions, Estimate, HNeurons, NeuronSpace, Probe
+
+spaces = st.builds(NeuronSpace, n_layers=st.integers(1, 100), width=st.integers(1, 30000))
+
+
+@settings(deadline=None)
+@given(spaces, st.data())
+def test_flat_and_place_are_inverse(space: NeuronSpace, data: st.DataObject) -> None:
+    neuron = data.draw(st.integers(0, space.size - 1))
+    layer, index = space.locate(neuron)
+    assert 0 <= layer < space.n_layers
+    assert 0 <= index < space.width
+    assert space.flat(layer, index) == neuron
+
+
+@settings(deadline=None)
+@given(spaces, st.data())
+def test_by_layer_keeps_every_neuron_once(space: NeuronSpace, data: st.DataObject) -> None:
+    neurons = data.draw(st.sets(st.integers(0, space.size - 1), max_size=20))
+    found = space.by_layer(neurons)
+    assert list(found) == sorted(found)
+    assert all(indices == sorted(indices) for indices in found.values())
+    assert {space.flat(layer, index) for layer, indices in found.items() for index in indices} == neurons
+
+
+@pytest.mark.parametrize("place", [(-1, 0), (2, 0), (0, -1), (0, 5)])
+def test_a_place_outside_the_space_is_refused(place: tuple[int, int]) -> None:
+    with pytest.raises(IndexError, match="outside 2 layers of 5"):
+        NeuronSpace(n_layers=2, width=5).flat(*place)
+
+
+@pytest.mark.parametrize("neuron", [-1, 10])
+def test_a_neuron_outside_the_space_is_refused(neuron: int) -> None:
+    with pytest.raises(IndexError, match="outside 10 neurons"):
+        NeuronSpace(n_layers=2, width=5).locate(neuron)
+
+
+def test_contributions_find_rows_and_regions_by_name() -> None:
+    space = NeuronSpace(n_layers=1, width=3)
+    values = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    found = Contributions(values=values, keys=(("q", 0), ("q", 4)), regions=("answer", "other"), space=space)
+    assert found.rows_of([("q", 4), ("q", 0)]) == [1, 0]
+    np.testing.assert_array_equal(found.region("other"), [[3, 4, 5], [9, 10, 11]])
+    with pytest.raises(KeyError, match="p"):
+        found.rows_of([("p", 0)])
+
+
+def test_scores_are_the_whole_linear_map_though_only_nonzero_weights_are_read() -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(5, 6)).astype(np.float32)
+    weight = np.array([0.0, 2.0, 0.0, -1.5, 0.0, 0.25])
+    probe = Probe(weight=weight, bias=0.5, strength=1.0, space=NeuronSpace(n_layers=2, width=3))
+    np.testing.assert_allclose(probe.scores(x), x.astype(np.float64) @ weight + 0.5)
+    assert probe.positive == (1, 5)
+
+
+def test_per_mille_is_of_all_neurons() -> None:
+    space = NeuronSpace(n_layers=4, width=500)
+    chosen = HNeurons(neurons=(1, 2, 3), weights=(3.0, 2.0, 1.0), space=space, selection="l1")
+    assert chosen.per_mille == pytest.approx(1.5)
+
+
+def test_an_estimate_is_printed_with_its_interval_and_n() -> None:
+    assert str(Estimate(value=0.5, low=0.25, high=2 / 3, n=12)) == "0.500 [0.250, 0.667] n=12"
+
+
+def test_every_record_is_frozen_slotted_and_keyword_only() -> None:
+    found = [v for v in vars(records).values() if dataclasses.is_dataclass(v)]
+    assert len(found) >= 18
+    for record in found:
+        settings_of = record.__dataclass_params__
+        assert settings_of.frozen, record
+        assert "__slots__" in vars(record), record
+        assert all(f.kw_only for f in dataclasses.fields(record)), record

@@ -1,0 +1,178 @@
+"""Estimates and tests against scipy, scikit-learn and formulas written out."""
+
+from __future__ import annotations
+
+import time
+from math import comb, isnan, sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from hneuro.statistics import (
+    auroc,
+    group_weights,
+    grouped_mean,
+    mcnemar,
+    mean_of,
+    rate,
+    share_at_least,
+    youden_threshold,
+)
+
+labelled = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=2, max_size=40).filter(
+    lambda rows: 0 < sum(y for y, _ in rows) < len(rows)
+)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (0, 40), (7, 40), (40, 40), (501, 1000)])
+def test_rate_is_wilsons(hits: int, n: int) -> None:
+    z = stats.norm.ppf(0.975)
+    centre = (hits + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * sqrt(hits * (n - hits) / n + z**2 / 4)
+    found = rate(hits, n)
+    assert (found.value, found.n) == (hits / n, n)
+    assert found.low == pytest.approx(max(0.0, centre - half), abs=1e-12)
+    assert found.high == pytest.approx(min(1.0, centre + half), abs=1e-12)
+
+
+def test_a_rate_of_nothing_is_no_number() -> None:
+    assert all(map(isnan, (rate(0, 0).value, rate(0, 0).low, rate(0, 0).high)))
+
+
+def test_mean_of_seeds_has_a_t_interval() -> None:
+    values = [0.5, 0.7, 0.55, 0.61]
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    found = mean_of(values)
+    assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), low, high))
+    assert found.n == 4
+
+
+@pytest.mark.parametrize("values", [[], [0.5]])
+def test_one_seed_has_no_interval(values: list[float]) -> None:
+    found = mean_of(values)
+    assert isnan(found.low)
+    assert isnan(found.high)
+    assert found.n == len(values)
+
+
+@settings(deadline=None, max_examples=60)
+@given(labelled)
+def test_auroc_is_scikit_learns_ties_included(rows: list[tuple[bool, int]]) -> None:
+    y, scores = zip(*rows, strict=True)
+    assert auroc(y, scores, range(len(rows))).value == pytest.approx(roc_auc_score(y, scores))
+
+
+def test_auroc_bootstrap_is_that_of_repeated_rows() -> None:
+    """The weighted form equals scikit-learn on rows repeated as often as they were drawn."""
+    draw = np.random.default_rng(0)
+    y, scores = draw.random(30) < 0.5, draw.integers(0, 6, 30)
+    groups = draw.integers(0, 12, 30)
+    areas = []
+    for weights in group_weights(groups).astype(int):
+        rows = np.repeat(np.arange(30), weights)
+        if len(set(y[rows])) == 2:
+            areas.append(roc_auc_score(y[rows], scores[rows]))
+    found = auroc(y, scores, groups)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])))
+
+
+@pytest.mark.parametrize("y", [[], [True, True], [False]])
+def test_auroc_of_one_class_is_no_number(y: list[bool]) -> None:
+    found = auroc(y, [0.0] * len(y), ["g"] * len(y))
+    assert isnan(found.value)
+    assert found.n == len(y)
+
+
+def test_auroc_interval_covers_the_truth() -> None:
+    truth = stats.norm.cdf(1 / sqrt(2))  # two normals one deviation apart
+    covered = 0
+    for seed in range(60):
+        draw = np.random.default_rng(seed)
+        y = np.arange(160) % 2
+        found = auroc(y, draw.normal(size=160) + y, range(160))
+        covered += found.low <= truth <= found.high
+    assert covered >= 52  # 95 % of 60 is 57
+
+
+def test_groups_are_drawn_whole() -> None:
+    weights = group_weights(["b", "a", "b", "c", "a"], resamples=500)
+    np.testing.assert_array_equal(weights[:, 0], weights[:, 2])
+    np.testing.assert_array_equal(weights[:, 1], weights[:, 4])
+    groups_drawn = weights[:, 0] + weights[:, 1] + weights[:, 3]
+    np.testing.assert_array_equal(groups_drawn, 3)
+    assert weights.mean(0) == pytest.approx(np.ones(5), abs=0.15)
+
+
+def test_copied_rows_do_not_narrow_an_interval_of_groups() -> None:
+    """Trap 39: ten rows of one entity are not ten independent rows."""
+    draw = np.random.default_rng(0)
+    y, scores, names = np.arange(60) % 2, draw.normal(size=60), np.arange(60)
+    once, copied = auroc(y, scores, names), auroc(np.tile(y, 10), np.tile(scores, 10), np.tile(names, 10))
+    assert (copied.low, copied.high) == pytest.approx((once.low, once.high))
+    mean, repeated = grouped_mean(scores, names), grouped_mean(np.tile(scores, 10), np.tile(names, 10))
+    assert (repeated.low, repeated.high) == pytest.approx((mean.low, mean.high))
+
+
+def test_grouped_mean_is_the_weighted_bootstrap() -> None:
+    draw = np.random.default_rng(1)
+    x, groups = draw.normal(size=25), draw.integers(0, 8, 25)
+    weights = group_weights(groups)
+    expected = np.quantile([np.average(x, weights=w) for w in weights], [0.025, 0.975])
+    found = grouped_mean(x, groups)
+    assert found.value == pytest.approx(x.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    assert isnan(grouped_mean([], []).value)
+
+
+def test_estimates_are_the_same_every_time_and_follow_the_seed() -> None:
+    y, scores = np.arange(50) % 2, np.random.default_rng(0).normal(size=50)
+    assert auroc(y, scores, range(50)) == auroc(y, scores, range(50))
+    assert auroc(y, scores, range(50), seed=1).low != auroc(y, scores, range(50)).low
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
+def test_mcnemar_is_the_exact_binomial_of_the_changes(pairs: list[tuple[bool, bool]]) -> None:
+    before, after = [a for a, _ in pairs], [b for _, b in pairs]
+    gained = sum(b and not a for a, b in pairs)
+    changed = sum(a != b for a, b in pairs)
+    tail = sum(comb(changed, k) for k in range(min(gained, changed - gained) + 1)) / 2**changed
+    assert mcnemar(before, after) == pytest.approx(min(1.0, 2 * tail))
+    assert mcnemar(before, after) == mcnemar(after, before)
+
+
+def test_share_at_least_is_never_zero_and_counts_ties() -> None:
+    assert share_at_least(0.9, [0.5] * 19) == pytest.approx(1 / 20)
+    assert share_at_least(0.5, [0.5, 0.4, 0.6]) == pytest.approx(3 / 4)
+    assert share_at_least(0.1, [0.5]) == 1.0
+
+
+def test_what_was_not_measured_is_not_significant() -> None:
+    assert isnan(share_at_least(float("nan"), [0.5] * 99))
+
+
+@settings(deadline=None, max_examples=60)
+@given(labelled)
+def test_youden_threshold_reaches_the_largest_difference(rows: list[tuple[bool, int]]) -> None:
+    y, scores = np.array([a for a, _ in rows]), np.array([b for _, b in rows], dtype=float)
+    above = scores > youden_threshold(y, scores)
+    false_rate, true_rate, _ = roc_curve(y, scores)
+    assert above[y].mean() - above[~y].mean() == pytest.approx((true_rate - false_rate).max())
+
+
+def test_youden_threshold_lies_between_the_scores() -> None:
+    assert youden_threshold([0, 0, 1, 1], [1.0, 2.0, 4.0, 5.0]) == 3.0
+
+
+def test_the_bootstrap_is_quick() -> None:
+    """Detection alone takes some hundreds of intervals; the first draw of 2,000 resamples is shared by all."""
+    y, scores = np.arange(600) % 2, np.random.default_rng(0).normal(size=600)
+    auroc(y, scores, range(600))
+    begin = time.perf_counter()
+    for _ in range(10):
+        auroc(y, scores, range(600))
+    assert time.perf_counter() - begin < 3.0  # 0.15 s on an idle core
