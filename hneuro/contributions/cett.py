@@ -15,7 +15,7 @@ def pooled_magnitude(z: Tensor, h: Tensor, weights: Tensor) -> Tensor:
 
         CETT[j, t] = |z[j, t]| * ||W_down[:, j]|| / (||h[t]|| + 1e-8)
 
-    z [row, token, neuron], h [row, token, hidden], weights [row, region, token] (0 at padding) -> [row, region, neuron],
+    z [row, token, neuron], h [row, token, hidden], weights [row, region, token], 0 at padding -> [row, region, neuron]
     in float32, or in the precision of z where that is higher. One small matrix product: nothing of the size
     [token, neuron] outlives this call.
     """

@@ -1,11 +1,49 @@
 """The model under its prompting style."""
 
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tokenizers import AddedToken
+
 from hneuro.models.language_model import LanguageModel
+from hneuro.models.load import load_tokenizer
+from hneuro.models.sources import HubCheckpoint
+from hneuro.models.spec import ModelSpec
 
 
-def test_the_fixture_model_is_an_ordinary_checkpoint(language_model: LanguageModel) -> None:
-    assert language_model.loaded.ffn.space.size == 3 * 64
-    ids = language_model.prompt_ids("Who wrote Hamlet?")
-    assert language_model.tokenizer.decode(ids) == (
-        "<bos><user>Who wrote Hamlet? Respond with the answer only, without any explanation.<end><assistant>"
-    )
+def test_identified_without_being_loaded(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hneuro.models.load.load", lambda *_: pytest.fail("loaded"))
+    chat = LanguageModel(spec.chat, spec, completion=False)
+    base = LanguageModel(spec.chat, spec, completion=True)
+    bf16 = LanguageModel(spec.chat, replace(spec, dtype="bfloat16"), completion=False)
+    assert chat.identity == LanguageModel(spec.chat, spec, completion=False).identity
+    assert chat.identity != base.identity
+    assert chat.identity != bf16.identity
+
+
+def test_loaded_once(language_model: LanguageModel) -> None:
+    assert language_model.loaded is language_model.loaded
+    assert language_model.tokenizer is language_model.tokenizer
+
+
+def test_text_keeps_every_blank_and_no_special_token(language_model: LanguageModel) -> None:
+    """Trap 8: a cleaned-up text has other offsets than the tokens."""
+    said = " Yes , it isn 't .\n"
+    ids = language_model.tokenizer(said, add_special_tokens=False)["input_ids"]
+    assert language_model.text_of([*ids, language_model.tokenizer.eos_token_id]) == said
+
+
+def test_marks_of_a_turn_are_special_though_they_have_no_role(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """Trap 18: Llama 3 lists its header marks among the added tokens only."""
+    tokenizer = load_tokenizer(HubCheckpoint(path=str(tiny_checkpoint)))
+    tokenizer.add_tokens([AddedToken("<header>", special=True), AddedToken("word", special=False)])
+    tokenizer.save_pretrained(tmp_path)
+    source = HubCheckpoint(path=str(tmp_path))
+    model = LanguageModel(source, ModelSpec(name="tiny", chat=source), completion=False)
+    mark, word = model.tokenizer.convert_tokens_to_ids(["<header>", "word"])
+    assert mark not in model.tokenizer.all_special_ids
+    assert {0, 1, 2, 3, 4, mark} <= model.special_ids
+    assert word not in model.special_ids

@@ -1,0 +1,102 @@
+"""Every decoder layout that is supported, and some that are refused, at the size of a toy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers as hf
+
+DENSE = (
+    "llama", "llama_with_bias", "mistral", "gemma3", "gemma3_multimodal", "mistral3_multimodal", "qwen2", "qwen3",
+    "phi3", "olmo2", "gpt_neox", "gpt2", "opt", "falcon",
+)  # fmt: skip
+EXPERTS = ("mixtral", "qwen3_moe", "qwen3_moe_first_layer_dense")
+
+PLAIN = {
+    "vocab_size": 48,
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+GATED = PLAIN | {"intermediate_size": 40, "num_key_value_heads": 2}
+MOE = GATED | {"head_dim": 4, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
+# A vision tower with as many layers as the decoder: nothing but its place tells them apart.
+VISION = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2} | {
+    "image_size": 28,
+    "patch_size": 14,
+}
+
+
+def build(name: str) -> Any:
+    """A random model of the layout, in float32."""
+    torch.manual_seed(0)
+    match name:
+        case "llama":
+            model = hf.LlamaForCausalLM(hf.LlamaConfig(**GATED))
+        case "llama_with_bias":
+            model = hf.LlamaForCausalLM(hf.LlamaConfig(**GATED, mlp_bias=True))
+        case "mistral":
+            model = hf.MistralForCausalLM(hf.MistralConfig(**GATED))
+        case "gemma3":
+            model = hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**GATED, head_dim=4, sliding_window=4))
+        case "gemma3_multimodal":
+            text = GATED | {"head_dim": 4, "sliding_window": 4}
+            vision = VISION | {"model_type": "siglip_vision_model"}
+            config = hf.Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4)
+            model = hf.Gemma3ForConditionalGeneration(config)
+        case "mistral3_multimodal":
+            text = GATED | {"model_type": "mistral", "head_dim": 4}
+            config = hf.Mistral3Config(
+                text_config=text, vision_config=VISION | {"model_type": "pixtral", "head_dim": 8}
+            )
+            model = hf.Mistral3ForConditionalGeneration(config)
+        case "qwen2":
+            model = hf.Qwen2ForCausalLM(hf.Qwen2Config(**GATED))
+        case "qwen3":
+            model = hf.Qwen3ForCausalLM(hf.Qwen3Config(**GATED, head_dim=4))
+        case "phi3":
+            model = hf.Phi3ForCausalLM(hf.Phi3Config(**GATED))
+        case "olmo2":
+            model = hf.Olmo2ForCausalLM(hf.Olmo2Config(**GATED))
+        case "gpt_neox":
+            model = hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**PLAIN, intermediate_size=40))
+        case "gpt2":
+            sizes = {"n_embd": 16, "n_layer": 3, "n_head": 4, "n_positions": 64, "n_inner": 40}
+            ends = {"bos_token_id": 1, "eos_token_id": 2}
+            model = hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=48, initializer_range=0.2, **sizes, **ends))
+        case "opt":
+            config = hf.OPTConfig(**PLAIN, ffn_dim=40, word_embed_proj_dim=16, init_std=0.2)
+            model = hf.OPTForCausalLM(config)
+        case "falcon":
+            model = hf.FalconForCausalLM(hf.FalconConfig(**PLAIN, ffn_hidden_size=40))
+        case "mixtral":
+            model = hf.MixtralForCausalLM(hf.MixtralConfig(**GATED, num_local_experts=4))
+        case "qwen3_moe":
+            model = hf.Qwen3MoeForCausalLM(hf.Qwen3MoeConfig(**MOE))
+        case "qwen3_moe_first_layer_dense":
+            model = hf.Qwen3MoeForCausalLM(hf.Qwen3MoeConfig(**MOE, mlp_only_layers=[0]))
+        case _:
+            raise KeyError(name)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(params=DENSE)
+def dense(request: pytest.FixtureRequest) -> Any:
+    return build(request.param)
+
+
+@pytest.fixture(params=EXPERTS)
+def experts(request: pytest.FixtureRequest) -> Any:
+    return build(request.param)
+
+
+@pytest.fixture
+def mistral3() -> Any:
+    return build("mistral3_multimodal")

@@ -1,0 +1,62 @@
+"""Prompts are rendered once, with one BOS, by the model's own template."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from hneuro.models.chat import Prompting
+from hneuro.models.language_model import LanguageModel
+from hneuro.records import UserError
+
+SUFFIX = " Respond with the answer only, without any explanation."
+
+
+def with_template(tokenizer: Any, template: str | None) -> Any:
+    changed = copy.deepcopy(tokenizer)
+    changed.chat_template = template
+    return changed
+
+
+def test_a_question_ends_where_the_assistant_begins_to_speak(tokenizer: Any) -> None:
+    ids = Prompting().question_ids(tokenizer, "Where is Rome?")
+    assert tokenizer.decode(ids) == f"<bos><user>Where is Rome?{SUFFIX}<end><assistant>"
+    assert ids.count(tokenizer.bos_token_id) == 1
+
+
+def test_the_system_prompt_comes_first(tokenizer: Any) -> None:
+    template = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}"
+    ids = Prompting(system="Be brief.", suffix="").question_ids(with_template(tokenizer, template), "Where?")
+    assert tokenizer.decode(ids) == "<bos>[system]Be brief.[user]Where?"
+
+
+def test_a_template_that_refuses_the_system_prompt_is_named(tokenizer: Any) -> None:
+    template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}x"
+    with pytest.raises(UserError, match="refuses the prompt: No system role"):
+        Prompting(system="Be brief.").question_ids(with_template(tokenizer, template), "Where?")
+
+
+def test_double_bos_is_refused(tokenizer: Any) -> None:
+    """Trap 15: it would shift every position."""
+    template = "{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}"
+    with pytest.raises(UserError, match="two BOS tokens"):
+        Prompting().question_ids(with_template(tokenizer, template), "Where?")
+    with pytest.raises(UserError, match="two BOS tokens"):
+        Prompting(completion="<bos>{question}").completion_ids(tokenizer, "Where?")
+
+
+def test_a_base_checkpoint_as_chat_model_is_refused(tokenizer: Any) -> None:
+    with pytest.raises(UserError, match="has no chat template: use an instruction-tuned checkpoint"):
+        Prompting().question_ids(with_template(tokenizer, None), "Where?")
+
+
+def test_a_base_model_completes(base_model: LanguageModel) -> None:
+    ids = base_model.prompt_ids("What is {x}?")
+    assert base_model.tokenizer.decode(ids) == "<bos>What is {x}?\nAnswer:"
+
+
+def test_a_completion_without_question_is_refused() -> None:
+    with pytest.raises(ValueError, match="completion must contain"):
+        Prompting(completion="Answer:")

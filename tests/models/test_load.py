@@ -1,0 +1,107 @@
+"""Checkpoints are loaded by the ordinary path, complete and proven, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from hneuro.models.language_model import LanguageModel
+from hneuro.models.load import load, load_tokenizer
+from hneuro.models.sources import HubCheckpoint
+from hneuro.models.spec import ModelSpec, pick_device
+from hneuro.records import NeuronSpace, UserError
+
+
+def cpu(path: Path, **options: Any) -> ModelSpec:
+    return ModelSpec(
+        name="tiny", chat=HubCheckpoint(path=str(path)), **({"dtype": "float32", "device": "cpu"} | options)
+    )
+
+
+def copy_of(checkpoint: Path, folder: Path) -> Path:
+    for file in checkpoint.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def refusal(path: Path, **options: Any) -> str:
+    spec = cpu(path, **options)
+    with pytest.raises(UserError) as fault:
+        load(spec.chat, spec)
+    assert "\n" not in str(fault.value)
+    return str(fault.value)
+
+
+def test_loads_without_gradients_on_its_device(language_model: LanguageModel) -> None:
+    loaded = language_model.loaded
+    assert not loaded.model.training
+    assert not any(p.requires_grad for p in loaded.model.parameters())
+    assert (loaded.device, loaded.dtype) == (torch.device("cpu"), torch.float32)
+
+
+def test_decoding_settings_of_the_checkpoint_are_not_followed(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """A repetition penalty in generation_config.json would bend every sampled distribution; its end ids are kept."""
+    folder = copy_of(tiny_checkpoint, tmp_path)
+    settings = {"repetition_penalty": 1.3, "do_sample": True, "temperature": 0.1, "eos_token_id": [2, 4]}
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    config = load(cpu(folder).chat, cpu(folder)).model.generation_config
+    assert (config.repetition_penalty, config.do_sample, config.temperature) == (None, None, None)
+    assert config.eos_token_id == [2, 4]
+
+
+def test_loads_a_multimodal_wrapper_that_causal_lm_does_not_know(mistral3: Any, tmp_path: Path) -> None:
+    """Trap 14: Mistral Small 3.1, a model of the paper, is published only with its vision tower."""
+    mistral3.save_pretrained(tmp_path)
+    loaded = load(cpu(tmp_path).chat, cpu(tmp_path))
+    assert type(loaded.model).__name__ == "Mistral3ForConditionalGeneration"
+    assert loaded.ffn.space == NeuronSpace(n_layers=3, width=40)
+
+
+def test_loads_in_bfloat16(tiny_checkpoint: Path) -> None:
+    spec = cpu(tiny_checkpoint, dtype="bfloat16")
+    assert load(spec.chat, spec).dtype == torch.bfloat16
+
+
+def test_column_norms_are_read_once(language_model: LanguageModel) -> None:
+    assert language_model.loaded.column_norms is language_model.loaded.column_norms
+
+
+def test_refuses_a_folder_without_checkpoint(tmp_path: Path) -> None:
+    assert str(tmp_path) in refusal(tmp_path)
+
+
+def test_refuses_a_name_that_is_not_there() -> None:
+    assert "cannot load no/such-model" in refusal(Path("no/such-model"))
+
+
+def test_refuses_missing_weights_instead_of_inventing_them(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_checkpoint, tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.down_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert "lacks the weights model.layers.1.mlp.down_proj.weight" in refusal(folder)
+
+
+def test_refuses_a_torn_weight_file(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_checkpoint, tmp_path)
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:1000])
+    assert "cannot load" in refusal(folder)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_refuses_cuda_where_there_is_none(tiny_checkpoint: Path) -> None:
+    assert pick_device("auto") in ("cpu", "mps")
+    assert "model.device=cuda" in refusal(tiny_checkpoint, device="cuda")
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_checkpoint, tmp_path)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in settings.items() if k != "pad_token"}))
+    tokenizer = load_tokenizer(HubCheckpoint(path=str(folder)))
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
