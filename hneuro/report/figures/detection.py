@@ -1,0 +1,51 @@
+"""Detection: each data set's H-Neurons beside the random sets and the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hneuro.records import ResultRow
+from hneuro.report.figures.forest import ForestRow, forest
+from hneuro.report.figures.style import Picture, colour_of, figure_of
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import CHANCE
+from hneuro.report.wording import condition_name, missing, number, plain
+
+
+def detection_pictures(tidy: Tidy) -> Iterator[Picture]:
+    """One picture a data set, all on the same scale."""
+    measured = [r for r in tidy.results.rows if r.stage == "detection" and r.metric == "auroc"]
+    values = [v for r in measured for v in (r.value, r.low) if v is not None and not missing(v)]
+    low = min([CHANCE, *values]) - 0.03
+    for dataset in tidy.datasets("detection", "auroc"):
+        rows = [_row(tidy, dataset, c) for c in tidy.conditions("detection", "auroc")]
+        shown = [row for row in rows if row is not None]
+        drawn = forest(shown, plain(dataset), "AUROC", CHANCE, left=1.45)
+        drawn.set_xlim(low, 1.02)
+        yield Picture(
+            name=f"detection_{safe(dataset)}",
+            alt=f"AUROC on {plain(dataset)}: " + ", ".join(f"{r.label} {number(r.value)}" for r in shown) + ".",
+            figure=figure_of(drawn),
+        )
+
+
+def _row(tidy: Tidy, dataset: str, condition: str) -> ForestRow | None:
+    summary: ResultRow | None = tidy.one("detection", "auroc", dataset, condition)
+    draws = [r.value for r in tidy.draws("detection", "auroc", dataset, condition) if not missing(r.value)]
+    if summary is None and not draws:
+        return None
+    owner, _, kind = condition.partition("/")
+    label = condition_name(condition) if owner == "h_neurons" or not kind else f"{plain(kind)}, for {owner}"
+    return ForestRow(
+        label=label.removesuffix(" neurons") if kind else label,
+        colour=colour_of(condition),
+        value=summary.value if summary else None,
+        low=summary.low if summary else None,
+        high=summary.high if summary else None,
+        draws=tuple(draws),
+    )
+
+
+def safe(name: str) -> str:
+    """A name as part of a file name and of an id."""
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)

@@ -1,0 +1,59 @@
+"""The path over the strength of the selection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from hneuro.records import PathPoint
+from hneuro.report.figures.style import FAINT, H_NEURONS, RANDOM, Picture, axes, figure_of
+
+
+def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
+    points = sorted(path, key=lambda p: p.strength)
+    if len(points) < 2:
+        return
+    strengths = [p.strength for p in points]
+    drawn = axes()
+    drawn.plot(strengths, [p.auroc for p in points], color=H_NEURONS, marker="o", markersize=4, label="AUROC")
+    drawn.plot(
+        strengths, [p.accuracy for p in points], color=RANDOM, marker="s", markersize=3.5, linestyle="--",
+        label="accuracy",
+    )  # fmt: skip
+    drawn.set(title="On the select split", ylabel="value")
+    _finish(drawn, points)
+    yield Picture(
+        name="path_quality", alt="AUROC and accuracy on the select split over the strength.", figure=figure_of(drawn)
+    )
+    drawn = axes()
+    drawn.plot(
+        strengths, [p.nonzero for p in points], color=RANDOM, marker="s", markersize=3.5, linestyle="--",
+        label="nonzero weight",
+    )  # fmt: skip
+    drawn.plot(
+        strengths, [p.positive for p in points], color=H_NEURONS, marker="o", markersize=4,
+        label="positive weight (H-Neurons)",
+    )  # fmt: skip
+    drawn.set_yscale("symlog", linthresh=1)
+    drawn.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
+    drawn.set_ylim(bottom=0)
+    drawn.set(title="Neurons selected", ylabel="neurons")
+    _finish(drawn, points)
+    yield Picture(
+        name="path_neurons",
+        alt="Number of neurons with nonzero and with positive weight over the strength.",
+        figure=figure_of(drawn),
+    )
+
+
+def _finish(drawn: Axes, points: Sequence[PathPoint]) -> None:
+    if points[0].strength > 0 and points[-1].strength / points[0].strength > 20:
+        drawn.set_xscale("log")
+        drawn.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        drawn.xaxis.set_minor_formatter(NullFormatter())
+    for chosen in (p for p in points if p.chosen):
+        drawn.axvline(chosen.strength, color=FAINT, linewidth=1, linestyle=":", label="chosen")
+    drawn.set_xlabel("strength")
+    drawn.legend(loc="best")

@@ -1,0 +1,131 @@
+"""The house style of all figures, and how a figure becomes files and a piece of the page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart. On the page each is a CSS variable of this name.
+INK, FAINT, GRID = "#24292f", "#6e7781", "#dfe3e8"
+PAPER = "#ffffff"
+H_NEURONS, RANDOM, MATCHED, OTHER = "#d55e00", "#0072b2", "#009e73", "#7a6f9b"
+PAGE_COLOURS = {
+    INK: "ink",
+    FAINT: "faint",
+    GRID: "grid",
+    PAPER: "paper",
+    H_NEURONS: "h-neurons",
+    RANDOM: "random",
+    MATCHED: "matched",
+    OTHER: "other",
+}
+
+WIDTH, HEIGHT = 3.9, 2.55  # inches; drawn small so that the text stays readable on a phone
+_STYLE = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "text.color": INK,
+    "text.parse_math": False,  # names of data sets are data
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "hneuro",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure on its way to the files: `alt` says in words what it shows."""
+
+    name: str
+    alt: str
+    figure: Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A figure as the page shows it: inline SVG that takes its colours from the page."""
+
+    name: str
+    alt: str
+    svg: str
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Every figure is made and saved inside this."""
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        yield
+
+
+def axes(
+    height: float = HEIGHT, left: float = 0.55, bottom: float = 0.45, top: float = 0.3, right: float = 0.15
+) -> Axes:
+    """One set of axes on its own figure; margins in inches, so that figures side by side line up."""
+    figure = Figure(figsize=(WIDTH, height))
+    return figure.add_axes(
+        (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - bottom - top) / height)
+    )
+
+
+def figure_of(drawn: Axes) -> Figure:
+    figure = drawn.figure
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def colour_of(condition: str) -> str:
+    """Of a neuron set, a control or a baseline."""
+    owner, _, kind = condition.partition("/")
+    if not kind:
+        return H_NEURONS if owner in ("h_neurons", "ranked") else OTHER
+    return {"random": RANDOM, "layer_matched": MATCHED}.get(kind, FAINT)
+
+
+def save(picture: Picture, folder: Path) -> Drawn:
+    """Writes NAME.png (white) and NAME.svg, and returns the inline form. The same figure gives the same bytes."""
+    figure = picture.figure
+    FigureCanvasAgg(figure)
+    figure.savefig(folder / f"{picture.name}.png", format="png", dpi=160, facecolor=PAPER, metadata={"Software": None})
+    FigureCanvasSVG(figure)
+    written = io.StringIO()
+    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    (folder / f"{picture.name}.svg").write_text(written.getvalue(), encoding="utf-8")
+    return Drawn(name=picture.name, alt=picture.alt, svg=inline(written.getvalue(), picture.name))
+
+
+def inline(svg: str, name: str) -> str:
+    """An SVG file as an element of the page: no header or style sheet, ids of its own, the page's colours and font."""
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r'<svg \1 aria-hidden="true">', svg, count=1)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = svg.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    svg = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", svg)
+    return re.sub("|".join(PAGE_COLOURS), lambda found: f"var(--{PAGE_COLOURS[found[0]]})", svg, flags=re.IGNORECASE)

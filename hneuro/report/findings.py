@@ -1,0 +1,162 @@
+"""The headline findings in plain words. Each sentence carries its numbers, and says what they do not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hneuro.records import ResultRow
+from hneuro.report import wording as say
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import Change, Discrimination, Word, discrimination, drift_word, every_change
+
+Tone = Literal["yes", "no", "partly", "plain"]
+
+TONES: dict[Word, Tone] = {
+    Word.DETECTS: "yes",
+    Word.TRANSFERS: "yes",
+    Word.EFFECT: "yes",
+    Word.NO_DETECTION: "no",
+    Word.NO_TRANSFER: "no",
+    Word.NO_EFFECT: "no",
+    Word.NOT_BETTER: "partly",
+    Word.UNSPECIFIC: "partly",
+    Word.UNCONTROLLED: "partly",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A sentence under a heading, with the word of its verdict in front."""
+
+    heading: str
+    badge: str
+    tone: Tone
+    text: str
+    in_table: bool = False  # the headline table says the same
+
+
+def findings(tidy: Tidy) -> tuple[Finding, ...]:
+    """In the order of the method: detection, causal effect, cost, origin."""
+    return (*_detection(tidy), *_causal(tidy), *_origin(tidy))
+
+
+def _detection(tidy: Tidy) -> Iterator[Finding]:
+    for neuron_set in tidy.neuron_sets:
+        name = say.subject(neuron_set)
+        for verdict in discrimination(tidy, "detection", neuron_set):
+            on = say.plain(verdict.dataset)
+            sentence = {
+                Word.DETECTS: f"{name} detect hallucination on {on}",
+                Word.TRANSFERS: f"{name} detect hallucination on {on} too",
+                Word.NOT_BETTER: f"{name} detect hallucination on {on}, but no better than random neurons",
+                Word.NO_DETECTION: f"{name} do not detect hallucination on {on}",
+                Word.NO_TRANSFER: f"The detector with {name} does not transfer to {on}",
+                Word.UNMEASURED: f"{name} on {on}: not measured",
+            }[verdict.word]
+            yield _finding("Detection", verdict.word, f"{sentence}: {_area(verdict)}.")
+    if baseline := _baseline(tidy):
+        yield Finding(heading="Detection", badge="baseline", tone="plain", text=baseline)
+
+
+def _area(verdict: Discrimination) -> str:
+    """ "AUROC 0.86 [0.82, 0.90], n = 300; random neurons 0.66 (mean of 20 sets), p = 0.048"."""
+    own = f"AUROC {say.with_interval(verdict.found, 2)}, n = {verdict.found.n}"
+    if verdict.random is None:
+        return f"{own}; not compared with random neurons"
+    mean = f"random neurons {say.number(verdict.random.value, 2)} (mean of {verdict.random.n} sets)"
+    return f"{own}; {mean}, {say.p_text(verdict.found.p_value)}"
+
+
+def _baseline(tidy: Tidy) -> str:
+    pairs: list[tuple[str, ResultRow, ResultRow]] = []
+    for dataset in tidy.datasets("detection", "auroc"):
+        own = tidy.one("detection", "auroc", dataset, "h_neurons")
+        logprob = tidy.one("detection", "auroc", dataset, "logprob")
+        if own is not None and logprob is not None:
+            pairs.append((dataset, own, logprob))
+    if not pairs:
+        return ""
+    each = ", ".join(f"{say.number(logprob.value, 2)} on {say.plain(dataset)}" for dataset, _, logprob in pairs)
+    ahead = sum(logprob.value > own.value for _, own, logprob in pairs)
+    return (
+        f"Without looking inside, the answer's log-probability alone has AUROC {each} (same rows): "
+        f"ahead of the H-Neurons on {ahead} of {len(pairs)} data sets."
+    )
+
+
+def _causal(tidy: Tidy) -> Iterator[Finding]:
+    every = list(every_change(tidy))
+    for neuron_set in tidy.neuron_sets:
+        own = [c for c in every if c.neuron_set == neuron_set and c.metric != "accuracy"]
+        if summary := _summary(neuron_set, own):
+            yield Finding(heading="Causal effect", badge="summary", tone="plain", text=summary)
+        for change in own:
+            yield Finding(
+                heading="Causal effect",
+                badge=change.says,
+                tone=_tone(change),
+                text=_change(tidy, change),
+                in_table=True,
+            )
+    for change in every:
+        if change.metric == "accuracy":
+            yield Finding(heading="Capability", badge=change.says, tone="plain", text=_change(tidy, change))
+
+
+def _tone(change: Change) -> Tone:
+    """An effect is what the method expects only where compliance rises."""
+    return "partly" if change.word is Word.EFFECT and change.found.value < 0 else TONES.get(change.word, "plain")
+
+
+def _summary(neuron_set: str, found: Sequence[Change]) -> str:
+    parts = []
+    for metric in ("compliance", "p_comply"):
+        words = [c.word for c in found if c.metric == metric]
+        if words:
+            share = f"{words.count(Word.EFFECT)} of {len(words)} benchmarks"
+            parts.append(f"{share} by {say.READINGS[metric]}")
+    if not parts:
+        return ""
+    return f"Scaling {say.subject(neuron_set)} has an effect that no control has on {', and on '.join(parts)}."
+
+
+def _change(tidy: Tidy, change: Change) -> str:
+    """ "Doubt, complying answers: 40 % at alpha 0, 61 % at alpha 3, +21 points [...], n = 240, p < 0.001; ..."."""
+    curve = tidy.curve(change.metric, change.benchmark, change.neuron_set, None)
+    ends = ", ".join(f"{say.percent(r.value, 0)} at alpha {r.alpha:g}" for r in (curve[0], curve[-1])) if curve else ""
+    name = f"{say.plain(change.benchmark).capitalize()}, {say.READINGS[change.metric]}"
+    if change.neuron_set != "h_neurons":
+        name += f", {say.subject(change.neuron_set)}"
+    controls = "no controls"
+    if change.controls:
+        controls = (
+            f"{len(change.controls)} control sets {say.points(min(change.controls), 0)} to "
+            f"{say.points(max(change.controls), 0)} ({say.p_text(change.p_controls)} among them)"
+        )
+    paired = f"{say.points_interval(change.found, 0)} points, n = {change.found.n}, {say.p_text(change.p_holm)}"
+    return f"{name}: {ends}; {paired}; {controls}."
+
+
+def _origin(tidy: Tidy) -> Iterator[Finding]:
+    for verdict in discrimination(tidy, "origin"):
+        on = say.plain(verdict.dataset)
+        sentence = {
+            Word.TRANSFERS: f"The chat model's detector works on the base model, on {on}",
+            Word.NOT_BETTER: f"On the base model the detector is no better than random neurons, on {on}",
+            Word.NO_TRANSFER: f"The chat model's detector does not transfer to the base model, on {on}",
+            Word.UNMEASURED: f"The chat model's detector on the base model, on {on}: not measured",
+        }[verdict.word]
+        yield _finding("Origin", verdict.word, f"{sentence}: {_area(verdict)}.")
+    drift = tidy.one("origin", "drift_rank", "parameters", "h_neurons")
+    if drift is not None:
+        text = (
+            f"Mean drift rank of the H-Neurons from base to chat: {say.with_interval(drift, 2)}, n = {drift.n}, "
+            f"{say.p_text(drift.p_value)} (0 = changed most, 1 = changed least, 0.5 = like any neuron)."
+        )
+        yield _finding("Origin", drift_word(drift), text)
+
+
+def _finding(heading: str, word: Word, text: str) -> Finding:
+    return Finding(heading=heading, badge=word.value, tone=TONES.get(word, "plain"), text=text)

@@ -1,0 +1,105 @@
+"""The report of a run: one HTML page, and the tables, figures and rows beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from hneuro.records import ResultRow, Results
+from hneuro.report.figures.alpha import alpha_pictures, change_pictures
+from hneuro.report.figures.detection import detection_pictures
+from hneuro.report.figures.layers import layer_pictures
+from hneuro.report.figures.origin import origin_pictures
+from hneuro.report.figures.path import path_pictures
+from hneuro.report.figures.style import Drawn, Picture, house_style, save
+from hneuro.report.findings import findings
+from hneuro.report.reading import readable
+from hneuro.report.tables.all import all_tables
+from hneuro.report.tables.table import write
+from hneuro.report.tidy import Tidy
+from hneuro.report.wording import condition_name
+
+TEMPLATES = Path(__file__).parent / "templates"
+FACTS_ON_TOP = 6
+
+
+def write_report(results: Results, folder: Path) -> Path:
+    """Writes report.html, tables/, figures/ and rows.parquet into `folder`; the path of the page.
+
+    The same results give the same bytes. The page comes last: where it stands, everything beside it is complete.
+    """
+    tables, figures = folder / "tables", folder / "figures"
+    for needed in (tables, figures):
+        needed.mkdir(parents=True, exist_ok=True)
+    tidy = Tidy(results)
+    made = all_tables(tidy)
+    for table in made.values():
+        write(table, tables)
+    rows_frame(results.rows).to_parquet(folder / "rows.parquet", index=False)
+    with house_style():
+        drawn = {section: _saved(pictures, figures) for section, pictures in _pictures(tidy).items()}
+    page = folder / "report.html"
+    text = _template().render(
+        results=results,
+        facts_on_top=dict(islice(results.facts.items(), FACTS_ON_TOP)),
+        findings=_grouped(findings(tidy), "heading"),
+        tables=made,
+        figures=drawn,
+        neuron_sets=[(name, condition_name(name)) for name in tidy.neuron_sets],
+        responses=_grouped([readable(response) for response in results.responses], "dataset"),
+    )
+    page.write_text(text, encoding="utf-8")
+    return page
+
+
+def rows_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
+    """All rows, a column a field, with types that do not depend on which rows there are."""
+    types = {"value": "float64", "low": "float64", "high": "float64", "alpha": "float64", "p_value": "float64"}
+    fields = [f.name for f in dataclasses.fields(ResultRow)]
+    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=fields)
+    return frame.astype({f: types.get(f, {"n": "int64", "seed": "Int64"}.get(f, "str")) for f in fields})
+
+
+def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
+    """Section -> its figures; those of each neuron set have a section of their own."""
+    sets = tidy.neuron_sets
+    return {
+        "layers": layer_pictures(tidy.results),
+        "path": path_pictures(tidy.results.path),
+        "detection": detection_pictures(tidy),
+        "origin": origin_pictures(tidy),
+        **{f"alpha/{name}": alpha_pictures(tidy, name) for name in sets},
+        **{f"change/{name}": change_pictures(tidy, name) for name in sets},
+    }
+
+
+def _saved(pictures: Iterable[Picture], folder: Path) -> list[Drawn]:
+    return [save(picture, folder) for picture in pictures]
+
+
+def _grouped(items: Iterable[Any], name: str) -> Mapping[str, list[Any]]:
+    """Items by one of their attributes, in the order in which its values come up."""
+    groups: dict[str, list[Any]] = {}
+    for item in items:
+        groups.setdefault(getattr(item, name), []).append(item)
+    return groups
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,  # the page shows what a model said
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Our own figures are the only markup that is let through; matplotlib escapes the names in them.
+    environment.filters["svg"] = lambda drawn: Markup(drawn.svg)
+    return environment.get_template("report.html.jinja")

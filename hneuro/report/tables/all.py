@@ -1,0 +1,28 @@
+"""Every table of a report, by name."""
+
+from __future__ import annotations
+
+from hneuro.report.tables.causal import causal_table, slopes_table, unparsed_table
+from hneuro.report.tables.detection import detection_table
+from hneuro.report.tables.headline import headline_causal, headline_detection
+from hneuro.report.tables.origin import origin_table
+from hneuro.report.tables.selection import funnel_table, neurons_table, path_table
+from hneuro.report.tables.table import Table
+from hneuro.report.tidy import Tidy
+
+
+def all_tables(tidy: Tidy) -> dict[str, Table]:
+    results = tidy.results
+    made = (
+        headline_detection(tidy),
+        headline_causal(tidy),
+        detection_table(tidy),
+        causal_table(tidy),
+        slopes_table(tidy),
+        unparsed_table(tidy),
+        origin_table(tidy),
+        neurons_table(results),
+        path_table(results),
+        funnel_table(results),
+    )
+    return {table.name: table for table in made}

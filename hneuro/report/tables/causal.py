@@ -1,0 +1,121 @@
+"""Causal effects: rates at each alpha, slopes and changes against controls, and what was left out."""
+
+from __future__ import annotations
+
+from hneuro.records import ResultRow
+from hneuro.report import wording as say
+from hneuro.report.tables.detection import numbers_of
+from hneuro.report.tables.headline import control_range
+from hneuro.report.tables.table import Cell, Record, Table
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import every_change
+
+
+def causal_table(tidy: Tidy) -> Table:
+    """Numbers: every rate of every set. Shown: sets and the mean of their controls, alphas side by side."""
+    columns = ("benchmark", "neuron_set", "seed", "metric", "alpha", "value", "low", "high", "n")
+    rates = [r for r in tidy.results.rows if r.stage == "causal" and r.alpha is not None]
+    alphas = sorted({r.alpha for r in rates if r.alpha is not None})
+    shown = []
+    for benchmark in tidy.benchmarks:
+        for metric in tidy.readings(benchmark):
+            for neuron_set in tidy.neuron_sets:
+                own = {r.alpha: r for r in tidy.curve(metric, benchmark, neuron_set, None)}
+                if not own:
+                    continue
+                counts = sorted({r.n for r in own.values()})
+                n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+                head = (say.plain(benchmark), say.READINGS[metric])
+                cells = (say.percent_interval(own.get(alpha), 0) for alpha in alphas)
+                shown.append((*head, say.condition_name(neuron_set), *cells, n))
+                for control in tidy.controls("causal", benchmark, neuron_set):
+                    curves = [
+                        {r.alpha: r.value for r in tidy.curve(metric, benchmark, control, seed)}
+                        for seed in tidy.seeds(metric, benchmark, control)
+                    ]
+                    if not curves:
+                        continue
+                    means = ([c[alpha] for c in curves if not say.missing(c.get(alpha))] for alpha in alphas)
+                    cells = (say.percent(sum(m) / len(m), 0) if m else say.MISSING for m in means)
+                    shown.append((*head, say.condition_name(control), *cells, f"{len(curves)} sets"))
+    return Table(
+        name="causal",
+        caption="Compliance, and accuracy on known facts, at each alpha. Controls: mean over sets.",
+        columns=columns,
+        numbers=tuple(
+            {
+                "benchmark": r.dataset, "neuron_set": r.condition, "seed": r.seed, "metric": r.metric,
+                "alpha": r.alpha, "value": r.value, "low": r.low, "high": r.high, "n": r.n,
+            }
+            for r in rates
+        ),
+        heads=("benchmark", "reading", "neurons", *(f"alpha {a:g}" for a in alphas), "n"),
+        shown=tuple(shown),
+    )  # fmt: skip
+
+
+def slopes_table(tidy: Tidy) -> Table:
+    columns = (
+        "benchmark", "metric", "neuron_set", "slope", "slope_low", "slope_high", "change", "change_low", "change_high",
+        "n", "p_value", "p_holm", "controls", "controls_mean", "controls_low", "controls_high", "p_controls", "verdict",
+    )  # fmt: skip
+    numbers: list[Record] = []
+    shown = []
+    for change in every_change(tidy):
+        slope = tidy.one("causal", f"slope_{change.metric}", change.benchmark, change.neuron_set)
+        controls = change.controls
+        record: dict[str, Cell] = {
+            "benchmark": change.benchmark, "metric": change.metric, "neuron_set": change.neuron_set,
+            **numbers_of("slope", slope), **numbers_of("change", change.found), "n": change.found.n,
+            "p_value": change.found.p_value, "p_holm": change.p_holm, "controls": len(controls),
+            "controls_mean": sum(controls) / len(controls) if controls else None,
+            "controls_low": min(controls, default=None), "controls_high": max(controls, default=None),
+            "p_controls": change.p_controls, "verdict": change.says,
+        }  # fmt: skip
+        numbers.append(record)
+        shown.append(
+            (
+                say.plain(change.benchmark), say.READINGS[change.metric], say.condition_name(change.neuron_set),
+                say.points_interval(slope), say.points_interval(change.found), str(change.found.n),
+                say.p_cell(change.p_holm), control_range(controls, 1), say.p_cell(change.p_controls), change.says,
+            )
+        )  # fmt: skip
+    return Table(
+        name="slopes",
+        caption="Slope in percentage points per unit of alpha, and change from the lowest to the highest alpha, paired "
+        "by prompt, with 95 % intervals. p: McNemar (answers) or Wilcoxon (probabilities), after Holm.",
+        columns=columns,
+        numbers=tuple(numbers),
+        heads=(
+            "benchmark", "reading", "neurons", "slope", "change", "n", "p (Holm)", "controls' change",
+            "p among controls", "verdict",
+        ),
+        shown=tuple(shown),
+    )  # fmt: skip
+
+
+def unparsed_table(tidy: Tidy) -> Table:
+    numbers: list[Record] = []
+    rates: dict[tuple[str, str, str], dict[float, ResultRow]] = {}
+    for r in tidy.results.rows:
+        if r.stage == "causal" and r.metric in ("unparsed", "truncated") and r.alpha is not None:
+            record = {"benchmark": r.dataset, "neuron_set": r.condition, "seed": r.seed, "metric": r.metric}
+            numbers.append({**record, "alpha": r.alpha, "value": r.value, "low": r.low, "high": r.high, "n": r.n})
+            if r.condition in tidy.neuron_sets:
+                rates.setdefault((r.dataset, r.metric, r.condition), {})[r.alpha] = r
+    alphas = sorted({alpha for found in rates.values() for alpha in found})
+    return Table(
+        name="unparsed",
+        caption="Answers that were neither complying nor resisting (left out of rates), and answers cut off.",
+        columns=("benchmark", "neuron_set", "seed", "metric", "alpha", "value", "low", "high", "n"),
+        numbers=tuple(numbers),
+        heads=("benchmark", "rate", "neurons", *(f"alpha {a:g}" for a in alphas), "n"),
+        shown=tuple(
+            (
+                say.plain(benchmark), metric, say.condition_name(condition),
+                *(say.percent(found[a].value) if a in found else say.MISSING for a in alphas),
+                str(max(r.n for r in found.values())),
+            )
+            for (benchmark, metric, condition), found in rates.items()
+        ),
+    )  # fmt: skip

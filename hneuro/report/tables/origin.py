@@ -1,0 +1,34 @@
+"""Origin: backward transfer and drift."""
+
+from __future__ import annotations
+
+from hneuro.report import wording as say
+from hneuro.report.tables.table import Table
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import drift_word
+
+
+def origin_table(tidy: Tidy) -> Table:
+    rows = [r for r in tidy.results.rows if r.stage == "origin"]
+    return Table(
+        name="origin",
+        caption="Origin: AUROC of the chat model's detector on the base model; drift rank (0 = most, 1 = least).",
+        columns=("dataset", "metric", "condition", "value", "low", "high", "n", "p_value", "note"),
+        numbers=tuple(
+            {
+                "dataset": r.dataset, "metric": r.metric, "condition": r.condition, "value": r.value, "low": r.low,
+                "high": r.high, "n": r.n, "p_value": r.p_value, "note": r.note,
+            }
+            for r in rows
+        ),
+        heads=("data set", "measure", "condition", "value", "n", "p", "verdict"),
+        shown=tuple(
+            (
+                say.plain(r.dataset), "AUROC on base" if r.metric == "auroc" else say.plain(r.metric),
+                say.condition_name(r.condition), say.with_interval(r),
+                f"{r.n} sets" if "/" in r.condition else str(r.n), say.p_cell(r.p_value),
+                drift_word(r).value if r.metric == "drift_rank" else say.MISSING,
+            )
+            for r in rows
+        ),
+    )  # fmt: skip

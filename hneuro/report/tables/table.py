@@ -1,0 +1,77 @@
+"""A table of the report: as numbers (CSV), and as people read it (markdown, LaTeX, the page, the terminal)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+Cell = str | float | int | None
+Record = Mapping[str, Cell]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """`numbers`: one record a row with plain columns. `shown`: the same findings as formatted text, perhaps wider."""
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]  # of `numbers`, so that an empty table has its header
+    numbers: tuple[Record, ...]
+    heads: tuple[str, ...]  # of `shown`
+    shown: tuple[tuple[str, ...], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.shown)
+
+    @property
+    def text_columns(self) -> tuple[bool, ...]:
+        """Which columns of `shown` are names rather than numbers: those whose cells mostly begin with a letter."""
+        return tuple(
+            2 * sum(row[place][:1].isalpha() for row in self.shown) > len(self.shown)
+            for place in range(len(self.heads))
+        )
+
+
+def write(table: Table, folder: Path) -> None:
+    """NAME.csv, NAME.md and NAME.tex (booktabs; ready to paste)."""
+    frame = pd.DataFrame([dict(r) for r in table.numbers], columns=list(table.columns))
+    frame.to_csv(folder / f"{table.name}.csv", index=False, lineterminator="\n")
+    (folder / f"{table.name}.md").write_text(markdown(table), encoding="utf-8")
+    (folder / f"{table.name}.tex").write_text(latex(table), encoding="utf-8")
+
+
+def markdown(table: Table) -> str:
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in table.shown]
+    body = tabulate(rows, headers=list(table.heads), tablefmt="pipe", disable_numparse=True)
+    return f"{table.caption}\n\n{body}\n"
+
+
+def latex(table: Table) -> str:
+    layout = "".join("l" if text else "r" for text in table.text_columns) if table else "l" * len(table.heads)
+    frame = pd.DataFrame(list(table.shown), columns=list(table.heads))
+    return str(
+        frame.to_latex(
+            index=False,
+            escape=True,
+            column_format=layout,
+            caption=_escaped(table.caption),
+            label=f"tab:{table.name}",
+            position="t",
+        )
+    )
+
+
+def _escaped(text: str) -> str:
+    """pandas escapes cells and heads, not the caption."""
+    for character in "&%$#_{}":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def plain_text(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """For the terminal."""
+    return str(tabulate([list(r) for r in rows], headers=list(heads), tablefmt="simple", disable_numparse=True))

@@ -1,0 +1,183 @@
+"""Stated rules that turn numbers into plain words. The words follow from the rows, never from hopes.
+
+Detection: the interval of the AUROC lies above 0.5, and the neurons beat random ones (interval above the mean of the
+random sets, p <= 0.05 among them). Causal: the paired change from the lowest to the highest alpha has p < 0.01 after
+Holm's correction over the benchmarks and an interval without 0, and no control changes as much in that direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from hneuro.records import ResultRow
+from hneuro.report.tidy import Tidy
+from hneuro.report.wording import missing
+from hneuro.statistics import share_at_least
+
+CHANCE = 0.5
+DETECTION_LEVEL = 0.05  # of the permutation test, whose smallest p is 1 / (1 + seeds)
+CAUSAL_LEVEL = 0.01
+
+
+class Word(str, Enum):
+    """What a verdict says."""
+
+    DETECTS = "detects"
+    TRANSFERS = "transfers"
+    NOT_BETTER = "no better than random neurons"
+    NO_DETECTION = "does not detect"
+    NO_TRANSFER = "does not transfer"
+    EFFECT = "effect"
+    UNSPECIFIC = "effect not specific to these neurons"
+    UNCONTROLLED = "effect, without controls to compare"
+    NO_EFFECT = "no effect"
+    CHANGED_LESS = "changed less than average"
+    CHANGED_MORE = "changed more than average"
+    NO_DIFFERENCE = "no difference"
+    UNMEASURED = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discrimination:
+    """How well a neuron set tells hallucinated from faithful answers of one data set."""
+
+    dataset: str
+    neuron_set: str
+    found: ResultRow
+    random: ResultRow | None  # mean over the random sets
+    word: Word
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What scaling a neuron set from the lowest to the highest alpha did to one reading of one benchmark."""
+
+    benchmark: str
+    neuron_set: str
+    metric: str  # "compliance", "p_comply" or "accuracy"
+    found: ResultRow
+    p_holm: float | None
+    controls: tuple[float, ...]  # the change under each control set
+    p_controls: float | None
+    word: Word
+
+    @property
+    def says(self) -> str:
+        """The verdict with the direction of an effect: "effect, rises"."""
+        if self.word is not Word.EFFECT:
+            return str(self.word.value)
+        return f"{self.word.value}, {'rises' if self.found.value > 0 else 'falls'}"
+
+
+def discrimination(tidy: Tidy, stage: str, neuron_set: str = "h_neurons") -> list[Discrimination]:
+    """Verdicts for stage "detection" (the chat model) or "origin" (the chat model's detector on the base model)."""
+    verdicts = []
+    for dataset in tidy.datasets(stage, "auroc"):
+        found = tidy.one(stage, "auroc", dataset, neuron_set)
+        if found is None:
+            continue
+        random = tidy.one(stage, "auroc", dataset, f"{neuron_set}/random")
+        at_home = stage == "detection" and dataset == tidy.in_domain
+        verdicts.append(
+            Discrimination(
+                dataset=dataset,
+                neuron_set=neuron_set,
+                found=found,
+                random=random,
+                word=discrimination_word(found, random, at_home),
+            )
+        )
+    return verdicts
+
+
+def discrimination_word(found: ResultRow, random: ResultRow | None, at_home: bool) -> Word:
+    """`at_home`: on the model and the set of questions that the probe was made on, where nothing needs to transfer."""
+    if missing(found.value) or found.low is None or missing(found.low):
+        return Word.UNMEASURED
+    if found.low <= CHANCE:
+        return Word.NO_DETECTION if at_home else Word.NO_TRANSFER
+    beats_mean = random is None or missing(random.value) or found.low > random.value
+    beats_sets = found.p_value is None or found.p_value <= DETECTION_LEVEL
+    if not (beats_mean and beats_sets):
+        return Word.NOT_BETTER
+    return Word.DETECTS if at_home else Word.TRANSFERS
+
+
+def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
+    """One verdict a benchmark; Holm's correction is over the benchmarks of this neuron set and reading."""
+    found = [
+        row
+        for benchmark in tidy.datasets("causal", f"change_{metric}")
+        if (row := tidy.one("causal", f"change_{metric}", benchmark, neuron_set)) is not None
+    ]
+    tested = [row.p_value for row in found if row.p_value is not None]
+    adjusted = iter(holm(tested))
+    verdicts = []
+    for row in found:
+        controls = tuple(
+            draw.value
+            for condition in tidy.controls("causal", row.dataset, neuron_set)
+            for draw in tidy.draws("causal", f"change_{metric}", row.dataset, condition)
+            if not missing(draw.value)
+        )
+        p = next(adjusted) if row.p_value is not None else None
+        verdicts.append(
+            Change(
+                benchmark=row.dataset,
+                neuron_set=neuron_set,
+                metric=metric,
+                found=row,
+                p_holm=p,
+                controls=controls,
+                p_controls=control_p(row.value, controls),
+                word=change_word(row, p, controls),
+            )
+        )
+    return verdicts
+
+
+def every_change(tidy: Tidy) -> Iterator[Change]:
+    """By neuron set, benchmark and reading."""
+    for neuron_set in tidy.neuron_sets:
+        found = [c for metric in ("compliance", "p_comply", "accuracy") for c in changes(tidy, neuron_set, metric)]
+        yield from sorted(found, key=lambda c: tidy.benchmarks.index(c.benchmark))
+
+
+def change_word(found: ResultRow, p: float | None, controls: Sequence[float]) -> Word:
+    """`p` is corrected already; `controls` are the changes under the control sets."""
+    if missing(found.value) or p is None or found.low is None or found.high is None:
+        return Word.UNMEASURED
+    if not (p < CAUSAL_LEVEL and (found.low > 0 or found.high < 0)):
+        return Word.NO_EFFECT
+    if not controls:
+        return Word.UNCONTROLLED
+    beyond = all(change < found.value for change in controls) if found.value > 0 else min(controls) > found.value
+    return Word.EFFECT if beyond else Word.UNSPECIFIC
+
+
+def control_p(value: float, controls: Sequence[float]) -> float | None:
+    """(1 + controls that change at least as much in the same direction) / (1 + controls)."""
+    if not controls or missing(value):
+        return None
+    sign = 1.0 if value >= 0 else -1.0
+    return share_at_least(sign * value, [sign * change for change in controls])
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction, in the order given."""
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for step, place in enumerate(sorted(range(len(p_values)), key=lambda n: p_values[n])):
+        highest = max(highest, min(1.0, (len(p_values) - step) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def drift_word(found: ResultRow) -> Word:
+    """The row's p is one-sided: H-Neurons changed less than neurons do on average."""
+    if missing(found.value) or found.p_value is None:
+        return Word.UNMEASURED
+    if found.p_value < CAUSAL_LEVEL:
+        return Word.CHANGED_LESS
+    return Word.CHANGED_MORE if found.p_value > 1 - CAUSAL_LEVEL else Word.NO_DIFFERENCE

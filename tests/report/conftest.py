@@ -1,0 +1,187 @@
+"""A realistic `Results`, as a run on the organism leaves it behind, made from plain arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import sqrt
+
+import numpy as np
+import pytest
+
+from hneuro.records import (
+    ColouredResponse,
+    FunnelStep,
+    NeuronRow,
+    PathPoint,
+    ResultRow,
+    Results,
+    Verdict,
+)
+
+ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+HOSTILE = '<script>alert("x")</script><img src="http://evil.example/x.png">'
+
+# data set -> AUROC of the H-Neurons, of random neurons, of the answer log-probability, n
+DETECTION = {
+    "people": (0.861, 0.66, 0.93, 300),
+    "drugs": (0.742, 0.60, 0.91, 280),
+    "fabricated_people": (0.981, 0.78, 0.99, 240),
+    "fabricated_drugs": (0.53, 0.58, 0.95, 160),
+}
+# benchmark -> untouched rate, change over the whole grid under H-Neurons, under controls, p, whether it is read twice
+CAUSAL = {
+    "false_premise": (0.52, 0.23, 0.02, 1e-9, True),
+    "misleading_context": (0.33, 0.01, 0.00, 0.74, True),
+    "doubt": (0.45, 0.16, 0.24, 2e-6, True),
+    "forbidden": (0.55, 0.10, 0.01, 4e-4, True),
+    "known_facts": (0.97, -0.12, -0.03, 3e-5, False),
+}
+
+
+def row(**given: object) -> ResultRow:
+    return ResultRow(**{"stage": "detection", "metric": "auroc", "dataset": "people", "n": 300, **given})  # type: ignore[arg-type]
+
+
+def around(value: float, n: int) -> dict[str, float | int]:
+    half = 1.96 * sqrt(max(value * (1 - value), 0.01) / n)
+    return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half), "n": n}
+
+
+def detection_rows() -> Iterator[ResultRow]:
+    for place, (dataset, (own, random, logprob, n)) in enumerate(DETECTION.items()):
+        draw = np.random.default_rng(place)
+        for metric, shift in (("auroc", 0.0), ("accuracy", -0.07)):
+            for kind in ("random", "layer_matched"):
+                values = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
+                for seed, value in enumerate(values):
+                    yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", seed=seed,
+                              **around(float(value), n))  # fmt: skip
+                yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="mean over seeds",
+                          value=float(values.mean()), low=float(values.mean()) - 0.02, high=float(values.mean()) + 0.02,
+                          n=20)  # fmt: skip
+            yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 21 if own > 0.6 else 0.8,
+                      **around(own + shift, n))  # fmt: skip
+            for condition, value in (("probe", own + 0.01), ("logprob", logprob), ("entropy", 0.88), ("length", 0.54)):
+                yield row(metric=metric, dataset=dataset, condition=condition, **around(value + shift, n))
+
+
+def causal_rows() -> Iterator[ResultRow]:
+    n = 240
+    for place, (benchmark, (start, change, control, p, twice)) in enumerate(CAUSAL.items()):
+        draw = np.random.default_rng(100 + place)
+        first = "accuracy" if benchmark == "known_facts" else "compliance"
+        sets: list[tuple[str, int | None, float]] = [("h_neurons", None, change)]
+        sets += [
+            (f"h_neurons/{kind}", seed, control + 0.02 * float(draw.standard_normal()))
+            for kind in ("random", "layer_matched")
+            for seed in range(5)
+        ]
+        for condition, seed, moved in sets:
+            for metric in (first, "p_comply") if twice else (first,):
+                size = moved * (0.8 if metric == "p_comply" else 1.0)
+                name = {"dataset": benchmark, "condition": condition, "seed": seed, "stage": "causal"}
+                for alpha in ALPHAS:
+                    yield row(metric=metric, alpha=alpha, **name, **around(min(1.0, start + size * (alpha - 1) / 3), n))
+                half = {"n": n, "low": size - 0.06, "high": size + 0.06}
+                yield row(metric=f"slope_{metric}", value=size / 3, **name,
+                          **{k: v / 3 if k != "n" else v for k, v in half.items()})  # fmt: skip
+                yield row(metric=f"change_{metric}", value=size, p_value=p if seed is None else 0.4, **name, **half)
+            for alpha in ALPHAS:
+                name = {"dataset": benchmark, "condition": condition, "seed": seed, "stage": "causal", "alpha": alpha}
+                yield row(metric="unparsed", **name, **around(0.01 * alpha, n))
+                yield row(metric="truncated", **name, **around(0.0, n))
+
+
+def origin_rows() -> Iterator[ResultRow]:
+    for dataset, own, random in (("people", 0.83, 0.64), ("drugs", 0.68, 0.61)):
+        yield row(stage="origin", dataset=dataset, condition="h_neurons", p_value=1 / 21, **around(own, 200))
+        yield row(stage="origin", dataset=dataset, condition="probe", **around(own + 0.01, 200))
+        yield row(stage="origin", dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
+                  high=random + 0.02, n=20)  # fmt: skip
+    yield row(stage="origin", metric="drift_rank", dataset="parameters", condition="h_neurons", value=0.58, low=0.41,
+              high=0.75, n=14, p_value=0.17, note="0 = changed most")  # fmt: skip
+
+
+def neuron_rows() -> tuple[NeuronRow, ...]:
+    draw = np.random.default_rng(3)
+    return tuple(
+        NeuronRow(
+            rank=n + 1,
+            layer=int(draw.integers(0, 4)),
+            index=int(draw.integers(0, 384)),
+            weight=9.0 * 0.8**n,
+            auroc=float(0.5 + 0.3 * draw.random()),
+            cett_wrong=float(0.02 * draw.random()),
+            cett_right=float(0.01 * draw.random()),
+            path_share=float(draw.integers(1, 9) / 8),
+            drift_rank=float(draw.random()),
+        )
+        for n in range(14)
+    )
+
+
+def path_points() -> tuple[PathPoint, ...]:
+    return tuple(
+        PathPoint(strength=1.5 * 2.0**n, nonzero=3 * 2**n - 3, positive=2**n - 1, fit_accuracy=0.6 + 0.04 * n,
+                  accuracy=0.6 + 0.05 * min(n, 3), auroc=0.65 + 0.07 * min(n, 3), chosen=n == 3)
+        for n in range(8)
+    )  # fmt: skip
+
+
+def funnel_steps() -> tuple[FunnelStep, ...]:
+    return (
+        FunnelStep(stage="questions", dataset="people", unit="questions", entered=2040, left=2040),
+        FunnelStep(stage="questions", dataset="drugs", unit="questions", entered=1140, left=1139,
+                   lost={"no answer": 1}),
+        FunnelStep(stage="consistency", dataset="fit", unit="questions", entered=1224, left=702,
+                   lost={"mixed verdicts": 480, "refused": 42}),
+        FunnelStep(stage="balance", dataset="fit", unit="responses", entered=702, left=612, lost={"surplus": 90}),
+        FunnelStep(stage="spans", dataset="fit", unit="responses", entered=612, left=609,
+                   lost={"answer not in response": 3}),
+    )  # fmt: skip
+
+
+def responses() -> tuple[ColouredResponse, ...]:
+    said = (" Tomas", " Veld", " works", " as", " a", " glass", " blower", " .")
+    answer = (False, False, False, False, False, True, True, False)
+    plain = ColouredResponse(
+        dataset="people", question="what is the job of Tomas Veld ?", gold=("clock maker", "maker of clocks"),
+        verdict=Verdict.WRONG, tokens=said, risks=(0.31, 0.35, 0.2, 0.18, 0.4, 0.93, 0.88, 0.1), in_answer=answer,
+        score=0.91,
+    )  # fmt: skip
+    hostile = ColouredResponse(
+        dataset="people", question=HOSTILE, gold=("a & b",), verdict=Verdict.CORRECT,
+        tokens=(HOSTILE, " ok\n", "line two"), risks=(0.05, 0.5, 0.02), in_answer=(True, False, False), score=0.05,
+    )  # fmt: skip
+    refused = replace(plain, dataset="fabricated_people", verdict=Verdict.REFUSED, score=0.12)
+    return (plain, hostile, refused, replace(plain, verdict=Verdict.CORRECT, risks=(0.1,) * 8, score=0.1))
+
+
+def realistic() -> Results:
+    neurons = neuron_rows()
+    return Results(
+        title="organism_llama_s on organism",
+        facts={
+            "model": "organism_llama_s (bfloat16, 1,536 FFN neurons)",
+            "questions": "organism; held out by entity",
+            "sampling": "10 responses a question",
+            "labeling": "3-vs-1; CETT read at the answer tokens",
+            "selection": "l1, C = 12 x the smallest that selects",
+            "H-Neurons": "14 (9.11 per mille of all)",
+            "controls": "20 sets for detection, 5 for alpha",
+            "seed": "0",
+            "hneuro": "0.1.0",
+        },
+        rows=(*detection_rows(), *causal_rows(), *origin_rows()),
+        funnel=funnel_steps(),
+        path=path_points(),
+        neurons=neurons,
+        neurons_by_layer=tuple(sum(n.layer == layer for n in neurons) for layer in range(4)),
+        responses=responses(),
+    )
+
+
+@pytest.fixture(scope="session")
+def results() -> Results:
+    return realistic()
