@@ -1,8 +1,8 @@
 """The typed schema of the config, and the only place where OmegaConf becomes plain values and parts.
 
 A part (a dataset, judge, sampler, benchmark, ...) is a dataclass that yaml names by `_target_`: its fields are its
-schema. Everything is checked before any work begins; what is wrong is said in one line, with the key, the value and what
-is allowed.
+schema. Everything is checked before any work begins; what is wrong is said in one line, with the key, the value and
+what is allowed.
 """
 
 from __future__ import annotations

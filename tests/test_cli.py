@@ -1,0 +1,89 @@
+"""The command line as a user meets it: real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hneuro.cli import main
+
+
+def hneuro(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hneuro", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+def test_help_answers_within_a_second_and_without_torch(tmp_path: Path) -> None:
+    started = time.perf_counter()
+    done = hneuro("--help", cwd=tmp_path)
+    took = time.perf_counter() - started
+    assert done.returncode == 0
+    assert "hneuro run" in done.stdout
+    assert took < 3, "a second on an idle machine; the test workers share it"
+    code = "import sys, hneuro.cli; sys.exit('torch' in sys.modules or 'hydra' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_cfg_job_shows_the_composed_config_and_runs_nothing(tmp_path: Path) -> None:
+    done = hneuro("run", "--cfg", "job", "seed=7", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "seed: 7" in done.stdout
+    assert "_target_: hneuro.probe.selectors.L1" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_of_run_lists_the_groups(tmp_path: Path) -> None:
+    done = hneuro("run", "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for group in ("model:", "dataset:", "labeling:", "probe:", "experiment:"):
+        assert group in done.stdout
+
+
+def test_config_dir_of_a_lab(tmp_path: Path) -> None:
+    (tmp_path / "lab" / "probe").mkdir(parents=True)
+    (tmp_path / "lab" / "probe" / "sparse.yaml").write_text("defaults: [l1]\nC: [1.1, 1.2]\n")
+    done = hneuro("run", "--config-dir", str(tmp_path / "lab"), "probe=sparse", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "- 1.1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("hneuro run lab", "labeling="),
+        ("hneuro run labeling=three", "labeling=three_vs_one"),
+        ("hneuro run probe.tol", "probe.tolerance="),
+    ],
+)
+def test_tab_completion(line: str, offered: str, tmp_path: Path) -> None:
+    done = hneuro("-sc", "query=bash", cwd=tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)), COMP_CWORD="2")
+    assert offered in done.stdout.split()
+
+
+def test_tab_completion_installs(tmp_path: Path) -> None:
+    done = hneuro("-sc", "install=bash", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "complete" in done.stdout
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip()
+
+
+def test_a_sweep_goes_on_after_a_failed_job_and_says_so(tmp_path: Path) -> None:
+    missing = ["dataset=file", "benchmark=none", "model=hub", "model.name=m", "model.chat.path=/nowhere"]
+    done = hneuro("run", "-m", *missing, "dataset.identification.path=a.jsonl,b.jsonl", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a.jsonl does not exist" in done.stderr
+    assert "b.jsonl does not exist" in done.stderr
+    states = list(tmp_path.glob("outputs/*/*/status.json"))
+    assert len(states) == 2
+    assert all('"failed"' in state.read_text() for state in states)

@@ -1,0 +1,110 @@
+"""Every yaml composes, instantiates, and shows all that can be set."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from hneuro.config import Config, build_experiment, config_folder, register_schema
+from hneuro.experiment import Experiment
+
+GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir())
+CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((config_folder() / group).glob("*.yaml"))]
+NEEDED = {
+    "model=hub": ["model.name=m", "model.chat.path=p"],
+    "dataset=file": ["dataset.identification.path=q.jsonl"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _hydra() -> Iterator[None]:
+    register_schema()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        yield
+    GlobalHydra.instance().clear()
+
+
+def experiment(*overrides: str) -> Experiment:
+    return build_experiment(compose("config", overrides=list(overrides)))
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
+def test_every_choice_composes_and_instantiates(group: str, choice: str) -> None:
+    word = f"{group}={choice}" if group != "experiment" else f"+experiment={choice}"
+    word = word.removeprefix("+")
+    built = experiment(word, *NEEDED.get(word, []))
+    assert built.run_name
+    assert built.config
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
+def test_every_choice_says_in_its_first_line_what_it_is(group: str, choice: str) -> None:
+    lines = (config_folder() / group / f"{choice}.yaml").read_text().splitlines()
+    said = lines[1] if lines[0] == "# @package _global_" else lines[0]
+    assert said.startswith("# ")
+    if group == "experiment":
+        assert f"experiment={choice}" in said
+
+
+def parts(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield key, node
+        for name, value in node.items():
+            yield from parts(value, f"{key}.{name}" if key else str(name))
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
+def test_every_field_of_a_part_can_be_overridden_without_a_plus(group: str, choice: str) -> None:
+    cfg = compose("config", overrides=[f"{group}={choice}"])
+    plain = OmegaConf.to_container(cfg, resolve=False)
+    for key, node in parts(plain):
+        module, _, name = node["_target_"].rpartition(".")
+        fields = {f.name for f in dataclasses.fields(getattr(importlib.import_module(module), name)) if f.init}
+        assert fields == set(node) - {"_target_"}, key
+
+
+def test_defaults_in_yaml_are_the_defaults_in_code() -> None:
+    """A part that is built without yaml behaves like the one that the default config builds."""
+    built = experiment()
+    for part in (built.splits, built.sampling, built.judge, built.span, built.contribution, built.labeling):
+        assert part == type(part)(), type(part).__name__
+    for part in (built.probe, built.choice, built.detection):
+        assert part == type(part)(), type(part).__name__
+
+
+def test_identity_is_what_decides_the_results() -> None:
+    assert experiment().identity == experiment("quiet=true", "output_dir=elsewhere", "tracker=wandb").identity
+    assert experiment().identity != experiment("seed=1").identity
+    assert experiment().run_name == experiment("quiet=true").run_name
+
+
+def test_the_organism_s_questions_follow_its_size_and_seed() -> None:
+    built = experiment("model=organism_llama_xs", "model.chat.seed=3")
+    sizes = {(q.size, q.seed) for q in (built.identification, *built.evaluation.values())}  # type: ignore[attr-defined]
+    assert sizes == {("xs", 3)}
+    assert {(b.size, b.seed) for b in built.benchmarks.values()} == {("xs", 3)}  # type: ignore[attr-defined]
+
+
+def test_a_lab_s_folder_of_configs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "ours.yaml").write_text(
+        "defaults: [hub]\nname: ours\nchat:\n  path: /lab/models/ours\nprompting:\n  suffix: ''\n"
+    )
+    monkeypatch.setenv("HNEURO_CONFIG_DIR", str(tmp_path))
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        assert experiment("model=ours").model.name == "ours"
+
+
+def test_the_schema_has_every_key_of_the_primary_config() -> None:
+    cfg = compose("config")
+    assert {str(key) for key in cfg} == {f.name for f in dataclasses.fields(Config)}

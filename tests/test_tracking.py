@@ -1,0 +1,70 @@
+"""Trackers on a finished run: local files, and a real W&B run in offline mode."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from hneuro.tracking import LocalTracker, WandbTracker
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "tables" / "neurons.csv").write_text("layer,index,weight\n1,2,0.5\n")
+    Image.new("RGB", (8, 8)).save(tmp_path / "figures" / "path.png")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    warnings.filterwarnings("ignore", module="wandb")
+    warnings.filterwarnings("ignore", category=ResourceWarning)
+
+
+def test_the_local_tracker_writes_the_metrics(run_dir: Path) -> None:
+    LocalTracker().publish(run_dir, "name", {"seed": 0}, {"auroc": 0.9})
+    assert json.loads((run_dir / "metrics.json").read_text()) == {"auroc": 0.9}
+
+
+def test_offline_without_an_account_keeps_everything(run_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        WandbTracker().publish(run_dir, "name", {"seed": 0}, {"auroc": 0.9})
+    assert "wandb sync" in caplog.text
+    (log,) = run_dir.glob("wandb/offline-run-*/run-*.wandb")
+    wanted = (b"auroc", b"h-neurons", b"figures/path", b"tables/neurons")
+    for _ in range(100):  # the W&B service writes behind
+        if all(kept in log.read_bytes() for kept in wanted):
+            break
+        time.sleep(0.2)
+    for kept in wanted:
+        assert kept in log.read_bytes()
+
+
+def test_a_server_that_cannot_be_reached_costs_nothing(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    with caplog.at_level(logging.WARNING):
+        WandbTracker(init_timeout=3).publish(run_dir, "name", {}, {"auroc": 0.9})
+    assert json.loads((run_dir / "metrics.json").read_text()) == {"auroc": 0.9}
+    assert "offline" in caplog.text
+    assert "0" * 40 not in caplog.text
+
+
+def test_whatever_goes_wrong_in_the_tracker_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        WandbTracker(mode="offline").publish(tmp_path, "name", {}, {"auroc": 0.9})  # there is no neurons.csv
+    assert "complete in" in caplog.text
