@@ -1,0 +1,171 @@
+"""The whole method, end to end, on random tiny models that "know" what half of the gold answers say."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from hneuro.cli import main
+from hneuro.codec import from_plain
+from hneuro.models.language_model import LanguageModel
+from hneuro.records import Question, Results
+from hneuro.responses.decoding import Decoding
+from hneuro.responses.sampler import TransformersSampler
+from hneuro.verdicts.rule import normal_words
+
+PARTS = Path(__file__).parent / "parts"
+
+
+def write_questions(path: Path, model: LanguageModel, prefix: str, count: int) -> None:
+    """Questions to half of which the gold answer is what the model says: it is consistently right or wrong."""
+    asked = [
+        Question(id=f"{prefix}{n}", dataset=prefix, text=f"What is {prefix} {n}?", answers=(), entity=f"{prefix}{n}")
+        for n in range(count)
+    ]
+    sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=6))
+    with path.open("w", encoding="utf-8") as out:
+        for n, response in enumerate(sampler.sample(model, asked, 1, 0)):
+            if normal_words(response.text):
+                gold = response.text if n % 2 else "something else entirely"
+                row = {"id": asked[n].id, "question": asked[n].text, "answers": [gold], "entity": asked[n].entity}
+                out.write(json.dumps(row) + "\n")
+
+
+@pytest.fixture(scope="module")
+def words(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_checkpoint: Path,
+    language_model: LanguageModel,
+    base_model: LanguageModel,
+    tokenizer: PreTrainedTokenizerFast,
+) -> list[str]:
+    """The overrides of a complete run: two data sets, a benchmark, a base model."""
+    folder = tmp_path_factory.mktemp("questions")
+    write_questions(folder / "numbers.jsonl", language_model, "number", 90)
+    write_questions(folder / "letters.jsonl", language_model, "letter", 40)
+    return [
+        "model=hub",
+        "model.name=tiny",
+        f"model.chat.path={tiny_checkpoint}",
+        f"model.base={{_target_:hneuro.models.sources.HubCheckpoint,path:{base_model.source.locate()}}}",
+        "model.dtype=float32",
+        "model.device=cpu",
+        "dataset=file",
+        f"dataset.identification.path={folder}/numbers.jsonl",
+        f"+dataset.evaluation.letters={{_target_:hneuro.questions.file.QuestionFile,path:{folder}/letters.jsonl}}",
+        "benchmark=none",
+        "+benchmark.yes_no={_target_:lab_parts.YesNo}",
+        "sampling.samples=2",
+        "sampling.decoding.temperature=0",
+        "sampling.decoding.max_new_tokens=6",
+        "detection.control_seeds=3",
+        "intervention.alphas=[0,1,3]",
+        "intervention.control_seeds=2",
+        "intervention.ranked=5",
+        "intervention.items_per_shard=4",
+        "quiet=true",
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(PARTS))
+    monkeypatch.chdir(tmp_path)
+
+
+def run_folder(root: Path) -> Path:
+    (status,) = root.glob("outputs/hneuro/*/status.json")
+    return status.parent
+
+
+def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_very_secret")
+    monkeypatch.setenv("WANDB_API_KEY", "wandb_very_secret")
+    assert main(["run", *words]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    folder = run_folder(tmp_path)
+    assert str(folder / "report.html") in said
+    for name in ("report.html", "results.json", "config.yaml", "run_card.json", "rows.parquet", "metrics.json"):
+        assert (folder / name).stat().st_size > 0
+    assert json.loads((folder / "status.json").read_text()) == {"state": "done"}
+    for file in folder.rglob("*"):
+        assert not file.is_file() or b"very_secret" not in file.read_bytes(), file
+
+    results = from_plain(Results, json.loads((folder / "results.json").read_text()))
+    assert {row.stage for row in results.rows} == {"detection", "causal", "origin"}
+    assert {row.dataset for row in results.rows if row.stage == "detection"} == {"file", "letters"}
+    assert {"yes_no", "known_facts"} == {row.dataset for row in results.rows if row.stage == "causal"}
+    for step in results.funnel:
+        assert step.entered - step.left == sum(step.lost.values()), step
+    assert len(results.neurons) == sum(results.neurons_by_layer) > 0
+    assert results.responses
+
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "outputs" / "store").rglob("*") if file.is_file()}
+    bits = (folder / "results.json").read_bytes()
+    assert main(["run", *words]) == 0
+    assert "(0 stages computed" in capsys.readouterr().out
+    assert (folder / "results.json").read_bytes() == bits
+    assert before == {file: file.stat().st_mtime_ns for file in before}
+
+    assert main(["report", str(folder)]) == 0
+    assert "report.html" in capsys.readouterr().out
+
+
+def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bits(words: list[str], tmp_path: Path) -> None:
+    """SIGKILL to a real process at growing times; what is done is not done twice (trap 84: resume)."""
+    command = [sys.executable, "-m", "hneuro", "run", *words]
+    env = {**os.environ, "PYTHONPATH": str(PARTS), "OMP_NUM_THREADS": "1"}
+
+    def start(where: str) -> subprocess.Popen[bytes]:
+        (tmp_path / where).mkdir(exist_ok=True)
+        return subprocess.Popen(
+            command, cwd=tmp_path / where, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    kills = 0
+    for stage in ("responses", "contributions", "sweep-yes_no", "sweep-known_facts"):
+        process = start("killed")
+        store = tmp_path / "killed" / "outputs" / "store" / stage
+        while process.poll() is None and not list(store.glob("*")):
+            time.sleep(0.01)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 3
+    state = json.loads(next((tmp_path / "killed").glob("outputs/hneuro/*/status.json")).read_text())
+    assert state["state"] == "running"
+    assert start("killed").wait() == 0
+    assert start("whole").wait() == 0
+    killed, whole = (run_folder(tmp_path / name) for name in ("killed", "whole"))
+    assert (killed / "results.json").read_bytes() == (whole / "results.json").read_bytes()
+    assert not list((tmp_path / "killed" / "outputs" / "store").rglob("*.partial"))
+
+
+def test_a_sweep_extracts_once(words: list[str], tmp_path: Path) -> None:
+    code = main(["run", "-m", *words, "labeling=three_vs_one,one_vs_one", "probe.class_weight=null,balanced"])
+    assert code == 0
+    assert len(list(tmp_path.glob("outputs/hneuro/*/report.html"))) == 4
+    store = tmp_path / "outputs" / "store"
+    assert len(list((store / "probe").glob("*/manifest.json"))) == 4
+    # fit, select, two test sets, and the two test sets on the base model
+    assert len(list((store / "contributions").glob("*/manifest.json"))) == 6
+
+
+def test_the_run_is_logged_to_an_offline_w_and_b(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["run", *words, "tracker=wandb"]) == 0
+    assert list(run_folder(tmp_path).glob("wandb/offline-run-*/run-*.wandb"))
