@@ -19,6 +19,10 @@ def set_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
+def is_quiet() -> bool:
+    return _quiet
+
+
 def track(items: Iterable[T], description: str, total: int | None = None, done: int = 0) -> Iterator[T]:
     """Yields `items` under a bar on stderr. `done` are items of `total` that an earlier run finished."""
     yield from tqdm(

@@ -17,11 +17,13 @@ from transformers import (
     GenerationConfig,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.utils import logging
 
 from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.hooks import Gains, observe, scale
 from hneuro.models.sources import CheckpointSource
 from hneuro.models.spec import ModelSpec, pick_device
+from hneuro.progress import is_quiet
 from hneuro.records import UserError
 
 
@@ -126,6 +128,7 @@ def _device(wanted: str) -> str:
 def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any:
     """`from_pretrained`, with one clear line for what usually goes wrong."""
     where = source.locate()
+    (logging.disable_progress_bar if is_quiet() else logging.enable_progress_bar)()
     try:
         return auto.from_pretrained(where, revision=getattr(source, "revision", None) or "main", **options)
     except (OSError, ValueError, ImportError, SafetensorError) as fault:
