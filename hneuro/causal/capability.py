@@ -39,9 +39,9 @@ class KnownFacts:
             question_id=item.id, sample=0, prompt_ids=(), token_ids=(), text=text, logprobs=(), entropies=()
         )
         verdict = self.judge.judge(self.questions[item.id], response).verdict
-        if verdict is Verdict.UNJUDGED:
-            # An empty or garbled answer to a known question is a lost capability, not a missing measurement.
-            return Outcome.RESISTS
+        # Saying nothing to a known question is a lost capability; a judge that failed is a missing measurement.
+        if verdict is Verdict.UNJUDGED and any(c.isalnum() for c in text):
+            return Outcome.UNPARSED
         return Outcome.COMPLIES if verdict is Verdict.CORRECT else Outcome.RESISTS
 
 

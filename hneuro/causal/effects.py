@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -18,7 +18,9 @@ def effects(answers: Sequence[SweepAnswer], entity_of: Mapping[str, str]) -> tup
     """Result rows for every (benchmark, neuron set, seed). Unparsed answers are left out of rates and counted.
 
     Slopes are per unit of alpha; they and the changes from the smallest to the largest alpha are paired by item, with a
-    bootstrap over entities. p: McNemar (exact) for answers, Wilcoxon signed rank for probabilities.
+    bootstrap over entities. The two arms of a change, from the smallest alpha to 1 and from 1 to the largest, stand
+    beside it: what suppression takes away is not what amplification adds. p: McNemar (exact) for answers, Wilcoxon
+    signed rank for probabilities.
     """
     rows: list[ResultRow] = []
 
@@ -51,25 +53,37 @@ def _cell(answers: Sequence[SweepAnswer], benchmark: str, entity_of: Mapping[str
     complete = [n for n, row in enumerate(table) if all(c.outcome is not Outcome.UNPARSED for c in row)]
     said = np.array([[c.outcome is Outcome.COMPLIES for c in table[n]] for n in complete], dtype=np.float64)
     if len(complete):
-        p = mcnemar(said[:, 0], said[:, -1])
-        yield from _trend(metric, said, np.array(alphas), groups[complete], p)
+        yield from _trend(metric, said, np.array(alphas), groups[complete], mcnemar)
     read = [n for n, row in enumerate(table) if all(c.p_comply is not None for c in row)]
     if read:
         probability = np.array([[c.p_comply for c in table[n]] for n in read], dtype=np.float64)
         for column, alpha in enumerate(alphas):
             yield "p_comply", alpha, grouped_mean(probability[:, column], groups[read]), None
-        changed = probability[:, -1] - probability[:, 0]
-        p = float(wilcoxon(changed).pvalue) if np.any(changed != 0) else 1.0
-        yield from _trend("p_comply", probability, np.array(alphas), groups[read], p)
+        yield from _trend("p_comply", probability, np.array(alphas), groups[read], _signed_rank)
 
 
 def _trend(
-    metric: str, values: NDArray[np.float64], alphas: NDArray[np.float64], groups: NDArray[np.str_], p: float
+    metric: str,
+    values: NDArray[np.float64],
+    alphas: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    test: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
 ) -> Iterator[Measured]:
     """values [item, alpha]. The least-squares slope of the mean is the mean of the items' slopes."""
     centred = alphas - alphas.mean()
     yield f"slope_{metric}", None, grouped_mean(values @ centred / (centred @ centred), groups), None
-    yield f"change_{metric}", None, grouped_mean(values[:, -1] - values[:, 0], groups), p
+    arms = {f"change_{metric}": (0, len(alphas) - 1)}
+    if 1.0 in alphas[1:-1]:
+        untouched = int(np.flatnonzero(alphas == 1.0)[0])
+        arms |= {f"change_to_1_{metric}": (0, untouched), f"change_from_1_{metric}": (untouched, len(alphas) - 1)}
+    for name, (first, last) in arms.items():
+        before, after = values[:, first], values[:, last]
+        yield name, None, grouped_mean(after - before, groups), test(before, after)
+
+
+def _signed_rank(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Two-sided p of the Wilcoxon signed rank test; 1 where nothing changed."""
+    return float(wilcoxon(after - before).pvalue) if np.any(after != before) else 1.0
 
 
 def _labelled(measured: Measured, benchmark: str, condition: str, seed: int | None) -> ResultRow:

@@ -30,6 +30,8 @@ def fork_of(item: BenchmarkItem, tokenizer: Any) -> Fork | None:
     comply = [tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in item.comply]
     resist = [tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in item.resist]
     every = [*comply, *resist]
+    if not all(every):
+        raise UserError(f"{item.benchmark}, item {item.id}: a continuation to compare has no tokens")
     shared = 0
     while all(len(c) > shared + 1 for c in every) and len({c[shared] for c in every}) == 1:
         shared += 1

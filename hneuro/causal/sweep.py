@@ -1,7 +1,7 @@
 """The alpha sweep: every prompt under every neuron set at every alpha, controls included, as one generation job.
 
-Rows of one batch differ in alpha and in neuron set (`hneuro.models.hooks.scale` takes a gain a row), so the grid fills the
-device whatever its shape. alpha = 1 is the untouched model, answered once for all sets.
+Rows of one batch differ in alpha and in neuron set (`hneuro.models.hooks.scale` takes a gain a row), so the grid fills
+the device whatever its shape. alpha = 1 is the untouched model, answered once for all sets.
 """
 
 from __future__ import annotations
@@ -104,14 +104,9 @@ def _generate(model: LanguageModel, benchmark: Benchmark, jobs: Sequence[Job], b
 
 
 def _read(model: LanguageModel, jobs: Sequence[Job], forks: Sequence[Fork | None], budget: int) -> Mapping[int, float]:
-    readable = [n for n, fork in enumerate(forks) if fork is not None]
+    readable = [(n, job, fork) for n, (job, fork) in enumerate(zip(jobs, forks, strict=True)) if fork is not None]
     read: dict[int, float] = {}
-    for batch in batches([len(jobs[n].prompt_ids) for n in readable], budget):
-        rows = [readable[n] for n in batch]
-        chosen = [fork for fork in (forks[n] for n in rows) if fork is not None]
-        read.update(
-            zip(
-                rows, p_comply(model.loaded, model.tokenizer.pad_token_id, [jobs[n] for n in rows], chosen), strict=True
-            )
-        )
+    for batch in batches([len(job.prompt_ids) + len(fork.shared) for _, job, fork in readable], budget):
+        rows, chosen, parting = zip(*(readable[n] for n in batch), strict=True)
+        read.update(zip(rows, p_comply(model.loaded, model.tokenizer.pad_token_id, chosen, parting), strict=True))
     return read

@@ -50,25 +50,23 @@ def detect(
 ) -> tuple[ResultRow, ...]:
     """One row for each (set of questions, condition, metric); controls have a row a seed and a summary row.
 
-    `neuron_sets`: name -> flat neurons, "h_neurons" among them. Random neurons never include a neuron of nonzero weight.
+    `neuron_sets`: name -> flat neurons, "h_neurons" among them. No control has a neuron of nonzero weight. p of a set:
+    the share of its "random" controls that do as well.
     """
     found: list[ResultRow] = []
     nonzero = {int(n) for n in np.flatnonzero(probe.weight)}
     for name, neurons in neuron_sets.items():
-        detector = neuron_detector(neurons, fit, select)
-        null: dict[tuple[str, str], list[float]] = {}
+        null: dict[tuple[str, str, str], list[float]] = {}
         for kind in settings.controls:
             for draw in track(range(settings.control_seeds), f"detection: {kind} neurons"):
                 chosen = control_set(kind, probe.space, neurons, nonzero | set(neurons), seed=seed * 1000 + draw)
-                control = neuron_detector(chosen, fit, select)
-                for row in _measure(f"{name}/{kind}", control, sets, draw):
+                for row in _measure(f"{name}/{kind}", neuron_detector(chosen, fit, select), sets, draw):
                     found.append(row)
-                    null.setdefault((row.dataset, f"{kind}/{row.metric}"), []).append(row.value)
-        for row in _measure(name, detector, sets, None):
-            draws = null.get((row.dataset, f"random/{row.metric}"), [])
-            p = share_at_least(row.value, draws) if draws else None
-            found.append(replace(row, p_value=p))
-        found += _summaries(name, settings.controls, null)
+                    null.setdefault((kind, row.dataset, row.metric), []).append(row.value)
+        for row in _measure(name, neuron_detector(neurons, fit, select), sets, None):
+            draws = null.get(("random", row.dataset, row.metric))
+            found.append(replace(row, p_value=share_at_least(row.value, draws) if draws else None))
+        found += [_summary(f"{name}/{kind}", tested, metric, v) for (kind, tested, metric), v in null.items()]
     found += _probe_rows(probe, select, sets)
     found += _baseline_rows(fit, select, sets)
     return tuple(found)
@@ -106,23 +104,19 @@ def _rows(
         )
 
 
-def _summaries(name: str, kinds: Sequence[str], null: Mapping[tuple[str, str], Sequence[float]]) -> Iterator[ResultRow]:
-    for (dataset, key), values in null.items():
-        kind, _, metric = key.rpartition("/")
-        if kind not in kinds:
-            continue
-        mean = mean_of(values)
-        yield ResultRow(
-            stage="detection",
-            metric=metric,
-            dataset=dataset,
-            condition=f"{name}/{kind}",
-            value=mean.value,
-            low=mean.low,
-            high=mean.high,
-            n=mean.n,
-            note="mean over seeds",
-        )
+def _summary(condition: str, dataset: str, metric: str, values: Sequence[float]) -> ResultRow:
+    mean = mean_of(values)
+    return ResultRow(
+        stage="detection",
+        metric=metric,
+        dataset=dataset,
+        condition=condition,
+        value=mean.value,
+        low=mean.low,
+        high=mean.high,
+        n=mean.n,
+        note="mean over seeds",
+    )
 
 
 def _probe_rows(probe: Probe, select: AnswerSet, sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:

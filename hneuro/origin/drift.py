@@ -32,12 +32,12 @@ def drift_ranks(chat: Loaded, base: Loaded) -> NDArray[np.float64]:
 
 
 def drift_row(ranks: NDArray[np.float64], neurons: HNeurons) -> ResultRow:
-    """Mean normalised rank of the H-Neurons; p of the one-sided t-test that they changed less than neurons do on average."""
-    own = ranks[list(neurons.neurons)]
-    if len(own) < 2:
+    """Mean normalised rank of the H-Neurons; p of the one-sided t-test that they changed less than other neurons."""
+    own = np.asarray(ranks, dtype=np.float64)[list(neurons.neurons)]
+    if len(own) < 2 or np.ptp(own) == 0:
         return ResultRow(
             stage="origin", metric="drift_rank", dataset="parameters", condition="h_neurons",
-            value=float(own.mean()) if len(own) else np.nan, n=len(own), note="too few neurons for a test",
+            value=float(own.mean()) if len(own) else np.nan, n=len(own), note="too few different ranks for a test",
         )  # fmt: skip
     test = ttest_1samp(own, float(ranks.mean()), alternative="greater")
     interval = ttest_1samp(own, float(ranks.mean())).confidence_interval(0.95)

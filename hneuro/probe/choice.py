@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -27,40 +27,36 @@ class Choice:
 def choose(
     probes: Sequence[Probe], fit: ProbeRows, select: ProbeRows, choice: Choice
 ) -> tuple[Probe, tuple[PathPoint, ...]]:
-    """The chosen probe and the path. `fit` and `select` are answer rows (1-vs-1), whatever the probes were trained on."""
+    """The chosen probe and the path. `fit` and `select` are answer rows (1-vs-1), whatever the probes learnt from.
+
+    C is chosen here, on the select split: what is published is measured on others.
+    """
     for rows, name in ((fit, "fit"), (select, "select")):
         if len(set(rows.y.tolist())) < 2:
             raise UserError(
                 f"the {name} split has answers of one kind only: more questions, or other splits, are needed"
             )
-    measured = [(probe, *_quality(probe, fit, select)) for probe in probes]
-    useful = [m for m in measured if m[0].positive]
+    path = [_measured(probe, fit, select) for probe in probes]
+    useful = [n for n, point in enumerate(path) if point.positive]
     if not useful:
         raise UserError("no strength of the probe selects a neuron with positive weight: widen probe.C upwards")
-    place = {"accuracy": 2, "auroc": 3}[choice.metric]
-    best = max(m[place] for m in useful)
-    chosen = min((m for m in useful if m[place] >= best - choice.tolerance), key=lambda m: m[0].strength)[0]
-    return chosen, tuple(
-        PathPoint(
-            strength=probe.strength,
-            nonzero=int(np.count_nonzero(probe.weight)),
-            positive=len(probe.positive),
-            fit_accuracy=fit_accuracy,
-            accuracy=accuracy,
-            auroc=auroc,
-            chosen=probe is chosen,
-        )
-        for probe, fit_accuracy, accuracy, auroc in measured
-    )
+    quality = {n: path[n].auroc if choice.metric == "auroc" else path[n].accuracy for n in useful}
+    good = [n for n in useful if quality[n] >= max(quality.values()) - choice.tolerance]
+    chosen = min(good, key=lambda n: path[n].strength)
+    return probes[chosen], tuple(replace(point, chosen=n == chosen) for n, point in enumerate(path))
 
 
-def _quality(probe: Probe, fit: ProbeRows, select: ProbeRows) -> tuple[float, float, float]:
+def _measured(probe: Probe, fit: ProbeRows, select: ProbeRows) -> PathPoint:
     on_fit, on_select = probe.scores(fit.x), probe.scores(select.x)
     threshold = youden_threshold(fit.y, on_fit)
-    return (
-        float(((on_fit > threshold) == fit.y).mean()),
-        float(((on_select > threshold) == select.y).mean()),
-        float(roc_auc_score(select.y, on_select)),
+    return PathPoint(
+        strength=probe.strength,
+        nonzero=int(np.count_nonzero(probe.weight)),
+        positive=len(probe.positive),
+        fit_accuracy=float(((on_fit > threshold) == fit.y).mean()),
+        accuracy=float(((on_select > threshold) == select.y).mean()),
+        auroc=float(roc_auc_score(select.y, on_select)),
+        chosen=False,
     )
 
 

@@ -40,7 +40,7 @@ class OneVsOne:
 
 @dataclass(frozen=True, kw_only=True)
 class ThreeVsOne:
-    """y = 1 for the answer vector of a hallucinated response; y = 0 for the faithful ones and for the other tokens of both.
+    """y = 1: answer vectors of hallucinated responses; y = 0: those of faithful ones, and the other tokens of both.
 
     The contrast with other tokens keeps neurons out that are busy at any token of a hallucinated response.
     """

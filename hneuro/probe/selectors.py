@@ -9,7 +9,6 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.svm import l1_min_c
 
 from hneuro.progress import track
 from hneuro.records import Probe, ProbeRows, UserError
@@ -37,8 +36,8 @@ class Selector(Protocol):
 class L1:
     """L1-penalised logistic regression on raw CETT, as the paper (section 2.3), by scikit-learn's liblinear.
 
-    `C` are multiples of the smallest C that selects any neuron, so that a value means the same for every model and scale;
-    with `relative_C=false` they are scikit-learn's C as they are. liblinear also penalises the intercept.
+    `C` are multiples of the smallest C that selects any neuron, so that a value means the same for every model and
+    scale; with `relative_C=false` they are scikit-learn's C as they are. liblinear also penalises the intercept.
     """
 
     C: tuple[float, ...] = GRID
@@ -56,7 +55,7 @@ class L1:
 
     def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
         _check_classes(rows)
-        scale = l1_min_c(rows.x, rows.y, loss="log") if self.relative_C else 1.0
+        scale = smallest_strength(rows, self.class_weight) if self.relative_C else 1.0
         probes = []
         for multiple in track(sorted(self.C), f"probe ({self.name})"):
             model = LogisticRegression(
@@ -76,7 +75,7 @@ class L1:
 class ElasticNet:
     """Logistic regression with L1 and L2 penalty on standardised CETT: keeps groups of correlated neurons together.
 
-    Not the paper's selection. `C` as in `L1`, relative to the smallest C of a pure L1 penalty of the same share.
+    Not the paper's selection. `C` are multiples of the smallest that selects any neuron. The intercept is free.
     """
 
     C: tuple[float, ...] = GRID
@@ -98,7 +97,8 @@ class ElasticNet:
         _check_classes(rows)
         centre, spread = _moments(rows.x)
         x = (rows.x - centre) / spread
-        scale = l1_min_c(x, rows.y, loss="log") / self.l1_ratio
+        pull = np.abs((rows.y - rows.y.mean()) @ x).max()  # the gradient where all weights are 0
+        scale = self.l1_ratio / _selective(pull)
         probes = []
         for multiple in track(sorted(self.C), f"probe ({self.name})"):
             model = LogisticRegression(
@@ -139,14 +139,16 @@ class Ranking:
             raise UserError(f"probe.counts asks for {max(self.counts)} of only {rows.space.size} neurons")
         t = t_statistic(rows)
         order = np.argsort(-t, kind="stable")
-        wrong, right = rows.x[rows.y == 1].mean(0), rows.x[rows.y == 0].mean(0)
-        variance = rows.x.var(0) + 1e-12 * float(rows.x.var() or 1.0)
+        wrong = rows.x[rows.y == 1].mean(0, dtype=np.float64)
+        right = rows.x[rows.y == 0].mean(0, dtype=np.float64)
+        variance = rows.x.var(0, dtype=np.float64)
         probes = []
         for count in sorted(self.counts):
             chosen = order[:count]
             weight = np.zeros(rows.space.size)
             # Naive discriminant: each neuron weighs what it would on its own.
-            weight[chosen] = np.maximum((wrong - right)[chosen] / variance[chosen], 0.0)
+            gain = np.maximum(wrong - right, 0.0)[chosen]
+            weight[chosen] = np.divide(gain, variance[chosen], out=np.zeros(count), where=variance[chosen] > 0)
             bias = -float(weight @ (wrong + right)) / 2
             probes.append(Probe(weight=weight, bias=bias, strength=float(count), space=rows.space))
         return tuple(probes)
@@ -157,7 +159,34 @@ def t_statistic(rows: ProbeRows) -> NDArray[np.float64]:
     wrong, right = rows.x[rows.y == 1].astype(np.float64), rows.x[rows.y == 0].astype(np.float64)
     error = np.sqrt(wrong.var(0, ddof=1) / len(wrong) + right.var(0, ddof=1) / len(right))
     difference = wrong.mean(0) - right.mean(0)
-    return np.divide(difference, error, out=np.zeros_like(difference), where=error > 0)
+    return np.asarray(np.divide(difference, error, out=np.zeros_like(difference), where=error > 0))
+
+
+def smallest_strength(rows: ProbeRows, class_weight: Literal["balanced"] | None = None) -> float:
+    """The C above which `L1` gives a neuron a weight, in closed form.
+
+    Unlike scikit-learn's `l1_min_c`, which stops where the intercept moves. With unbalanced rows that is the intercept
+    alone, up to a hundred times too early: it is penalised like a neuron, but reads 1 where CETT reads hundredths.
+    Neuron j enters where |C sum_i v_i x_ij (y_i - p)| = 1. Up to C = 1 / |sum_i v_i (y_i - 1/2)| the intercept is 0 and
+    p = 1/2; above it the intercept is optimal for p = mean(y) with a rest of 1 / (C sum_i v_i).
+    """
+    y = rows.y.astype(np.float64)
+    weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean())) if class_weight else np.ones(len(y))
+    lean = float(weight @ (y - 0.5))
+    balanced = abs(lean) <= 1e-9 * weight.sum()
+    still = 1.0 / _selective(np.abs((weight * (y - 0.5)) @ rows.x).max())
+    if balanced or still <= 1.0 / abs(lean):
+        return float(still)
+    pull = (weight * (y - np.average(y, weights=weight))) @ rows.x
+    towards = np.sign(pull) * np.sign(lean) * np.average(rows.x, axis=0, weights=weight)
+    _selective(np.abs(pull).max())
+    return float(np.divide(1.0 - towards, np.abs(pull), out=np.full_like(pull, np.inf), where=pull != 0).min())
+
+
+def _selective(gradient: float) -> float:
+    if not gradient > 0:
+        raise UserError("no neuron differs between hallucinated and faithful rows: there is nothing to select")
+    return gradient
 
 
 def _probe(model: LogisticRegression, rows: ProbeRows, strength: float) -> Probe:

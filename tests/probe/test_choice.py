@@ -1,0 +1,91 @@
+"""The choice of C: the sparsest probe within the tolerance, by what the select split says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from hneuro.probe.choice import Choice, choose, h_neurons
+from hneuro.records import NeuronSpace, Probe, ProbeRows, UserError
+from hneuro.statistics import youden_threshold
+
+SPACE = NeuronSpace(n_layers=1, width=4)
+
+
+def rows(seed: int, n: int = 60) -> ProbeRows:
+    """Neuron 0 tells y well, neuron 1 a little better, 2 and 3 not at all."""
+    draw = np.random.default_rng(seed)
+    y = np.array([1, 0] * (n // 2), dtype=np.int8)
+    x = draw.normal(size=(n, 4)) + np.outer(y, [1.4, 1.6, 0, 0])
+    return ProbeRows(x=x.astype(np.float32), y=y, groups=np.arange(n).astype(str), space=SPACE)
+
+
+def probe(strength: float, *weight: float) -> Probe:
+    return Probe(weight=np.array(weight), bias=-1.0, strength=strength, space=SPACE)
+
+
+PATH = (
+    probe(1.0, 0, 0, 0, 0),
+    probe(2.0, 0, 0, 1, 0),
+    probe(3.0, 1, 0, 0, 0),
+    probe(4.0, 1, 1, 0, -0.1),
+    probe(5.0, 1, 1, 0.3, 0.3),
+)
+
+
+def test_points_say_what_every_probe_gives() -> None:
+    fit, select = rows(0), rows(1)
+    _, path = choose(PATH, fit, select, Choice())
+    assert [(p.strength, p.nonzero, p.positive) for p in path] == [
+        (1.0, 0, 0), (2.0, 1, 1), (3.0, 1, 1), (4.0, 3, 2), (5.0, 4, 4)
+    ]  # fmt: skip
+    scores = PATH[3].scores(select.x)
+    threshold = youden_threshold(fit.y, PATH[3].scores(fit.x))
+    assert path[3].auroc == pytest.approx(roc_auc_score(select.y, scores))
+    assert path[3].accuracy == pytest.approx(((scores > threshold) == select.y).mean())
+
+
+@pytest.mark.parametrize("metric", ["auroc", "accuracy"])
+def test_the_sparsest_within_the_tolerance_is_chosen(metric: str) -> None:
+    fit, select = rows(0), rows(1)
+    best, path = choose(PATH, fit, select, Choice(metric=metric, tolerance=0.0))
+    values = [getattr(p, metric) for p in path]
+    (place,) = [n for n, point in enumerate(path) if point.chosen]
+    assert best is PATH[place]
+    assert values[place] == max(values[1:])
+    gap = max(values[1:]) - values[2]
+    assert gap > 0
+    sparser, path = choose(PATH, fit, select, Choice(metric=metric, tolerance=gap + 1e-9))
+    assert sparser is PATH[2]
+    assert [p.chosen for p in path] == [False, False, True, False, False]
+
+
+def test_the_choice_does_not_depend_on_the_order_of_the_path() -> None:
+    fit, select = rows(0), rows(1)
+    assert choose(PATH[::-1], fit, select, Choice())[0] is choose(PATH, fit, select, Choice())[0]
+
+
+def test_a_probe_without_positive_weights_is_never_chosen() -> None:
+    better = probe(0.5, 0, 0, 0, -1.0)
+    chosen, _ = choose((better, PATH[1]), rows(0), rows(1), Choice(tolerance=1.0))
+    assert chosen is PATH[1]
+    with pytest.raises(UserError, match=r"widen probe.C upwards"):
+        choose((PATH[0], better), rows(0), rows(1), Choice())
+
+
+@pytest.mark.parametrize("name", ["fit", "select"])
+def test_a_split_of_one_kind_is_named(name: str) -> None:
+    good, poor = rows(0), rows(1)
+    poor = ProbeRows(x=poor.x[poor.y == 1], y=poor.y[poor.y == 1], groups=poor.groups[:30], space=SPACE)
+    splits = {"fit": good, "select": good} | {name: poor}
+    with pytest.raises(UserError, match=f"the {name} split has answers of one kind only"):
+        choose(PATH, splits["fit"], splits["select"], Choice())
+
+
+def test_h_neurons_are_the_positive_weights_heaviest_first() -> None:
+    found = h_neurons(probe(1.0, 0.5, -3.0, 2.0, 0.5), "l1")
+    assert found.neurons == (2, 0, 3)
+    assert found.weights == (2.0, 0.5, 0.5)
+    assert found.selection == "l1"
+    assert found.per_mille == 750.0

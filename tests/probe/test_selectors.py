@@ -1,0 +1,170 @@
+"""The selection paths against scikit-learn and against neurons that were planted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+
+from hneuro.probe.choice import Choice, choose, h_neurons
+from hneuro.probe.selectors import L1, ElasticNet, Ranking, Selector, smallest_strength, t_statistic
+from hneuro.records import NeuronSpace, ProbeRows, UserError
+
+SPACE = NeuronSpace(n_layers=4, width=75)
+PLANTED = (7, 80, 81, 150, 299)
+
+
+def cett_like(
+    wrong: int, right: int, seed: int = 0, effect: float = 1.9, planted: tuple[int, ...] = PLANTED
+) -> ProbeRows:
+    """Lognormal rows of small positive values, as CETT is; planted neurons are `effect` times as large where y = 1."""
+    draw = np.random.default_rng(seed)
+    y = np.array([1] * wrong + [0] * right, dtype=np.int8)
+    size = draw.lognormal(-1, 0.3, SPACE.size)  # neurons differ in size, which L1 on raw CETT feels
+    x = 0.05 * size * draw.lognormal(0, 0.6, (len(y), SPACE.size))
+    x[np.ix_(y == 1, planted)] *= effect
+    return ProbeRows(x=x.astype(np.float32), y=y, groups=np.arange(len(y)).astype(str), space=SPACE)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_l1_at_absolute_strength_is_scikit_learns(class_weight: str | None) -> None:
+    rows = cett_like(40, 90)
+    path = L1(C=(3.0, 30.0), relative_C=False, class_weight=class_weight).path(rows, seed=1)
+    assert [p.strength for p in path] == [3.0, 30.0]
+    for probe in path:
+        direct = LogisticRegression(
+            l1_ratio=1, solver="liblinear", C=probe.strength, class_weight=class_weight, max_iter=5000, random_state=1
+        ).fit(rows.x, rows.y)
+        np.testing.assert_array_equal(probe.weight, direct.coef_[0])
+        np.testing.assert_allclose(probe.scores(rows.x), direct.decision_function(rows.x), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(("wrong", "right"), [(60, 60), (40, 120), (120, 40)])
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_relative_strength_begins_where_the_first_neuron_is_selected(
+    wrong: int, right: int, class_weight: str | None, scale: float
+) -> None:
+    """Trap 25: the same C is another strength for every model; trap 26: 1 : 3 rows move the intercept first."""
+    rows = cett_like(wrong, right)
+    rows = ProbeRows(x=rows.x * np.float32(scale), y=rows.y, groups=rows.groups, space=rows.space)
+    below, above, more = L1(C=(0.99, 1.02, 2.0), class_weight=class_weight, tolerance=1e-7).path(rows, seed=0)
+    assert np.count_nonzero(below.weight) == 0
+    assert np.count_nonzero(above.weight) >= 1
+    assert np.count_nonzero(more.weight) >= np.count_nonzero(above.weight)
+
+
+def test_the_smallest_strength_does_not_change_with_the_unit_of_balanced_rows() -> None:
+    rows = cett_like(50, 50)
+    doubled = ProbeRows(x=rows.x * 2, y=rows.y, groups=rows.groups, space=rows.space)
+    assert smallest_strength(doubled) == pytest.approx(smallest_strength(rows) / 2)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_relative_strength_of_the_elastic_net_begins_at_the_first_neuron(l1_ratio: float) -> None:
+    below, above = ElasticNet(C=(0.98, 1.05), l1_ratio=l1_ratio, tolerance=1e-6).path(cett_like(40, 90), seed=0)
+    assert np.count_nonzero(below.weight) == 0
+    assert np.count_nonzero(above.weight) >= 1
+
+
+def test_elastic_net_scores_are_those_of_the_standardised_fit() -> None:
+    rows = cett_like(40, 60)
+    centre, spread = rows.x.mean(0, dtype=np.float64), rows.x.std(0, dtype=np.float64)
+    standard = (rows.x - centre) / spread
+    (probe,) = ElasticNet(C=(20.0,), l1_ratio=0.3).path(rows, seed=0)
+    smallest = 0.3 / np.abs((rows.y - rows.y.mean()) @ standard).max()
+    direct = LogisticRegression(
+        l1_ratio=0.3, solver="saga", C=20 * smallest, tol=1e-3, max_iter=3000, random_state=0
+    ).fit(standard, rows.y)
+    np.testing.assert_allclose(probe.scores(rows.x), direct.decision_function(standard), rtol=1e-5, atol=1e-6)
+
+
+def test_a_neuron_that_never_changes_is_never_selected() -> None:
+    rows = cett_like(40, 40)
+    rows.x[:, 7] = 0.25
+    rows.x[:, 8] = 0.0
+    for selector in (L1(C=(20.0,)), ElasticNet(C=(5.0,)), Ranking(counts=(SPACE.size,))):
+        (probe,) = selector.path(rows, seed=0)
+        assert probe.weight[7] == probe.weight[8] == 0
+        assert np.isfinite(probe.weight).all()
+
+
+@pytest.mark.parametrize(
+    "selector", [L1(C=(2.0, 3.0, 5.0, 8.0)), ElasticNet(C=(1.5, 2.0, 3.0)), Ranking(counts=(5, 10, 20))]
+)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_planted_neurons_are_found(selector: Selector, seed: int) -> None:
+    fit, select = cett_like(200, 200, seed=seed), cett_like(80, 80, seed=seed + 100)
+    probe, _ = choose(selector.path(fit, seed), fit, select, Choice())
+    found = set(h_neurons(probe, selector.name).neurons)
+    # Raw L1 may leave out the smallest neuron, which pays the same price for less.
+    assert len(found & set(PLANTED)) >= (4 if selector.name == "l1" else 5)
+    assert len(found - set(PLANTED)) <= 5
+
+
+@pytest.mark.parametrize("selector", [L1(C=(1.5, 4.0)), ElasticNet(C=(1.5, 2.0))])
+def test_planted_neurons_are_found_in_one_to_three_rows(selector: Selector) -> None:
+    found = set(selector.path(cett_like(150, 450, effect=2.2), seed=0)[-1].positive)
+    assert found >= set(PLANTED)
+    assert len(found - set(PLANTED)) <= 3
+
+
+def test_t_is_welchs() -> None:
+    rows = cett_like(25, 60)
+    wrong, right = rows.x[rows.y == 1].astype(float), rows.x[rows.y == 0].astype(float)
+    expected = stats.ttest_ind(wrong, right, equal_var=False).statistic
+    np.testing.assert_allclose(t_statistic(rows), expected, rtol=1e-9)
+
+
+def test_ranking_takes_the_largest_t_and_weighs_it_alone() -> None:
+    rows = cett_like(50, 50)
+    five, ten = Ranking(counts=(10, 5)).path(rows, seed=0)
+    assert (five.strength, ten.strength) == (5.0, 10.0)
+    order = np.argsort(-t_statistic(rows))
+    assert set(five.positive) == set(order[:5].tolist())
+    assert set(five.positive) < set(ten.positive)
+    neuron = five.positive[0]
+    x = rows.x[:, neuron].astype(float)
+    assert five.weight[neuron] == pytest.approx((x[rows.y == 1].mean() - x[rows.y == 0].mean()) / x.var(), rel=1e-5)
+    middle = (rows.x[rows.y == 1].mean(0) + rows.x[rows.y == 0].mean(0)) / 2
+    assert five.scores(middle[None])[0] == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("selector", [L1(C=(3.0, 1.5)), ElasticNet(C=(1.5,)), Ranking(counts=(5,))])
+def test_the_same_seed_gives_the_same_path(selector: Selector) -> None:
+    rows = cett_like(30, 30)
+    first, again = selector.path(rows, seed=3), selector.path(rows, seed=3)
+    assert [p.strength for p in first] == sorted(float(s) for s in selector.strengths)
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.weight, other.weight)
+
+
+@pytest.mark.parametrize("selector", [L1(), ElasticNet(), Ranking()])
+def test_too_few_rows_of_a_kind_are_named(selector: Selector) -> None:
+    with pytest.raises(UserError, match="only 1 hallucinated rows"):
+        selector.path(cett_like(1, 30), seed=0)
+    with pytest.raises(UserError, match="only 0 faithful rows"):
+        selector.path(cett_like(30, 0), seed=0)
+
+
+@pytest.mark.parametrize("selector", [L1(), ElasticNet()])
+def test_rows_without_any_difference_are_named(selector: Selector) -> None:
+    rows = cett_like(20, 20)
+    rows.x[:] = 0.5
+    with pytest.raises(UserError, match="nothing to select"):
+        selector.path(rows, seed=0)
+
+
+def test_a_ranking_of_more_neurons_than_there_are_is_named() -> None:
+    with pytest.raises(UserError, match=r"301 of only 300 neurons"):
+        Ranking(counts=(5, 301)).path(cett_like(10, 10), seed=0)
+
+
+@pytest.mark.parametrize("wrong", [{"C": ()}, {"C": (0.0, 1.0)}, {"C": (-1.0,)}])
+def test_an_impossible_grid_is_refused(wrong: dict[str, tuple[float, ...]]) -> None:
+    for kind in (L1, ElasticNet):
+        with pytest.raises(ValueError, match="C needs"):
+            kind(**wrong)
+    with pytest.raises(ValueError, match="l1_ratio"):
+        ElasticNet(l1_ratio=0.0)
