@@ -35,10 +35,13 @@ def mean_of(values: Sequence[float]) -> Estimate:
 
 @lru_cache(maxsize=4)
 def _draws(count: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Bootstrap counts [resample, group]: how often each of `count` groups was drawn with replacement."""
-    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
-    flat = (drawn + count * np.arange(resamples)[:, None]).ravel()
-    counts = np.bincount(flat, minlength=resamples * count).reshape(resamples, count).astype(np.float64)
+    """Bootstrap counts [group, resample]: how often each of `count` groups was drawn with replacement.
+
+    The resamples lie side by side, so that the rows of a group are copied and summed as whole lines of memory.
+    """
+    drawn = np.random.default_rng(seed).integers(count, size=(count, resamples))
+    flat = (drawn * resamples + np.arange(resamples)).ravel()
+    counts = np.bincount(flat, minlength=count * resamples).reshape(count, resamples).astype(np.float64)
     counts.flags.writeable = False  # shared by every caller
     return counts
 
@@ -50,9 +53,9 @@ def _members(groups: ArrayLike) -> tuple[NDArray[np.intp], int]:
 
 
 def group_weights(groups: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
-    """Bootstrap weights [resample, row]: how often each row's whole group was drawn, so that groups stay together."""
+    """Bootstrap weights [row, resample]: how often each row's whole group was drawn, so that groups stay together."""
     member, count = _members(groups)
-    return _draws(count, resamples, seed)[:, member]
+    return _draws(count, resamples, seed)[member]
 
 
 def auroc(y: ArrayLike, scores: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimate:
@@ -63,15 +66,14 @@ def auroc(y: ArrayLike, scores: ArrayLike, groups: ArrayLike, seed: int = 0) -> 
     order = np.argsort(values[~labels], kind="stable")
     below = np.searchsorted(values[~labels][order], values[labels], side="left")
     upto = np.searchsorted(values[~labels][order], values[labels], side="right")
-    wins = (below + upto) / 2  # faithful rows under each hallucinated one, of equals a half
     weights = group_weights(groups, seed=seed)
-    positive, negative = weights[:, labels], weights[:, ~labels]
-    passed = np.zeros((len(weights), len(order) + 1))
-    np.cumsum(negative[:, order], axis=1, out=passed[:, 1:])
-    area = np.einsum("rp,rp->r", positive, passed[:, below] + passed[:, upto]) / 2
-    total = positive.sum(1) * negative.sum(1)
+    positive, negative = weights[labels], weights[~labels][order]
+    passed = np.zeros((len(order) + 1, weights.shape[1]))  # weight of the faithful rows up to each, by score
+    np.cumsum(negative, axis=0, out=passed[1:])
+    area = (np.einsum("pr,pr->r", positive, passed[below]) + np.einsum("pr,pr->r", positive, passed[upto])) / 2
+    total = positive.sum(0) * passed[-1]
     low, high = np.quantile(area[total > 0] / total[total > 0], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    value = float(wins.mean() / len(order))
+    value = float((below + upto).mean() / (2 * len(order)))  # ties are below by half
     return Estimate(value=value, low=float(low), high=float(high), n=len(labels))
 
 
@@ -82,7 +84,7 @@ def grouped_mean(values: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimat
         return Estimate(value=np.nan, low=np.nan, high=np.nan, n=0)
     member, count = _members(groups)
     draws = _draws(count, RESAMPLES, seed)
-    resampled = draws @ np.bincount(member, weights=x) / (draws @ np.bincount(member))
+    resampled = (np.bincount(member, weights=x) @ draws) / (np.bincount(member) @ draws)
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value=float(x.mean()), low=float(low), high=float(high), n=len(x))
 

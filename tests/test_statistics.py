@@ -67,15 +67,17 @@ def test_auroc_is_scikit_learns_ties_included(rows: list[tuple[bool, int]]) -> N
 
 
 def test_auroc_bootstrap_is_that_of_repeated_rows() -> None:
-    """The weighted form equals scikit-learn on rows repeated as often as they were drawn."""
+    """The weighted form equals the share of pairs won when rows are repeated as often as they were drawn."""
     draw = np.random.default_rng(0)
     y, scores = draw.random(30) < 0.5, draw.integers(0, 6, 30)
     groups = draw.integers(0, 12, 30)
     areas = []
-    for weights in group_weights(groups).astype(int):
+    for weights in group_weights(groups).T.astype(int):
         rows = np.repeat(np.arange(30), weights)
-        if len(set(y[rows])) == 2:
-            areas.append(roc_auc_score(y[rows], scores[rows]))
+        wrong, right = scores[rows][y[rows]], scores[rows][~y[rows]]
+        if len(wrong) and len(right):
+            ahead = wrong[:, None] - right
+            areas.append(np.mean((ahead > 0) + (ahead == 0) / 2))
     found = auroc(y, scores, groups)
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])))
 
@@ -100,11 +102,11 @@ def test_auroc_interval_covers_the_truth() -> None:
 
 def test_groups_are_drawn_whole() -> None:
     weights = group_weights(["b", "a", "b", "c", "a"], resamples=500)
-    np.testing.assert_array_equal(weights[:, 0], weights[:, 2])
-    np.testing.assert_array_equal(weights[:, 1], weights[:, 4])
-    groups_drawn = weights[:, 0] + weights[:, 1] + weights[:, 3]
+    np.testing.assert_array_equal(weights[0], weights[2])
+    np.testing.assert_array_equal(weights[1], weights[4])
+    groups_drawn = weights[0] + weights[1] + weights[3]
     np.testing.assert_array_equal(groups_drawn, 3)
-    assert weights.mean(0) == pytest.approx(np.ones(5), abs=0.15)
+    assert weights.mean(1) == pytest.approx(np.ones(5), abs=0.15)
 
 
 def test_copied_rows_do_not_narrow_an_interval_of_groups() -> None:
@@ -121,7 +123,7 @@ def test_grouped_mean_is_the_weighted_bootstrap() -> None:
     draw = np.random.default_rng(1)
     x, groups = draw.normal(size=25), draw.integers(0, 8, 25)
     weights = group_weights(groups)
-    expected = np.quantile([np.average(x, weights=w) for w in weights], [0.025, 0.975])
+    expected = np.quantile([np.average(x, weights=w) for w in weights.T], [0.025, 0.975])
     found = grouped_mean(x, groups)
     assert found.value == pytest.approx(x.mean())
     assert (found.low, found.high) == pytest.approx(tuple(expected))

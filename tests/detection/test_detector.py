@@ -1,0 +1,69 @@
+"""The dense classifier behind every condition, and the baseline features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from hneuro.detection.baselines import baseline_features
+from hneuro.detection.detector import train_detector
+from hneuro.records import AnswerSpan, LabelledResponse, Response
+
+DRAW = np.random.default_rng(0)
+Y = np.array([1, 0] * 40, dtype=np.int8)
+X = (DRAW.lognormal(0, 1, (80, 6)) * [1, 10, 100, 1e-3, 1, 1] + np.outer(Y, [1, 0, 80, 0, 0, 0])).astype(np.float32)
+COLUMNS = (4, 0, 2)
+
+
+def test_scores_are_those_of_a_standardised_logistic_regression() -> None:
+    detector = train_detector(X, Y, COLUMNS, X, Y)
+    scaler = StandardScaler().fit(X[:, COLUMNS].astype(float))
+    direct = LogisticRegression(max_iter=5000).fit(scaler.transform(X[:, COLUMNS].astype(float)), Y)
+    standard = scaler.transform(X[:, COLUMNS].astype(float))
+    np.testing.assert_allclose(detector.scores(X), direct.decision_function(standard), atol=1e-6)
+    np.testing.assert_allclose(detector.risk(X), direct.predict_proba(standard)[:, 1], atol=1e-6)
+
+
+def test_it_reads_its_columns_and_no_others() -> None:
+    detector = train_detector(X, Y, COLUMNS, X, Y)
+    other = X.copy()
+    other[:, [1, 3, 5]] = 7
+    np.testing.assert_array_equal(detector.scores(other), detector.scores(X))
+    np.testing.assert_array_equal(detector.on_columns().scores(X[:, COLUMNS]), detector.scores(X))
+    assert detector.on_columns().threshold == detector.threshold
+
+
+def test_a_constant_column_says_nothing() -> None:
+    constant = X.copy()
+    constant[:, 0] = 3
+    detector = train_detector(constant, Y, COLUMNS, constant, Y)
+    assert np.isfinite(detector.scores(constant)).all()
+    moved = constant.copy()
+    moved[:, 0] = 300
+    np.testing.assert_allclose(detector.scores(moved), detector.scores(constant), atol=1e-6)
+
+
+def test_risk_stays_a_probability_far_out() -> None:
+    detector = train_detector(X, Y, COLUMNS, X, Y)
+    np.testing.assert_array_equal(np.isfinite(detector.risk(X * 1e6)), True)
+    assert 0 <= detector.risk(X * 1e6).min() <= detector.risk(X * 1e6).max() <= 1
+
+
+def test_baselines_read_the_answer_tokens_alone() -> None:
+    response = Response(
+        question_id="q",
+        sample=2,
+        prompt_ids=(1, 2),
+        token_ids=(5, 6, 7, 8),
+        text="",
+        logprobs=(-9.0, -1.0, -2.0, -9.0),
+        entropies=(9.0, 0.5, 1.5, 9.0),
+    )
+    span = AnswerSpan(question_id="q", sample=2, tokens=(1, 2), text="", method="")
+    item = LabelledResponse(question_id="q", entity="e", sample=2, hallucinated=True)
+    features = baseline_features([item, item], {("q", 2): response}, {("q", 2): span})
+    np.testing.assert_allclose(features, [[-1.5, 1.0, 2.0]] * 2)
+    with pytest.raises(KeyError):
+        baseline_features([item], {("q", 2): response}, {})
