@@ -45,11 +45,12 @@ def single(
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
     """Evaluation sets have one sample a question and no filter: correct, or wrong; refusals are left out.
 
-    A question about something that does not exist is answered rightly by refusing, so there refusals are the faithful ones.
+    A question about something that does not exist is answered rightly by refusing: there, refusals are faithful.
     """
     kept: list[LabelledResponse] = []
     lost: Counter[str] = Counter()
     for question, judgement in zip(questions, judgements, strict=True):
+        assert question.id == judgement.question_id
         right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
         if judgement.verdict in (right, Verdict.WRONG):
             kept.append(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import string
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from hneuro.records import Judgement, Question, Response, Verdict
 
-PUNCTUATION = str.maketrans({c: " " for c in string.punctuation + "‘’´`“”"})
-ARTICLES = {"a", "an", "the"}
+ARTICLES = ("a", "an", "the")
+ACCENTS = dict.fromkeys(range(0x300, 0x370))
 
 
 @runtime_checkable
@@ -23,8 +23,14 @@ class Judge(Protocol):
 
 
 def normal_words(text: str) -> list[str]:
-    """Lower case, without punctuation and articles (the paper's normalisation), as words."""
-    return [w for w in text.lower().translate(PUNCTUATION).split() if w not in ARTICLES]
+    """Lower case, without punctuation, symbols, accents and articles, as words.
+
+    The paper's normalisation, which knows no accents. An article at the end is part of a name: vitamin A is not C.
+    """
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", unicodedata.normalize("NFC", text))
+    text = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in text)
+    words = unicodedata.normalize("NFKD", text).translate(ACCENTS).casefold().split()
+    return [word for n, word in enumerate(words) if word not in ARTICLES or n == len(words) - 1]
 
 
 def states(words: Sequence[str], alias: Sequence[str]) -> bool:
@@ -34,9 +40,14 @@ def states(words: Sequence[str], alias: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleJudge:
-    """Correct if a gold alias is contained (`contains`) or is all there is (`exact`); refused if it says so."""
+    """Correct if a gold alias is contained (`contains`) or is all there is (`exact`); refused if it says so.
+
+    A response that states a gold answer among more than `most_other_words` others may be a list of guesses, or deny it:
+    a rule cannot say, so it is unjudged.
+    """
 
     match: Literal["contains", "exact"] = "contains"
+    most_other_words: int = 12
     refusals: tuple[str, ...] = (
         r"\bi (do not|don ?t|cannot|can ?t) (know|answer|say|tell)",
         r"\b(not provided|no information|unknown|not sure|no idea)\b",
@@ -53,9 +64,13 @@ class RuleJudge:
     def _verdict(self, question: Question, words: list[str]) -> tuple[Verdict, str]:
         if not words:
             return Verdict.UNJUDGED, "empty response"
-        for alias in (normal_words(a) for a in question.answers):
-            if alias and (words == alias if self.match == "exact" else states(words, alias)):
-                return Verdict.CORRECT, f"states {' '.join(alias)!r}"
+        aliases = [normal_words(answer) for answer in question.answers]
+        stated = [a for a in aliases if a and (words == a if self.match == "exact" else states(words, a))]
+        if stated:
+            alias = max(stated, key=len)
+            if len(words) - len(alias) > self.most_other_words:
+                return Verdict.UNJUDGED, "a gold answer among many other words"
+            return Verdict.CORRECT, f"states {' '.join(alias)!r}"
         text = " ".join(words)
         if any(re.search(pattern, text) for pattern in self.refusals):
             return Verdict.REFUSED, "refusal"

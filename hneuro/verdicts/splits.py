@@ -13,7 +13,7 @@ from hneuro.records import FunnelStep, LabelledResponse, Question, UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """Shares of the entities: `fit` trains the probe, `select` chooses C and thresholds, `report` is what is published."""
+    """Shares of the entities: `fit` trains the probe, `select` chooses C and thresholds, `report` is published."""
 
     fit: float = 0.6
     select: float = 0.15
@@ -26,15 +26,17 @@ class Splits:
 
 
 def split_by_entity(questions: Sequence[Question], shares: Splits, seed: int) -> dict[str, tuple[Question, ...]]:
-    """{"fit", "select", "report"} -> questions, in their order. All questions of an entity stay together."""
+    """{"fit", "select", "report"} -> questions, in their order, none empty. An entity's questions stay together."""
     entities = sorted({q.entity for q in questions})
     if len(entities) < 3:
         raise UserError(
             f"{len(entities)} entities cannot be split into fit, select and report: more questions are needed"
         )
     np.random.default_rng(seed).shuffle(entities)
-    cuts = np.round(np.cumsum([shares.fit, shares.select]) * len(entities)).astype(int)
-    part_of = {e: "fit" if n < cuts[0] else "select" if n < cuts[1] else "report" for n, e in enumerate(entities)}
+    count = len(entities)
+    fit = min(max(round(shares.fit * count), 1), count - 2)
+    select = min(max(round((shares.fit + shares.select) * count), fit + 1), count - 1)
+    part_of = {e: "fit" if n < fit else "select" if n < select else "report" for n, e in enumerate(entities)}
     parts = {part: tuple(q for q in questions if part_of[q.entity] == part) for part in ("fit", "select", "report")}
     assert_disjoint(parts)
     return parts

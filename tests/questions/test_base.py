@@ -1,0 +1,50 @@
+"""The checks that every data set passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hneuro.questions.base import checked
+from hneuro.records import Question, UserError
+
+
+def question(name: str, text: str | None = None, **other: Any) -> Question:
+    fields = {"answers": ("x",), "entity": name} | other
+    return Question(id=name, dataset="d", text=text if text is not None else f"Question {name}?", **fields)
+
+
+def test_what_is_dropped_is_counted() -> None:
+    """Trap 2: the same text twice is one question."""
+    questions = [
+        question("a", "Who wrote  Hamlet?"),
+        question("b", "who wrote hamlet?"),
+        question("c", answers=(" ",)),
+        question("d", answers=(), answerable=False),
+        question("e"),
+        question("f"),
+    ]
+    kept, step = checked(questions, "mine", limit=3)
+    assert [q.id for q in kept] == ["a", "d", "e"]
+    assert (step.dataset, step.unit, step.entered, step.left) == ("mine", "questions", 6, 3)
+    assert step.lost == {"repeated question text": 1, "no gold answer": 1, "over the limit": 1}
+    assert sum(step.lost.values()) == step.entered - step.left
+
+
+def test_without_limit_all_are_kept() -> None:
+    assert checked([question("a"), question("b")], "mine", None)[1].lost == {}
+
+
+@pytest.mark.parametrize(
+    ("questions", "said"),
+    [
+        ([], "dataset mine has no questions: check its path and its column names"),
+        ([question("a"), question("a", "Other?")], "has the question id 'a' more than once"),
+        ([question("a", " \n")], "question 'a' has no text"),
+        ([question("a", answers=())], "none of its 1 questions has a gold answer"),
+    ],
+)
+def test_what_no_run_could_use_is_refused(questions: list[Question], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        checked(questions, "mine", None)
