@@ -71,7 +71,8 @@ def _trend(
 ) -> Iterator[Measured]:
     """values [item, alpha]. The least-squares slope of the mean is the mean of the items' slopes."""
     centred = alphas - alphas.mean()
-    yield f"slope_{metric}", None, grouped_mean(values @ centred / (centred @ centred), groups), None
+    slopes = (values - values[:, :1]) @ centred / (centred @ centred)  # exactly 0 for an item that never moves
+    yield f"slope_{metric}", None, grouped_mean(slopes, groups), None
     arms = {f"change_{metric}": (0, len(alphas) - 1)}
     if 1.0 in alphas[1:-1]:
         untouched = int(np.flatnonzero(alphas == 1.0)[0])

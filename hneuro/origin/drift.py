@@ -56,9 +56,13 @@ def drift_row(ranks: NDArray[np.float64], neurons: HNeurons) -> ResultRow:
 
 
 def _distance(a: Tensor, b: Tensor) -> NDArray[np.float64]:
-    """1 - cos of matching rows [neuron, hidden] -> [neuron]."""
-    cosine = torch.nn.functional.cosine_similarity(a.double().cpu(), b.double().cpu(), dim=1)
-    return np.asarray(1.0 - cosine.numpy())
+    """1 - cos of matching rows [neuron, hidden] -> [neuron], as half the squared distance of the unit vectors.
+
+    Unlike 1 - a.b / |a| |b| that is exactly 0 for rows that did not change, whose rounding would else be ranked.
+    """
+    unit = torch.nn.functional.normalize
+    apart = unit(a.double().cpu(), dim=1) - unit(b.double().cpu(), dim=1)
+    return np.asarray(0.5 * apart.square().sum(1).numpy())
 
 
 def _z(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,50 @@
+"""Known facts, asked again under intervention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.capability import known_facts
+from hneuro.records import Judgement, Outcome, Question, Response, Verdict
+from hneuro.verdicts.rule import RuleJudge
+
+QUESTION = Question(id="q1", dataset="d", text="Who wrote Hamlet?", answers=("Shakespeare",), entity="Hamlet")
+
+
+@dataclass(frozen=True)
+class FailingJudge:
+    def judge(self, question: Question, response: Response) -> Judgement:
+        return Judgement(question_id=question.id, sample=0, verdict=Verdict.UNJUDGED, judge="llm", reason="no answer")
+
+
+def test_the_question_is_asked_as_it_was_when_it_was_known() -> None:
+    benchmark = known_facts([QUESTION], RuleJudge(), " Answer only.")
+    (item,) = benchmark.items()
+    assert item.messages == ({"role": "user", "content": "Who wrote Hamlet? Answer only."},)
+    assert (item.id, item.benchmark, item.meta["entity"]) == ("q1", "known_facts", "Hamlet")
+    assert (item.comply, item.resist) == ((), ())
+    assert benchmark.decoding.temperature == 0
+    assert isinstance(benchmark, Benchmark)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("William Shakespeare", Outcome.COMPLIES),
+        ("Marlowe", Outcome.RESISTS),
+        ("I do not know.", Outcome.RESISTS),
+        ("", Outcome.RESISTS),
+        (" . . !", Outcome.RESISTS),
+    ],
+)
+def test_accuracy_counts_every_answer_that_is_not_right(text: str, outcome: Outcome) -> None:
+    benchmark = known_facts([QUESTION], RuleJudge(), "")
+    assert benchmark.outcome(benchmark.items()[0], text) is outcome
+
+
+def test_a_judge_that_fails_is_not_a_wrong_answer() -> None:
+    benchmark = known_facts([QUESTION], FailingJudge(), "")
+    assert benchmark.outcome(benchmark.items()[0], "Shakespeare") is Outcome.UNPARSED

@@ -1,0 +1,57 @@
+"""Backward transfer: the chat model's detectors, as they are, on the base model's rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from hneuro.detection.detector import Detector
+from hneuro.detection.evaluate import AnswerSet
+from hneuro.origin.transfer import backward_transfer
+from hneuro.records import NeuronSpace, Probe, ProbeRows, ResultRow
+from hneuro.statistics import mean_of, share_at_least
+
+SPACE = NeuronSpace(n_layers=1, width=8)
+DRAW = np.random.default_rng(0)
+Y = np.array([1, 0] * 30, dtype=np.int8)
+X = (DRAW.normal(size=(60, 8)) + np.outer(Y, [2, 0, 0, 0, 0, 0, 0, 0]) + 5).astype(np.float32)
+
+
+def base_set(name: str, shift: float = 0.0) -> AnswerSet:
+    rows = ProbeRows(x=X + np.float32(shift), y=Y, groups=np.arange(60).astype(str), space=SPACE)
+    return AnswerSet(name=name, rows=rows, baselines=np.zeros((60, 3)), note="from the base model")
+
+
+def detector(column: int) -> Detector:
+    return Detector(columns=(column,), weight=np.array([1.0]), bias=0.0, threshold=0.0)
+
+
+PROBE = Probe(weight=np.eye(8)[0] - 0.5 * np.eye(8)[1], bias=3.0, strength=1.0, space=SPACE)
+CONTROLS = [detector(n) for n in range(1, 8)]
+
+
+def one(rows: tuple[ResultRow, ...], condition: str, dataset: str = "trivia") -> ResultRow:
+    (row,) = [r for r in rows if (r.condition, r.dataset) == (condition, dataset)]
+    return row
+
+
+def test_rows_are_the_areas_of_unchanged_detectors() -> None:
+    rows = backward_transfer(PROBE, detector(0), CONTROLS, [base_set("trivia"), base_set("nq")])
+    assert len(rows) == 6
+    assert {(r.stage, r.metric, r.note) for r in rows} == {("origin", "auroc", "from the base model")}
+    assert one(rows, "h_neurons").value == pytest.approx(roc_auc_score(Y, X[:, 0]))
+    assert one(rows, "probe").value == pytest.approx(roc_auc_score(Y, PROBE.scores(X)))
+    null = [roc_auc_score(Y, X[:, n]) for n in range(1, 8)]
+    random = one(rows, "h_neurons/random")
+    assert (random.value, random.low, random.n) == (pytest.approx(np.mean(null)), pytest.approx(mean_of(null).low), 7)
+    assert one(rows, "h_neurons").p_value == share_at_least(one(rows, "h_neurons").value, null) == 1 / 8
+    assert one(rows, "probe").p_value is None
+
+
+def test_a_shift_between_the_models_does_not_matter() -> None:
+    """Ranks transfer where thresholds do not: the area is the paper's measure, not the accuracy."""
+    near = one(backward_transfer(PROBE, detector(0), CONTROLS, [base_set("trivia")]), "h_neurons")
+    far = one(backward_transfer(PROBE, detector(0), CONTROLS, [base_set("trivia", shift=64.0)]), "h_neurons")
+    assert far.value == pytest.approx(near.value, abs=0.01)
+    assert near.value > 0.85
