@@ -1,0 +1,86 @@
+"""Which questions are kept, and which response stands for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from hneuro.records import Judgement, Question, Response, Verdict
+from hneuro.verdicts.consistency import consistent, single
+
+C, W, R, U = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
+
+
+def question(name: str, answerable: bool = True) -> Question:
+    return Question(id=name, dataset="d", text=name, answers=("x",), entity=f"entity of {name}", answerable=answerable)
+
+
+def said(name: str, texts: Sequence[str]) -> list[Response]:
+    return [
+        Response(question_id=name, sample=n, prompt_ids=(), token_ids=(), text=t, logprobs=(), entropies=())
+        for n, t in enumerate(texts)
+    ]
+
+
+def judged(name: str, verdicts: Sequence[Verdict]) -> list[Judgement]:
+    return [Judgement(question_id=name, sample=n, verdict=v, judge="j", reason="") for n, v in enumerate(verdicts)]
+
+
+def test_only_questions_with_one_verdict_are_kept_and_the_rest_counted() -> None:
+    """Trap 5: a refusal among wrong answers is not a consistent hallucination."""
+    verdicts = {
+        "right": [C, C, C], "wrong": [W, W, W], "mixed": [C, W, C], "hedging": [W, R, W], "silent": [R, R, R],
+        "unjudged": [W, U, W], "careful": [C, R, C],
+    }  # fmt: skip
+    questions = [question(name) for name in verdicts]
+    responses = [r for name in verdicts for r in said(name, ["a", "b", "c"])]
+    kept, step = consistent(questions, responses, [j for n, v in verdicts.items() for j in judged(n, v)], "d")
+    assert [(r.question_id, r.entity, r.hallucinated) for r in kept] == [
+        ("right", "entity of right", False),
+        ("wrong", "entity of wrong", True),
+    ]
+    assert (step.stage, step.unit, step.entered, step.left) == ("consistency", "questions", 7, 2)
+    assert step.lost == {
+        "sometimes right, sometimes wrong": 2,
+        "sometimes refused": 1,
+        "refused": 1,
+        "unjudged": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("texts", "chosen"),
+    [(["b", "a", "a"], 1), (["b", "a", "a", "b"], 0), (["c", "a", "b"], 0), (["c", "b", "a", "b", "a"], 1)],
+)
+def test_the_most_frequent_response_stands_for_its_question_the_first_drawn_of_a_tie(
+    texts: list[str], chosen: int
+) -> None:
+    """The published code breaks ties by the order of a set, which no second run repeats."""
+    kept, _ = consistent([question("q")], said("q", texts), judged("q", [W] * len(texts)), "d")
+    assert kept[0].sample == chosen
+
+
+def test_responses_and_judgements_that_do_not_belong_together_are_our_fault() -> None:
+    with pytest.raises(AssertionError):
+        consistent([question("q")], said("q", ["a", "b"]), judged("q", [C, C])[::-1], "d")
+    with pytest.raises(AssertionError):
+        single([question("q")], judged("other", [C]), "d")
+
+
+def test_single_samples_need_no_agreement() -> None:
+    verdicts = {"right": C, "wrong": W, "silent": R, "unjudged": U}
+    judgements = [j for name, v in verdicts.items() for j in judged(name, [v])]
+    kept, step = single([question(name) for name in verdicts], judgements, "d")
+    assert [(r.question_id, r.sample, r.hallucinated) for r in kept] == [("right", 0, False), ("wrong", 0, True)]
+    assert (step.stage, step.unit, step.entered, step.left) == ("verdicts", "responses", 4, 2)
+    assert step.lost == {"refused": 1, "unjudged": 1}
+
+
+def test_refusing_is_right_about_what_does_not_exist() -> None:
+    """And nothing else is, though a judge should find a gold answer there."""
+    verdicts = {"invented": W, "silent": R, "unjudged": U, "odd": C}
+    judgements = [j for name, v in verdicts.items() for j in judged(name, [v])]
+    kept, step = single([question(name, answerable=False) for name in verdicts], judgements, "d")
+    assert [(r.question_id, r.hallucinated) for r in kept] == [("invented", True), ("silent", False)]
+    assert sum(step.lost.values()) == step.entered - step.left == 2
