@@ -55,7 +55,7 @@ def _detection(tidy: Tidy) -> Iterator[Finding]:
                 Word.NO_TRANSFER: f"The detector with {name} does not transfer to {on}",
                 Word.UNMEASURED: f"{name} on {on}: not measured",
             }[verdict.word]
-            yield _finding("Detection", verdict.word, f"{sentence}: {_area(verdict)}.")
+            yield _finding("Detection", verdict.word, f"{sentence[0].upper()}{sentence[1:]}: {_area(verdict)}.")
     if baseline := _baseline(tidy):
         yield Finding(heading="Detection", badge="baseline", tone="plain", text=baseline)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from hneuro.detection.baselines import BASELINES
 from hneuro.records import ResultRow, Results
-
-NOT_NEURON_SETS = ("probe", *BASELINES)
+from hneuro.report.wording import missing
 
 
 class Tidy:
@@ -61,11 +59,22 @@ class Tidy:
             )
         )
 
+    def control_values(self, metric: str, dataset: str, neuron_set: str) -> tuple[float, ...]:
+        """A slope or a change under each control set of `neuron_set`, all kinds together."""
+        return tuple(
+            draw.value
+            for condition in self.controls("causal", dataset, neuron_set)
+            for draw in self.draws("causal", metric, dataset, condition)
+            if not missing(draw.value)
+        )
+
     @cached_property
     def neuron_sets(self) -> list[str]:
-        """ "h_neurons" first, then others that were measured beside them."""
-        names = dict.fromkeys(c for _, _, _, c in self._found if "/" not in c and c not in NOT_NEURON_SETS)
-        return sorted(names, key=lambda name: name != "h_neurons")
+        """ "h_neurons" first, then others that were scaled or that have controls: not the probe, nor baselines."""
+        scaled = [c.partition("/")[0] for stage, _, _, c in self._found if stage == "causal"]
+        controlled = [c.partition("/")[0] for _, _, _, c in self._found if "/" in c]
+        own = [c for _, _, _, c in self._found if c == "h_neurons"]
+        return list(dict.fromkeys([*own, *scaled, *controlled]))
 
     @cached_property
     def in_domain(self) -> str | None:

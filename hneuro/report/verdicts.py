@@ -116,12 +116,7 @@ def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
     adjusted = iter(holm(tested))
     verdicts = []
     for row in found:
-        controls = tuple(
-            draw.value
-            for condition in tidy.controls("causal", row.dataset, neuron_set)
-            for draw in tidy.draws("causal", f"change_{metric}", row.dataset, condition)
-            if not missing(draw.value)
-        )
+        controls = tidy.control_values(f"change_{metric}", row.dataset, neuron_set)
         p = next(adjusted) if row.p_value is not None else None
         verdicts.append(
             Change(

@@ -185,3 +185,10 @@ def realistic() -> Results:
 @pytest.fixture(scope="session")
 def results() -> Results:
     return realistic()
+
+
+@pytest.fixture(scope="session")
+def small(results: Results) -> Results:
+    """One data set and two benchmarks, for tests that write many reports."""
+    kept = ("people", "doubt", "known_facts", "parameters")
+    return replace(results, rows=tuple(r for r in results.rows if r.dataset in kept))

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from hneuro.records import ResultRow
 from hneuro.report.figures.detection import safe
 from hneuro.report.figures.forest import ForestRow, forest
-from hneuro.report.figures.style import FAINT, H_NEURONS, Picture, axes, colour_of, figure_of
+from hneuro.report.figures.style import FAINT, H_NEURONS, Picture, axes, colour_of, entitle, figure_of
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import READINGS, condition_name, missing, percent, plain, points
 
@@ -31,11 +31,13 @@ def alpha_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
 def change_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
     """The change from the lowest to the highest alpha beside the changes under the controls, one picture a reading."""
     for metric in ("compliance", "p_comply", "accuracy"):
-        rows = []
+        rows: list[ForestRow] = []
+        counts: list[int] = []
         for benchmark in tidy.datasets("causal", f"change_{metric}"):
             own = tidy.one("causal", f"change_{metric}", benchmark, neuron_set)
             if own is None or missing(own.value):
                 continue
+            counts.append(own.n)
             rows.append(
                 ForestRow(
                     label=plain(benchmark), colour=H_NEURONS, value=100 * own.value,
@@ -48,7 +50,7 @@ def change_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
                 name = condition_name(control).partition(",")[0].removesuffix(" neurons")
                 rows.append(ForestRow(label=name, colour=colour_of(control), draws=values, below=True))
         if rows:
-            drawn = forest(rows, f"Change in {READINGS[metric]}", "percentage points", 0.0, left=1.45)
+            drawn = forest(rows, f"Change in {READINGS[metric]}", "percentage points", 0.0, n=max(counts))
             yield Picture(
                 name=f"change_{metric}{_suffix(neuron_set)}",
                 alt=f"Change in {READINGS[metric]} from the lowest to the highest alpha, "
@@ -79,9 +81,19 @@ def _curves(
     drawn.set_ylim(*limits)
     drawn.set_xticks(x)
     drawn.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
-    drawn.set(title=f"{plain(benchmark)}: {READINGS[metric]}", xlabel="alpha (1 = untouched)")
+    entitle(drawn, f"{plain(benchmark)}: {READINGS[metric]}")
+    drawn.set_xlabel("alpha (1 = untouched)")
     figure = figure_of(drawn)
-    figure.legend(handles=handles, loc="lower left", ncols=3, bbox_to_anchor=(0.0, -0.01), columnspacing=1.2)
+    figure.text(0.97, 0.035, f"n = {max(r.n for r in own)}", ha="right", fontsize=8, color=FAINT)
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        ncols=3,
+        bbox_to_anchor=(0.0, -0.01),
+        columnspacing=0.9,
+        handlelength=1.5,
+        handletextpad=0.5,
+    )
     return Picture(
         name=f"alpha_{safe(benchmark)}_{metric}{_suffix(neuron_set)}",
         alt=f"{plain(benchmark)}, {READINGS[metric]} with {condition_name(neuron_set)} scaled: "
@@ -99,8 +111,9 @@ def _limits(tidy: Tidy, benchmark: str) -> tuple[float, float]:
         if v is not None and not missing(v)
     ]
     low, high = min(values, default=0.0), max(values, default=1.0)
-    short = max(0.0, SMALLEST_SPAN - (high - low)) / 2
-    return max(-0.02, low - short - 0.02), min(1.02, high + short + 0.02)
+    span = max(SMALLEST_SPAN, high - low) + 0.04
+    bottom = min(max((low + high - span) / 2, -0.02), 1.02 - span)
+    return bottom, bottom + span
 
 
 def _measured(rows: Sequence[ResultRow]) -> list[ResultRow]:

@@ -20,7 +20,7 @@ def detection_pictures(tidy: Tidy) -> Iterator[Picture]:
     for dataset in tidy.datasets("detection", "auroc"):
         rows = [_row(tidy, dataset, c) for c in tidy.conditions("detection", "auroc")]
         shown = [row for row in rows if row is not None]
-        drawn = forest(shown, plain(dataset), "AUROC", CHANCE, left=1.45)
+        drawn = forest(shown, plain(dataset), "AUROC", CHANCE, n=_count(tidy, dataset))
         drawn.set_xlim(low, 1.02)
         yield Picture(
             name=f"detection_{safe(dataset)}",
@@ -44,6 +44,11 @@ def _row(tidy: Tidy, dataset: str, condition: str) -> ForestRow | None:
         high=summary.high if summary else None,
         draws=tuple(draws),
     )
+
+
+def _count(tidy: Tidy, dataset: str) -> int:
+    """Answers behind the rows, which are the same for every condition."""
+    return max(r.n for r in tidy.results.rows if (r.stage, r.metric, r.dataset) == ("detection", "auroc", dataset))
 
 
 def safe(name: str) -> str:

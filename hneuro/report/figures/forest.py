@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hneuro.records import ResultRow
-from hneuro.report.figures.style import FAINT, GRID, INK, PAPER, axes, figure_of
+from hneuro.report.figures.style import FAINT, GRID, INK, PAPER, axes, entitle
 from hneuro.report.wording import missing
 
-ROW_HEIGHT = 0.27  # inches
+ROW_HEIGHT, LABELS = 0.27, 1.45  # inches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,9 @@ class ForestRow:
     below: bool = False  # belongs to the row above it
 
 
-def forest(rows: Sequence[ForestRow], title: str, xlabel: str, chance: float, left: float) -> Axes:
-    """One axes with the first row on top; `chance` is the vertical line of no effect, `left` the room for labels."""
-    drawn = axes(height=0.75 + ROW_HEIGHT * len(rows), left=left)
+def forest(rows: Sequence[ForestRow], title: str, xlabel: str, chance: float, n: int | None = None) -> Axes:
+    """One axes with the first row on top; `chance` is the vertical line of no effect, `n` the count behind the rows."""
+    drawn = axes(height=0.75 + ROW_HEIGHT * len(rows), left=LABELS)
     drawn.axvline(chance, color=INK, linewidth=0.8, linestyle=":")
     for place, row in enumerate(rows):
         _row(drawn, row, place)
@@ -46,10 +46,9 @@ def forest(rows: Sequence[ForestRow], title: str, xlabel: str, chance: float, le
     drawn.spines["left"].set_visible(False)
     drawn.grid(visible=False, axis="y")
     drawn.set_xlabel(xlabel)
-    # The title begins where the labels begin, not where the axes do.
-    figure = figure_of(drawn)
-    width, height = figure.get_size_inches()
-    figure.text(0.08 / width, 1 - 0.08 / height, title, ha="left", va="top", fontsize=9.5, fontweight="bold")
+    entitle(drawn, title)
+    if n is not None:
+        drawn.set_title(f"n = {n}", loc="right", fontsize=8, color=FAINT)
     return drawn
 
 
@@ -58,7 +57,7 @@ def _row(drawn: Axes, row: ForestRow, place: int) -> None:
         # Spread by rank, not at random: the same picture every time.
         order = np.argsort(np.argsort(row.draws, kind="stable"), kind="stable")
         offset = (order * 0.618034 % 1 - 0.5) * 0.5
-        drawn.scatter(row.draws, place + offset, s=9, color=row.colour, alpha=0.55, linewidth=0)
+        drawn.scatter(row.draws, place + offset, s=9, color=row.colour, alpha=0.7, linewidth=0)
     if row.value is None or missing(row.value):
         return
     if row.draws:

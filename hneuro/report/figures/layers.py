@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from matplotlib.ticker import MaxNLocator
 
 from hneuro.records import NeuronRow, Results
-from hneuro.report.figures.style import FAINT, H_NEURONS, INK, Picture, axes, figure_of
+from hneuro.report.figures.style import FAINT, H_NEURONS, INK, Picture, axes, entitle, figure_of
 
 
 def layer_pictures(results: Results) -> Iterator[Picture]:
@@ -24,7 +24,8 @@ def _counts(counts: Sequence[int]) -> Picture:
     drawn.axhline(even, color=INK, linestyle="--", linewidth=1, label="even spread")
     drawn.legend(loc="upper left", ncols=2)
     drawn.set_ylim(0, 1.25 * max(counts))
-    drawn.set(title="H-Neurons in each layer", xlabel="layer (0 at the input)", ylabel="neurons")
+    entitle(drawn, "H-Neurons in each layer")
+    drawn.set(xlabel="layer (0 at the input)", ylabel="neurons")
     drawn.set_xlim(-0.6, len(counts) - 0.4)
     drawn.grid(visible=False, axis="x")
     drawn.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -39,7 +40,8 @@ def _weights(neurons: Sequence[NeuronRow], n_layers: int) -> Picture:
     drawn.scatter(
         [n.layer for n in neurons], [n.weight for n in neurons], s=22, color=H_NEURONS, edgecolor=INK, linewidth=0.4
     )
-    drawn.set(title="Their weights in the probe", xlabel="layer (0 at the input)", ylabel="weight")
+    entitle(drawn, "Their weights in the probe")
+    drawn.set(xlabel="layer (0 at the input)", ylabel="weight")
     drawn.set_xlim(-0.6, max(n_layers, 1 + max(n.layer for n in neurons)) - 0.4)
     drawn.set_ylim(0, 1.12 * max(n.weight for n in neurons))
     drawn.grid(visible=False, axis="x")

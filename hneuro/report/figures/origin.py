@@ -13,7 +13,7 @@ from hneuro.report.wording import missing, number, plain
 
 def origin_pictures(tidy: Tidy) -> Iterator[Picture]:
     if rows := _transfer(tidy):
-        drawn = forest(rows, "Backward transfer", "AUROC", CHANCE, left=1.45)
+        drawn = forest(rows, "Backward transfer", "AUROC", CHANCE)
         drawn.set_xlim(right=1.02)
         yield Picture(
             name="origin_transfer",
@@ -25,7 +25,7 @@ def origin_pictures(tidy: Tidy) -> Iterator[Picture]:
     if ranks and mean is not None:
         each = ForestRow(label="each H-Neuron", colour=H_NEURONS, draws=tuple(ranks))
         drawn = forest(
-            [each, of(mean, "their mean", H_NEURONS)], "Drift rank", "0 = changed most, 1 = least", 0.5, 1.45
+            [each, of(mean, "their mean", H_NEURONS)], "Drift rank", "0 = changed most, 1 = least", 0.5, n=len(ranks)
         )
         drawn.set_xlim(-0.03, 1.03)
         yield Picture(

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from hneuro.records import PathPoint
-from hneuro.report.figures.style import FAINT, H_NEURONS, RANDOM, Picture, axes, figure_of
+from hneuro.report.figures.style import FAINT, H_NEURONS, RANDOM, Picture, axes, entitle, figure_of
 
 
 def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
@@ -22,7 +22,8 @@ def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
         strengths, [p.accuracy for p in points], color=RANDOM, marker="s", markersize=3.5, linestyle="--",
         label="accuracy",
     )  # fmt: skip
-    drawn.set(title="On the select split", ylabel="value")
+    entitle(drawn, "On the select split")
+    drawn.set_ylabel("value")
     _finish(drawn, points)
     yield Picture(
         name="path_quality", alt="AUROC and accuracy on the select split over the strength.", figure=figure_of(drawn)
@@ -39,7 +40,8 @@ def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
     drawn.set_yscale("symlog", linthresh=1)
     drawn.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
     drawn.set_ylim(bottom=0)
-    drawn.set(title="Neurons selected", ylabel="neurons")
+    entitle(drawn, "Neurons selected")
+    drawn.set_ylabel("neurons")
     _finish(drawn, points)
     yield Picture(
         name="path_neurons",

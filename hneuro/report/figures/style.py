@@ -41,9 +41,6 @@ _STYLE = {
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": GRID,
@@ -54,6 +51,9 @@ _STYLE = {
     "ytick.labelcolor": INK,
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "legend.columnspacing": 0.9,
+    "legend.handlelength": 1.6,
+    "legend.handletextpad": 0.5,
     "lines.linewidth": 1.8,
     "svg.fonttype": "none",
     "svg.hashsalt": "hneuro",
@@ -99,6 +99,13 @@ def figure_of(drawn: Axes) -> Figure:
     figure = drawn.figure
     assert isinstance(figure, Figure)
     return figure
+
+
+def entitle(drawn: Axes, text: str) -> None:
+    """A title from the left edge of the figure, where there is most room."""
+    figure = figure_of(drawn)
+    width, height = figure.get_size_inches()
+    figure.text(0.08 / width, 1 - 0.08 / height, text, ha="left", va="top", fontsize=9.5, fontweight="bold")
 
 
 def colour_of(condition: str) -> str:

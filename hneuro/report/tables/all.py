@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hneuro.report.tables.causal import causal_table, slopes_table, unparsed_table
+from hneuro.report.tables.causal import causal_table, unparsed_table
+from hneuro.report.tables.changes import changes_table, slopes_table
 from hneuro.report.tables.detection import detection_table
 from hneuro.report.tables.headline import headline_causal, headline_detection
 from hneuro.report.tables.origin import origin_table
@@ -18,6 +19,7 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         headline_causal(tidy),
         detection_table(tidy),
         causal_table(tidy),
+        changes_table(tidy),
         slopes_table(tidy),
         unparsed_table(tidy),
         origin_table(tidy),

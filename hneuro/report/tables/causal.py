@@ -1,20 +1,17 @@
-"""Causal effects: rates at each alpha, slopes and changes against controls, and what was left out."""
+"""Causal effects: rates at each alpha, and what was left out of them."""
 
 from __future__ import annotations
 
 from hneuro.records import ResultRow
 from hneuro.report import wording as say
-from hneuro.report.tables.detection import numbers_of
-from hneuro.report.tables.headline import control_range
-from hneuro.report.tables.table import Cell, Record, Table
+from hneuro.report.tables.table import Record, Table
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import every_change
 
 
 def causal_table(tidy: Tidy) -> Table:
     """Numbers: every rate of every set. Shown: sets and the mean of their controls, alphas side by side."""
     columns = ("benchmark", "neuron_set", "seed", "metric", "alpha", "value", "low", "high", "n")
-    rates = [r for r in tidy.results.rows if r.stage == "causal" and r.alpha is not None]
+    rates = [r for r in tidy.results.rows if r.stage == "causal" and r.metric in say.READINGS and r.alpha is not None]
     alphas = sorted({r.alpha for r in rates if r.alpha is not None})
     shown = []
     for benchmark in tidy.benchmarks:
@@ -50,46 +47,6 @@ def causal_table(tidy: Tidy) -> Table:
             for r in rates
         ),
         heads=("benchmark", "reading", "neurons", *(f"alpha {a:g}" for a in alphas), "n"),
-        shown=tuple(shown),
-    )  # fmt: skip
-
-
-def slopes_table(tidy: Tidy) -> Table:
-    columns = (
-        "benchmark", "metric", "neuron_set", "slope", "slope_low", "slope_high", "change", "change_low", "change_high",
-        "n", "p_value", "p_holm", "controls", "controls_mean", "controls_low", "controls_high", "p_controls", "verdict",
-    )  # fmt: skip
-    numbers: list[Record] = []
-    shown = []
-    for change in every_change(tidy):
-        slope = tidy.one("causal", f"slope_{change.metric}", change.benchmark, change.neuron_set)
-        controls = change.controls
-        record: dict[str, Cell] = {
-            "benchmark": change.benchmark, "metric": change.metric, "neuron_set": change.neuron_set,
-            **numbers_of("slope", slope), **numbers_of("change", change.found), "n": change.found.n,
-            "p_value": change.found.p_value, "p_holm": change.p_holm, "controls": len(controls),
-            "controls_mean": sum(controls) / len(controls) if controls else None,
-            "controls_low": min(controls, default=None), "controls_high": max(controls, default=None),
-            "p_controls": change.p_controls, "verdict": change.says,
-        }  # fmt: skip
-        numbers.append(record)
-        shown.append(
-            (
-                say.plain(change.benchmark), say.READINGS[change.metric], say.condition_name(change.neuron_set),
-                say.points_interval(slope), say.points_interval(change.found), str(change.found.n),
-                say.p_cell(change.p_holm), control_range(controls, 1), say.p_cell(change.p_controls), change.says,
-            )
-        )  # fmt: skip
-    return Table(
-        name="slopes",
-        caption="Slope in percentage points per unit of alpha, and change from the lowest to the highest alpha, paired "
-        "by prompt, with 95 % intervals. p: McNemar (answers) or Wilcoxon (probabilities), after Holm.",
-        columns=columns,
-        numbers=tuple(numbers),
-        heads=(
-            "benchmark", "reading", "neurons", "slope", "change", "n", "p (Holm)", "controls' change",
-            "p among controls", "verdict",
-        ),
         shown=tuple(shown),
     )  # fmt: skip
 

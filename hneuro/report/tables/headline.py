@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hneuro.records import Results
 from hneuro.report import wording as say
 from hneuro.report.findings import findings
-from hneuro.report.tables.table import Table, plain_text
+from hneuro.report.tables.table import Table, plain_text, without_single
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import discrimination, every_change
 
@@ -71,10 +71,7 @@ def control_range(controls: Sequence[float], digits: int = 0) -> str:
 
 
 def _table(name: str, caption: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    """Without the column of neuron sets where there is only one."""
-    place = heads.index("neurons")
-    if len({row[place] for row in rows}) < 2:
-        heads = heads[:place] + heads[place + 1 :]
-        rows = [row[:place] + row[place + 1 :] for row in rows]
+    """Its cells are text already, in CSV too."""
+    heads, rows = without_single(heads, rows, "neurons")
     records = tuple(dict(zip(heads, row, strict=True)) for row in rows)
     return Table(name=name, caption=caption, columns=heads, numbers=records, heads=heads, shown=tuple(rows))

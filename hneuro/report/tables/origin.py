@@ -5,11 +5,13 @@ from __future__ import annotations
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Table
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import drift_word
+from hneuro.report.verdicts import discrimination, drift_word
 
 
 def origin_table(tidy: Tidy) -> Table:
     rows = [r for r in tidy.results.rows if r.stage == "origin"]
+    verdicts = {("auroc", v.dataset, v.neuron_set): v.word.value for v in discrimination(tidy, "origin")}
+    verdicts |= {(r.metric, r.dataset, r.condition): drift_word(r).value for r in rows if r.metric == "drift_rank"}
     return Table(
         name="origin",
         caption="Origin: AUROC of the chat model's detector on the base model; drift rank (0 = most, 1 = least).",
@@ -27,7 +29,7 @@ def origin_table(tidy: Tidy) -> Table:
                 say.plain(r.dataset), "AUROC on base" if r.metric == "auroc" else say.plain(r.metric),
                 say.condition_name(r.condition), say.with_interval(r),
                 f"{r.n} sets" if "/" in r.condition else str(r.n), say.p_cell(r.p_value),
-                drift_word(r).value if r.metric == "drift_rank" else say.MISSING,
+                verdicts.get((r.metric, r.dataset, r.condition), say.MISSING),
             )
             for r in rows
         ),

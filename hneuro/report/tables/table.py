@@ -36,6 +36,17 @@ class Table:
         )
 
 
+Rows = Sequence[tuple[str, ...]]
+
+
+def without_single(heads: tuple[str, ...], rows: Rows, name: str) -> tuple[tuple[str, ...], Rows]:
+    """The same columns without `name` where it says the same in every row."""
+    place = heads.index(name)
+    if len({row[place] for row in rows}) > 1:
+        return heads, rows
+    return heads[:place] + heads[place + 1 :], [row[:place] + row[place + 1 :] for row in rows]
+
+
 def write(table: Table, folder: Path) -> None:
     """NAME.csv, NAME.md and NAME.tex (booktabs; ready to paste)."""
     frame = pd.DataFrame([dict(r) for r in table.numbers], columns=list(table.columns))

@@ -1,0 +1,92 @@
+"""Causal effects in one number a curve: slopes and changes, each beside its controls."""
+
+from __future__ import annotations
+
+from hneuro.report import wording as say
+from hneuro.report.tables.detection import numbers_of
+from hneuro.report.tables.headline import control_range
+from hneuro.report.tables.table import Record, Table, without_single
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import Change, every_change
+
+
+def slopes_table(tidy: Tidy) -> Table:
+    numbers: list[Record] = []
+    shown = []
+    for change in every_change(tidy):
+        metric = f"slope_{change.metric}"
+        slope = tidy.one("causal", metric, change.benchmark, change.neuron_set)
+        if slope is None:
+            continue
+        controls = tidy.control_values(metric, change.benchmark, change.neuron_set)
+        mean = sum(controls) / len(controls) if controls else None
+        numbers.append(
+            {
+                **_subject(change), **numbers_of("slope", slope), "n": slope.n, "controls": len(controls),
+                "controls_mean": mean, "controls_low": min(controls, default=None),
+                "controls_high": max(controls, default=None),
+            }
+        )  # fmt: skip
+        shown.append(
+            (
+                *_names(change), say.points_interval(slope), str(slope.n), say.points(mean),
+                control_range(controls, 1), str(len(controls)),
+            )
+        )  # fmt: skip
+    every = ("benchmark", "reading", "neurons", "slope", "n", "controls' mean", "their range", "control sets")
+    heads, rows = without_single(every, shown, "neurons")
+    return Table(
+        name="slopes",
+        caption="Slopes in percentage points per unit of alpha, with 95 % intervals, beside the controls' slopes.",
+        columns=(
+            "benchmark", "metric", "neuron_set", "slope", "slope_low", "slope_high", "n", "controls", "controls_mean",
+            "controls_low", "controls_high",
+        ),
+        numbers=tuple(numbers),
+        heads=heads,
+        shown=tuple(rows),
+    )  # fmt: skip
+
+
+def changes_table(tidy: Tidy) -> Table:
+    every = list(every_change(tidy))
+    heads, rows = without_single(
+        ("benchmark", "reading", "neurons", "change", "n", "p", "p (Holm)", "controls", "p (controls)", "verdict"),
+        [
+            (
+                *_names(change), say.points_interval(change.found), str(change.found.n),
+                say.p_cell(change.found.p_value), say.p_cell(change.p_holm), control_range(change.controls, 1),
+                say.p_cell(change.p_controls), change.says,
+            )
+            for change in every
+        ],
+        "neurons",
+    )  # fmt: skip
+    return Table(
+        name="changes",
+        caption="Changes in percentage points from the lowest to the highest alpha, paired by prompt, with 95 % "
+        "intervals. p: McNemar (answers) or Wilcoxon (probabilities). Controls: the range of their changes.",
+        columns=(
+            "benchmark", "metric", "neuron_set", "change", "change_low", "change_high", "n", "p_value", "p_holm",
+            "controls", "controls_low", "controls_high", "p_controls", "verdict",
+        ),
+        numbers=tuple(
+            {
+                **_subject(change), **numbers_of("change", change.found), "n": change.found.n,
+                "p_value": change.found.p_value, "p_holm": change.p_holm, "controls": len(change.controls),
+                "controls_low": min(change.controls, default=None), "controls_high": max(change.controls, default=None),
+                "p_controls": change.p_controls, "verdict": change.says,
+            }
+            for change in every
+        ),
+        heads=heads,
+        shown=tuple(rows),
+    )  # fmt: skip
+
+
+def _subject(change: Change) -> Record:
+    return {"benchmark": change.benchmark, "metric": change.metric, "neuron_set": change.neuron_set}
+
+
+def _names(change: Change) -> tuple[str, str, str]:
+    return say.plain(change.benchmark), say.READINGS[change.metric], say.condition_name(change.neuron_set)

@@ -1,0 +1,87 @@
+"""Rows as the stages really make them: if a stage renames a metric or a condition, the report notices here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.effects import effects
+from hneuro.detection.baselines import BASELINES
+from hneuro.detection.evaluate import AnswerSet, DetectionSettings, detect
+from hneuro.origin.transfer import backward_transfer
+from hneuro.records import NeuronSpace, Outcome, Probe, ProbeRows, ResultRow, Results, SweepAnswer
+from hneuro.report.page import write_report
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import Word, changes, discrimination
+
+SPACE = NeuronSpace(n_layers=2, width=12)
+TELLING = (3, 15)
+
+
+def answer_set(name: str, seed: int) -> AnswerSet:
+    """Answers that two neurons tell apart, and the baselines do not."""
+    draw = np.random.default_rng(seed)
+    y = np.tile([0, 1], 40).astype(np.int8)
+    x = draw.normal(size=(80, SPACE.size)).astype(np.float32)
+    x[:, TELLING] += 2.0 * y[:, None]
+    groups = np.array([f"{name} {n}" for n in range(80)])
+    rows = ProbeRows(x=x, y=y, groups=groups, space=SPACE)
+    return AnswerSet(name=name, rows=rows, baselines=draw.normal(size=(80, len(BASELINES))))
+
+
+def sweep_answers() -> tuple[SweepAnswer, ...]:
+    """Under the neurons more and more items comply; under controls none does."""
+    sets = [("h_neurons", 0)] + [(f"h_neurons/{kind}", seed) for kind in ("random", "layer_matched") for seed in (0, 1)]
+    found = []
+    for benchmark in ("doubt", KNOWN_FACTS):
+        for name, seed in sets:
+            for alpha in (0.0, 1.0, 3.0):
+                for item in range(40):
+                    complies = name == "h_neurons" and item < 12 * alpha
+                    found.append(
+                        SweepAnswer(
+                            item_id=f"{benchmark} {item}", benchmark=benchmark, neuron_set=name, seed=seed, alpha=alpha,
+                            text="", outcome=Outcome.COMPLIES if complies else Outcome.RESISTS,
+                            p_comply=0.2 + 0.01 * item / 40 + 0.1 * alpha * (name == "h_neurons")
+                            if benchmark == "doubt" else None,
+                            truncated=False,
+                        )
+                    )  # fmt: skip
+    return tuple(found)
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[ResultRow, ...]:
+    weight = np.zeros(SPACE.size)
+    weight[list(TELLING)] = 1.0
+    probe = Probe(weight=weight, bias=0.0, strength=1.0, space=SPACE)
+    fit, select, people = (answer_set(name, seed) for seed, name in enumerate(("fit", "select", "people")))
+    settings = DetectionSettings(control_seeds=19)
+    detected = detect(probe, {"h_neurons": TELLING}, fit, select, [people], settings, seed=0)
+    answers = sweep_answers()
+    caused = effects(answers, {a.item_id: a.item_id for a in answers})
+    from hneuro.detection.evaluate import neuron_detector
+
+    own = neuron_detector(TELLING, fit, select)
+    controls = [neuron_detector((n, n + 1), fit, select) for n in (0, 5, 8)]
+    return (*detected, *caused, *backward_transfer(probe, own, controls, [people]))
+
+
+def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results) -> None:
+    tidy = Tidy(replace(results, rows=rows))
+    assert [v.word for v in discrimination(tidy, "detection")] == [Word.DETECTS]
+    for metric in ("compliance", "p_comply"):
+        (change,) = changes(tidy, "h_neurons", metric)
+        assert (change.word, len(change.controls)) == (Word.EFFECT, 4)
+    assert [c.benchmark for c in changes(tidy, "h_neurons", "accuracy")] == [KNOWN_FACTS]
+    assert [v.dataset for v in discrimination(tidy, "origin")] == ["people"]
+
+
+def test_every_trial_is_on_the_page(rows: tuple[ResultRow, ...], results: Results, tmp_path) -> None:
+    html = write_report(replace(results, rows=rows), tmp_path).read_text(encoding="utf-8")
+    assert "this run." not in html
+    for name in ("detection_people", "alpha_doubt_compliance", "alpha_doubt_p_comply", "alpha_known_facts_accuracy"):
+        assert (tmp_path / "figures" / f"{name}.svg").exists()

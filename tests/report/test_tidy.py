@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hneuro.records import ResultRow, Results
+from hneuro.report.tidy import Tidy
+
+
+def test_neuron_sets_are_what_was_scaled_or_controlled(results: Results) -> None:
+    assert Tidy(results).neuron_sets == ["h_neurons"]
+    new = [
+        ResultRow(stage="detection", metric="auroc", dataset="people", condition=c, value=0.5)
+        for c in ("another_baseline", "ranked", "ranked/random")
+    ]
+    assert Tidy(replace(results, rows=(*new, *results.rows))).neuron_sets == ["h_neurons", "ranked"]
+
+
+def test_conditions_put_controls_behind_their_set(results: Results) -> None:
+    tidy = Tidy(replace(results, rows=tuple(reversed(results.rows))))
+    conditions = tidy.conditions("detection", "auroc")
+    assert conditions[0] == "h_neurons"
+    assert set(conditions[1:3]) == {"h_neurons/random", "h_neurons/layer_matched"}
+    assert set(conditions[3:]) == {"probe", "logprob", "entropy", "length"}
+
+
+def test_the_summary_of_a_control_is_not_one_of_its_draws(results: Results) -> None:
+    tidy = Tidy(results)
+    summary = tidy.one("detection", "auroc", "people", "h_neurons/random")
+    draws = tidy.draws("detection", "auroc", "people", "h_neurons/random")
+    assert summary is not None
+    assert summary.note == "mean over seeds"
+    assert [d.seed for d in draws] == list(range(20))
+
+
+def test_in_domain_is_what_the_funnel_begins_with(results: Results) -> None:
+    assert Tidy(replace(results, rows=tuple(reversed(results.rows)))).in_domain == "people"
+    assert Tidy(replace(results, funnel=())).in_domain == "people"
+    assert Tidy(replace(results, funnel=(), rows=())).in_domain is None
+
+
+def test_curves_ascend_and_keep_to_one_set(results: Results) -> None:
+    tidy = Tidy(replace(results, rows=tuple(reversed(results.rows))))
+    for condition, seed in (("h_neurons", None), ("h_neurons/random", 3)):
+        curve = tidy.curve("compliance", "doubt", condition, seed)
+        assert [r.alpha for r in curve] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+        assert {(r.condition, r.seed) for r in curve} == {(condition, seed)}

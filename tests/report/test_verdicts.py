@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hneuro.records import ResultRow
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import (
+    Word,
+    change_word,
+    changes,
+    control_p,
+    discrimination,
+    discrimination_word,
+    drift_word,
+    holm,
+)
+
+
+def area(value: float, half: float = 0.04, p: float | None = 1 / 21) -> ResultRow:
+    return ResultRow(stage="detection", metric="auroc", dataset="people", condition="h_neurons", value=value,
+                     low=value - half, high=value + half, n=300, p_value=p)  # fmt: skip
+
+
+def change(value: float, half: float = 0.05) -> ResultRow:
+    return ResultRow(stage="causal", metric="change_compliance", dataset="doubt", condition="h_neurons", value=value,
+                     low=value - half, high=value + half, n=200)  # fmt: skip
+
+
+RANDOM = area(0.65, half=0.02, p=None)
+NAN = replace(area(np.nan), low=np.nan, high=np.nan)
+
+
+@pytest.mark.parametrize(
+    ("found", "random", "at_home", "word"),
+    [
+        (area(0.86), RANDOM, True, Word.DETECTS),
+        (area(0.86), RANDOM, False, Word.TRANSFERS),
+        (area(0.52), RANDOM, True, Word.NO_DETECTION),
+        (area(0.52), RANDOM, False, Word.NO_TRANSFER),
+        (area(0.30), RANDOM, False, Word.NO_TRANSFER),
+        (area(0.68), RANDOM, True, Word.NOT_BETTER),  # the interval reaches the mean of the random sets
+        (area(0.86, p=0.2), RANDOM, False, Word.NOT_BETTER),  # one random set in five is as good
+        (area(0.86, p=None), None, True, Word.DETECTS),
+        (NAN, RANDOM, True, Word.UNMEASURED),
+    ],
+)
+def test_discrimination_word(found: ResultRow, random: ResultRow | None, at_home: bool, word: Word) -> None:
+    assert discrimination_word(found, random, at_home) is word
+
+
+@pytest.mark.parametrize(
+    ("value", "p", "controls", "word"),
+    [
+        (0.20, 0.001, (0.0, 0.04, -0.02), Word.EFFECT),
+        (-0.20, 0.001, (0.0, 0.04, -0.02), Word.EFFECT),
+        (0.20, 0.001, (-0.4, -0.3), Word.EFFECT),  # controls that move the other way do not explain a rise
+        (0.20, 0.001, (0.0, 0.20), Word.UNSPECIFIC),
+        (-0.20, 0.001, (0.0, -0.25), Word.UNSPECIFIC),
+        (0.20, 0.001, (), Word.UNCONTROLLED),
+        (0.20, 0.01, (0.0,), Word.NO_EFFECT),  # p must be below 0.01
+        (0.04, 0.001, (0.0,), Word.NO_EFFECT),  # the interval holds 0
+        (0.20, None, (0.0,), Word.UNMEASURED),
+        (np.nan, 0.001, (0.0,), Word.UNMEASURED),
+    ],
+)
+def test_change_word(value: float, p: float | None, controls: tuple[float, ...], word: Word) -> None:
+    assert change_word(change(value), p, controls) is word
+
+
+def test_control_p_counts_in_the_direction_of_the_change() -> None:
+    assert control_p(0.2, (0.0, 0.3, -0.5)) == 2 / 4
+    assert control_p(-0.2, (0.0, 0.3, -0.5)) == 2 / 4
+    assert control_p(0.2, (0.0, 0.1, -0.5)) == 1 / 4
+    assert control_p(0.2, ()) is None
+    assert control_p(np.nan, (0.1,)) is None
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_only_raises_and_keeps_the_order(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("p", "word"),
+    [
+        (0.001, Word.CHANGED_LESS),
+        (0.17, Word.NO_DIFFERENCE),
+        (0.999, Word.CHANGED_MORE),
+        (None, Word.UNMEASURED),
+    ],
+)
+def test_drift_word(p: float | None, word: Word) -> None:
+    assert drift_word(area(0.6, p=p)) is word
+
+
+def test_verdicts_of_a_run(results) -> None:
+    tidy = Tidy(results)
+    assert {v.dataset: v.word for v in discrimination(tidy, "detection")} == {
+        "people": Word.DETECTS,
+        "drugs": Word.TRANSFERS,
+        "fabricated_people": Word.TRANSFERS,
+        "fabricated_drugs": Word.NO_TRANSFER,
+    }
+    found = {c.benchmark: c for c in changes(tidy, "h_neurons", "compliance")}
+    assert {name: c.word for name, c in found.items()} == {
+        "false_premise": Word.EFFECT,
+        "misleading_context": Word.NO_EFFECT,
+        "doubt": Word.UNSPECIFIC,
+        "forbidden": Word.EFFECT,
+    }
+    assert len(found["doubt"].controls) == 10
+    assert found["false_premise"].p_controls == pytest.approx(1 / 11)
+    # Four benchmarks: the third smallest of 1e-9, 2e-6, 4e-4, 0.74 counts twice.
+    assert found["forbidden"].p_holm == pytest.approx(2 * 4e-4)
+
+
+def test_holm_can_take_an_effect_away(results) -> None:
+    """p = 0.004 alone would do; among four benchmarks it does not."""
+    rows = tuple(
+        replace(r, p_value=0.004) if r.metric == "change_compliance" and r.condition == "h_neurons" else r
+        for r in results.rows
+    )
+    words = {c.benchmark: c.word for c in changes(Tidy(replace(results, rows=rows)), "h_neurons", "compliance")}
+    assert set(words.values()) == {Word.NO_EFFECT}

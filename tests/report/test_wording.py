@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hneuro.records import ResultRow
+from hneuro.report import wording as say
+
+
+def estimate(value: float, low: float | None, high: float | None) -> ResultRow:
+    return ResultRow(stage="s", metric="m", dataset="d", condition="c", value=value, low=low, high=high, n=3)
+
+
+@pytest.mark.parametrize("show", [say.number, say.percent, say.points, say.p_cell])
+@pytest.mark.parametrize("value", [None, math.nan])
+def test_what_was_not_measured_is_a_dash(show, value) -> None:
+    assert show(value) == "-"
+
+
+@pytest.mark.parametrize("show", [say.with_interval, say.percent_interval, say.points_interval])
+def test_intervals_that_are_missing(show) -> None:
+    assert show(None) == "-"
+    assert show(estimate(math.nan, math.nan, math.nan)) == "-"
+    assert "[" not in show(estimate(0.5, None, None))
+    assert "[" not in show(estimate(0.5, math.nan, math.nan))
+
+
+def test_numbers() -> None:
+    row = estimate(0.8612, 0.8, 0.9)
+    assert say.with_interval(row) == "0.861 [0.800, 0.900]"
+    assert say.percent_interval(row, 0) == "86 % [80, 90]"
+    assert say.points_interval(estimate(0.1, -0.02, 0.2)) == "+10.0 [-2.0, +20.0]"
+    assert say.points(-0.0001) == "0.0"
+    assert (say.p_cell(0.0003), say.p_cell(0.0476), say.p_text(0.0003)) == ("< 0.001", "0.048", "p < 0.001")
+    assert say.p_text(None) == "no p"
+
+
+def test_names() -> None:
+    assert say.condition_name("h_neurons") == "H-Neurons"
+    assert say.condition_name("h_neurons/layer_matched") == "layer-matched neurons"
+    assert say.condition_name("ranked/random") == "random neurons, for ranked neurons"
+    assert say.condition_name("own_idea") == "own idea"
