@@ -1,0 +1,121 @@
+"""The rules of the floor plan, read from the source: who may import whom, and what is done in one place only."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hneuro
+
+ROOT = Path(hneuro.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+# Every module or package of hneuro may import itself and what stands before it. The stages stand as the data walks.
+STAGES = (
+    "questions",
+    "responses",
+    "verdicts",
+    "spans",
+    "contributions",
+    "probe",
+    "detection",
+    "causal",
+    "origin",
+)
+BELOW = ("records", "progress", "statistics", "disk", "codec", "store", "organism", "models")
+ABOVE = ("tracking", "experiment", "steps", "pipeline", "config", "provenance", "runs", "cli", "__main__")
+ORDER = (*BELOW, *STAGES, "report", *ABOVE)
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def part_of(file: Path) -> str:
+    """The first folder or module below hneuro/ that a file belongs to."""
+    return file.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Dotted names of everything that a file imports, at its top or later, also for types alone."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(file)}: relative import"
+            # `from hneuro import causal` names a part, `from hneuro.causal import sweep` lies in one.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def parts_imported(file: Path) -> set[str]:
+    found = {name.split(".")[1] for name in imports(file) if name.startswith("hneuro.")}
+    return found - {"__version__"}
+
+
+def importers_of(*packages: str) -> set[str]:
+    return {name_of(f) for f in FILES if {name.partition(".")[0] for name in imports(f)} & set(packages)}
+
+
+def calls_of(*names: str) -> set[str]:
+    """Files that mention one of these as an attribute or a name."""
+    found = set()
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            mentioned = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            if any(mark in mentioned for mark in names):
+                found.add(name_of(file))
+    return found
+
+
+def test_every_part_has_its_place_in_the_order() -> None:
+    assert {part_of(f) for f in FILES} - {"__init__"} <= set(ORDER)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_nothing_imports_what_comes_later(file: Path) -> None:
+    if part_of(file) == "__init__":
+        assert not parts_imported(file)
+        return
+    allowed = ORDER[: ORDER.index(part_of(file)) + 1]
+    assert parts_imported(file) <= set(allowed), f"{name_of(file)} imports a later part"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if part_of(f) in STAGES], ids=name_of)
+def test_stages_know_nothing_of_the_store(file: Path) -> None:
+    """A stage is a plain function from records to records: what is kept, and where, is decided above it."""
+    assert not parts_imported(file) & {"store", "codec"}
+
+
+def test_only_the_edges_know_hydra() -> None:
+    assert importers_of("hydra", "omegaconf") == {"cli.py", "config.py"}
+
+
+def test_only_tracking_knows_wandb() -> None:
+    assert importers_of("wandb") == {"tracking.py"}
+
+
+def test_only_one_module_registers_hooks() -> None:
+    assert calls_of("register_forward", "register_full_backward", "register_hook") == {"models/hooks.py"}
+
+
+def test_nothing_is_pickled_and_no_code_comes_with_weights() -> None:
+    assert importers_of("pickle", "joblib", "cloudpickle", "dill", "shelve", "marshal") == set()
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in {("torch", "load"), ("torch", "save")}, name_of(file)
+            if isinstance(node, ast.keyword):
+                assert node.arg not in {"allow_pickle", "trust_remote_code"}, name_of(file)
+
+
+def test_the_command_line_answers_without_the_heavy_libraries() -> None:
+    """`hneuro --help` within a second: torch alone takes longer to import."""
+    heavy = ("torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib", "datasets", "wandb")
+    code = f"import sys, hneuro.cli; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
