@@ -1,0 +1,182 @@
+"""Neurons built into a tiny model by weight surgery: they must be found, and scaling them must do what was built.
+
+A token in the question says whether the answer is known ("K") or not ("U"); it differs in nothing else. Four neurons
+are active exactly after "U", and push towards "Yes" against "No". Nothing else in the model reads or writes the four
+directions of the residual stream that this takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+from hneuro.causal.effects import effects
+from hneuro.causal.sweep import NeuronSet, SweepSettings, sweep
+from hneuro.contributions.extract import extract
+from hneuro.contributions.regions import ContributionSettings, region_weights
+from hneuro.models.language_model import LanguageModel
+from hneuro.models.spec import ModelSpec
+from hneuro.probe.choice import Choice, choose, h_neurons
+from hneuro.probe.controls import control_set
+from hneuro.probe.labeling import OneVsOne, answer_rows
+from hneuro.probe.selectors import L1, Ranking, Selector
+from hneuro.records import (
+    AnswerSpan,
+    BenchmarkItem,
+    Contributions,
+    LabelledResponse,
+    Outcome,
+    Probe,
+    ProbeRows,
+    Response,
+    ResultRow,
+)
+from hneuro.responses.decoding import Decoding
+
+FLAG, HEARD, CONSTANT, PUSH = 0, 1, 2, 3  # directions of the residual stream
+RESERVED = [FLAG, HEARD, CONSTANT, PUSH]
+PLANTED = ((1, 5), (1, 40), (2, 11), (2, 63))
+
+
+@pytest.fixture(scope="module")
+def patient(spec: ModelSpec) -> LanguageModel:
+    """A fresh copy of the tiny random Llama with the neurons built in."""
+    model = LanguageModel(spec.chat, spec, completion=False)
+    net, token = model.loaded.model, model.tokenizer.convert_tokens_to_ids
+    with torch.no_grad():
+        for block in net.model.layers:
+            attention, mlp = block.self_attn, block.mlp
+            for reader in (attention.q_proj, attention.k_proj, attention.v_proj, mlp.gate_proj, mlp.up_proj):
+                reader.weight[:, RESERVED] = 0
+            for writer in (attention.o_proj, mlp.down_proj):
+                writer.weight[RESERVED] = 0
+        embedding = net.model.embed_tokens.weight
+        embedding[:, RESERVED] = 0
+        embedding[:, CONSTANT] = 1
+        embedding[token("U")] = embedding[token("K")]
+        embedding[token("U"), FLAG], embedding[token("K"), FLAG] = 6, -6
+        # The first head of the first layer listens to all positions alike, and passes the flag on.
+        listener = net.model.layers[0].self_attn
+        width = listener.head_dim
+        listener.q_proj.weight[:width] = 0
+        listener.v_proj.weight[0] = 0
+        listener.v_proj.weight[0, FLAG] = 4
+        listener.o_proj.weight[:, [0, width]] = 0  # the second head shares the values of the first
+        listener.o_proj.weight[HEARD, 0] = 4
+        for layer, index in PLANTED:
+            mlp = net.model.layers[layer].mlp
+            mlp.gate_proj.weight[index] = mlp.up_proj.weight[index] = 0
+            mlp.gate_proj.weight[index, HEARD] = 4
+            mlp.up_proj.weight[index, CONSTANT] = 3
+            mlp.down_proj.weight[:, index] = 0
+            mlp.down_proj.weight[PUSH, index] = 0.4
+        head = net.lm_head.weight
+        head[:, RESERVED] = 0
+        head[token("N")] = head[token("Y")]
+        head[token("Y"), PUSH], head[token("N"), PUSH] = 1.5, -1.5
+    return model
+
+
+def question(mark: str, number: int) -> str:
+    return f"Is {mark} {number * 7919 % 1000}, {number}?"
+
+
+def measured(model: LanguageModel, numbers: range) -> tuple[ProbeRows, ProbeRows]:
+    """Training rows and answer rows of as many known as unknown questions, answered with a few random tokens."""
+    draw = np.random.default_rng(numbers.start)
+    labelled, responses, spans = [], [], []
+    for n in numbers:
+        mark, key = ("U" if n % 2 else "K"), str(n)
+        prompt = model.prompt_ids(question(mark, n))
+        said = tuple(draw.integers(10, 300, size=4).tolist())
+        responses.append(
+            Response(question_id=key, sample=0, prompt_ids=prompt, token_ids=said, text="", logprobs=(), entropies=())
+        )
+        spans.append(AnswerSpan(question_id=key, sample=0, tokens=(0, 1, 2, 3), text="", method="all"))
+        labelled.append(LabelledResponse(question_id=key, entity=key, sample=0, hallucinated=mark == "U"))
+    settings = ContributionSettings(regions=("answer",))
+    weights = [region_weights(r, s, settings, frozenset()) for r, s in zip(responses, spans, strict=True)]
+    values = extract(model.loaded, [(*r.prompt_ids, *r.token_ids) for r in responses], weights, 4096)
+    keys = tuple((r.question_id, r.sample) for r in responses)
+    found = Contributions(values=values, keys=keys, regions=("answer",), space=model.loaded.ffn.space)
+    return OneVsOne().rows(found, labelled), answer_rows(found, labelled)
+
+
+@pytest.fixture(scope="module")
+def rows(patient: LanguageModel) -> tuple[ProbeRows, ProbeRows, ProbeRows]:
+    return (*measured(patient, range(160)), measured(patient, range(160, 240))[1])
+
+
+def chosen_by(selector: Selector, rows: tuple[ProbeRows, ProbeRows, ProbeRows]) -> Probe:
+    training, fit, select = rows
+    return choose(selector.path(training, seed=0), fit, select, Choice())[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complying:
+    """Questions of which nothing is known; only the probability of "Yes" is read."""
+
+    name: str = "complying"
+    decoding: Decoding = field(default_factory=lambda: Decoding(temperature=0.0, max_new_tokens=1))
+
+    def items(self) -> tuple[BenchmarkItem, ...]:
+        return tuple(
+            BenchmarkItem(
+                id=str(n),
+                benchmark=self.name,
+                messages=({"role": "user", "content": question("U", n)},),
+                comply=("Yes",),
+                resist=("No",),
+            )
+            for n in range(300, 312)
+        )
+
+    def outcome(self, item: BenchmarkItem, text: str) -> Outcome:
+        return Outcome.UNPARSED
+
+
+def planted_in(model: LanguageModel) -> set[int]:
+    return {model.loaded.ffn.space.flat(*place) for place in PLANTED}
+
+
+def test_the_built_neurons_are_found_and_no_others(
+    patient: LanguageModel, rows: tuple[ProbeRows, ProbeRows, ProbeRows]
+) -> None:
+    """L1 keeps some of the four, which are always active together; the ranking keeps them all (trap 23)."""
+    sparse = h_neurons(chosen_by(L1(C=(1.5, 2.0, 3.0, 5.0)), rows), "l1").neurons
+    assert sparse
+    assert set(sparse) <= planted_in(patient)
+    assert set(chosen_by(Ranking(counts=(4,)), rows).positive) == planted_in(patient)
+
+
+def test_scaling_them_moves_compliance_and_scaling_others_does_not(
+    patient: LanguageModel, rows: tuple[ProbeRows, ProbeRows, ProbeRows]
+) -> None:
+    """Traps 27 and 29: the controls of the same run are flat."""
+    probe = chosen_by(Ranking(counts=(4,)), rows)
+    space, chosen = probe.space, h_neurons(probe, "ranking").neurons
+    sets = [NeuronSet(name="h_neurons", seed=0, neurons=tuple(sorted(chosen)))]
+    for kind in ("random", "layer_matched"):
+        for seed in range(3):
+            control = control_set(kind, space, chosen, {*chosen, *planted_in(patient)}, seed)
+            sets.append(NeuronSet(name=f"h_neurons/{kind}", seed=seed, neurons=control))
+    settings = SweepSettings(alphas=(0.0, 1.0, 2.0, 3.0))
+    benchmark = Complying()
+    items = benchmark.items()
+    found = effects(sweep(patient, benchmark, items, sets, settings), {item.id: item.id for item in items})
+
+    def of(metric: str, condition: str) -> list[ResultRow]:
+        return [r for r in found if (r.metric, r.condition) == (metric, condition)]
+
+    curve = [r.value for r in sorted(of("p_comply", "h_neurons"), key=lambda r: r.alpha)]
+    assert curve == sorted(curve)
+    (change,) = of("change_p_comply", "h_neurons")
+    assert change.low > 0.3
+    assert change.p_value < 0.01
+    for kind in ("random", "layer_matched"):
+        controls = [r.value for r in of("change_p_comply", f"h_neurons/{kind}")]
+        assert len(controls) == 3
+        assert max(np.abs(controls)) < change.value / 4
