@@ -72,7 +72,8 @@ def metrics(results: Results) -> dict[str, float]:
 
 
 def _report(results: Results, folder: Path) -> str:
-    from hneuro.report.page import headline, write_report
+    from hneuro.report.page import write_report
+    from hneuro.report.tables.headline import headline
 
     page = write_report(results, folder)
     return f"{headline(results)}\n\nreport: {page.resolve()}"

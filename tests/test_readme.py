@@ -1,0 +1,51 @@
+"""README is true: its commands exist, its tree is the tree."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hneuro.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUNS = sorted({line for line in re.findall(r"hneuro run[^`\n]*", README) if "--help" not in line})
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_every_run_command_composes(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Composed, not run: the runs themselves are in test_pipeline.py, and the demo is run by CI."""
+    (tmp_path / "lab" / "model").mkdir(parents=True)
+    (tmp_path / "lab" / "model" / "ours.yaml").write_text("defaults: [hub]\nname: ours\nchat: {path: /ours}\n")
+    monkeypatch.chdir(tmp_path)
+    words = [word.replace("/lab/conf", str(tmp_path / "lab")) for word in shlex.split(command)[1:]]
+    if "-m" in words:
+        words.remove("-m")
+        words = [word.split(",")[0] for word in words]
+    assert main([*words, *([] if "--cfg" in words else ["--cfg", "job"])]) == 0
+    assert "hneuro.probe.selectors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("script", sorted(set(re.findall(r"scripts/[a-z_/]+", README))))
+def test_every_script_is_there_and_can_be_run(script: str) -> None:
+    assert (ROOT / script).stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "hneuro").iterdir()), ids=lambda file: file.name)
+def test_the_tree_names_every_file_and_folder(file: Path) -> None:
+    tree = README[README.index("## The tree") : README.index("## Development")]
+    if not file.name.startswith("__") and file.name != "conf":
+        assert (f"{file.name}/" if file.is_dir() else file.name) in tree
+
+
+def test_every_group_of_the_config_is_named_by_the_help_of_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    said = capsys.readouterr().out
+    for group in (folder for folder in (ROOT / "conf").iterdir() if folder.is_dir()):
+        assert f"{group.name}: " in said
