@@ -136,7 +136,7 @@ def _change(tidy: Tidy, change: Change) -> str:
             f"{say.points(max(change.controls), 0)} ({say.p_text(change.p_controls)} among them)"
         )
     paired = f"{say.points_interval(change.found, 0)} points, n = {change.found.n}, {say.p_text(change.p_holm)}"
-    return f"{name}: {ends}; {paired}; {controls}."
+    return f"{name}: {'; '.join(filter(None, (ends, paired, controls)))}."
 
 
 def _origin(tidy: Tidy) -> Iterator[Finding]:

@@ -76,6 +76,11 @@ class Tidy:
         own = [c for _, _, _, c in self._found if c == "h_neurons"]
         return list(dict.fromkeys([*own, *scaled, *controlled]))
 
+    def notes(self, stage: str) -> list[str]:
+        """What a stage says about its data sets: notes of rows that are not a control's, each once."""
+        rows = (r for r in self.results.rows if r.stage == stage and "/" not in r.condition)
+        return list(dict.fromkeys(r.note for r in rows if r.note))
+
     @cached_property
     def in_domain(self) -> str | None:
         """The set that the probe was made on: the first that the funnel names, or the first detection row's."""

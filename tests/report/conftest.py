@@ -19,6 +19,7 @@ from hneuro.records import (
     Verdict,
 )
 
+BORROWED = "hallucinated answers of fabricated_drugs against faithful answers of people"
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 HOSTILE = '<script>alert("x")</script><img src="http://evil.example/x.png">'
 
@@ -61,7 +62,7 @@ def detection_rows() -> Iterator[ResultRow]:
                           value=float(values.mean()), low=float(values.mean()) - 0.02, high=float(values.mean()) + 0.02,
                           n=20)  # fmt: skip
             yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 21 if own > 0.6 else 0.8,
-                      **around(own + shift, n))  # fmt: skip
+                      note=BORROWED if dataset == "fabricated_drugs" else "", **around(own + shift, n))  # fmt: skip
             for condition, value in (("probe", own + 0.01), ("logprob", logprob), ("entropy", 0.88), ("length", 0.54)):
                 yield row(metric=metric, dataset=dataset, condition=condition, **around(value + shift, n))
 

@@ -124,6 +124,11 @@ def test_risk_colours_carry_their_value(html: str) -> None:
     assert "gold: clock maker, maker of clocks" in Page(html).text
 
 
+def test_what_a_data_set_was_made_from_is_said_once(html: str) -> None:
+    note = "Note: hallucinated answers of fabricated_drugs against faithful answers of people."
+    assert Page(html).text.count(note) == 1
+
+
 def test_the_selection_is_named(html: str) -> None:
     assert "Selected here by: l1, C = 12 x the smallest that selects." in Page(html).text
 

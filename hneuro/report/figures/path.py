@@ -57,5 +57,5 @@ def _finish(drawn: Axes, points: Sequence[PathPoint]) -> None:
         drawn.xaxis.set_minor_formatter(NullFormatter())
     for chosen in (p for p in points if p.chosen):
         drawn.axvline(chosen.strength, color=FAINT, linewidth=1, linestyle=":", label="chosen")
-    drawn.set_xlabel("strength")
+    drawn.set_xlabel("strength (C, or how many were ranked in)")
     drawn.legend(loc="best")
