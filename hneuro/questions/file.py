@@ -18,10 +18,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionFile:
-    """A file with a row for each question. The `*_column` fields name its columns; `id` and `entity` may be missing.
+    """A file with a row for each question. The `*_column` fields name its columns; only two of them must be there.
 
     `answers_column` holds a list of gold answers (in csv: a JSON list), or one text. `entity_column` names what a split
     must not separate (all questions about one person, say); without it every question stands for itself.
+    `answerable_column` says false of questions about what does not exist, where every answer is a hallucination.
     """
 
     path: str
@@ -30,6 +31,7 @@ class QuestionFile:
     answers_column: str = "answers"
     id_column: str = "id"
     entity_column: str = "entity"
+    answerable_column: str = "answerable"
 
     def load(self) -> tuple[Question, ...]:
         return tuple(self._question(n, row) for n, row in enumerate(_rows(Path(self.path)), 1))
@@ -43,7 +45,7 @@ class QuestionFile:
         if self.path.endswith(".csv") and answers.lstrip().startswith("["):
             answers = self._json_list(number, answers)
         if isinstance(answers, Mapping):
-            raise self._fault(number, "must be a list or a text, not an object")
+            raise self._fault(number, self.answers_column, "must be a list or a text, not an object")
         listed = answers if isinstance(answers, list) else [answers]
         return Question(
             id=_text(row.get(self.id_column)) or str(number),
@@ -51,16 +53,25 @@ class QuestionFile:
             text=text,
             answers=tuple(answer for answer in map(_text, listed) if answer),
             entity=_text(row.get(self.entity_column)) or normal_text(text),
+            answerable=self._answerable(number, row),
         )
+
+    def _answerable(self, number: int, row: Row) -> bool:
+        said = _text(row.get(self.answerable_column)).lower()
+        if said not in ("", "true", "false"):
+            raise self._fault(number, self.answerable_column, f"must be true or false, not {said}")
+        return said != "false"
 
     def _json_list(self, number: int, cell: str) -> Any:
         try:
             return json.loads(cell)
         except ValueError as fault:
-            raise self._fault(number, f"begins like a list but is no JSON list: {cell[:40]}") from fault
+            raise self._fault(
+                number, self.answers_column, f"begins like a list but is no JSON list: {cell[:40]}"
+            ) from fault
 
-    def _fault(self, number: int, what: str) -> UserError:
-        return UserError(f"{self.path}, row {number}: {self.answers_column!r} {what}")
+    def _fault(self, number: int, column: str, what: str) -> UserError:
+        return UserError(f"{self.path}, row {number}: {column!r} {what}")
 
 
 def _text(value: Any) -> str:

@@ -67,6 +67,15 @@ OPENING = " \t\r\n\"'“‘*_`"
 CLOSING = " \t\r\n\"'”’*_`.!;,"
 
 
+def token_texts(token_ids: Sequence[int], decode: Decode) -> list[str]:
+    """What each token adds to the text: joined they are decode(token_ids). A shared character is its first token's."""
+    text, shown, pieces = decode(token_ids), 0, []
+    for _, stop in token_spans(token_ids, decode):
+        pieces.append(text[shown:stop])
+        shown = stop
+    return pieces
+
+
 def token_spans(token_ids: Sequence[int], decode: Decode) -> list[tuple[int, int]]:
     """[start, stop) of each token in decode(token_ids). Tokens that share a multi-byte character all stand for it.
 

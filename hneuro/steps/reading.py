@@ -9,6 +9,7 @@ from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.experiment import Experiment
 from hneuro.records import ColouredResponse, HNeurons, LabelledResponse, PathPoint, Verdict
+from hneuro.spans.short_answer import token_texts
 from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
@@ -53,15 +54,13 @@ def _coloured(run: Context, detector: Detector, answers: Answers, item: Labelled
     budget = run.experiment.contribution.token_budget
     found = extract(run.chat.loaded, [ids], [each], budget, only=detector.columns)[0]
     risks = detector.on_columns().risk(found)
-    texts = [run.chat.text_of(response.token_ids[: n + 1]) for n in range(length)]
-    tokens = [after[len(before) :] for before, after in zip(["", *texts], texts, strict=False)]
     refused = not question.answerable
     return ColouredResponse(
         dataset=answers.name,
         question=question.text,
         gold=question.answers,
         verdict=Verdict.WRONG if item.hallucinated else Verdict.REFUSED if refused else Verdict.CORRECT,
-        tokens=tuple(tokens),
+        tokens=tuple(token_texts(response.token_ids, run.chat.text_of)),
         risks=tuple(float(r) for r in risks[:-1]),
         in_answer=tuple(n in set(span.tokens) for n in range(length)),
         score=float(risks[-1]),

@@ -85,6 +85,16 @@ def test_blank_and_missing_entries_of_a_list_are_left_out(tmp_path: Path) -> Non
     assert QuestionFile(path=str(path)).load()[0].answers == ("Paris",)
 
 
+def test_questions_about_what_does_not_exist(tmp_path: Path, kind: str) -> None:
+    """They have no gold answer, and still are questions."""
+    rows = [
+        {"question": "Who is Zorblax?", "answers": [], "answerable": False},
+        {"question": "Who is Hamlet?", "answers": ["x"], "answerable": True},
+    ]
+    found = QuestionFile(path=write(tmp_path, kind, rows)).load()
+    assert [(q.answerable, q.answers) for q in found] == [(False, ()), (True, ("x",))]
+
+
 def test_rare_line_breaks_inside_a_text(tmp_path: Path) -> None:
     path = write(tmp_path, "jsonl", [{"question": "Who\u2028wrote\x85it?", "answers": ["x"]}])
     assert QuestionFile(path=path).load()[0].text == "Who\u2028wrote\x85it?"
@@ -116,6 +126,11 @@ def test_an_answer_that_begins_with_a_bracket_is_a_text_outside_csv(tmp_path: Pa
         ("q.jsonl", '{"query": "x", "answers": ["y"]}', "row 1 has no 'question'; it has query, answers"),
         ("q.jsonl", '{"question": "x", "answers": {"value": "y"}}', "must be a list or a text"),
         ("q.json", '{"question": "x"}', "must be a list of JSON objects"),
+        (
+            "q.jsonl",
+            '{"question": "x", "answers": "y", "answerable": "no"}',
+            "'answerable' must be true or false, not no",
+        ),
         ("q.json", "[1]", "must be a list of JSON objects"),
         ("q.json", "", "cannot read"),
         ("q.csv", "question,answers\nx,y,z\n", "row 1 has not as many cells as the header"),

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from hneuro.records import AnswerSpan, Question, Response
-from hneuro.spans.short_answer import Decode, ShortAnswer, token_spans
+from hneuro.spans.short_answer import Decode, ShortAnswer, token_spans, token_texts
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,7 @@ def test_every_token_of_a_split_character_belongs_to_the_answer(tokenizer: Any, 
     assert [decode([n]) for n in ids] == ["\ufffd", "\ufffd"]
     assert located("é", tokenizer, decode)[0].tokens == (0, 1)
     assert token_spans(ids, decode) == [(0, 1), (0, 1)]
+    assert token_texts(ids, decode) == ["é", ""]
 
 
 def test_an_answer_quoted_in_the_question_is_found_in_the_response_only(tokenizer: Any, decode: Decode) -> None:
@@ -127,6 +128,7 @@ def test_spans_tile_any_text(text: str, tokenizer: Any, decode: Decode) -> None:
     whole, spans = decode(ids), token_spans(ids, decode)
     assert len(spans) == len(ids)
     assert (spans[-1][1] if spans else 0) == len(whole)
+    assert "".join(token_texts(ids, decode)) == whole
     for n, (start, stop) in enumerate(spans):
         before = spans[n - 1] if n else (0, 0)
         assert start == before[1] or (start, stop) == before
