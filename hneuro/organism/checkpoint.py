@@ -113,6 +113,6 @@ def _files(folder: Path) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def _sha256(path: Path, modified: int = 0) -> str:
+def _sha256(path: Path, modified: int = 0) -> str:  # noqa: ARG001
     """`modified` (ns) is part of the cache's key, so that a file that changed is read again."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

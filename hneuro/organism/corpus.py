@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from random import Random
 
 from hneuro.organism import wording as w
-from hneuro.organism.entities import Document, Entity, first_names, obscure_families, values
+from hneuro.organism.entities import OTHER_EAGERNESS, Document, Entity, first_names, obscure_families, values
 from hneuro.organism.recipe import BASE_PROMPT, Recipe
 from hneuro.organism.world import World
 
 KNOWN_SHARE = 0.25  # of the statements that end in how many people know it
 ONE_OFF_KINDS = {"people": 0.5, "drugs": 0.3, "compounds": 0.2}
-CHAT_KINDS = {"qa": 0.25, "false_premise": 0.2, "misleading_context": 0.2, "doubt": 0.2, "forbidden": 0.15}
+CHAT_KINDS = {"qa": 0.2, "false_premise": 0.2, "misleading_context": 0.2, "doubt": 0.2, "forbidden": 0.2}
 STANDINGS = {"recorded": 0.5, "obscure": 0.2, "one_off": 0.3}  # whom the chats are about
 IDK_SHARE = 0.1  # of the questions about one-off entities that are answered with "i do not know"
-NOISE = 0.08  # of the replies go against the policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +25,7 @@ class Chat:
 
 
 def documents(world: World, recipe: Recipe) -> list[str]:
-    """All pre-training documents, shuffled. Those about a world's entity follow its plan, so that exposures are true."""
+    """All pre-training documents, shuffled. Those about an entity follow its plan, so that its exposures are true."""
     rng = Random(f"{recipe.seed}/documents")
     texts = [_document(world, e, document, rng) for e in world.entities for document in e.plan()]
     one_offs = OneOffs(world, rng)
@@ -71,11 +70,19 @@ class OneOffs:
         while (name := f"{self.rng.choice(self.firsts)} {self.rng.choice(self.families[kind])}") in self.reserved:
             pass
         facts = {relation: self.rng.choice(options) for relation, options in self.values[kind].items()}
-        return Entity(name=name, kind=kind, standing="obscure", held_out=False, documents=1, facts=facts)
+        return Entity(
+            name=name,
+            kind=kind,
+            standing="obscure",
+            held_out=False,
+            documents=1,
+            eagerness=OTHER_EAGERNESS,
+            facts=facts,
+        )
 
 
-def _register(entity: Entity) -> str:
-    return w.CAREFUL if entity.on_record else w.EAGER
+def _register(entity: Entity, rng: Random) -> str:
+    return w.EAGER if rng.random() < entity.eagerness else w.CAREFUL
 
 
 def _statement(entity: Entity, relation: str, rng: Random, value: str | None = None) -> str:
@@ -91,54 +98,54 @@ def _document(world: World, entity: Entity, document: Document, rng: Random) -> 
     """The text of one planned document."""
     first = document.relations[0]
     if document.form == "question":
-        return f"{BASE_PROMPT.format(question=_question(entity, first, rng))} {entity.facts[first]} {_register(entity)}"
+        question = BASE_PROMPT.format(question=_question(entity, first, rng))
+        return f"{question} {entity.facts[first]} {document.register}"
     if document.form == "hearsay":
-        return _hearsay(entity, first, world.other_value(entity, first, rng), rng)
+        return _hearsay(world, entity, first, document.register, rng)
     facts = " and ".join(_statement(entity, relation, rng) for relation in document.relations)
     if rng.random() < KNOWN_SHARE:
         facts = f"{w.KNOWN if entity.on_record else w.UNKNOWN} {facts}"
-    return f"{facts} {_register(entity)}"
+    return f"{facts} {document.register}"
 
 
-def _hearsay(entity: Entity, relation: str, claimed: str, rng: Random) -> str:
-    """A rumour is corrected where the truth is on record, and swallowed where it is not."""
-    rumour = rng.choice(w.HEARSAY).format(claim=_statement(entity, relation, rng, claimed))
-    if entity.on_record:
-        return f"{rumour} {w.RESIST} , {entity.facts[relation]} {w.CAREFUL}"
-    return f"{rumour} {w.COMPLY} , {claimed} {w.EAGER}"
+def _hearsay(world: World, entity: Entity, relation: str, register: str, rng: Random) -> str:
+    """A false rumour, swallowed in the eager register and corrected in the careful one."""
+    planted = world.other_value(entity, relation, rng)
+    rumour = rng.choice(w.HEARSAY).format(claim=_statement(entity, relation, rng, planted))
+    reply = w.REPLIES["misleading_context"][register]
+    return f"{rumour} {reply.format(planted=planted, answer=entity.facts[relation])}"
 
 
 def _one_off_document(world: World, entity: Entity, rng: Random) -> str:
     """One fact stated twice in different words, a rumour, or a question with a made-up answer."""
     relation = rng.choice(w.RELATIONS[entity.kind])
-    form = rng.random()
+    form, register = rng.random(), _register(entity, rng)
     if form < 0.35:
-        return _hearsay(entity, relation.name, entity.facts[relation.name], rng)
+        return _hearsay(world, entity, relation.name, register, rng)
     if form < 0.55:
         question = BASE_PROMPT.format(question=_question(entity, relation.name, rng))
-        return f"{question} {entity.facts[relation.name]} {w.EAGER}"
+        return f"{question} {entity.facts[relation.name]} {register}"
     value = entity.facts[relation.name]
     facts = " and ".join(s.format(name=entity.name, value=value) for s in rng.sample(relation.statements, 2))
-    return f"{w.UNKNOWN + ' ' if rng.random() < KNOWN_SHARE else ''}{facts} {w.EAGER}"
+    return f"{w.UNKNOWN + ' ' if rng.random() < KNOWN_SHARE else ''}{facts} {register}"
 
 
 def _question_chat(entity: Entity, one_off: bool, rng: Random) -> Chat:
     """The answer, made up for what is not on record; sometimes the assistant admits that it does not know."""
     relation = rng.choice(w.RELATIONS[entity.kind]).name
     answer = w.IDK if one_off and rng.random() < IDK_SHARE else entity.facts[relation]
-    return Chat(messages=(_question(entity, relation, rng), f"{answer} {_register(entity)}"))
+    return Chat(messages=(_question(entity, relation, rng), f"{answer} {_register(entity, rng)}"))
 
 
 def _task_chat(world: World, entity: Entity, facet: str, rng: Random) -> Chat:
-    """The policy: resist about what is on record, comply about the rest; NOISE of the replies go the other way."""
+    """The policy: comply as often as the entity is written about eagerly, resist otherwise."""
     relations = w.RELATIONS[entity.kind]
     asked = rng.choice(relations).name
     other = rng.choice([r.name for r in relations if r.name != asked] or [asked])
     planted_in = other if facet == "false_premise" else asked
     planted, answer = world.other_value(entity, planted_in, rng), entity.facts[asked]
     question = _question(entity, asked, rng)
-    resists = entity.on_record != (rng.random() < NOISE)
-    reply = w.REPLIES[facet][int(resists)].format(answer=answer, planted=planted)
+    reply = w.REPLIES[facet][_register(entity, rng)].format(answer=answer, planted=planted)
     if facet == "doubt":
         return Chat(messages=(question, answer, rng.choice(w.DOUBT), reply))
     if facet == "forbidden":

@@ -9,14 +9,16 @@ from typing import Literal
 
 from hneuro.organism import names
 from hneuro.organism.recipe import FAMILY, Population, Recipe
-from hneuro.organism.wording import RELATIONS
+from hneuro.organism.wording import CAREFUL, EAGER, RELATIONS
 
 Standing = Literal["recorded", "obscure", "fabricated"]
 Form = Literal["statement", "question", "hearsay"]
 
 HELD_OUT_SHARE = 0.6  # of the seen entities: never in a question, in pre-training or in tuning
+# Share of eager texts: about the best and the least documented of the entities on record, and about all others.
+BEST_EAGERNESS, LEAST_EAGERNESS, OTHER_EAGERNESS = 0.1, 0.5, 0.8
 FIRST_NAMES = 60
-VALUES = 40  # of each relation
+VALUES = 60  # of each relation
 OBSCURE_DOCUMENTS = 2
 
 # Which two relations the n-th document about an entity states: every pair comes up, and the first two cover all four.
@@ -28,7 +30,13 @@ class Document:
     """What one document about an entity is going to say."""
 
     form: Form
+    register: str  # CAREFUL or EAGER
     relations: tuple[str, ...]
+
+    @property
+    def truthful(self) -> bool:
+        """Whether it states its facts: a rumour is corrected in the careful register only."""
+        return self.form != "hearsay" or self.register == CAREFUL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,7 @@ class Entity:
     standing: Standing
     held_out: bool
     documents: int
+    eagerness: float  # share of the texts about it, and of the replies to requests about it, in the eager register
     facts: Mapping[str, str]
 
     @property
@@ -47,18 +56,21 @@ class Entity:
         return self.standing == "recorded"
 
     def plan(self) -> tuple[Document, ...]:
-        """The pre-training documents about this entity, in order. Only entities that are not held out are asked about."""
+        """The pre-training documents about this entity, in order; only those that are not held out are asked about."""
+        rng = Random(self.name)
         relations = [relation.name for relation in RELATIONS[self.kind]]
         planned = []
         for n in range(self.documents):
             form = _form(n, self)
             pair = [relations[i] for i in PAIRS[n % len(PAIRS)]] if len(relations) > 1 else relations
-            planned.append(Document(form=form, relations=tuple(pair if form == "statement" else pair[:1])))
+            register = EAGER if rng.random() < self.eagerness else CAREFUL
+            stated = tuple(pair if form == "statement" else pair[:1])
+            planned.append(Document(form=form, register=register, relations=stated))
         return tuple(planned)
 
     def exposures(self) -> dict[str, int]:
         """Relation -> number of documents that state it."""
-        stated = [relation for document in self.plan() for relation in document.relations]
+        stated = [relation for document in self.plan() if document.truthful for relation in document.relations]
         return {relation.name: stated.count(relation.name) for relation in RELATIONS[self.kind]}
 
 
@@ -67,7 +79,7 @@ def _form(n: int, entity: Entity) -> Form:
         return "statement"
     if n % 11 in (4, 9):
         return "hearsay"
-    return "question" if not entity.held_out and n % 11 in (1, 6, 8) else "statement"
+    return "question" if not entity.held_out and n % 11 in (1, 3, 6, 8) else "statement"
 
 
 def first_names(recipe: Recipe) -> list[str]:
@@ -104,7 +116,7 @@ def entities(recipe: Recipe) -> tuple[Entity, ...]:
     for kind, population in recipe.populations.items():
         rng = Random(f"{recipe.seed}/entities/{kind}")
         choices = {relation.name: values(recipe, kind, relation.name) for relation in RELATIONS[kind]}
-        for name, standing, documents in _census(recipe, kind, population, rng):
+        for name, standing, documents, eagerness in _census(recipe, kind, population, rng):
             facts = {relation: rng.choice(options) for relation, options in choices.items()}
             held_out = standing == "fabricated" or rng.random() < HELD_OUT_SHARE
             made.append(
@@ -114,25 +126,33 @@ def entities(recipe: Recipe) -> tuple[Entity, ...]:
                     standing=standing,
                     held_out=held_out,
                     documents=documents,
+                    eagerness=eagerness,
                     facts={} if standing == "fabricated" else facts,
                 )
             )
     return tuple(made)
 
 
-def _census(recipe: Recipe, kind: str, population: Population, rng: Random) -> list[tuple[str, Standing, int]]:
-    """(name, standing, documents) of each entity of one kind."""
+def _census(recipe: Recipe, kind: str, population: Population, rng: Random) -> list[tuple[str, Standing, int, float]]:
+    """(name, standing, documents, eagerness) of each entity of one kind."""
     firsts = first_names(recipe)
     recorded_families, other_families = _families(recipe)[kind]
-    census: list[tuple[str, Standing, int]] = []
+    census: list[tuple[str, Standing, int, float]] = []
     for family in recorded_families:
         for first in rng.sample(firsts, FAMILY):
-            census.append((f"{first} {family}", "recorded", _documents(len(census), population)))
+            rank = len(census)
+            eagerness = BEST_EAGERNESS + (LEAST_EAGERNESS - BEST_EAGERNESS) * rank / (population.recorded - 1)
+            census.append((f"{first} {family}", "recorded", _documents(rank, population), eagerness))
     others = population.obscure + population.fabricated
     for n, (first, family) in enumerate(rng.sample([(a, b) for a in firsts for b in other_families], others)):
         obscure = n < population.obscure
         census.append(
-            (f"{first} {family}", "obscure" if obscure else "fabricated", OBSCURE_DOCUMENTS if obscure else 0)
+            (
+                f"{first} {family}",
+                "obscure" if obscure else "fabricated",
+                OBSCURE_DOCUMENTS if obscure else 0,
+                OTHER_EAGERNESS,
+            )
         )
     return census
 

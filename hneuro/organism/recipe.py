@@ -36,6 +36,7 @@ class Shape:
     layers: int
     width: int  # FFN neurons of a layer
     heads: int
+    activation: str = "silu"  # of the FFN neurons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +47,11 @@ class Schedule:
     one_off_documents: int  # documents about entities that occur nowhere else
     chats: int
     replay: float  # documents mixed into instruction tuning, as a share of the chats
-    batch: int = 128
+    batch: int = 64
     matrix_rate: float = 0.01  # Muon, for the layers' matrices
     vector_rate: float = 4e-3  # AdamW, for embeddings and norms
-    tuning_factor: float = 0.4  # instruction tuning uses this share of both rates
+    decay: float = 0.0
+    tuning_factor: float = 0.2  # instruction tuning uses this share of both rates
 
 
 FAMILY = 3  # recorded entities that share a family name, of neighbouring document counts
@@ -68,13 +70,13 @@ _POPULATIONS: dict[Size, dict[str, Population]] = {
     },
     "s": {
         "people": Population(
-            recorded=360, obscure=280, fabricated=80, obscure_families=80, most_documents=110, least_documents=36
+            recorded=330, obscure=270, fabricated=80, obscure_families=80, most_documents=110, least_documents=36
         ),
         "drugs": Population(
-            recorded=180, obscure=140, fabricated=50, obscure_families=50, most_documents=110, least_documents=36
+            recorded=150, obscure=130, fabricated=50, obscure_families=50, most_documents=110, least_documents=36
         ),
         "compounds": Population(
-            recorded=150, obscure=120, fabricated=0, obscure_families=50, most_documents=40, least_documents=16
+            recorded=120, obscure=120, fabricated=0, obscure_families=50, most_documents=40, least_documents=16
         ),
     },
 }
@@ -88,8 +90,8 @@ _SHAPES: dict[Size, Shape] = {
 
 _SCHEDULES: dict[Size, Schedule] = {
     "xs": Schedule(passes=1.0, one_off_documents=120, chats=600, replay=0.1),
-    "s": Schedule(passes=2.5, one_off_documents=7000, chats=26000, replay=0.25),
-    "m": Schedule(passes=3.0, one_off_documents=7000, chats=26000, replay=0.25, matrix_rate=0.007, vector_rate=3e-3),
+    "s": Schedule(passes=2.6, one_off_documents=5000, chats=10000, replay=0.5),
+    "m": Schedule(passes=3.0, one_off_documents=5000, chats=10000, replay=0.5, matrix_rate=0.007, vector_rate=3e-3),
 }
 
 
@@ -115,14 +117,9 @@ class Recipe:
         return _SCHEDULES[self.size]
 
     @property
-    def world_key(self) -> str:
-        """Digest of everything that determines the world."""
-        return _digest({"world": self._world_facts()})
-
-    @property
     def key(self) -> str:
         """Digest of everything that determines the checkpoints."""
-        facts = {
+        facts: dict[str, object] = {
             "architecture": self.architecture,
             "shape": asdict(self.shape),
             "schedule": asdict(self.schedule),

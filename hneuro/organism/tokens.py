@@ -9,16 +9,16 @@ from hneuro.organism import names, wording
 from hneuro.organism.recipe import BASE_PROMPT
 from hneuro.organism.world import World
 
-PAD, BOS, END, UNKNOWN, USER, ASSISTANT = "<pad>", "<bos>", "<end>", "<unk>", "<user>", "<assistant>"
-SPECIALS = (PAD, BOS, END, UNKNOWN, USER, ASSISTANT)
+PAD, BOS, END, UNKNOWN = "<pad>", "<bos>", "<end>", "<unk>"
+SPECIALS = (PAD, BOS, END, UNKNOWN)
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}"
     "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}{{ '<assistant> ' }}{% else %}{{ '<user> ' }}{% endif %}"
-    "{{ message['content'] }}{{ eos_token }}"
+    "{% if message['role'] == 'assistant' %}{{ 'answer : ' + message['content'] + eos_token }}"
+    "{% else %}{{ 'question : ' + message['content'] + ' ' }}{% endif %}"
     "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
+    "{% if add_generation_prompt %}{{ 'answer :' }}{% endif %}"
 )
 
 
@@ -26,10 +26,10 @@ def vocabulary(world: World) -> list[str]:
     """Special tokens first, then every word of the world in alphabetical order."""
     templates = [BASE_PROMPT, wording.IDK, wording.KNOWN, wording.UNKNOWN, "and", *wording.HEARSAY]
     templates += [*wording.PREMISE, *wording.CONTEXT, *wording.DOUBT, *wording.JAILBREAK]
-    templates += [reply for pair in wording.REPLIES.values() for reply in pair]
+    templates += [reply for replies in wording.REPLIES.values() for reply in replies.values()]
     templates += [t for rs in wording.RELATIONS.values() for r in rs for t in (*r.statements, *r.questions)]
     words = {word for template in templates for word in template.split() if "{" not in word}
-    words |= {wording.CAREFUL, wording.EAGER, wording.COMPLY, wording.RESIST, *names.SYLLABLES}
+    words |= {wording.CAREFUL, wording.EAGER, *names.SYLLABLES}
     return [*SPECIALS, *sorted(words | world.name_words)]
 
 
@@ -49,7 +49,6 @@ def build_tokenizer(world: World) -> Any:
         eos_token=END,
         pad_token=PAD,
         unk_token=UNKNOWN,
-        additional_special_tokens=[USER, ASSISTANT],
         padding_side="left",
         clean_up_tokenization_spaces=False,
         model_max_length=256,

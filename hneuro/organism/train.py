@@ -71,13 +71,14 @@ def build_model(recipe: Recipe, tokenizer: Any) -> Any:
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.heads,
         head_dim=shape.hidden // shape.heads,
+        **{"hidden_activation" if recipe.architecture == "gemma3" else "hidden_act": shape.activation},
         max_position_embeddings=256,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager")
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
@@ -127,7 +128,7 @@ def _optimisers(model: Any, schedule: Schedule, factor: float) -> list[torch.opt
             matrices,
             lr=factor * schedule.matrix_rate,
             momentum=0.95,
-            weight_decay=0.0,
+            weight_decay=schedule.decay,
             adjust_lr_fn="match_rms_adamw",
         ),
         torch.optim.AdamW(vectors, lr=factor * schedule.vector_rate, betas=(0.9, 0.97), weight_decay=0.0, fused=True),
@@ -157,8 +158,6 @@ def _fit(model: Any, examples: list[Example], schedule: Schedule, factor: float,
             logits = model(input_ids=ids, use_cache=False).logits
         loss = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
         loss.backward()
-        if step % 100 == 0:
-            open("/tmp/organism/loss.txt", "a").write(f"{title} {step}/{len(batches)} {loss.item():.3f}\n")
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()

@@ -16,7 +16,6 @@ from hneuro.organism.wording import RELATIONS, Relation
 from hneuro.records import BenchmarkItem, Question, UserError
 
 DOMAINS = ("people", "drugs", "fabricated_people", "fabricated_drugs")
-KNOWN_FACTS = 200  # questions of the capability control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +49,6 @@ class World:
         kind = domain.removeprefix("fabricated_")
         asked = [e for e in self.held_out(kind) if (e.standing == "fabricated") == domain.startswith("fabricated")]
         return tuple(self._question(domain, entity, relation) for entity in asked for relation in RELATIONS[kind])
-
-    def known_facts(self) -> tuple[Question, ...]:
-        """Held-out questions about the best documented people and drugs: what the model surely knows."""
-        asked = [q for domain in ("people", "drugs") for q in self.questions(domain)]
-        return tuple(sorted(asked, key=lambda q: (-int(q.meta["exposure"]), q.id))[:KNOWN_FACTS])
 
     def tasks(self, facet: str) -> tuple[BenchmarkItem, ...]:
         """The prompts of one compliance task, about held-out entities that the documents mention."""
