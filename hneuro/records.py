@@ -145,7 +145,7 @@ class Contributions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRows:
-    """Rows for the probe: x [row, neuron] float32, y [row] in {0, 1}, groups [row] the entity of each row's question."""
+    """Rows for the probe: x [row, neuron] float32, y [row] in {0, 1}, groups [row] the entity of each question."""
 
     x: NDArray[np.float32]
     y: NDArray[np.int8]
