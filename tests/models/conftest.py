@@ -12,6 +12,7 @@ DENSE = (
     "llama", "llama_with_bias", "mistral", "gemma3", "gemma3_multimodal", "mistral3_multimodal", "qwen2", "qwen3",
     "phi3", "olmo2", "gpt_neox", "gpt2", "opt", "falcon",
 )  # fmt: skip
+GATED_LAYOUTS = ("llama", "gemma3", "qwen2", "phi3", "olmo2")
 EXPERTS = ("mixtral", "qwen3_moe", "qwen3_moe_first_layer_dense")
 
 PLAIN = {
@@ -89,6 +90,11 @@ def build(name: str) -> Any:
 
 @pytest.fixture(params=DENSE)
 def dense(request: pytest.FixtureRequest) -> Any:
+    return build(request.param)
+
+
+@pytest.fixture(params=GATED_LAYOUTS)
+def gated(request: pytest.FixtureRequest) -> Any:
     return build(request.param)
 
 

@@ -31,9 +31,9 @@ def test_neurons_belong_to_the_text_decoder_never_to_a_vision_tower(dense: Any) 
 
 
 def test_up_rows_are_what_z_is_made_of(dense: Any) -> None:
-    """Silencing a neuron's row of W_up silences the neuron: in a fused gate_up projection it is not the gate's row."""
+    """Silencing a neuron's row of W_up, and its bias, silences the neuron and no other."""
     ffn = find_ffn(dense)
-    before, after = first_layer_z(dense), None
+    before = first_layer_z(dense)
     rows = ffn.layers[0].up_rows()
     assert rows.shape == (40, 16)
     rows[7] = 0.0  # a view of the weight
@@ -43,6 +43,13 @@ def test_up_rows_are_what_z_is_made_of(dense: Any) -> None:
     assert not torch.equal(before[..., 7], after[..., 7])
     assert torch.equal(after[..., 7], torch.zeros_like(after[..., 7]))
     assert torch.equal(before[..., 8:], after[..., 8:])
+
+
+def test_up_rows_are_not_the_gate_s(gated: Any) -> None:
+    """z is linear in W_up and not in the gate, which a fused projection holds in the same weight."""
+    before = first_layer_z(gated)
+    find_ffn(gated).layers[0].up_rows()[7] *= 2.0
+    assert torch.equal(first_layer_z(gated)[..., 7], 2.0 * before[..., 7])
 
 
 def first_layer_z(model: Any) -> torch.Tensor:
