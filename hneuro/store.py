@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence, Sized
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from hneuro.codec import canonical, read_jsonl, to_plain, write_jsonl
@@ -30,6 +32,10 @@ from hneuro.records import UserError
 T = TypeVar("T")
 S = TypeVar("S")
 
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # raise it when the code of a stage changes what comes out: what was stored before is then left alone
+PATIENCE = 2.0  # seconds of waiting for another process before it is said
 WHOLE_DIGEST_LIMIT = 1 << 30  # bytes; above it a digest reads the size and 64 blocks of 1 MiB
 
 
@@ -143,7 +149,7 @@ class Store:
         make: Callable[[Path], str],
         load: Callable[[Path], T],
     ) -> Kept[T]:
-        folder = self.root / stage / fingerprint({"stage": stage, "reads": reads})
+        folder = self.root / stage / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
         with writing(f"the stage {stage}", self.root):
             made = not folder.exists() and self._make(folder, reads, make)
         (self.tally.computed if made else self.tally.loaded).append(stage)
@@ -159,7 +165,7 @@ class Store:
         """Makes a result, unless another process makes it meanwhile. Whether it was made here."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(f"{folder}.partial")
-        with FileLock(f"{folder}.lock"):
+        with _locked(folder):
             if folder.exists():
                 return False
             partial.mkdir(exist_ok=True)
@@ -174,6 +180,21 @@ class Store:
                 file.unlink()
             partial.replace(folder)
             return True
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The lock of a result, which the operating system frees when its owner dies. Waiting for it is said."""
+    lock = FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        log.warning("waiting for another process, which computes %s/%s", folder.parent.name, folder.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _do_shards(

@@ -11,7 +11,7 @@ import torch
 from hneuro.models.hooks import gains, scale
 from hneuro.models.load import Loaded
 from hneuro.records import BenchmarkItem, UserError
-from hneuro.responses.generate import Job
+from hneuro.responses.generate import Job, contest_odds
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,17 @@ def fork_of(item: BenchmarkItem, tokenizer: Any) -> Fork | None:
     return Fork(every[0][:shared], sides[0], sides[1])
 
 
+def p_comply(log_odds: float) -> float:
+    """P(comply) / (P(comply) + P(resist)) from the log-odds of the two sides."""
+    return float(torch.sigmoid(torch.tensor(log_odds, dtype=torch.float64)))
+
+
 @torch.inference_mode()
-def p_comply(loaded: Loaded, pad: int, jobs: Sequence[Job], forks: Sequence[Fork]) -> list[float]:
-    """P(comply) / (P(comply) + P(resist)) at the fork of each job, one forward pass for the batch."""
+def log_odds_at(loaded: Loaded, pad: int, jobs: Sequence[Job], forks: Sequence[Fork]) -> list[float]:
+    """Log-odds of complying at the fork of each job, by a forward pass of its own.
+
+    Needed only for forks behind shared tokens: at the others, generation reads the odds as it begins.
+    """
     sequences = [(*job.prompt_ids, *fork.shared) for job, fork in zip(jobs, forks, strict=True)]
     longest = max(len(s) for s in sequences)
     ids = torch.tensor([[pad] * (longest - len(s)) + list(s) for s in sequences], device=loaded.device)
@@ -60,10 +68,5 @@ def p_comply(loaded: Loaded, pad: int, jobs: Sequence[Job], forks: Sequence[Fork
             use_cache=False,
             logits_to_keep=1,
         ).logits[:, -1]
-    logprobs = torch.log_softmax(logits.float(), dim=-1).cpu()
-    read = []
-    for row, fork in enumerate(forks):
-        comply = torch.logsumexp(logprobs[row, list(fork.comply)], 0)
-        resist = torch.logsumexp(logprobs[row, list(fork.resist)], 0)
-        read.append(float(torch.sigmoid(comply - resist)))
-    return read
+    odds = contest_odds(torch.log_softmax(logits.float(), dim=-1), [(f.comply, f.resist) for f in forks])
+    return [value for value in odds if value is not None]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.readout import Fork, fork_of, p_comply
+from hneuro.causal.readout import Fork, fork_of, log_odds_at, p_comply
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, SweepAnswer
 from hneuro.responses.generate import Generated, Job, batches, generate
@@ -58,20 +58,28 @@ def sweep(
     items: Sequence[BenchmarkItem],
     sets: Sequence[NeuronSet],
     settings: SweepSettings,
+    seed: int = 0,
 ) -> tuple[SweepAnswer, ...]:
-    """Answers of `items` for every (set, alpha), alpha = 1 under every set's name, ordered by item, set, alpha."""
+    """Answers of `items` for every (set, alpha), alpha = 1 under every set's name, ordered by item, set, alpha.
+
+    Where decoding samples, an item draws the same noise in every cell, so that differences between cells are paired.
+    """
     alphas = sorted(set(settings.alphas))
     cells = [(s, a) for s, a in product(sets, alphas) if a != 1.0]
     if 1.0 in alphas:
         cells.insert(0, (NeuronSet(name=UNTOUCHED, seed=0, neurons=()), 1.0))
-    jobs = [
-        Job(prompt_ids=prompt, seed=item.id, neurons=chosen.neurons, alpha=alpha)
-        for item, prompt in ((item, model.chat_ids(item.messages)) for item in items)
-        for chosen, alpha in cells
-    ]
-    forks = {item.id: fork_of(item, model.tokenizer) for item in items}
+    jobs: list[Job] = []
+    forks: list[Fork | None] = []
+    for item in items:
+        prompt, fork = model.chat_ids(item.messages), fork_of(item, model.tokenizer)
+        contest = (fork.comply, fork.resist) if fork and not fork.shared else None
+        for chosen, alpha in cells:
+            draw = f"{seed}/{item.id}"
+            jobs.append(Job(prompt_ids=prompt, seed=draw, neurons=chosen.neurons, alpha=alpha, contest=contest))
+            forks.append(fork)
     made = _generate(model, benchmark, jobs, settings.token_budget)
-    read = _read(model, jobs, [forks[item.id] for item in items for _ in cells], settings.token_budget)
+    odds = {n: answer.log_odds for n, answer in made.items() if answer.log_odds is not None}
+    odds |= _behind_shared_tokens(model, jobs, forks, settings.token_budget)
     answers: list[SweepAnswer] = []
     for n, item in enumerate(items):
         at = {(s.name, s.seed, a): n * len(cells) + c for c, (s, a) in enumerate(cells)}
@@ -87,7 +95,7 @@ def sweep(
                     alpha=alpha,
                     text=text,
                     outcome=benchmark.outcome(item, text),
-                    p_comply=read.get(row),
+                    p_comply=p_comply(odds[row]) if row in odds else None,
                     truncated=made[row].truncated,
                 )
             )
@@ -103,10 +111,13 @@ def _generate(model: LanguageModel, benchmark: Benchmark, jobs: Sequence[Job], b
     return made
 
 
-def _read(model: LanguageModel, jobs: Sequence[Job], forks: Sequence[Fork | None], budget: int) -> Mapping[int, float]:
-    readable = [(n, job, fork) for n, (job, fork) in enumerate(zip(jobs, forks, strict=True)) if fork is not None]
+def _behind_shared_tokens(
+    model: LanguageModel, jobs: Sequence[Job], forks: Sequence[Fork | None], budget: int
+) -> Mapping[int, float]:
+    """The odds that generation could not read as it began, by row."""
+    waiting = [(n, jobs[n], fork) for n, fork in enumerate(forks) if fork and fork.shared]
     read: dict[int, float] = {}
-    for batch in batches([len(job.prompt_ids) + len(fork.shared) for _, job, fork in readable], budget):
-        rows, chosen, parting = zip(*(readable[n] for n in batch), strict=True)
-        read.update(zip(rows, p_comply(model.loaded, model.tokenizer.pad_token_id, chosen, parting), strict=True))
+    for batch in batches([len(job.prompt_ids) + len(fork.shared) for _, job, fork in waiting], budget):
+        rows, chosen, parting = zip(*(waiting[n] for n in batch), strict=True)
+        read.update(zip(rows, log_odds_at(model.loaded, model.tokenizer.pad_token_id, chosen, parting), strict=True))
     return read

@@ -31,7 +31,7 @@ def drift_ranks(chat: Loaded, base: Loaded) -> NDArray[np.float64]:
     return np.asarray((rankdata(-drift) - 1) / (len(drift) - 1))
 
 
-def drift_row(ranks: NDArray[np.float64], neurons: HNeurons) -> ResultRow:
+def drift_row(ranks: NDArray[np.floating], neurons: HNeurons) -> ResultRow:
     """Mean normalised rank of the H-Neurons; p of the one-sided t-test that they changed less than other neurons."""
     own = np.asarray(ranks, dtype=np.float64)[list(neurons.neurons)]
     if len(own) < 2 or np.ptp(own) == 0:

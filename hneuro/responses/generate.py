@@ -26,6 +26,10 @@ class Job:
     seed: str  # names the draw: equal seeds draw equal noise
     neurons: Sequence[int] = ()
     alpha: float = 1.0
+    contest: Contest | None = None  # the odds of its sides are read where the response begins
+
+
+Contest = tuple[Sequence[int], Sequence[int]]  # two disjoint sets of tokens
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,17 @@ class Generated:
     logprobs: tuple[float, ...]
     entropies: tuple[float, ...]
     truncated: bool
+    log_odds: float | None = None  # of the first side of the contest against the second, in nats
 
 
 class _Draw(LogitsProcessor):
     """Reads the untouched distribution, then leaves the score that greedy search must take to have drawn a sample."""
 
-    def __init__(self, decoding: Decoding, seeds: Tensor) -> None:
+    def __init__(self, decoding: Decoding, seeds: Tensor, contests: Sequence[Contest | None]) -> None:
         self.decoding = decoding
         self.seeds = seeds
+        self.contests = contests
+        self.log_odds: list[float | None] = []
         self.logprobs: list[Tensor] = []
         self.entropies: list[Tensor] = []
         self.warpers: list[LogitsProcessor] = []
@@ -54,6 +61,8 @@ class _Draw(LogitsProcessor):
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         plain = torch.log_softmax(scores.float(), dim=-1)
+        if not self.logprobs:
+            self.log_odds = contest_odds(plain, self.contests)
         if self.warpers:
             for warp in self.warpers:
                 scores = warp(input_ids, scores)
@@ -70,7 +79,8 @@ def generate(loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding) 
     longest = max(len(job.prompt_ids) for job in jobs)
     ids = torch.tensor([[pad] * (longest - len(j.prompt_ids)) + list(j.prompt_ids) for j in jobs], device=device)
     mask = torch.tensor([[0] * (longest - len(j.prompt_ids)) + [1] * len(j.prompt_ids) for j in jobs], device=device)
-    draw = _Draw(decoding, torch.tensor([_seed(job.seed) for job in jobs], dtype=torch.int64, device=device))
+    seeds = torch.tensor([_seed(job.seed) for job in jobs], dtype=torch.int64, device=device)
+    draw = _Draw(decoding, seeds, [job.contest for job in jobs])
     ends = _end_ids(loaded.model)
     amounts = gains(loaded.ffn.space, [(job.neurons, job.alpha) for job in jobs], device, loaded.dtype)
     with torch.inference_mode(), scale(loaded.ffn, amounts):
@@ -96,9 +106,22 @@ def generate(loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding) 
                 logprobs=tuple(logprobs[row][:length]),
                 entropies=tuple(entropies[row][:length]),
                 truncated=stop is None,
+                log_odds=draw.log_odds[row],
             )
         )
     return generated
+
+
+def contest_odds(logprobs: Tensor, contests: Sequence[Contest | None]) -> list[float | None]:
+    """log P(first side) - log P(second side) of each row's contest, from log-probabilities [row, token]."""
+    odds: list[float | None] = []
+    for row, contest in zip(logprobs.cpu() if any(contests) else logprobs, contests, strict=True):
+        if contest is None:
+            odds.append(None)
+        else:
+            first, second = (torch.logsumexp(row[list(side)], 0) for side in contest)
+            odds.append(float(first - second))
+    return odds
 
 
 def batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:

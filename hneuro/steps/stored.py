@@ -183,6 +183,7 @@ def alpha_sweep(
     benchmark: Benchmark,
     sets: Sequence[NeuronSet],
     settings: SweepSettings,
+    seed: int,
 ) -> tuple[Kept[tuple[SweepAnswer, ...]], tuple[BenchmarkItem, ...]]:
     items = benchmark.items()[: settings.items]
     reads = {
@@ -190,13 +191,15 @@ def alpha_sweep(
         "benchmark": described(benchmark),
         "items": fingerprint(items),
         "sets": sets,
-        "settings": replace(settings, control_seeds=1, ranked=0, controls=()),  # these three only choose `sets`
+        # The others only choose `sets` and `items`.
+        "settings": replace(settings, control_seeds=1, ranked=0, controls=(), items=None),
+        "seed": seed,
     }
 
     def work(shard: Sequence[BenchmarkItem]) -> Sequence[SweepAnswer]:
         from hneuro.causal.sweep import sweep
 
-        return sweep(model, benchmark, shard, sets, settings)
+        return sweep(model, benchmark, shard, sets, settings, seed)
 
     stage = f"sweep-{benchmark.name}"
     return store.records(stage, SweepAnswer, reads, chunks(items, settings.items_per_shard), work), items

@@ -61,7 +61,7 @@ def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified
         benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix))
     rows: list[ResultRow] = []
     for benchmark in benchmarks:
-        swept, items = stored.alpha_sweep(run.store, run.chat, benchmark, swept_sets, setup.intervention)
+        swept, items = stored.alpha_sweep(run.store, run.chat, benchmark, swept_sets, setup.intervention, setup.seed)
         rows += stored.measured_effects(run.store, swept, items, effects)
     return tuple(rows)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hneuro.causal.readout import Fork, fork_of, p_comply
+from hneuro.causal.readout import Fork, fork_of, log_odds_at, p_comply
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, UserError
-from hneuro.responses.generate import Job
+from hneuro.responses.decoding import Decoding
+from hneuro.responses.generate import Job, generate
 
 
 class Words:
@@ -81,7 +82,7 @@ def test_probabilities_are_those_of_the_logits(language_model: LanguageModel) ->
         Fork(shared=(33, 34), comply=(25,), resist=(26, 27, 28)),
         Fork(shared=(35,), comply=(60,), resist=(61,)),
     ]
-    read = p_comply(loaded, pad, jobs, forks)
+    read = [p_comply(odds) for odds in log_odds_at(loaded, pad, jobs, forks)]
     for job, parting, probability in zip(jobs, forks, read, strict=True):
         weights = {n: layer.weight.clone() for n, layer in enumerate(loaded.ffn.layers)}
         try:
@@ -96,3 +97,18 @@ def test_probabilities_are_those_of_the_logits(language_model: LanguageModel) ->
         every = torch.softmax(logits.double(), 0)
         comply, resist = every[list(parting.comply)].sum(), every[list(parting.resist)].sum()
         assert probability == pytest.approx(float(comply / (comply + resist)), abs=1e-5)
+
+
+def test_generation_reads_the_same_odds_as_a_forward_pass_of_its_own(language_model: LanguageModel) -> None:
+    contest = ((20, 21), (22,))
+    jobs = [
+        Job(prompt_ids=(1, 9, 30, 31, 32), seed="a", contest=contest),
+        Job(prompt_ids=(1, 9), seed="b"),
+        Job(prompt_ids=(1, 9, 40), seed="c", neurons=range(192), alpha=2.5, contest=contest),
+    ]
+    pad, fork_here = language_model.tokenizer.pad_token_id, Fork(shared=(), comply=contest[0], resist=contest[1])
+    made = generate(language_model.loaded, pad, jobs, Decoding(temperature=1.0, max_new_tokens=2))
+    alone = log_odds_at(language_model.loaded, pad, jobs, [fork_here] * 3)
+    assert made[0].log_odds == pytest.approx(alone[0], abs=1e-4)
+    assert made[1].log_odds is None
+    assert made[2].log_odds == pytest.approx(alone[2], abs=1e-4)
