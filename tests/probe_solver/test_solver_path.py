@@ -149,6 +149,24 @@ def test_a_warm_path_equals_cold_starts(x, y):
         assert solution.neurons.tolist() == cold.neurons.tolist()
 
 
+@pytest.mark.parametrize("intercept", ["free", "penalised"])
+def test_what_is_reported_belongs_to_its_own_C(x, y, intercept):  # noqa: N802
+    Cs = [3.0, 3.0001, 3.1, 20.0]
+    for solution in one(x, y, Cs, Penalty(intercept=intercept), Settings(tolerance=0.01)):
+        w = dense(solution, 300)
+        at = objective(x, y, np.ones(200), solution.C, w, solution.bias, penalised=intercept == "penalised")
+        assert solution.objective == pytest.approx(at, rel=1e-12)
+        (exact,) = one(x, y, [solution.C], Penalty(intercept=intercept))
+        assert 0 <= solution.objective - exact.objective <= solution.gap * solution.objective
+
+
+def test_a_gap_that_cannot_be_reached_is_reported_as_it_is(x, y):
+    (solution,) = one(x, y, [5.0], settings=Settings(tolerance=1e-30))
+    assert not solution.converged
+    assert 1e-30 < solution.gap < 1e-10
+    assert solution.passes <= 4
+
+
 def test_a_fine_grid_needs_little_more_than_a_pass_each(x, y):
     path = one(x, y, list(np.geomspace(1, 30, 25)), settings=Settings())
     assert all(solution.converged and solution.gap <= 1e-4 for solution in path)

@@ -102,8 +102,8 @@ def moments_of(block: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def refuse_nan(block: NDArray[np.float32], first: int) -> None:
-    """UserError that names the first neuron of a block [neuron, row] that is not finite; the block begins at `first`."""
-    if np.isfinite(np.abs(block).max(1)).all():  # a NaN survives max
+    """UserError that names the first neuron of a block [neuron, row] that is not finite, from neuron `first` on."""
+    if np.isfinite(block.max(1)).all() and np.isfinite(block.min(1)).all():  # a NaN survives both
         return
     neuron, row = (int(found[0]) for found in np.nonzero(~np.isfinite(block)))
     raise UserError(f"neuron {first + neuron} is {block[neuron, row]} in row {row}: leave out that row or that neuron")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +53,13 @@ class Walk:
         """Take in what a pass found: record each C that it proves, then solve for the first that it does not."""
         self._passes += 1
         while not self.done:
-            gap = self._gap(candidates)
-            converged = gap <= self._settings.tolerance
-            if not converged and (self._solve(candidates) or not self._passes):
+            gap = self._gap(candidates, self._settings.tolerance)
+            if gap <= self._settings.tolerance:
+                self._record(gap, converged=True)
+            elif self._solve(candidates) or not self._passes:
                 return
-            self._record(gap, converged)
+            else:
+                self._record(self._gap(candidates), converged=False)
 
     def _objective(self, k: int) -> Objective:
         ratio = self._penalty.l1_ratio
@@ -68,16 +71,19 @@ class Walk:
             penalised=self._penalty.intercept == "penalised",
         )
 
-    def _gap(self, candidates: Candidates) -> float:
-        """The proven gap at the present C: exact gradients for whatever might violate it, bounds for all others."""
+    def _gap(self, candidates: Candidates, enough: float = np.inf) -> float:
+        """The proven gap at the present C: exact gradients for whatever might violate it, bounds for all others.
+
+        If the gap is above `enough` for certain, what is returned is merely also above it, and no violator is read.
+        """
         objective = self._objective(len(self.solutions))
         new = ~np.isin(candidates.neurons, self._set, assume_unique=True)
         size, slack = np.abs(candidates.gradient[new]), candidates.slack[new]
         doubtful = size + slack > objective.l1
         least = np.append(self._gradient, np.maximum(size - slack, 0.0))
         optimistic = objective.gap(self._point, least)
-        if optimistic > self._settings.tolerance:
-            return optimistic  # no need to read the violators: they can only make it worse
+        if optimistic > enough:
+            return optimistic
         exact = exact_gradient(self._scaling, candidates.neurons[new][doubtful], self.residual)
         unseen = max(candidates.ceiling, float((size + slack)[~doubtful].max(initial=0.0)))
         return objective.gap(self._point, np.append(self._gradient, exact), unseen)
@@ -126,3 +132,6 @@ class Walk:
             )
         )
         self._passes = 0
+        if not self.done:  # the same weights cost less at the next C
+            value = self._objective(len(self.solutions)).value(self._point.f, self._point.w, self._point.b)
+            self._point = replace(self._point, value=value)

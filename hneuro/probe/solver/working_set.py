@@ -17,7 +17,7 @@ from hneuro.probe.solver.quadratic import solve_quadratic
 
 Vector = NDArray[np.float64]
 STEPS = 200  # Newton steps; 3 to 6 are usual
-GROWTH = 0.4  # how many weights may leave 0 in one step, as a share of those that have: most of a rush would return
+GROWTH = 0.3  # how many weights may leave 0 in one step, as a share of those that have: most of a rush would return
 FEWEST = 64  # or this many
 STRIP = 16  # features worked on at a time, so that what is done to them one after the other stays in cache
 
@@ -37,8 +37,11 @@ class Objective:
         b1, b2 = (self.l1, self.l2) if self.penalised else (0.0, 0.0)
         b = fit_intercept(f, self.y, self.c, b1, b2, start)
         r = residual(f + b, self.y, self.c)
-        value = loss(f + b, self.y, self.c) + self.penalty(w) + b1 * abs(b) + b2 * b * b / 2
-        return Point(f=f, w=w, b=b, r=r if self.penalised else balance(r), value=value)
+        return Point(f=f, w=w, b=b, r=r if self.penalised else balance(r), value=self.value(f, w, b))
+
+    def value(self, f: Vector, w: Vector, b: float) -> float:
+        """Loss and penalty at weights w and intercept b, with f [row] the log-odds without the intercept."""
+        return loss(f + b, self.y, self.c) + self.penalty(np.append(w, b) if self.penalised else w)
 
     def penalty(self, w: Vector) -> float:
         return self.l1 * float(np.abs(w).sum()) + self.l2 * float(w @ w) / 2
@@ -48,7 +51,7 @@ class Objective:
         if self.penalised:
             gradient = np.append(gradient, point.r.sum())  # the intercept is the weight of a feature that is always 1
         bound = lower_bound(point.r, self.c, gradient, unseen, self.l1, self.l2)
-        return (point.value - bound) / point.value
+        return max(0.0, (point.value - bound) / point.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ class Point:
 def solve_working_set(
     objective: Objective, x: Columns, w: Vector, b: float, tolerance: float
 ) -> tuple[Point, Vector, bool]:
-    """The optimum over the working set from w, its gradient x_j . r [feature], and whether it is lower than at w.
+    """The optimum over the working set from w, its gradient x_j . r [feature], and whether it had to move.
 
     The relative gap over the working set is at most `tolerance`, or rounding allows no more progress. Each Newton step
     moves the weights that are not 0 and those that most want to leave 0.
@@ -71,14 +74,17 @@ def solve_working_set(
     on = np.flatnonzero(w)
     start = point = objective.at(w[on] @ x.wide(on), w, b)
     gradient = x.gradient(point.r)
+    gap = objective.gap(point, gradient)
     for _ in range(STEPS):
-        if objective.gap(point, gradient) <= tolerance:
+        if gap <= tolerance:
             break
         moved = _newton_step(objective, x, point, gradient)
-        if moved.value >= point.value:
+        there = x.gradient(moved.r)
+        closer = objective.gap(moved, there)
+        if moved.value >= point.value and closer >= gap:  # near the end the gap still tells what the value cannot
             break
-        point, gradient = moved, x.gradient(moved.r)
-    return point, gradient, point.value < start.value
+        point, gradient, gap = moved, there, closer
+    return point, gradient, point is not start
 
 
 class Columns:
@@ -150,12 +156,13 @@ def _line_search(
     full = point.w.copy()
     full[inner] += step
     slope = objective.penalty(full) - objective.penalty(point.w) - float(gradient @ step)
+    rounding = 4e-16 * point.value
     share = 1.0
     for _ in range(30):
         w = point.w.copy()
         w[inner] = full[inner] if share == 1 else point.w[inner] + share * step
         trial = objective.at(point.f + share * along, w, point.b)
-        if trial.value <= point.value + 1e-4 * share * slope:
+        if trial.value <= point.value + 1e-4 * share * slope + rounding:
             return trial
         share /= 2
     return point
