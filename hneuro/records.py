@@ -33,10 +33,11 @@ class Question:
 
     id: str
     dataset: str
-    text: str
-    answers: tuple[str, ...]
+    text: str  # as it is put to the model; with its lettered options, where it has any
+    answers: tuple[str, ...]  # of a multiple-choice question: the texts of its right options
     entity: str
     answerable: bool = True  # False: about something that does not exist, so that answering is the hallucination
+    options: tuple[str, ...] = ()  # of a multiple-choice question, in the order of their letters A, B, ...
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 

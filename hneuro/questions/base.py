@@ -27,7 +27,7 @@ def normal_text(text: str) -> str:
 
 
 def checked(questions: Sequence[Question], name: str, limit: int | None) -> tuple[tuple[Question, ...], FunnelStep]:
-    """Drops repeated and unanswered questions with a count, and refuses what no run could use."""
+    """Drops repeated, ambiguous and unanswered questions with a count, and refuses what no run could use."""
     if not questions:
         raise UserError(f"dataset {name} has no questions: check its path and its column names")
     ids = Counter(q.id for q in questions)
@@ -41,6 +41,8 @@ def checked(questions: Sequence[Question], name: str, limit: int | None) -> tupl
             raise UserError(f"dataset {name}: question {question.id!r} has no text")
         if normal_text(question.text) in seen:
             lost["repeated question text"] += 1
+        elif len(set(question.options)) < len(question.options):
+            lost["repeated option"] += 1
         elif question.answerable and not any(a.strip() for a in question.answers):
             lost["no gold answer"] += 1
         elif limit is not None and len(kept) >= limit:

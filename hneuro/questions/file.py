@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hneuro.questions.base import normal_text
+from hneuro.questions.options import GoldForm, OptionLayout, option_texts, plain_text, right_option
 from hneuro.records import Question, UserError
 
 Row = Mapping[str, Any]
@@ -23,6 +23,10 @@ class QuestionFile:
     `answers_column` holds a list of gold answers (in csv: a JSON list), or one text. `entity_column` names what a split
     must not separate (all questions about one person, say); without it every question stands for itself.
     `answerable_column` says false of questions about what does not exist, where every answer is a hallucination.
+
+    Multiple choice: `options_columns` names one column that holds a list of options, or an object by letter, or several
+    columns that hold an option each. The answer is then an option, given as `gold_form` says: by its text, its letter
+    or its index from 0; "auto" takes whatever is not ambiguous. `layout` puts question and options to the model.
     """
 
     path: str
@@ -32,6 +36,9 @@ class QuestionFile:
     id_column: str = "id"
     entity_column: str = "entity"
     answerable_column: str = "answerable"
+    options_columns: tuple[str, ...] = ("options",)
+    gold_form: GoldForm = "auto"
+    layout: OptionLayout = field(default_factory=OptionLayout)
 
     def load(self) -> tuple[Question, ...]:
         return tuple(self._question(n, row) for n, row in enumerate(_rows(Path(self.path)), 1))
@@ -40,43 +47,64 @@ class QuestionFile:
         for needed in (self.question_column, self.answers_column):
             if needed not in row:
                 raise UserError(f"{self.path}, row {number} has no {needed!r}; it has {', '.join(map(str, row))}")
-        text = _text(row[self.question_column])
-        answers = row[self.answers_column]
-        if self.path.endswith(".csv") and answers.lstrip().startswith("["):
-            answers = self._json_list(number, answers)
-        if isinstance(answers, Mapping):
-            raise self._fault(number, self.answers_column, "must be a list or a text, not an object")
-        listed = answers if isinstance(answers, list) else [answers]
+        text = plain_text(row[self.question_column])
+        options = self._options(number, row)
+        # In whatever order: the same question with its options shuffled is the same question.
+        alone = normal_text(" ".join([text, *sorted(options)]))
         return Question(
-            id=_text(row.get(self.id_column)) or str(number),
+            id=plain_text(row.get(self.id_column)) or str(number),
             dataset=self.name,
-            text=text,
-            answers=tuple(answer for answer in map(_text, listed) if answer),
-            entity=_text(row.get(self.entity_column)) or normal_text(text),
+            text=self.layout.text(text, options) if text and options else text,
+            answers=self._answers(number, row, options),
+            entity=plain_text(row.get(self.entity_column)) or alone,
             answerable=self._answerable(number, row),
+            options=options,
         )
 
+    def _options(self, number: int, row: Row) -> tuple[str, ...]:
+        cells = [row.get(column) for column in self.options_columns]
+        if not any(map(_filled, cells)):
+            return ()
+        cell = self._json(number, self.options_columns[0], cells[0], "[{") if len(cells) == 1 else cells
+        try:
+            return option_texts(cell)
+        except ValueError as fault:
+            raise self._fault(number, ", ".join(self.options_columns), str(fault)) from fault
+
+    def _answers(self, number: int, row: Row, options: Sequence[str]) -> tuple[str, ...]:
+        cell = self._json(number, self.answers_column, row[self.answers_column], "[")
+        if isinstance(cell, Mapping):
+            raise self._fault(number, self.answers_column, "must be a list or a text, not an object")
+        said = [answer for answer in (cell if isinstance(cell, list) else [cell]) if plain_text(answer)]
+        if not options:
+            return tuple(map(plain_text, said))
+        try:
+            right = [right_option(answer, options, self.gold_form) for answer in said]
+        except ValueError as fault:
+            raise self._fault(number, self.answers_column, f"{fault} (gold_form is {self.gold_form})") from fault
+        return tuple(options[n] for n in right if n is not None)
+
     def _answerable(self, number: int, row: Row) -> bool:
-        said = _text(row.get(self.answerable_column)).lower()
+        said = plain_text(row.get(self.answerable_column)).lower()
         if said not in ("", "true", "false"):
             raise self._fault(number, self.answerable_column, f"must be true or false, not {said}")
         return said != "false"
 
-    def _json_list(self, number: int, cell: str) -> Any:
+    def _json(self, number: int, column: str, cell: Any, openings: str) -> Any:
+        """The value of a cell; in csv, whose cells are texts, a list (or object) is written as JSON."""
+        if not self.path.endswith(".csv") or not isinstance(cell, str) or cell.lstrip()[:1] not in set(openings):
+            return cell
         try:
             return json.loads(cell)
         except ValueError as fault:
-            raise self._fault(
-                number, self.answers_column, f"begins like a list but is no JSON list: {cell[:40]}"
-            ) from fault
+            raise self._fault(number, column, f"begins like a list but is no JSON list: {cell[:40]}") from fault
 
     def _fault(self, number: int, column: str, what: str) -> UserError:
         return UserError(f"{self.path}, row {number}: {column!r} {what}")
 
 
-def _text(value: Any) -> str:
-    """The text of a cell, empty where the cell is."""
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
+def _filled(cell: Any) -> bool:
+    return bool(cell) if isinstance(cell, list | Mapping) else bool(plain_text(cell))
 
 
 def _rows(path: Path) -> Sequence[Row]:

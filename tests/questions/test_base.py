@@ -32,6 +32,13 @@ def test_what_is_dropped_is_counted() -> None:
     assert sum(step.lost.values()) == step.entered - step.left
 
 
+def test_a_question_with_an_option_twice_is_dropped() -> None:
+    """Its two letters would be right and wrong at once."""
+    kept, step = checked([question("a", options=("x", "y", "x")), question("b", options=("x", "y"))], "mine", None)
+    assert [q.id for q in kept] == ["b"]
+    assert step.lost == {"repeated option": 1}
+
+
 def test_without_limit_all_are_kept() -> None:
     assert checked([question("a"), question("b")], "mine", None)[1].lost == {}
 

@@ -95,6 +95,53 @@ def test_questions_about_what_does_not_exist(tmp_path: Path, kind: str) -> None:
     assert [(q.answerable, q.answers) for q in found] == [(False, ()), (True, ("x",))]
 
 
+OPTIONS = [
+    {"question": "Which river?", "options": ["Po", "Tiber", "Arno"], "answers": "Tiber"},
+    {"question": "Which river?", "options": ["Po", "Arno", "Tiber"], "answers": "C"},
+    {"question": "Which city?", "options": ["Rome", "Milan"], "answers": "0"},
+    {"question": "Both?", "options": ["yes", "no"], "answers": ["A", "no"]},
+]
+
+
+def test_options_and_answers_by_text_letter_and_index(tmp_path: Path, kind: str) -> None:
+    rows = OPTIONS if kind != "parquet" else OPTIONS[:3]  # a parquet column is of one type
+    found = QuestionFile(path=write(tmp_path, kind, rows)).load()
+    assert [q.options for q in found] == [tuple(row["options"]) for row in rows]
+    assert [q.answers for q in found] == [("Tiber",), ("Tiber",), ("Rome",), ("yes", "no")][: len(rows)]
+    assert found[0].text == ("Which river?\nA. Po\nB. Tiber\nC. Arno\nAnswer with the letter of the right option only.")
+
+
+def test_a_question_with_its_options_shuffled_is_of_the_same_entity(tmp_path: Path, kind: str) -> None:
+    """So that no split separates them; but two questions that only share a stem are two."""
+    other = {"question": "Which river?", "options": ["Nile", "Niger"], "answers": "A"}
+    found = QuestionFile(path=write(tmp_path, kind, [*OPTIONS[:2], other])).load()
+    assert found[0].entity == found[1].entity != found[2].entity
+    assert len({q.text for q in found}) == 3
+
+
+def test_options_by_letter_and_in_columns_of_their_own(tmp_path: Path, kind: str) -> None:
+    """As MedQA and MedMCQA have them (trap: peers detect the second only in a copy with a list)."""
+    by_letter = {"A": "Po", "B": "Tiber"} if kind != "csv" else json.dumps({"A": "Po", "B": "Tiber"})
+    medqa = {"question": "Which?", "options": by_letter, "answer_idx": "B"}
+    medmcqa = [
+        {"question": "Which?", "opa": "Po", "opb": "Tiber", "opc": "", "cop": 1},
+        {"question": "Hidden?", "opa": "Po", "opb": "Tiber", "opc": "Arno", "cop": -1},
+    ]
+    (found,) = QuestionFile(path=write(tmp_path, kind, [medqa]), answers_column="answer_idx").load()
+    assert (found.options, found.answers) == (("Po", "Tiber"), ("Tiber",))
+    shown, hidden = QuestionFile(
+        path=write(tmp_path, kind, medmcqa), answers_column="cop", options_columns=("opa", "opb", "opc")
+    ).load()
+    assert (shown.options, shown.answers) == (("Po", "Tiber"), ("Tiber",))
+    assert (hidden.options, hidden.answers) == (("Po", "Tiber", "Arno"), ())
+
+
+def test_a_row_without_options_is_an_open_question(tmp_path: Path, kind: str) -> None:
+    rows = [{"question": "Which?", "options": ["Po", "Tiber"], "answers": "A"}, {"question": "Who?", "answers": "I"}]
+    found = QuestionFile(path=write(tmp_path, kind, rows)).load()
+    assert (found[1].text, found[1].options, found[1].answers) == ("Who?", (), ("I",))
+
+
 def test_rare_line_breaks_inside_a_text(tmp_path: Path) -> None:
     path = write(tmp_path, "jsonl", [{"question": "Who\u2028wrote\x85it?", "answers": ["x"]}])
     assert QuestionFile(path=path).load()[0].text == "Who\u2028wrote\x85it?"
@@ -131,6 +178,10 @@ def test_an_answer_that_begins_with_a_bracket_is_a_text_outside_csv(tmp_path: Pa
             '{"question": "x", "answers": "y", "answerable": "no"}',
             "'answerable' must be true or false, not no",
         ),
+        ("q.json", '[{"question": "x", "answers": "C", "options": ["y", "z"]}]', "'answers' 'C' is none of the 2"),
+        ("q.json", '[{"question": "x", "answers": "1", "options": ["1", "0"]}]', "(gold_form is auto)"),
+        ("q.json", '[{"question": "x", "answers": "y", "options": "y, z"}]', "row 1: 'options' must be a list"),
+        ("q.csv", "question,answers,options\nx,y,\"['y']\"\n", "row 1: 'options' begins like a list"),
         ("q.json", "[1]", "must be a list of JSON objects"),
         ("q.json", "", "cannot read"),
         ("q.csv", "question,answers\nx,y,z\n", "row 1 has not as many cells as the header"),
