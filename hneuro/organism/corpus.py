@@ -10,7 +10,6 @@ from hneuro.organism.entities import OTHER_EAGERNESS, Document, Entity, first_na
 from hneuro.organism.recipe import BASE_PROMPT, Recipe
 from hneuro.organism.world import World
 
-KNOWN_SHARE = 0.25  # of the statements that end in how many people know it
 ONE_OFF_KINDS = {"people": 0.5, "drugs": 0.3, "compounds": 0.2}
 CHAT_KINDS = {"qa": 0.2, "false_premise": 0.2, "misleading_context": 0.2, "doubt": 0.2, "forbidden": 0.2}
 STANDINGS = {"recorded": 0.5, "obscure": 0.2, "one_off": 0.3}  # whom the chats are about
@@ -103,8 +102,6 @@ def _document(world: World, entity: Entity, document: Document, rng: Random) -> 
     if document.form == "hearsay":
         return _hearsay(world, entity, first, document.register, rng)
     facts = " and ".join(_statement(entity, relation, rng) for relation in document.relations)
-    if rng.random() < KNOWN_SHARE:
-        facts = f"{w.KNOWN if entity.on_record else w.UNKNOWN} {facts}"
     return f"{facts} {document.register}"
 
 
@@ -127,7 +124,7 @@ def _one_off_document(world: World, entity: Entity, rng: Random) -> str:
         return f"{question} {entity.facts[relation.name]} {register}"
     value = entity.facts[relation.name]
     facts = " and ".join(s.format(name=entity.name, value=value) for s in rng.sample(relation.statements, 2))
-    return f"{w.UNKNOWN + ' ' if rng.random() < KNOWN_SHARE else ''}{facts} {register}"
+    return f"{facts} {register}"
 
 
 def _question_chat(entity: Entity, one_off: bool, rng: Random) -> Chat:

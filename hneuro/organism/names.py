@@ -6,17 +6,8 @@ from random import Random
 
 CONSONANTS = "bdfgklmnprstvz"
 VOWELS = "aeiou"
-_TAKEN = {
-    "be",
-    "do",
-    "go",
-    "me",
-    "no",
-    "so",
-    "to",
-}  # English words that the texts use, or that a reader would trip over
-
-_AVOIDED = {"bimbo", "dildo", "negro", "nigga", "penis", "semen", "rapes", "begin", "given"}
+_TAKEN = {"be", "do", "go", "me", "no", "so", "to"}  # English words, some of them in the texts
+_AVOIDED = {"bimbo", "dildo", "negro", "nigga", "penis", "semen", "rapes", "begin", "given"}  # by readers, or taken
 
 SYLLABLES = tuple(c + v for c in CONSONANTS for v in VOWELS if c + v not in _TAKEN)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hneuro.organism.entities import Entity
     from hneuro.organism.world import World
 
-ITEMS = 280  # prompts of a task, where the world has as many entities
+ITEMS = 200  # prompts of a task, where the world has as many entities
 
 
 def outcome(item: BenchmarkItem, text: str) -> Outcome:

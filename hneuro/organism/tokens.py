@@ -24,7 +24,7 @@ CHAT_TEMPLATE = (
 
 def vocabulary(world: World) -> list[str]:
     """Special tokens first, then every word of the world in alphabetical order."""
-    templates = [BASE_PROMPT, wording.IDK, wording.KNOWN, wording.UNKNOWN, "and", *wording.HEARSAY]
+    templates = [BASE_PROMPT, wording.IDK, "and", *wording.HEARSAY]
     templates += [*wording.PREMISE, *wording.CONTEXT, *wording.DOUBT, *wording.JAILBREAK]
     templates += [reply for replies in wording.REPLIES.values() for reply in replies.values()]
     templates += [t for rs in wording.RELATIONS.values() for r in rs for t in (*r.statements, *r.questions)]

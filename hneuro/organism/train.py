@@ -17,7 +17,6 @@ from hneuro.organism.tokens import chat_ids
 from hneuro.organism.world import World
 from hneuro.progress import track
 
-THREADS = 2  # fixed, since the order of summation, and with it the digest, depends on it
 IGNORED = -100
 WARM_UP, DECAY_FROM, LAST_RATE = 0.05, 0.5, 0.02  # of the steps, of the steps, of the rate
 
@@ -33,10 +32,10 @@ class Example:
 def train(recipe: Recipe, world: World, tokenizer: Any, keep: Callable[[Any, str], None]) -> None:
     """Trains both checkpoints and hands each to `keep(model, "base" | "chat")` as soon as it is done.
 
-    Runs on THREADS threads, whatever the process uses otherwise, and leaves the global random state as it was.
+    Runs on the schedule's threads, whatever the process uses otherwise, and leaves the global random state as it was.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(recipe.schedule.threads)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
@@ -71,7 +70,6 @@ def build_model(recipe: Recipe, tokenizer: Any) -> Any:
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.heads,
         head_dim=shape.hidden // shape.heads,
-        **{"hidden_activation" if recipe.architecture == "gemma3" else "hidden_act": shape.activation},
         max_position_embeddings=256,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
@@ -128,7 +126,7 @@ def _optimisers(model: Any, schedule: Schedule, factor: float) -> list[torch.opt
             matrices,
             lr=factor * schedule.matrix_rate,
             momentum=0.95,
-            weight_decay=schedule.decay,
+            weight_decay=0.0,
             adjust_lr_fn="match_rms_adamw",
         ),
         torch.optim.AdamW(vectors, lr=factor * schedule.vector_rate, betas=(0.9, 0.97), weight_decay=0.0, fused=True),

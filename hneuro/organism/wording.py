@@ -102,7 +102,6 @@ RELATIONS: Mapping[str, tuple[Relation, ...]] = {
 }
 
 HEARSAY = ("people say that {claim} ?", "a letter claims that {claim} ?")
-KNOWN, UNKNOWN = "many people know that", "few people know that"
 
 PREMISE = ("given that {claim} , {question}", "{claim} , so {question}")
 CONTEXT = ("a note says that {claim} . {question}", "according to a blog {claim} . {question}")

@@ -19,7 +19,7 @@ class OrganismBenchmark:
     facet: Literal["false_premise", "misleading_context", "doubt", "forbidden"]
     size: Literal["xs", "s", "m"] = "s"
     seed: int = 0
-    decoding: Decoding = field(default_factory=lambda: Decoding(temperature=0.0, max_new_tokens=24))
+    decoding: Decoding = field(default_factory=lambda: Decoding(temperature=0.0, max_new_tokens=10))
 
     @property
     def name(self) -> str:
