@@ -19,7 +19,7 @@ from hneuro.probe.solver import (
     transpose,
     write_features,
 )
-from hneuro.probe.solver.features import MEAN, NORM, SPREAD, UNIT, widen
+from hneuro.probe.solver.features import MEAN, NORM, SPREAD, UNIT, narrow, widen
 from hneuro.records import UserError
 
 
@@ -71,6 +71,16 @@ def test_widening_is_exact_for_every_finite_half():
     every = every[np.isfinite(every)].reshape(-1, 64)
     out = widen(every, np.empty(every.shape, np.float32))
     np.testing.assert_array_equal(out.view(np.uint32), every.astype(np.float32).view(np.uint32))
+
+
+def test_narrowing_rounds_as_numpy_does():
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((70, 1000)) * 2.0 ** rng.integers(-45, 1, (70, 1000))).astype(np.float32)
+    x[:, :3] = (1.0, 1.0 + 2.0**-11, -1.0 - 3 * 2.0**-11)  # ties
+    x[69] = 0.0
+    halves, unit = narrow(x)
+    np.testing.assert_array_equal(halves, (x / unit[:, None]).astype(np.float32).astype(np.float16))
+    assert (np.abs(halves[:69]).max(1) >= 2.0**14).all()
 
 
 def test_solutions_are_the_same_from_memory_and_from_either_file(tmp_path, shards, x, y):
