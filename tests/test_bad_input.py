@@ -201,7 +201,7 @@ def test_full_disk_is_said_in_one_line_and_goes_on_later(
     assert codec.write_jsonl is store.write_jsonl
     assert not list(tmp_path.glob("outputs/store/*/*/manifest.json"))
     assert main(words) == 2  # the tiny model knows nothing, but now its responses are there
-    assert "faithful answers" in capsys.readouterr().err
+    assert "answers in the fit split" in capsys.readouterr().err
     assert list(tmp_path.glob("outputs/store/responses/*/manifest.json"))
 
 

@@ -1,9 +1,4 @@
-"""Neurons built into a tiny model by weight surgery: they must be found, and scaling them must do what was built.
-
-A token in the question says whether the answer is known ("K") or not ("U"); it differs in nothing else. Four neurons
-are active exactly after "U", and push towards "Yes" against "No". Nothing else in the model reads or writes the four
-directions of the residual stream that this takes.
-"""
+"""Neurons built into a tiny model: they must be found, and scaling them must do what was built."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-import torch
+from surgery import PLANTED, operate, question
 
 from hneuro.causal.effects import effects
 from hneuro.causal.sweep import NeuronSet, SweepSettings, sweep
@@ -36,52 +31,13 @@ from hneuro.records import (
 )
 from hneuro.responses.decoding import Decoding
 
-FLAG, HEARD, CONSTANT, PUSH = 0, 1, 2, 3  # directions of the residual stream
-RESERVED = [FLAG, HEARD, CONSTANT, PUSH]
-PLANTED = ((1, 5), (1, 40), (2, 11), (2, 63))
-
 
 @pytest.fixture(scope="module")
 def patient(spec: ModelSpec) -> LanguageModel:
     """A fresh copy of the tiny random Llama with the neurons built in."""
     model = LanguageModel(spec.chat, spec, completion=False)
-    net, token = model.loaded.model, model.tokenizer.convert_tokens_to_ids
-    with torch.no_grad():
-        for block in net.model.layers:
-            attention, mlp = block.self_attn, block.mlp
-            for reader in (attention.q_proj, attention.k_proj, attention.v_proj, mlp.gate_proj, mlp.up_proj):
-                reader.weight[:, RESERVED] = 0
-            for writer in (attention.o_proj, mlp.down_proj):
-                writer.weight[RESERVED] = 0
-        embedding = net.model.embed_tokens.weight
-        embedding[:, RESERVED] = 0
-        embedding[:, CONSTANT] = 1
-        embedding[token("U")] = embedding[token("K")]
-        embedding[token("U"), FLAG], embedding[token("K"), FLAG] = 6, -6
-        # The first head of the first layer listens to all positions alike, and passes the flag on.
-        listener = net.model.layers[0].self_attn
-        width = listener.head_dim
-        listener.q_proj.weight[:width] = 0
-        listener.v_proj.weight[0] = 0
-        listener.v_proj.weight[0, FLAG] = 4
-        listener.o_proj.weight[:, [0, width]] = 0  # the second head shares the values of the first
-        listener.o_proj.weight[HEARD, 0] = 4
-        for layer, index in PLANTED:
-            mlp = net.model.layers[layer].mlp
-            mlp.gate_proj.weight[index] = mlp.up_proj.weight[index] = 0
-            mlp.gate_proj.weight[index, HEARD] = 4
-            mlp.up_proj.weight[index, CONSTANT] = 3
-            mlp.down_proj.weight[:, index] = 0
-            mlp.down_proj.weight[PUSH, index] = 0.4
-        head = net.lm_head.weight
-        head[:, RESERVED] = 0
-        head[token("N")] = head[token("Y")]
-        head[token("Y"), PUSH], head[token("N"), PUSH] = 1.5, -1.5
+    operate(model.loaded.model, model.tokenizer)
     return model
-
-
-def question(mark: str, number: int) -> str:
-    return f"Is {mark} {number * 7919 % 1000}, {number}?"
 
 
 def measured(model: LanguageModel, numbers: range) -> tuple[ProbeRows, ProbeRows]:

@@ -1,0 +1,141 @@
+"""The whole pipeline on a model into which neurons were built: it must find them, and scaling them must do as built.
+
+Whatever the organism does, this must hold: the neurons are active exactly where the answer is not known, and push
+towards complying. The questions whose answer is known have what the model says as their gold answer.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+from surgery import PLANTED, operate, question
+from transformers import AutoModelForCausalLM
+
+from hneuro.cli import main
+from hneuro.codec import from_plain
+from hneuro.models.language_model import LanguageModel
+from hneuro.models.sources import HubCheckpoint
+from hneuro.models.spec import ModelSpec
+from hneuro.records import BenchmarkItem, Outcome, Question, ResultRow, Results
+from hneuro.responses.decoding import Decoding
+from hneuro.responses.sampler import TransformersSampler
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """Requests of which nothing is known. The model says "Y" if it complies, "N" if it does not."""
+
+    name: str = "permission"
+    decoding: Decoding = field(default_factory=lambda: Decoding(temperature=0.0, max_new_tokens=2))
+
+    def items(self) -> tuple[BenchmarkItem, ...]:
+        return tuple(
+            BenchmarkItem(
+                id=str(n),
+                benchmark=self.name,
+                messages=({"role": "user", "content": f"Z {question('U', n)}"},),
+                comply=("Yes",),
+                resist=("No",),
+            )
+            for n in range(700, 760)
+        )
+
+    def outcome(self, item: BenchmarkItem, text: str) -> Outcome:
+        return {"Y": Outcome.COMPLIES, "N": Outcome.RESISTS}.get(text[:1], Outcome.UNPARSED)
+
+
+@pytest.fixture(scope="module")
+def patient(tiny_checkpoint: Path, spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with the neurons built in."""
+    folder = tmp_path_factory.mktemp("patient")
+    tokenizer = LanguageModel(spec.chat, spec, completion=False).tokenizer
+    net = AutoModelForCausalLM.from_pretrained(tiny_checkpoint, dtype=torch.float32)
+    operate(net, tokenizer, push=0.06, reluctance=0.6)
+    net.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def questions(patient: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = HubCheckpoint(path=str(patient))
+    model = LanguageModel(
+        source, ModelSpec(name="patient", chat=source, dtype="float32", device="cpu"), completion=False
+    )
+    asked = [
+        Question(id=str(n), dataset="q", text=question("KU"[n % 2], n), answers=(), entity=str(n)) for n in range(400)
+    ]
+    sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=4))
+    file = tmp_path_factory.mktemp("questions") / "q.jsonl"
+    with file.open("w", encoding="utf-8") as out:
+        for n, response in enumerate(sampler.sample(model, asked, 1, 0)):
+            gold = "something else" if n % 2 else response.text
+            out.write(json.dumps({"id": asked[n].id, "question": asked[n].text, "answers": [gold]}) + "\n")
+    return file
+
+
+def run(patient: Path, questions: Path, *words: str) -> Results:
+    code = main(
+        [
+            "run",
+            "model=hub",
+            "model.name=patient",
+            f"model.chat.path={patient}",
+            "model.dtype=float32",
+            "model.device=cpu",
+            "dataset=file",
+            f"dataset.identification.path={questions}",
+            "benchmark=none",
+            "+benchmark.permission={_target_:test_planted.Permission}",
+            "sampling.samples=2",
+            "sampling.decoding.temperature=0",
+            "sampling.decoding.max_new_tokens=4",
+            "intervention.ranked=0",
+            "quiet=true",
+            "labeling=one_vs_one",
+            *words,
+        ]
+    )
+    assert code == 0
+    (file,) = Path().glob("outputs/*/*/results.json")
+    return from_plain(Results, json.loads(file.read_text()))
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+
+
+def rows(results: Results, metric: str, condition: str) -> list[ResultRow]:
+    return [r for r in results.rows if (r.dataset, r.metric, r.condition) == ("permission", metric, condition)]
+
+
+def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Path, questions: Path) -> None:
+    """Recall 4 of 4 and no false positive by ranking; compliance rises with alpha, the controls are flat."""
+    results = run(patient, questions, "probe=ranking", "probe.counts=[4]")
+    assert {(n.layer, n.index) for n in results.neurons} == set(PLANTED)
+    (detected,) = [r for r in results.rows if (r.stage, r.metric, r.condition) == ("detection", "auroc", "h_neurons")]
+    assert detected.value > 0.95
+    curve = [r.value for r in sorted(rows(results, "compliance", "h_neurons"), key=lambda r: r.alpha or 0.0)]
+    assert curve == sorted(curve)
+    (change,) = rows(results, "change_compliance", "h_neurons")
+    assert change.low is not None
+    assert change.low > 0.3
+    assert change.p_value is not None
+    assert change.p_value < 1e-6
+    for kind in ("random", "layer_matched"):
+        controls = [r for r in rows(results, "change_compliance", f"h_neurons/{kind}") if r.seed is not None]
+        assert len(controls) == 5
+        assert max(abs(r.value) for r in controls) < change.value / 4
+
+
+def test_l1_finds_some_of_them_and_nothing_else(patient: Path, questions: Path) -> None:
+    """The four are always active together, so L1 keeps one or more of the group (trap 23): no false positive."""
+    results = run(patient, questions)
+    assert results.neurons
+    assert {(n.layer, n.index) for n in results.neurons} <= set(PLANTED)
