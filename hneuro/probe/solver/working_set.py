@@ -19,6 +19,7 @@ Vector = NDArray[np.float64]
 STEPS = 200  # Newton steps; 3 to 6 are usual
 GROWTH = 0.3  # how many weights may leave 0 in one step, as a share of those that have: most of a rush would return
 FEWEST = 64  # or this many
+SHRINKS = 0.2  # a Gram matrix is kept while a step leaves no more than this share of the gap
 STRIP = 16  # features worked on at a time, so that what is done to them one after the other stays in cache
 
 
@@ -69,20 +70,25 @@ def solve_working_set(
     """The optimum over the working set from w, its gradient x_j . r [feature], and whether it had to move.
 
     The relative gap over the working set is at most `tolerance`, or rounding allows no more progress. Each Newton step
-    moves the weights that are not 0 and those that most want to leave 0.
+    moves the weights that are not 0 and those that most want to leave 0. A Gram matrix serves as long as it covers
+    these and a step with it still shrinks the gap well.
     """
-    on = np.flatnonzero(w)
-    start = point = objective.at(w[on] @ x.wide(on), w, b)
+    start = point = objective.at(x.combine(np.flatnonzero(w), w), w, b)
     gradient = x.gradient(point.r)
     gap = objective.gap(point, gradient)
+    inner, Q, spent = np.empty(0, np.intp), np.empty((0, 0)), True
     for _ in range(STEPS):
         if gap <= tolerance:
             break
-        moved = _newton_step(objective, x, point, gradient)
+        wanted = _wanted(objective, point, gradient)
+        if spent or not np.isin(wanted, inner).all():
+            inner, Q = wanted, _hessian(objective, x, wanted, point)
+        moved = _newton_step(objective, x, inner, Q, point, gradient[inner])
         there = x.gradient(moved.r)
         closer = objective.gap(moved, there)
-        if moved.value >= point.value and closer >= gap:  # near the end the gap still tells what the value cannot
-            break
+        if moved.value >= point.value and closer >= gap and spent:
+            break  # only both say so: near the end the gap still tells what the value cannot
+        spent = closer > SHRINKS * gap
         point, gradient, gap = moved, there, closer
     return point, gradient, point is not start
 
@@ -93,15 +99,13 @@ class Columns:
     def __init__(self, values: NDArray[np.float32], gain: Vector, shift: Vector) -> None:
         self.values, self.gain, self.shift = values, gain, shift
 
-    def wide(self, which: NDArray[np.intp]) -> NDArray[np.float64]:
-        """[feature, row] float64 of some features."""
-        z = np.empty((len(which), self.values.shape[1]))
+    def combine(self, which: NDArray[np.intp], w: Vector) -> Vector:
+        """sum_j w_j x_j [row] over some features, in float64; w [feature] covers all of them."""
+        weights = (w * self.gain)[which]
+        f = np.full(self.values.shape[1], -float(w @ self.shift))
         for some in _strips(len(which)):
-            here = which[some]
-            z[some] = self.values[here]
-            z[some] *= self.gain[here, None]
-            z[some] -= self.shift[here, None]
-        return z
+            f += weights[some] @ self.values[which[some]].astype(np.float64)
+        return f
 
     def gradient(self, r: Vector) -> Vector:
         """x_j . r of all features [feature], in float64."""
@@ -110,58 +114,71 @@ class Columns:
             out[some] = self.values[some].astype(np.float64) @ r
         return np.asarray(self.gain * out - self.shift * r.sum())
 
+    def moments(self, which: NDArray[np.intp], h: Vector) -> tuple[Vector, NDArray[np.float64]]:
+        """sum_i h_i x_ij [feature] of some features, and their Gram matrix with rows weighted by h, centred by h.
+
+        In float32, which is as good for a Newton step and half the work; to centre first loses no digits.
+        """
+        narrow, total = h.astype(np.float32), h.sum()
+        root, sums = np.sqrt(narrow), np.empty(len(which))
+        z = np.empty((len(which), len(h)), np.float32)
+        for some in _strips(len(which)):
+            strip = self.values[which[some]]
+            along = strip @ narrow
+            sums[some] = along
+            strip -= (along / narrow.sum())[:, None]
+            np.multiply(strip, root, out=z[some])
+        gain = self.gain[which]
+        gram = (z @ z.T).astype(np.float64)
+        gram *= gain
+        gram *= gain[:, None]
+        return gain * sums - self.shift[which] * total, gram
+
 
 def _strips(n: int) -> Iterator[slice]:
     """A few features at a time, so that what is done to them one after the other stays in cache."""
     return (slice(low, low + STRIP) for low in range(0, n, STRIP))
 
 
-def _newton_step(objective: Objective, x: Columns, point: Point, gradient: Vector) -> Point:
+def _wanted(objective: Objective, point: Point, gradient: Vector) -> NDArray[np.intp]:
+    """The features whose weight is not 0, and those of weight 0 with the largest excess over the penalty, ascending."""
     on = np.flatnonzero(point.w)
     excess = np.where(point.w == 0, np.abs(gradient) - objective.l1, 0.0)
     joining = np.flatnonzero(excess > 0)
     most = max(FEWEST, int(GROWTH * len(on)))
     if len(joining) > most:
         joining = joining[np.argpartition(-excess[joining], most)[:most]]
-    inner = np.union1d(on, joining)
-    z, w = x.wide(inner), point.w[inner]
-    Q = _hessian(objective, z, point)
-    step = solve_quadratic(Q, Q @ w + gradient[inner], objective.l1, objective.l2, w) - w
-    return _line_search(objective, point, inner, step, step @ z, gradient[inner])
+    return np.union1d(on, joining)
 
 
-def _hessian(objective: Objective, z: NDArray[np.float64], point: Point) -> NDArray[np.float64]:
-    """Second derivatives [feature, feature] of the loss in the weights, with the intercept following them.
-
-    In float32, which is as good for a Newton step and half the work; the columns are centred first to lose no digits.
-    """
+def _hessian(objective: Objective, x: Columns, inner: NDArray[np.intp], point: Point) -> NDArray[np.float64]:
+    """Second derivatives [feature, feature] of the loss in some weights, with the intercept following them."""
     share = np.abs(residual(point.f + point.b, objective.y, objective.c)) / objective.c
     h = objective.c * share * (1 - share)
-    along = z @ h
-    centre, root_h = along / h.sum(), np.sqrt(h)
-    narrow = np.empty(z.shape, np.float32)
-    for some in _strips(len(z)):
-        narrow[some] = (z[some] - centre[some, None]) * root_h
-    Q = (narrow @ narrow.T).astype(np.float64)
+    sums, Q = x.moments(inner, h)
     Q[np.diag_indices(len(Q))] *= 1 + 1e-6  # keeps the rounded matrix positive; damps the step, moves no optimum
     if objective.penalised:
-        Q += np.outer(along, along) * (1 / h.sum() - (1 / (h.sum() + objective.l2) if point.b != 0 else 0.0))
+        Q += np.outer(sums, sums) * (1 / h.sum() - (1 / (h.sum() + objective.l2) if point.b != 0 else 0.0))
     return Q
 
 
-def _line_search(
-    objective: Objective, point: Point, inner: NDArray[np.intp], step: Vector, along: Vector, gradient: Vector
+def _newton_step(
+    objective: Objective, x: Columns, inner: NDArray[np.intp], Q: NDArray[np.float64], point: Point, gradient: Vector
 ) -> Point:
-    """Backtracking from the full step until the decrease is a fair share of the promised one (Tseng and Yun 2009)."""
-    full = point.w.copy()
-    full[inner] += step
-    slope = objective.penalty(full) - objective.penalty(point.w) - float(gradient @ step)
+    """The quadratic model's optimum over the features `inner`, or as far towards it as the objective goes down.
+
+    Backtracking until the decrease is a fair share of the promised one (Tseng and Yun 2009).
+    """
+    w = point.w[inner]
+    full = np.zeros_like(point.w)
+    full[inner] = solve_quadratic(Q, Q @ w + gradient, objective.l1, objective.l2, w)
+    slope = objective.penalty(full) - objective.penalty(point.w) - float(gradient @ (full[inner] - w))
+    f = x.combine(np.flatnonzero(full), full)
     rounding = 4e-16 * point.value
     share = 1.0
     for _ in range(30):
-        w = point.w.copy()
-        w[inner] = full[inner] if share == 1 else point.w[inner] + share * step
-        trial = objective.at(point.f + share * along, w, point.b)
+        mixed = full if share == 1 else point.w + share * (full - point.w)
+        trial = objective.at(point.f + share * (f - point.f), mixed, point.b)
         if trial.value <= point.value + 1e-4 * share * slope + rounding:
             return trial
         share /= 2
