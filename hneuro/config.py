@@ -51,6 +51,7 @@ class Config:
     labeling: Any = MISSING
     probe: Any = MISSING
     choice: Any = MISSING
+    stability: Any = MISSING
     detection: Any = MISSING
     benchmark: dict[str, Any] = field(default_factory=dict)
     intervention: Any = MISSING

@@ -84,5 +84,6 @@ def facts_of(setup: Experiment, neurons: HNeurons, path: Sequence[PathPoint]) ->
         "hneuro": __version__,
     }
 
+        "choice": setup.choice.criterion,
 
 _POSITIONS = {"token": "answer tokens", "predicting": "positions that predict the answer tokens"}

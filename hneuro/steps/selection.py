@@ -1,31 +1,67 @@
-"""The probe path, the neuron sets that follow from it, and the table of neurons."""
+"""The probe path with what the choice of its strength needs, the neuron sets that follow, and the table of neurons."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from hneuro.causal.capability import known_facts
+from hneuro.causal.sweep import NeuronSet
 from hneuro.probe.controls import control_set
+from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import t_statistic
-from hneuro.records import HNeurons, NeuronRow, Probe
+from hneuro.probe.stability import Correlated, correlated
+from hneuro.records import HNeurons, NeuronRow, Outcome, Probe, Stability
+from hneuro.statistics import rate
 from hneuro.steps import stored
+from hneuro.steps.answers import Identified, Questions
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
 from hneuro.store import fingerprint
 
 
-def probe_path(run: Context, fit: Answers) -> tuple[Probe, ...]:
-    setup = run.experiment
-    rows = setup.labeling.rows(fit.found, fit.labelled)
-    made_from = {
-        "labeling": stored.described(setup.labeling),
+def made_from(labeling: Labeling, fit: Answers) -> dict[str, Any]:
+    """What identifies the rows of a labeling in a key."""
+    return {
+        "labeling": stored.described(labeling),
         "contributions": fit.digest,
         "labels": fingerprint(fit.labelled),
     }
-    return stored.probe_path(run.store, setup.probe, rows, made_from, setup.seed).value
+
+
+def probe_path(run: Context, fit: Answers, labeling: Labeling) -> tuple[Probe, ...]:
+    setup = run.experiment
+    rows = labeling.rows(fit.found, fit.labelled)
+    return stored.probe_path(run.store, setup.probe, rows, made_from(labeling, fit), setup.seed).value
+
+
+def suppressed_accuracy(run: Context, probes: Sequence[Probe], known: Questions) -> list[float | None] | None:
+    """For each probe the accuracy on known questions while its H-Neurons are scaled by 0; None if nobody asks for it.
+
+    All points of the path are one generation job. A probe without H-Neurons has none to suppress; NaN where no answer
+    could be judged.
+    """
+    setup = run.experiment
+    if not setup.choice.suppresses:
+        return None
+    distinct = list(dict.fromkeys(p.positive for p in probes if p.positive))
+    sets = [NeuronSet(name="path", seed=place, neurons=neurons) for place, neurons in enumerate(distinct)]
+    if not sets:
+        return [None] * len(probes)
+    benchmark = known_facts(known, setup.judge, setup.model.prompting.suffix)
+    settings = replace(setup.intervention, alphas=(0.0, 1.0))
+    swept, _ = stored.alpha_sweep(run.store, run.chat, benchmark, sets, settings, setup.seed)
+    accuracy: dict[tuple[int, ...], float] = {}
+    for chosen in sets:
+        said = [a.outcome for a in swept.value if a.seed == chosen.seed and a.alpha == 0.0]
+        right, unread = said.count(Outcome.COMPLIES), said.count(Outcome.UNPARSED)
+        accuracy[chosen.neurons] = rate(right, len(said) - unread).value
+    return [accuracy.get(p.positive) for p in probes]
 
 
 def neuron_sets(run: Context, neurons: HNeurons, fit: Answers) -> dict[str, tuple[int, ...]]:
@@ -50,23 +86,37 @@ def random_controls(run: Context, probe: Probe, neurons: HNeurons) -> list[tuple
 
 
 def neuron_table(
-    probes: Sequence[Probe], neurons: HNeurons, fit: Answers, select: Answers, drift: NDArray[np.float32] | None
+    run: Context,
+    probes: Sequence[Probe],
+    neurons: HNeurons,
+    identified: Identified,
+    stability: Stability | None,
+    drift: NDArray[np.float32] | None,
 ) -> tuple[NeuronRow, ...]:
-    fitted, selected = fit.rows(), select.rows()
+    fitted, selected = identified.fit.rows(), identified.select.rows()
     wrong, right = fitted.x[fitted.y == 1].mean(0), fitted.x[fitted.y == 0].mean(0)
+    frequency = {f.rank: f.frequency for f in stability.neurons} if stability else {}
+    level = run.experiment.stability.correlation
+    reads = {"answers": made_from(run.experiment.labeling, identified.fit), "neurons": neurons.neurons, "level": level}
+    (alike,) = run.store.whole(
+        "correlations", Correlated, reads, lambda: [correlated(fitted, neurons.neurons, level)]
+    ).value
     rows = []
-    for rank, (neuron, weight) in enumerate(zip(neurons.neurons, neurons.weights, strict=True), 1):
+    for place, (neuron, weight) in enumerate(zip(neurons.neurons, neurons.weights, strict=True)):
         layer, index = neurons.space.locate(neuron)
         rows.append(
             NeuronRow(
-                rank=rank,
+                rank=place + 1,
                 layer=layer,
                 index=index,
                 weight=weight,
                 auroc=float(roc_auc_score(selected.y, selected.x[:, neuron])),
                 cett_wrong=float(wrong[neuron]),
                 cett_right=float(right[neuron]),
-                path_share=float(np.mean([p.weight[neuron] > 0 for p in probes])),
+                path=tuple(float(p.weight[neuron]) for p in probes),
+                frequency=frequency.get(place + 1),
+                partners=alike.partners[place],
+                cluster=alike.clusters[place],
                 drift_rank=None if drift is None else float(drift[neuron]),
             )
         )

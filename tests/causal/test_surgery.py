@@ -14,7 +14,7 @@ from hneuro.contributions.extract import extract
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
-from hneuro.probe.choice import Choice, choose, h_neurons
+from hneuro.probe.choice import Sparsest, choose, h_neurons
 from hneuro.probe.controls import control_set
 from hneuro.probe.labeling import OneVsOne, answer_rows
 from hneuro.probe.selectors import L1, Ranking, Selector
@@ -68,7 +68,7 @@ def rows(patient: LanguageModel) -> tuple[ProbeRows, ProbeRows, ProbeRows]:
 
 def chosen_by(selector: Selector, rows: tuple[ProbeRows, ProbeRows, ProbeRows]) -> Probe:
     training, fit, select = rows
-    return choose(selector.path(training, seed=0), fit, select, Choice())[0]
+    return choose(selector.path(training, seed=0), fit, select, Sparsest())[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from hneuro.probe.choice import Choice, choose, h_neurons
+from hneuro.probe.choice import AccuracyPlusKnown, Sparsest, choose, h_neurons
 from hneuro.records import NeuronSpace, Probe, ProbeRows, UserError
 from hneuro.statistics import youden_threshold
 
@@ -36,7 +36,7 @@ PATH = (
 
 def test_points_say_what_every_probe_gives() -> None:
     fit, select = rows(0), rows(1)
-    _, path = choose(PATH, fit, select, Choice())
+    _, path = choose(PATH, fit, select, Sparsest())
     assert [(p.strength, p.nonzero, p.positive) for p in path] == [
         (1.0, 0, 0), (2.0, 1, 1), (3.0, 1, 1), (4.0, 3, 2), (5.0, 4, 4)
     ]  # fmt: skip
@@ -49,29 +49,29 @@ def test_points_say_what_every_probe_gives() -> None:
 @pytest.mark.parametrize("metric", ["auroc", "accuracy"])
 def test_the_sparsest_within_the_tolerance_is_chosen(metric: str) -> None:
     fit, select = rows(0), rows(1)
-    best, path = choose(PATH, fit, select, Choice(metric=metric, tolerance=0.0))
+    best, path = choose(PATH, fit, select, Sparsest(metric=metric, tolerance=0.0))
     values = [getattr(p, metric) for p in path]
     (place,) = [n for n, point in enumerate(path) if point.chosen]
     assert best is PATH[place]
     assert values[place] == max(values[1:])
     gap = max(values[1:]) - values[2]
     assert gap > 0
-    sparser, path = choose(PATH, fit, select, Choice(metric=metric, tolerance=gap + 1e-9))
+    sparser, path = choose(PATH, fit, select, Sparsest(metric=metric, tolerance=gap + 1e-9))
     assert sparser is PATH[2]
     assert [p.chosen for p in path] == [False, False, True, False, False]
 
 
 def test_the_choice_does_not_depend_on_the_order_of_the_path() -> None:
     fit, select = rows(0), rows(1)
-    assert choose(PATH[::-1], fit, select, Choice())[0] is choose(PATH, fit, select, Choice())[0]
+    assert choose(PATH[::-1], fit, select, Sparsest())[0] is choose(PATH, fit, select, Sparsest())[0]
 
 
 def test_a_probe_without_positive_weights_is_never_chosen() -> None:
     better = probe(0.5, 0, 0, 0, -1.0)
-    chosen, _ = choose((better, PATH[1]), rows(0), rows(1), Choice(tolerance=1.0))
+    chosen, _ = choose((better, PATH[1]), rows(0), rows(1), Sparsest(tolerance=1.0))
     assert chosen is PATH[1]
     with pytest.raises(UserError, match=r"widen probe.C upwards"):
-        choose((PATH[0], better), rows(0), rows(1), Choice())
+        choose((PATH[0], better), rows(0), rows(1), Sparsest())
 
 
 @pytest.mark.parametrize("name", ["fit", "select"])
@@ -80,7 +80,45 @@ def test_a_split_of_one_kind_is_named(name: str) -> None:
     poor = ProbeRows(x=poor.x[poor.y == 1], y=poor.y[poor.y == 1], groups=poor.groups[:30], space=SPACE)
     splits = {"fit": good, "select": good} | {name: poor}
     with pytest.raises(UserError, match=f"the {name} split has answers of one kind only"):
-        choose(PATH, splits["fit"], splits["select"], Choice())
+        choose(PATH, splits["fit"], splits["select"], Sparsest())
+
+
+def test_a_tolerance_of_zero_is_the_best_one_and_says_so() -> None:
+    fit, select = rows(0), rows(1)
+    _, path = choose(PATH, fit, select, Sparsest(metric="accuracy", tolerance=0.0))
+    (chosen,) = [p for p in path if p.chosen]
+    assert chosen.accuracy == max(p.accuracy for p in path)
+    assert Sparsest(metric="accuracy", tolerance=0.0).criterion == "best accuracy on the select split"
+    assert "within 0.02 of the best" in Sparsest().criterion
+    with pytest.raises(ValueError, match="tolerance must not be negative"):
+        Sparsest(tolerance=-0.1)
+
+
+def test_the_paper_s_criterion_weighs_what_suppression_costs() -> None:
+    fit, select = rows(0), rows(1)
+    _, path = choose(PATH, fit, select, Sparsest())
+    accuracy = [p.accuracy for p in path]
+    assert accuracy[3] == max(accuracy)
+    for known, place in (
+        ([None, 0.5, 0.9, 0.9, 0.2], 3),  # the best on the select split costs nothing
+        ([None, 0.5, 0.9, 0.9 - (accuracy[3] - accuracy[2]) - 0.01, 0.2], 2),  # it costs more than it gains
+        ([None, 0.9, float("nan"), None, 0.0], 1),  # what was not measured is not guessed
+    ):
+        chosen, path = choose(PATH, fit, select, AccuracyPlusKnown(), known)
+        assert chosen is PATH[place]
+        assert [p.suppressed_accuracy for p in path] == pytest.approx(known, nan_ok=True)
+        assert [p.chosen for p in path].index(True) == place
+
+
+def test_of_equal_sums_the_sparsest() -> None:
+    same = (PATH[2], probe(9.0, 1, 0, 0, 0))
+    chosen, _ = choose(same[::-1], rows(0), rows(1), AccuracyPlusKnown(), [0.8, 0.8])
+    assert chosen is PATH[2]
+
+
+def test_nothing_judged_under_suppression_is_said() -> None:
+    with pytest.raises(UserError, match=r"choice=paper.*use choice=sparsest"):
+        choose(PATH, rows(0), rows(1), AccuracyPlusKnown(), [None] * 5)
 
 
 def test_h_neurons_are_the_positive_weights_heaviest_first() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from hneuro.probe.choice import Choice, choose, h_neurons
+from hneuro.probe.choice import Sparsest, choose, h_neurons
 from hneuro.probe.selectors import L1, ElasticNet, Ranking, Selector, smallest_strength, t_statistic
 from hneuro.records import NeuronSpace, ProbeRows, UserError
 
@@ -96,7 +96,7 @@ def test_a_neuron_that_never_changes_is_never_selected() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_planted_neurons_are_found(selector: Selector, seed: int) -> None:
     fit, select = cett_like(200, 200, seed=seed), cett_like(80, 80, seed=seed + 100)
-    probe, _ = choose(selector.path(fit, seed), fit, select, Choice())
+    probe, _ = choose(selector.path(fit, seed), fit, select, Sparsest())
     found = set(h_neurons(probe, selector.name).neurons)
     # Raw L1 may leave out the smallest neuron, which pays the same price for less.
     assert len(found & set(PLANTED)) >= (4 if selector.name == "l1" else 5)

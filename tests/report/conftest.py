@@ -12,10 +12,13 @@ import pytest
 from hneuro.records import (
     ColouredResponse,
     FunnelStep,
+    NeuronFrequency,
     NeuronRow,
+    Overlap,
     PathPoint,
     ResultRow,
     Results,
+    Stability,
     Verdict,
 )
 
@@ -115,7 +118,10 @@ def neuron_rows() -> tuple[NeuronRow, ...]:
             auroc=float(0.5 + 0.3 * draw.random()),
             cett_wrong=float(0.02 * draw.random()),
             cett_right=float(0.01 * draw.random()),
-            path_share=float(draw.integers(1, 9) / 8),
+            path=tuple(9.0 * 0.8**n * max(0.0, (k - n / 2) / 7) for k in range(8)),
+            frequency=float(round(50 * 0.93**n) / 50),
+            partners=n % 3,
+            cluster=1 if n in (1, 4) else None,
             drift_rank=float(draw.random()),
         )
         for n in range(14)
@@ -125,8 +131,35 @@ def neuron_rows() -> tuple[NeuronRow, ...]:
 def path_points() -> tuple[PathPoint, ...]:
     return tuple(
         PathPoint(strength=1.5 * 2.0**n, nonzero=3 * 2**n - 3, positive=2**n - 1, fit_accuracy=0.6 + 0.04 * n,
-                  accuracy=0.6 + 0.05 * min(n, 3), auroc=0.65 + 0.07 * min(n, 3), chosen=n == 3)
+                  accuracy=0.6 + 0.05 * min(n, 3), auroc=0.65 + 0.07 * min(n, 3),
+                  suppressed_accuracy=0.95 - 0.02 * n if n else None, chosen=n == 3)
         for n in range(8)
+    )  # fmt: skip
+
+
+def stability_of(neurons: tuple[NeuronRow, ...]) -> Stability:
+    found = [
+        NeuronFrequency(layer=n.layer, index=n.index, frequency=n.frequency or 0.0, highest=n.frequency or 0.0,
+                        rank=n.rank)
+        for n in neurons
+    ]  # fmt: skip
+    others = [
+        NeuronFrequency(layer=n % 4, index=n, frequency=0.8 * 0.9**n, highest=0.9 * 0.9**n, rank=None)
+        for n in range(30)
+    ]
+    pair = Overlap(between="resamples", first="a resample", second="another", sizes=(15.2, 15.2), shared=6.1,
+                   jaccard=0.31, low=0.11, high=0.55, pairs=1225, p_value=1e-9)  # fmt: skip
+    alone = replace(pair, sizes=(14, 30), shared=11, jaccard=1 / 3, low=1 / 3, high=1 / 3, pairs=1)
+    return Stability(
+        resamples=50,
+        neurons=tuple(sorted([*found, *others], key=lambda f: -f.frequency)),
+        overlaps=(
+            pair,
+            replace(alone, between="strengths", first="12", second="24"),
+            replace(alone, between="strengths", first="12", second="1.5", shared=0, jaccard=0.0, low=0.0, high=0.0,
+                    p_value=1.0),
+            replace(alone, between="labeling modes", first="3-vs-1", second="1-vs-1", p_value=0.02),
+        ),
     )  # fmt: skip
 
 
@@ -179,6 +212,7 @@ def realistic() -> Results:
         path=path_points(),
         neurons=neurons,
         neurons_by_layer=tuple(sum(n.layer == layer for n in neurons) for layer in range(4)),
+        stability=stability_of(neurons),
         responses=responses(),
     )
 

@@ -153,7 +153,9 @@ def test_same_results_same_bytes(folder: Path, results: Results, tmp_path: Path)
     assert [f for f in files if (folder / f).read_bytes() != (tmp_path / f).read_bytes()] == []
 
 
-EMPTY = {"rows": (), "funnel": (), "path": (), "neurons": (), "neurons_by_layer": (), "responses": ()}
+EMPTY = {
+    "rows": (), "funnel": (), "path": (), "neurons": (), "neurons_by_layer": (), "stability": None, "responses": (),
+}  # fmt: skip
 
 
 def only(*stages: str):
