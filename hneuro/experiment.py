@@ -14,7 +14,6 @@ from hneuro.models.spec import ModelSpec
 from hneuro.probe.choice import Choice
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector
-from hneuro.probe.stability import StabilitySettings
 from hneuro.questions.base import QuestionSource
 from hneuro.records import UserError
 from hneuro.responses.sampler import Sampler
@@ -43,7 +42,6 @@ class Experiment:
     labeling: Labeling
     probe: Selector
     choice: Choice
-    stability: StabilitySettings
     detection: DetectionSettings
     benchmarks: Mapping[str, Benchmark]
     intervention: SweepSettings
@@ -66,7 +64,6 @@ class Experiment:
             ("splits", Splits),
             ("contribution", ContributionSettings),
             ("choice", Choice),
-            ("stability", StabilitySettings),
             ("detection", DetectionSettings),
             ("intervention", SweepSettings),
             ("tracker", Tracker),
@@ -75,7 +72,26 @@ class Experiment:
             if not isinstance(part, kind):
                 where = "dataset.identification" if key == "identification" else key
                 raise UserError(f"{where}: a {type(part).__name__} cannot stand here, a {kind.__name__} is needed")
+        self._check_letters()
         self._check_regions()
+
+    def _check_letters(self) -> None:
+        """Answers by letter are sampled, judged and labelled as such."""
+        if self.sampling.letters != self.judge.letters:
+            sampled, judged = ("letters", "texts") if self.sampling.letters else ("texts", "letters")
+            raise UserError(
+                f"sampling gives {sampled} and judge reads {judged}: choose sampling=letters with judge=letter, "
+                "and other sampling with other judges"
+            )
+        if self.labeling.letters and not self.sampling.letters:
+            raise UserError(
+                f"labeling {self.labeling.name} is for multiple choice: choose sampling=letters and judge=letter too"
+            )
+        if {"answer", "last_prompt"} <= set(self.labeling.regions) and self.contribution.position == "predicting":
+            raise UserError(
+                f"labeling {self.labeling.name} contrasts the answer with the last prompt token, which are the same "
+                "position with contribution.position=predicting: choose contribution.position=token"
+            )
 
     def _check_regions(self) -> None:
         missing = set(self.labeling.regions) - set(self.contribution.regions)

@@ -21,6 +21,11 @@ CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((config_fol
 NEEDED = {
     "model=hub": ["model.name=m", "model.chat.path=p"],
     "dataset=file": ["dataset.identification.path=q.jsonl"],
+    "sampling=letters": ["judge=letter"],
+    "judge=letter": ["sampling=letters"],
+    "labeling=mcq_contrastive": ["sampling=letters", "judge=letter", "contribution=last_prompt"],
+    "labeling=mcq_non_contrastive": ["sampling=letters", "judge=letter", "contribution=last_prompt"],
+    "experiment=mcq": ["model.name=m", "model.chat.path=p", "dataset.identification.path=q.jsonl"],
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,14 @@ class Labeling(Protocol):
     def regions(self) -> tuple[str, ...]:
         """The regions that its rows are made from."""
 
+    @property
+    def tested(self) -> str:
+        """The region that detectors read, in training and in use, whatever else the probe was trained on."""
+
+    @property
+    def letters(self) -> bool:
+        """Whether it is for answers by letter alone."""
+
     def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
         """The training rows of these responses."""
 
@@ -33,6 +41,8 @@ class OneVsOne:
 
     name: str = "1-vs-1"
     regions: tuple[str, ...] = ("answer",)
+    tested: ClassVar[str] = "answer"
+    letters: ClassVar[bool] = False
 
     def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
         return answer_rows(found, labelled)
@@ -47,25 +57,61 @@ class ThreeVsOne:
 
     name: str = "3-vs-1"
     regions: tuple[str, ...] = ("answer", "other")
+    tested: ClassVar[str] = "answer"
+    letters: ClassVar[bool] = False
 
     def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        answers = answer_rows(found, labelled)
-        where = found.rows_of([(r.question_id, r.sample) for r in labelled])
-        others = found.region("other")[where]
-        return ProbeRows(
-            x=np.concatenate([answers.x, others]),
-            y=np.concatenate([answers.y, np.zeros(len(others), dtype=np.int8)]),
-            groups=np.concatenate([answers.groups, answers.groups]),
-            space=found.space,
-        )
+        return _contrasted(found, labelled, "other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LettersContrastive:
+    """y = 1: the predicted letter where it is wrong; y = 0: where it is right, and the last prompt token of both."""
+
+    name: str = "mcq-contrastive"
+    regions: tuple[str, ...] = ("answer", "last_prompt")
+    tested: ClassVar[str] = "answer"
+    letters: ClassVar[bool] = True
+
+    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
+        return _contrasted(found, labelled, "last_prompt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LettersForeseen:
+    """The last prompt token, before any letter is fed to the model: y = 1 if the one that it predicts is wrong."""
+
+    name: str = "mcq-non-contrastive"
+    regions: tuple[str, ...] = ("last_prompt",)
+    tested: ClassVar[str] = "last_prompt"
+    letters: ClassVar[bool] = True
+
+    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
+        return region_rows(found, labelled, "last_prompt")
 
 
 def answer_rows(found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-    """One row a response, its answer vector: what every detector is tested on, whatever it was trained on."""
+    """One row a response, its answer vector."""
+    return region_rows(found, labelled, "answer")
+
+
+def region_rows(found: Contributions, labelled: Sequence[LabelledResponse], region: str) -> ProbeRows:
+    """One row a response, its vector of this region: those of `Labeling.tested` are what detectors are tested on."""
     where = found.rows_of([(r.question_id, r.sample) for r in labelled])
     return ProbeRows(
-        x=np.asarray(found.region("answer")[where]),
+        x=np.asarray(found.region(region)[where]),
         y=np.array([r.hallucinated for r in labelled], dtype=np.int8),
         groups=np.array([r.entity for r in labelled], dtype=np.str_),
+        space=found.space,
+    )
+
+
+def _contrasted(found: Contributions, labelled: Sequence[LabelledResponse], region: str) -> ProbeRows:
+    """Answer rows, and y = 0 at another region of all the same responses."""
+    answers, others = answer_rows(found, labelled), region_rows(found, labelled, region)
+    return ProbeRows(
+        x=np.concatenate([answers.x, others.x]),
+        y=np.concatenate([answers.y, np.zeros_like(others.y)]),
+        groups=np.concatenate([answers.groups, others.groups]),
         space=found.space,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopK
 from hneuro.models.hooks import gains, scale
 from hneuro.models.load import Loaded
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.noise import gumbel
+from hneuro.responses.noise import gumbel, row_seed
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def generate(loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding) 
     longest = max(len(job.prompt_ids) for job in jobs)
     ids = torch.tensor([[pad] * (longest - len(j.prompt_ids)) + list(j.prompt_ids) for j in jobs], device=device)
     mask = torch.tensor([[0] * (longest - len(j.prompt_ids)) + [1] * len(j.prompt_ids) for j in jobs], device=device)
-    seeds = torch.tensor([_seed(job.seed) for job in jobs], dtype=torch.int64, device=device)
+    seeds = torch.tensor([row_seed(job.seed) for job in jobs], dtype=torch.int64, device=device)
     draw = _Draw(decoding, seeds, [job.contest for job in jobs])
     ends = _end_ids(loaded.model)
     amounts = gains(loaded.ffn.space, [(job.neurons, job.alpha) for job in jobs], device, loaded.dtype)
@@ -135,10 +134,6 @@ def batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
         batch.append(n)
     if batch:
         yield batch
-
-
-def _seed(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little", signed=True)
 
 
 def _end_ids(model: Any) -> set[int]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import Question, Response
+from hneuro.records import Question, Response, UserError
 from hneuro.responses.decoding import Decoding
 
 
 @runtime_checkable
 class Sampler(Protocol):
     """The part behind `sampling`. A response depends on its question, its sample number and the seed alone."""
+
+    @property
+    def letters(self) -> bool:
+        """Whether it answers multiple-choice questions, and those alone, by the letter of an option."""
 
     @property
     def samples(self) -> int:
@@ -24,6 +28,9 @@ class Sampler(Protocol):
     ) -> tuple[Response, ...]:
         """`samples` responses to each question, ordered by question, then by sample number."""
 
+    def check(self, model: LanguageModel, questions: Sequence[Question]) -> None:
+        """`UserError` where the model cannot be asked these questions: said before any of them is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransformersSampler:
@@ -32,10 +39,20 @@ class TransformersSampler:
     samples: int = 10
     decoding: Decoding = field(default_factory=Decoding)
     token_budget: int = 16384  # padded prompt + response tokens of one batch
+    letters: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.token_budget < 1:
             raise ValueError("samples and token_budget must be at least 1")
+
+    def check(self, model: LanguageModel, questions: Sequence[Question]) -> None:
+        for question in questions:
+            if question.options:
+                raise UserError(
+                    f"dataset {question.dataset}: question {question.id!r} has options, which are answered by letter: "
+                    "choose sampling=letters and judge=letter, or name no column of options"
+                )
+        model.prompt_ids("?")
 
     def sample(
         self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int

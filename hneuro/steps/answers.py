@@ -50,12 +50,13 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
     responses = stored.sample(run.store, model, setup.sampling, (*fit, *select), setup.sampling.samples, setup.seed)
     judged = stored.judge(run.store, setup.judge, (*fit, *select), responses)
     pairs = list(zip(responses.value, judged.value, strict=True))
+    letters = setup.sampling.letters
     found: dict[str, Answers] = {}
     known: Questions = ()
     for name, part in (("fit", fit), ("select", select)):
         ids = {q.id for q in part}
         own = [(r, j) for r, j in pairs if r.question_id in ids]
-        labelled, step = consistent(part, [r for r, _ in own], [j for _, j in own], name)
+        labelled, step = consistent(part, [r for r, _ in own], [j for _, j in own], name, letters=letters)
         run.funnel.append(step)
         check_labelled(labelled, name, run.funnel)
         right = {r.question_id for r in labelled if not r.hallucinated}
@@ -116,7 +117,8 @@ def measure(
         responses=said,
         spans=located,
         found=contributions.value,
-        digest=contributions.digest,
+        tested=setup.labeling.tested,
+        digest=f"{contributions.digest}/{setup.labeling.tested}",
     )
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hneuro.probe.selectors import Ranking
-from hneuro.records import FunnelStep, LabelledResponse, UserError
+from hneuro.records import FunnelStep, LabelledResponse, Question, UserError
 from hneuro.steps import stored
 from hneuro.steps.context import Context
 
 ENOUGH = 2  # responses of each kind, below which nothing can be fitted
 
 
-def check_model(run: Context) -> None:
-    """The chat model can be asked, and has enough neurons for the sets that the config wants to compare."""
+def check_model(run: Context, questions: Sequence[Question]) -> None:
+    """The models can be asked these questions, and have enough neurons for the sets that the config compares."""
     setup = run.experiment
-    run.chat.prompt_ids("?")
+    for model in (run.chat, run.base):
+        if model is not None:
+            setup.sampling.check(model, questions)
     size = stored.neuron_space(run.store, run.chat).size
     wanted = {"intervention.ranked": setup.intervention.ranked}
     if isinstance(setup.probe, Ranking):

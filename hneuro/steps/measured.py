@@ -9,7 +9,7 @@ import numpy as np
 
 from hneuro.detection.baselines import baseline_features
 from hneuro.detection.evaluate import AnswerSet
-from hneuro.probe.labeling import answer_rows
+from hneuro.probe.labeling import region_rows
 from hneuro.records import AnswerSpan, Contributions, LabelledResponse, ProbeRows, Question, Response
 
 
@@ -23,12 +23,13 @@ class Answers:
     responses: Mapping[tuple[str, int], Response]
     spans: Mapping[tuple[str, int], AnswerSpan]
     found: Contributions
-    digest: str
+    tested: str  # the region that detectors read
+    digest: str  # of the contributions and that region
     note: str = ""
 
     def rows(self) -> ProbeRows:
-        """One answer row a labelled response."""
-        return answer_rows(self.found, self.labelled)
+        """One row a labelled response, of the region that detectors read."""
+        return region_rows(self.found, self.labelled, self.tested)
 
     def answer_set(self) -> AnswerSet:
         features = baseline_features(self.labelled, self.responses, self.spans)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from hneuro import __version__
 from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import neuron_detector
@@ -44,15 +46,19 @@ def _shown(answers: Answers) -> list[LabelledResponse]:
 
 def _coloured(run: Context, detector: Detector, answers: Answers, item: LabelledResponse) -> ColouredResponse:
     from hneuro.contributions.extract import extract
-    from hneuro.contributions.regions import averages
+    from hneuro.contributions.regions import averages, region_weights
 
     key = (item.question_id, item.sample)
     response, span, question = answers.responses[key], answers.spans[key], answers.questions[item.question_id]
     begin, length = len(response.prompt_ids), len(response.token_ids)
     ids = (*response.prompt_ids, *response.token_ids)
-    each = averages([[begin + n] for n in range(length)] + [[begin + n for n in span.tokens]], len(ids))
-    budget = run.experiment.contribution.token_budget
-    found = extract(run.chat.loaded, [ids], [each], budget, only=detector.columns)[0]
+    settings = run.experiment.contribution
+    # The position that the detector reads: a token's own, or the one before it.
+    shift = 1 if settings.position == "predicting" or answers.tested == "last_prompt" else 0
+    each = averages([[begin + n - shift] for n in range(length)], len(ids))
+    whole = region_weights(response, span, settings, run.chat.special_ids)[[settings.regions.index(answers.tested)]]
+    weights = np.concatenate([each, whole])
+    found = extract(run.chat.loaded, [ids], [weights], settings.token_budget, only=detector.columns)[0]
     risks = detector.on_columns().risk(found)
     refused = not question.answerable
     return ColouredResponse(
@@ -76,7 +82,7 @@ def facts_of(setup: Experiment, neurons: HNeurons, path: Sequence[PathPoint]) ->
         "model": f"{setup.model.name} ({setup.model.dtype}, {neurons.space.size:,} FFN neurons)",
         "questions": f"{setup.dataset}; held out by entity",
         "sampling": f"{setup.sampling.samples} responses a question",
-        "labeling": f"{setup.labeling.name}; CETT read at the {_POSITIONS[setup.contribution.position]}",
+        "labeling": f"{setup.labeling.name}; CETT read at the {_read_at(setup)}",
         "selection": f"{neurons.selection}, {strength.format(chosen.strength)}",
         "H-Neurons": f"{count} ({neurons.per_mille:.3g} per mille of all)",
         "controls": f"{setup.detection.control_seeds} sets for detection, {setup.intervention.control_seeds} for alpha",
@@ -84,6 +90,8 @@ def facts_of(setup: Experiment, neurons: HNeurons, path: Sequence[PathPoint]) ->
         "hneuro": __version__,
     }
 
-        "choice": setup.choice.criterion,
 
-_POSITIONS = {"token": "answer tokens", "predicting": "positions that predict the answer tokens"}
+def _read_at(setup: Experiment) -> str:
+    if setup.labeling.tested == "last_prompt":
+        return "last prompt token"
+    return "answer tokens" if setup.contribution.position == "token" else "positions that predict the answer tokens"

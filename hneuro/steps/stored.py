@@ -58,7 +58,7 @@ def sample(
         "sampler": described(sampler),
         "samples": samples,
         "seed": seed,
-        "questions": fingerprint([(q.dataset, q.id, q.text) for q in questions]),
+        "questions": fingerprint([(q.dataset, q.id, q.text, *q.options) for q in questions]),
     }
     return store.records(
         "responses",
@@ -76,7 +76,7 @@ def judge(
     reads = {
         "judge": described(part),
         "responses": responses.digest,
-        "gold": fingerprint([(q.id, q.answers, q.answerable) for q in questions]),
+        "gold": fingerprint([(q.id, q.answers, q.answerable, *q.options) for q in questions]),
     }
     return store.records(
         "verdicts",

@@ -9,10 +9,16 @@ from hneuro.records import FunnelStep, Judgement, LabelledResponse, Question, Re
 
 
 def consistent(
-    questions: Sequence[Question], responses: Sequence[Response], judgements: Sequence[Judgement], dataset: str
+    questions: Sequence[Question],
+    responses: Sequence[Response],
+    judgements: Sequence[Judgement],
+    dataset: str,
+    *,
+    letters: bool = False,
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
     """Questions whose samples are all correct, or all wrong with no refusal among them. Each is represented by its most
-    frequent response, by the one drawn first where several are equally frequent."""
+    frequent response, by the one drawn first where several are equally frequent. `letters`: all must be the same one.
+    """
     texts: dict[str, list[Response]] = {}
     verdicts: dict[str, list[Verdict]] = {}
     for response, judgement in zip(responses, judgements, strict=True):
@@ -23,7 +29,9 @@ def consistent(
     lost: Counter[str] = Counter()
     for question in questions:
         said = set(verdicts[question.id])
-        if said in ({Verdict.CORRECT}, {Verdict.WRONG}):
+        if letters and len({response.text for response in texts[question.id]}) > 1:
+            lost["draws disagree"] += 1
+        elif said in ({Verdict.CORRECT}, {Verdict.WRONG}):
             kept.append(
                 LabelledResponse(
                     question_id=question.id,

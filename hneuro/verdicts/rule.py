@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from hneuro.records import Judgement, Question, Response, Verdict
 
@@ -17,6 +17,10 @@ ACCENTS = dict.fromkeys(range(0x300, 0x370))
 @runtime_checkable
 class Judge(Protocol):
     """The part behind `judge`."""
+
+    @property
+    def letters(self) -> bool:
+        """Whether it judges the letters of options, and those alone."""
 
     def judge(self, question: Question, response: Response) -> Judgement:
         """UNJUDGED, with a reason, where it cannot say; never a guess."""
@@ -53,6 +57,7 @@ class RuleJudge:
         r"\b(not provided|no information|unknown|not sure|no idea)\b",
         r"\bunable to\b",
     )
+    letters: ClassVar[bool] = False
 
     def judge(self, question: Question, response: Response) -> Judgement:
         words = normal_words(response.text)
