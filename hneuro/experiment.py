@@ -14,6 +14,7 @@ from hneuro.models.spec import ModelSpec
 from hneuro.probe.choice import Choice
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector
+from hneuro.probe.stability import StabilitySettings
 from hneuro.questions.base import QuestionSource
 from hneuro.records import UserError
 from hneuro.responses.sampler import Sampler
@@ -42,6 +43,7 @@ class Experiment:
     labeling: Labeling
     probe: Selector
     choice: Choice
+    stability: StabilitySettings
     detection: DetectionSettings
     benchmarks: Mapping[str, Benchmark]
     intervention: SweepSettings
@@ -64,6 +66,7 @@ class Experiment:
             ("splits", Splits),
             ("contribution", ContributionSettings),
             ("choice", Choice),
+            ("stability", StabilitySettings),
             ("detection", DetectionSettings),
             ("intervention", SweepSettings),
             ("tracker", Tracker),

@@ -7,6 +7,7 @@ from hneuro.probe.choice import choose, h_neurons
 from hneuro.records import Results
 from hneuro.steps import answers, checks, reading, selection, trials
 from hneuro.steps.context import Context
+from hneuro.steps.stability import stability
 from hneuro.store import Store
 
 
@@ -23,9 +24,11 @@ def run(experiment: Experiment, store: Store) -> Results:
     fit, select = identified.fit, identified.select
 
     # The H-Neurons: the positive weights of a sparse probe (section 2.3).
-    probes = selection.probe_path(this, fit)
-    probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice)
+    probes = selection.probe_path(this, fit, experiment.labeling)
+    suppressed = selection.suppressed_accuracy(this, probes, identified.known)
+    probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice, suppressed)
     neurons = h_neurons(probe, experiment.probe.name)
+    stable = stability(this, probes, probe.strength, neurons, fit)
 
     # Do they detect hallucination on other questions, better than random neurons do? (section 2.4)
     held_out = answers.evaluation_sets(this, this.chat, parts["report"], others)
@@ -43,7 +46,8 @@ def run(experiment: Experiment, store: Store) -> Results:
         rows=(*detected, *caused, *origin),
         funnel=tuple(this.funnel),
         path=path,
-        neurons=selection.neuron_table(probes, neurons, fit, select, drift),
+        neurons=selection.neuron_table(this, probes, neurons, identified, stable, drift),
         neurons_by_layer=selection.by_layer(neurons),
+        stability=stable,
         responses=reading.coloured(this, neurons, identified, held_out),
     )

@@ -264,6 +264,7 @@ class ResultRow:
     seed: int | None = None
     alpha: float | None = None
     p_value: float | None = None
+    stratum: str = ""  # the part of the rows that it is about, "2 tokens"; "" for all of them
     note: str = ""
 
 
@@ -277,6 +278,7 @@ class PathPoint:
     fit_accuracy: float
     accuracy: float  # on the select split, at the Youden threshold of the fit split
     auroc: float  # on the select split
+    suppressed_accuracy: float | None  # on known questions while its H-Neurons are scaled by 0; None: not measured
     chosen: bool
 
 
@@ -291,8 +293,61 @@ class NeuronRow:
     auroc: float  # of this neuron's answer CETT alone, on the select split
     cett_wrong: float  # mean answer CETT over hallucinated rows of the fit split
     cett_right: float
-    path_share: float  # share of the path's strengths at which its weight is positive
+    path: tuple[float, ...]  # its weight at each strength of the path, ascending
+    frequency: float | None  # share of the resamples that select it at the chosen strength; None: not resampled
+    partners: int  # neurons of the whole model that it correlates with
+    cluster: int | None  # H-Neurons of one cluster correlate with each other, directly or in a chain; None: alone
     drift_rank: float | None  # 0 = changed most from base to chat, 1 = changed least
+
+    @property
+    def path_share(self) -> float:
+        """Share of the path's strengths at which its weight is positive."""
+        return sum(weight > 0 for weight in self.path) / len(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resample:
+    """The neurons that one resample of the entities gives a positive weight at one strength, ascending."""
+
+    draw: int
+    strength: float
+    neurons: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuronFrequency:
+    """How often resamples select a neuron."""
+
+    layer: int
+    index: int
+    frequency: float  # share of the resamples, at the chosen strength
+    highest: float  # the largest share at any strength up to the chosen one
+    rank: int | None  # among the H-Neurons; None for a neuron that only resamples select
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """What selections that differ in one thing have in common; of more than one pair, means over the pairs."""
+
+    between: str  # "resamples", "strengths" or "labeling modes"
+    first: str
+    second: str
+    sizes: tuple[float, float]  # neurons of each
+    shared: float
+    jaccard: float  # shared / neurons of either
+    low: float  # smallest and largest Jaccard overlap of a pair
+    high: float
+    pairs: int
+    p_value: float  # that as many neurons drawn at random share so many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """How firmly the selection holds when its entities are drawn anew, and what it shares with other selections."""
+
+    resamples: int
+    neurons: tuple[NeuronFrequency, ...]  # H-Neurons, and whatever a resample selects; most frequent first
+    overlaps: tuple[Overlap, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,4 +375,5 @@ class Results:
     path: tuple[PathPoint, ...]
     neurons: tuple[NeuronRow, ...]
     neurons_by_layer: tuple[int, ...]  # H-Neurons in each layer
+    stability: Stability | None  # None where it was turned off
     responses: tuple[ColouredResponse, ...]

@@ -84,6 +84,7 @@ def facts_of(setup: Experiment, neurons: HNeurons, path: Sequence[PathPoint]) ->
         "sampling": f"{setup.sampling.samples} responses a question",
         "labeling": f"{setup.labeling.name}; CETT read at the {_read_at(setup)}",
         "selection": f"{neurons.selection}, {strength.format(chosen.strength)}",
+        "choice": setup.choice.criterion,
         "H-Neurons": f"{count} ({neurons.per_mille:.3g} per mille of all)",
         "controls": f"{setup.detection.control_seeds} sets for detection, {setup.intervention.control_seeds} for alpha",
         "seed": str(setup.seed),
