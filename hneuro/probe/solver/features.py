@@ -44,9 +44,8 @@ class FeatureMatrix:
             self._advise(mmap.MADV_WILLNEED, low + ahead, self.block)
             block = self.values[low : low + self.block]
             yield low, block if buffer is None else widen(block, buffer[: len(block)])
-            self._advise(
-                mmap.MADV_DONTNEED, low, self.block
-            )  # they stay in the page cache, but no longer count as ours
+            # The pages stay in the page cache, but no longer count as ours.
+            self._advise(mmap.MADV_DONTNEED, low, self.block)
 
     def columns(self, neurons: NDArray[np.intp]) -> NDArray[np.float32]:
         """A copy of the values [neuron, row] of some neurons as float32, in the unit of each."""
