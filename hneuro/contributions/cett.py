@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 EPSILON = 1e-8  # added to ||h||, as in the published code
-CHUNK_BYTES = {"cpu": 1 << 19}  # of |z| at a time: on the CPU, what stays in its cache
+CHUNK_BYTES = {"cpu": 1 << 20}  # of |z| at a time: on the CPU, what stays in its cache
 LARGE_CHUNK_BYTES = 1 << 28  # on other devices, where every chunk costs a launch
 
 
@@ -21,27 +23,22 @@ def pooled_magnitude(z: Tensor, h: Tensor, weights: Tensor) -> Tensor:
     in float32, or in the precision of z where that is higher. Small matrix products over a few rows at a time: nothing
     of the size [token, neuron] outlives this call. What stands at positions of no region does not count, NaN included.
     """
-    precise = torch.promote_types(z.dtype, torch.float32)
-    inverse = 1.0 / (torch.linalg.vector_norm(h, dim=-1, dtype=precise) + EPSILON)
-    weighted = torch.where(weights > 0, weights * inverse[:, None, :], 0.0)
-    pooled = _sums(weighted, z)
-    if not torch.isfinite(pooled.sum()):
-        # 0 * NaN is NaN. Cleaning z always would cost more than the product itself, and is hardly ever needed.
-        unused = (weights <= 0).all(dim=1)
-        pooled = _sums(weighted, z.masked_fill(unused[..., None], 0.0))
+    size = torch.linalg.vector_norm(h, dim=-1, dtype=torch.promote_types(z.dtype, torch.float32))[:, None] + EPSILON
+    pooled = _sums(weights / size, z)
+    if not math.isfinite(pooled.sum()):
+        # 0 * NaN is NaN. To clean z always would cost more than the products themselves, and is hardly ever needed.
+        used = weights > 0
+        pooled = _sums(torch.where(used, weights / size, 0.0), z.masked_fill(~used.any(dim=1)[..., None], 0.0))
     return pooled
 
 
 def _sums(weighted: Tensor, z: Tensor) -> Tensor:
     """weighted [row, region, token] times |z| [row, token, neuron], by chunks of rows that share one buffer for |z|."""
-    rows, regions, _ = weighted.shape
-    _, tokens, width = z.shape
-    size = CHUNK_BYTES.get(z.device.type, LARGE_CHUNK_BYTES) // (weighted.element_size() * tokens * width)
+    rows, regions, tokens = weighted.shape
+    size = CHUNK_BYTES.get(z.device.type, LARGE_CHUNK_BYTES) // (weighted.element_size() * tokens * z.shape[-1])
     step = min(rows, max(1, size))
-    magnitude = weighted.new_empty(step, tokens, width)
-    pooled = weighted.new_empty(rows, regions, width)
-    for start in range(0, rows, step):
-        some = slice(start, start + step)
-        part = magnitude[: len(z[some])].copy_(z[some]).abs_()
-        torch.bmm(weighted[some], part, out=pooled[some])
+    magnitude = weighted.new_empty(step, tokens, z.shape[-1])
+    pooled = weighted.new_empty(rows, regions, z.shape[-1])
+    for part, weight, total in zip(z.split(step), weighted.split(step), pooled.split(step), strict=True):
+        torch.bmm(weight, magnitude[: len(part)].copy_(part).abs_(), out=total)
     return pooled
