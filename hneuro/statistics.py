@@ -58,23 +58,76 @@ def group_weights(groups: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) 
     return _draws(count, resamples, seed)[member]
 
 
-def auroc(y: ArrayLike, scores: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimate:
-    """Area under the ROC curve (ties count half) with a percentile bootstrap over groups; NaN with one class only."""
-    labels, values = np.asarray(y, dtype=bool), np.asarray(scores, dtype=np.float64)
-    if labels.all() or not labels.any():
-        return Estimate(value=np.nan, low=np.nan, high=np.nan, n=len(labels))
+def auroc(
+    y: ArrayLike, scores: ArrayLike, groups: ArrayLike, strata: ArrayLike | None = None, seed: int = 0
+) -> Estimate:
+    """Area under the ROC curve (ties count half) with a percentile bootstrap over groups; NaN with one class only.
+
+    With `strata` only pairs of rows from the same stratum are compared: what a score tells beyond the stratum.
+    """
+    labels = np.asarray(y, dtype=bool)
+    value, resampled = _areas(labels, scores, groups, strata, seed)
+    low, high = _middle(resampled)
+    return Estimate(value=value, low=low, high=high, n=len(labels))
+
+
+def auroc_difference(
+    y: ArrayLike, first: ArrayLike, second: ArrayLike, groups: ArrayLike, seed: int = 0
+) -> tuple[Estimate, float]:
+    """AUROC of `first` minus that of `second` on the same rows, paired in a bootstrap over groups, and p two-sided.
+
+    p is twice the smaller share of resamples on either side of 0, with the +1 that keeps it above zero.
+    """
+    labels = np.asarray(y, dtype=bool)
+    (one, ones), (other, others) = (_areas(labels, scores, groups, None, seed) for scores in (first, second))
+    difference = ones - others
+    low, high = _middle(difference)
+    found = difference[~np.isnan(difference)]
+    estimate = Estimate(value=one - other, low=low, high=high, n=len(labels))
+    if not len(found):
+        return estimate, float("nan")
+    return estimate, min(1.0, 2 * (1 + min((found <= 0).sum(), (found >= 0).sum())) / (1 + len(found)))
+
+
+def _areas(
+    labels: NDArray[np.bool_], scores: ArrayLike, groups: ArrayLike, strata: ArrayLike | None, seed: int
+) -> tuple[float, NDArray[np.float64]]:
+    """The area on the rows and on each resample [resample]; NaN where no hallucinated row meets a faithful one."""
+    values = np.asarray(scores, dtype=np.float64)
+    parts = np.zeros(len(labels)) if strata is None else np.asarray(strata)
+
+    def area(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        won, pairs = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
+        for part in np.unique(parts):
+            here = parts == part
+            more, of = _wins(labels[here], values[here], weights[here])
+            won, pairs = won + more, pairs + of
+        return np.asarray(np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0))
+
+    return float(area(np.ones((len(labels), 1)))[0]), area(group_weights(groups, seed=seed))
+
+
+def _wins(
+    labels: NDArray[np.bool_], values: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weight of the pairs in which the hallucinated row scores higher, ties by half, and of all pairs [resample]."""
     order = np.argsort(values[~labels], kind="stable")
     below = np.searchsorted(values[~labels][order], values[labels], side="left")
     upto = np.searchsorted(values[~labels][order], values[labels], side="right")
-    weights = group_weights(groups, seed=seed)
     positive, negative = weights[labels], weights[~labels][order]
     passed = np.zeros((len(order) + 1, weights.shape[1]))  # weight of the faithful rows up to each, by score
     np.cumsum(negative, axis=0, out=passed[1:])
-    area = (np.einsum("pr,pr->r", positive, passed[below]) + np.einsum("pr,pr->r", positive, passed[upto])) / 2
-    total = positive.sum(0) * passed[-1]
-    low, high = np.quantile(area[total > 0] / total[total > 0], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    value = float((below + upto).mean() / (2 * len(order)))  # ties are below by half
-    return Estimate(value=value, low=float(low), high=float(high), n=len(labels))
+    won = (np.einsum("pr,pr->r", positive, passed[below]) + np.einsum("pr,pr->r", positive, passed[upto])) / 2
+    return won, positive.sum(0) * passed[-1]
+
+
+def _middle(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    """The percentile interval of bootstrap values; NaN of none."""
+    found = resampled[~np.isnan(resampled)]
+    if not len(found):
+        return float("nan"), float("nan")
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def grouped_mean(values: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimate:
@@ -84,9 +137,8 @@ def grouped_mean(values: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimat
         return Estimate(value=np.nan, low=np.nan, high=np.nan, n=0)
     member, count = _members(groups)
     draws = _draws(count, RESAMPLES, seed)
-    resampled = (np.bincount(member, weights=x) @ draws) / (np.bincount(member) @ draws)
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value=float(x.mean()), low=float(low), high=float(high), n=len(x))
+    low, high = _middle((np.bincount(member, weights=x) @ draws) / (np.bincount(member) @ draws))
+    return Estimate(value=float(x.mean()), low=low, high=high, n=len(x))
 
 
 def mcnemar(before: ArrayLike, after: ArrayLike) -> float:

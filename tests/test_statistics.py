@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from hneuro.statistics import (
     auroc,
+    auroc_difference,
     group_weights,
     grouped_mean,
     mcnemar,
@@ -80,6 +81,63 @@ def test_auroc_bootstrap_is_that_of_repeated_rows() -> None:
             areas.append(np.mean((ahead > 0) + (ahead == 0) / 2))
     found = auroc(y, scores, groups)
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])))
+
+
+def test_within_strata_only_pairs_of_one_stratum_count() -> None:
+    """The pooled area is that of all pairs within strata, in value and in every resample."""
+    draw = np.random.default_rng(1)
+    y, strata = draw.random(60) < 0.5, draw.integers(0, 3, 60)
+    scores, groups = draw.integers(0, 6, 60) + 3 * strata, draw.integers(0, 25, 60)
+
+    def pooled(rows: np.ndarray) -> float:
+        won = pairs = 0.0
+        for part in range(3):
+            here = rows[strata[rows] == part]
+            ahead = np.subtract.outer(scores[here[y[here]]], scores[here[~y[here]]])
+            won, pairs = won + (ahead > 0).sum() + (ahead == 0).sum() / 2, pairs + ahead.size
+        return won / pairs
+
+    found = auroc(y, scores, groups, strata)
+    assert found.value == pytest.approx(pooled(np.arange(60)))
+    resampled = [pooled(np.repeat(np.arange(60), w)) for w in group_weights(groups).T.astype(int)]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(resampled, [0.025, 0.975])))
+    assert auroc(y, scores, groups, np.zeros(60)) == auroc(y, scores, groups)
+
+
+def test_strata_without_a_pair_give_no_number() -> None:
+    found = auroc([1, 1, 0], [0.1, 0.2, 0.3], list("abc"), ["short", "short", "long"])
+    assert isnan(found.value)
+    assert isnan(found.low)
+
+
+def test_auroc_difference_is_paired() -> None:
+    """Two scores that nearly agree differ by little for sure, however uncertain each of them is."""
+    draw = np.random.default_rng(0)
+    y = draw.random(80) < 0.5
+    first = y + draw.normal(size=80) * 1.5
+    second = first - 0.5 * y
+    found, p = auroc_difference(y, first, second, range(80))
+    apart = auroc(y, first, range(80))
+    assert found.value == pytest.approx(roc_auc_score(y, first) - roc_auc_score(y, second))
+    assert 0 < found.low <= found.value <= found.high
+    assert found.high - found.low < (apart.high - apart.low) / 2
+    assert p == pytest.approx(2 / 2001, rel=0.01)
+    back, p_back = auroc_difference(y, second, first, range(80))
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+    assert p_back == p
+    nothing, p_nothing = auroc_difference(y, first, first, range(80))
+    assert (nothing.value, nothing.low, nothing.high, p_nothing) == (0.0, 0.0, 0.0, 1.0)
+    assert isnan(auroc_difference(np.ones(3), [1, 2, 3], [3, 2, 1], range(3))[1])
+
+
+def test_a_difference_that_is_none_is_rarely_significant() -> None:
+    draw = np.random.default_rng(3)
+    p_values = []
+    for _ in range(60):
+        y = draw.random(60) < 0.5
+        scores = draw.normal(size=(2, 60)) + y
+        p_values.append(auroc_difference(y, *scores, range(60))[1])
+    assert np.mean(np.array(p_values) < 0.05) < 0.15
 
 
 @pytest.mark.parametrize("y", [[], [True, True], [False]])

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from hneuro.detection.baselines import BASELINES
 from hneuro.detection.detector import Detector, train_detector
+from hneuro.detection.length import length_strata
 from hneuro.probe.controls import control_set
 from hneuro.progress import track
-from hneuro.records import Probe, ProbeRows, ResultRow
-from hneuro.statistics import auroc, mean_of, rate, share_at_least, youden_threshold
+from hneuro.records import Estimate, Probe, ProbeRows, ResultRow
+from hneuro.statistics import auroc, auroc_difference, mean_of, rate, share_at_least, youden_threshold
+
+LOGPROB, LENGTH = BASELINES.index("logprob"), BASELINES.index("length")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +54,44 @@ def detect(
     """One row for each (set of questions, condition, metric); controls have a row a seed and a summary row.
 
     `neuron_sets`: name -> flat neurons, "h_neurons" among them. No control has a neuron of nonzero weight. p of a set:
-    the share of its "random" controls that do as well.
+    the share of its "random" controls that do as well. Every detector but the controls is also measured within answers
+    of one length, and the neuron sets against what needs no look inside: alone, and added to the log-probability.
     """
     found: list[ResultRow] = []
     nonzero = {int(n) for n in np.flatnonzero(probe.weight)}
+    plain = _baselines(fit, select, sets)
+    every = [*plain, _whole(probe, select, sets)]
     for name, neurons in neuron_sets.items():
         null: dict[tuple[str, str, str], list[float]] = {}
         for kind in settings.controls:
             for draw in track(range(settings.control_seeds), f"detection: {kind} neurons"):
                 chosen = control_set(kind, probe.space, neurons, nonzero | set(neurons), seed=seed * 1000 + draw)
-                for row in _measure(f"{name}/{kind}", neuron_detector(chosen, fit, select), sets, draw):
+                for row in _measure(_scored(f"{name}/{kind}", neuron_detector(chosen, fit, select), sets), sets, draw):
                     found.append(row)
                     null.setdefault((kind, row.dataset, row.metric), []).append(row.value)
-        for row in _measure(name, neuron_detector(neurons, fit, select), sets, None):
+        detector = neuron_detector(neurons, fit, select)
+        own = _scored(name, detector, sets)
+        for row in _measure(own, sets):
             draws = null.get(("random", row.dataset, row.metric))
             found.append(replace(row, p_value=share_at_least(row.value, draws) if draws else None))
         found += [_summary(f"{name}/{kind}", tested, metric, v) for (kind, tested, metric), v in null.items()]
-    found += _probe_rows(probe, select, sets)
-    found += _baseline_rows(fit, select, sets)
+        added = _added(plain[LOGPROB], own, detector, select, sets)
+        found += _differences([(own, baseline) for baseline in plain] + [(added, plain[LOGPROB])], sets)
+        every += [own, added]
+    for scored in every:
+        if scored.condition not in neuron_sets:
+            found += _measure(scored, sets)
+        found += _within_length(scored, sets)
     return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a detector says of each tested set of rows, and the threshold above which it says "hallucinated"."""
+
+    condition: str
+    scores: tuple[NDArray[np.float64], ...]
+    threshold: float
 
 
 def neuron_detector(neurons: Sequence[int], fit: AnswerSet, select: AnswerSet) -> Detector:
@@ -77,56 +99,82 @@ def neuron_detector(neurons: Sequence[int], fit: AnswerSet, select: AnswerSet) -
     return train_detector(fit.rows.x, fit.rows.y, tuple(neurons), select.rows.x, select.rows.y)
 
 
-def _measure(condition: str, detector: Detector, sets: Sequence[AnswerSet], draw: int | None) -> Iterator[ResultRow]:
-    for tested in sets:
-        scores = detector.scores(tested.rows.x)
-        yield from _rows(condition, tested, scores, detector.threshold, draw)
+def _scored(condition: str, detector: Detector, sets: Sequence[AnswerSet]) -> Scored:
+    scores = tuple(detector.scores(tested.rows.x) for tested in sets)
+    return Scored(condition=condition, scores=scores, threshold=detector.threshold)
 
 
-def _rows(
-    condition: str, tested: AnswerSet, scores: NDArray[np.float64], threshold: float, draw: int | None
-) -> Iterator[ResultRow]:
-    y = tested.rows.y
-    area = auroc(y, scores, tested.rows.groups)
-    right = rate(int(((scores > threshold) == y).sum()), len(y))
-    for metric, estimate in (("auroc", area), ("accuracy", right)):
-        yield ResultRow(
-            stage="detection",
-            metric=metric,
-            dataset=tested.name,
-            condition=condition,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            n=estimate.n,
-            seed=draw,
-            note=tested.note,
-        )
+def _whole(probe: Probe, select: AnswerSet, sets: Sequence[AnswerSet]) -> Scored:
+    threshold = youden_threshold(select.rows.y, probe.scores(select.rows.x))
+    return Scored(condition="probe", scores=tuple(probe.scores(s.rows.x) for s in sets), threshold=threshold)
+
+
+def _baselines(fit: AnswerSet, select: AnswerSet, sets: Sequence[AnswerSet]) -> list[Scored]:
+    found = []
+    for column, name in enumerate(BASELINES):
+        detector = train_detector(fit.baselines, fit.rows.y, (column,), select.baselines, select.rows.y)
+        scores = tuple(detector.scores(tested.baselines) for tested in sets)
+        found.append(Scored(condition=name, scores=scores, threshold=detector.threshold))
+    return found
+
+
+def _added(baseline: Scored, own: Scored, detector: Detector, select: AnswerSet, sets: Sequence[AnswerSet]) -> Scored:
+    """Log-probability and the neurons' score together.
+
+    Their weights are learnt on the select split, because on the fit split, where the detector was trained, its score is
+    better than it is anywhere else.
+    """
+
+    def together(tested: AnswerSet, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack([tested.baselines[:, LOGPROB], scores])
+
+    on_select = together(select, detector.scores(select.rows.x))
+    both = train_detector(on_select, select.rows.y, (0, 1), on_select, select.rows.y)
+    scores = tuple(both.scores(together(tested, said)) for tested, said in zip(sets, own.scores, strict=True))
+    return Scored(condition=f"{baseline.condition}+{own.condition}", scores=scores, threshold=both.threshold)
+
+
+def _measure(scored: Scored, sets: Sequence[AnswerSet], draw: int | None = None) -> Iterator[ResultRow]:
+    for tested, scores in zip(sets, scored.scores, strict=True):
+        y = tested.rows.y
+        area = auroc(y, scores, tested.rows.groups)
+        right = rate(int(((scores > scored.threshold) == y).sum()), len(y))
+        for metric, estimate in (("auroc", area), ("accuracy", right)):
+            yield replace(_row(metric, tested.name, scored.condition, estimate), seed=draw, note=tested.note)
+
+
+def _within_length(scored: Scored, sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
+    """AUROC in each stratum of answer length, and over all pairs of rows that share one."""
+    for tested, scores in zip(sets, scored.scores, strict=True):
+        y, groups = tested.rows.y, tested.rows.groups
+        stratum, names = length_strata(tested.baselines[:, LENGTH])
+        for place, name in enumerate(names):
+            here = stratum == place
+            area = auroc(y[here], scores[here], groups[here])
+            yield replace(_row("auroc_in_stratum", tested.name, scored.condition, area), stratum=name)
+        yield _row("auroc_within_length", tested.name, scored.condition, auroc(y, scores, groups, stratum))
+
+
+def _differences(pairs: Sequence[tuple[Scored, Scored]], sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
+    """AUROC of the first minus that of the second, paired on the same rows."""
+    for place, tested in enumerate(sets):
+        for one, other in pairs:
+            found, p = auroc_difference(tested.rows.y, one.scores[place], other.scores[place], tested.rows.groups)
+            yield replace(_row(f"auroc_minus_{other.condition}", tested.name, one.condition, found), p_value=p)
 
 
 def _summary(condition: str, dataset: str, metric: str, values: Sequence[float]) -> ResultRow:
-    mean = mean_of(values)
+    return replace(_row(metric, dataset, condition, mean_of(values)), note="mean over seeds")
+
+
+def _row(metric: str, dataset: str, condition: str, estimate: Estimate) -> ResultRow:
     return ResultRow(
         stage="detection",
         metric=metric,
         dataset=dataset,
         condition=condition,
-        value=mean.value,
-        low=mean.low,
-        high=mean.high,
-        n=mean.n,
-        note="mean over seeds",
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=estimate.n,
     )
-
-
-def _probe_rows(probe: Probe, select: AnswerSet, sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
-    threshold = youden_threshold(select.rows.y, probe.scores(select.rows.x))
-    for tested in sets:
-        yield from _rows("probe", tested, probe.scores(tested.rows.x), threshold, None)
-
-
-def _baseline_rows(fit: AnswerSet, select: AnswerSet, sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
-    for column, name in enumerate(BASELINES):
-        detector = train_detector(fit.baselines, fit.rows.y, (column,), select.baselines, select.rows.y)
-        for tested in sets:
-            yield from _rows(name, tested, detector.scores(tested.baselines), detector.threshold, None)

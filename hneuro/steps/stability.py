@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hneuro.probe.labeling import Labeling, OneVsOne, ThreeVsOne
+from hneuro.probe.labeling import Labeling, LettersContrastive, LettersForeseen, OneVsOne, ThreeVsOne
 from hneuro.probe.stability import frequencies, mean_overlap, overlap, resample_weights, reselect
 from hneuro.records import HNeurons, Overlap, Probe, ProbeRows, Resample, Stability
 from hneuro.steps import stored
@@ -13,7 +13,7 @@ from hneuro.steps.measured import Answers
 from hneuro.steps.selection import made_from, probe_path
 
 RESAMPLES_PER_SHARD = 25
-LABELINGS: tuple[Labeling, ...] = (OneVsOne(), ThreeVsOne())
+LABELINGS: tuple[Labeling, ...] = (OneVsOne(), ThreeVsOne(), LettersContrastive(), LettersForeseen())
 
 
 def stability(
@@ -67,7 +67,8 @@ def _between_labelings(run: Context, chosen: float, neurons: HNeurons, fit: Answ
     setup = run.experiment
     found = []
     for other in LABELINGS:
-        if other.name == setup.labeling.name or not set(other.regions) <= set(fit.found.regions):
+        possible = set(other.regions) <= set(fit.found.regions) and other.letters <= setup.sampling.letters
+        if other.name == setup.labeling.name or not possible:
             continue
         probe = next(p for p in probe_path(run, fit, other) if p.strength == chosen)
         sets = {setup.labeling.name: neurons.neurons, other.name: probe.positive}

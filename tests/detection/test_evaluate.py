@@ -6,13 +6,15 @@ import time
 from collections import Counter
 from dataclasses import replace
 from math import isnan
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from hneuro.detection.baselines import BASELINES
-from hneuro.detection.evaluate import AnswerSet, DetectionSettings, detect, neuron_detector
+from hneuro.detection.detector import Detector
+from hneuro.detection.evaluate import LENGTH, AnswerSet, DetectionSettings, detect, neuron_detector
 from hneuro.records import NeuronSpace, Probe, ProbeRows, ResultRow
 from hneuro.statistics import share_at_least, youden_threshold
 
@@ -29,6 +31,7 @@ def answer_set(name: str, seed: int, n: int = 200, effect: float = 0.7, note: st
     x[np.ix_(y == 1, PLANTED)] *= 1 + effect
     x[y == 0, NEGATIVE] *= 1 + effect
     baselines = draw.normal(size=(n, 3)) + np.outer(y, [-0.5, 0.3, 0.0])
+    baselines[:, LENGTH] = draw.integers(1, 4, n)
     rows = ProbeRows(x=x.astype(np.float32), y=y, groups=np.array([f"{name}{k // 2}" for k in range(n)]), space=SPACE)
     return AnswerSet(name=name, rows=rows, baselines=baselines, note=note)
 
@@ -60,8 +63,14 @@ def one(rows: tuple[ResultRow, ...], **wanted: object) -> ResultRow:
 
 def test_every_condition_is_measured_on_every_set_in_both_metrics(found: tuple[ResultRow, ...]) -> None:
     sets = ("h_neurons", "ranked")
-    single = [*sets, "probe", *BASELINES, *(f"{s}/{kind}" for s in sets for kind in SETTINGS.controls)]
-    expected = {(c, d.name, m): 1 for c in single for d in SETS for m in ("auroc", "accuracy")}
+    both = [f"logprob+{s}" for s in sets]
+    detectors = [*sets, *both, "probe", *BASELINES]
+    controls = [f"{s}/{kind}" for s in sets for kind in SETTINGS.controls]
+    expected = {(c, d.name, m): 1 for c in (*detectors, *controls) for d in SETS for m in ("auroc", "accuracy")}
+    expected |= {(c, d.name, "auroc_within_length"): 1 for c in detectors for d in SETS}
+    expected |= {(c, d.name, "auroc_in_stratum"): 3 for c in detectors for d in SETS}
+    expected |= {(s, d.name, f"auroc_minus_{b}"): 1 for s in sets for b in BASELINES for d in SETS}
+    expected |= {(s, d.name, "auroc_minus_logprob"): 1 for s in both for d in SETS}
     assert Counter((r.condition, r.dataset, r.metric) for r in found if r.seed is None) == expected
     drawn = Counter((r.condition, r.dataset, r.metric) for r in found if r.seed is not None)
     assert set(drawn.values()) == {20}
@@ -76,7 +85,8 @@ def test_every_rate_has_its_interval_and_n(found: tuple[ResultRow, ...]) -> None
         assert row.high is not None
         assert row.low <= row.value <= row.high
         summary = "/" in row.condition and row.seed is None
-        assert row.n == (20 if summary else {"inside": 200, "outside": 120}[row.dataset])
+        if not row.stratum:
+            assert row.n == (20 if summary else {"inside": 200, "outside": 120}[row.dataset])
 
 
 def test_planted_neurons_beat_random_ones(found: tuple[ResultRow, ...]) -> None:
@@ -164,6 +174,79 @@ def test_baselines_are_judged_like_everything_else(found: tuple[ResultRow, ...])
         row = one(found, condition=name, dataset="inside", metric="auroc")
         assert row.value == pytest.approx(max(area, 1 - area) if name != "length" else row.value)
     assert one(found, condition="length", dataset="inside", metric="auroc").value < 0.65
+
+
+def test_strata_are_all_rows_once_and_named_by_their_length(found: tuple[ResultRow, ...]) -> None:
+    detector, tested = neuron_detector(PLANTED, FIT, SELECT), SETS[1]
+    strata = of(found, condition="h_neurons", dataset="outside", metric="auroc_in_stratum")
+    assert [r.stratum for r in strata] == ["1 token", "2 tokens", "3 tokens"]
+    for length, row in enumerate(strata, 1):
+        here = tested.baselines[:, LENGTH] == length
+        assert row.n == here.sum()
+        assert row.value == pytest.approx(roc_auc_score(tested.rows.y[here], detector.scores(tested.rows.x)[here]))
+    assert sum(r.n for r in strata) == 120
+
+
+def test_a_detector_that_lives_on_length_is_worth_nothing_within_lengths() -> None:
+    """Trap 10, in the other direction: neurons that follow the length alone look good until lengths are held fixed."""
+
+    def by_length(given: AnswerSet, seed: int) -> AnswerSet:
+        draw = np.random.default_rng(seed)
+        length = draw.integers(1, 4, len(given.rows.y)) + 2 * given.rows.y
+        x = given.rows.x.copy()
+        x[:, PLANTED] = 0.02 * (length[:, None] + 0.1 * draw.normal(size=(len(length), len(PLANTED))))
+        baselines = np.column_stack([given.baselines[:, :LENGTH], length])
+        return replace(given, rows=replace(given.rows, x=x), baselines=baselines)
+
+    fit, select, tested = (by_length(given, n) for n, given in enumerate((FIT, SELECT, SETS[0])))
+    made = detect(probe(), {"h_neurons": PLANTED}, fit, select, [tested], DetectionSettings(control_seeds=2), seed=0)
+    assert one(made, condition="h_neurons", metric="auroc").value > 0.85
+    within = one(made, condition="h_neurons", metric="auroc_within_length")
+    assert within.low is not None
+    assert within.high is not None
+    assert within.low < 0.5 < within.high
+    assert one(made, condition="h_neurons", metric="auroc_minus_length").p_value > 0.05  # type: ignore[operator]
+
+
+def test_neurons_are_compared_with_each_baseline_on_the_same_rows(found: tuple[ResultRow, ...]) -> None:
+    for baseline in BASELINES:
+        own = one(found, condition="h_neurons", dataset="inside", metric="auroc")
+        other = one(found, condition=baseline, dataset="inside", metric="auroc")
+        row = one(found, condition="h_neurons", dataset="inside", metric=f"auroc_minus_{baseline}")
+        assert row.value == pytest.approx(own.value - other.value)
+        assert row.low is not None
+        assert row.p_value is not None
+        assert (row.low > 0) == (row.p_value < 0.05)
+    assert one(found, condition="h_neurons", dataset="inside", metric="auroc_minus_length").p_value < 0.01  # type: ignore[operator]
+
+
+def test_what_the_neurons_add_to_the_log_probability(found: tuple[ResultRow, ...]) -> None:
+    gain = one(found, condition="logprob+h_neurons", dataset="inside", metric="auroc_minus_logprob")
+    assert gain.low is not None
+    assert gain.low > 0.1
+    settings = DetectionSettings(control_seeds=2)
+    noise = detect(probe(), {"h_neurons": (120, 121)}, FIT, SELECT, SETS[:1], settings, seed=0)
+    nothing = one(noise, condition="logprob+h_neurons", metric="auroc_minus_logprob")
+    assert abs(nothing.value) < 0.1
+    assert nothing.p_value is not None
+    assert nothing.p_value > 0.05
+
+
+def test_what_neurons_add_is_weighed_where_their_detector_was_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the fit split the detector's score is too good: its weight beside the log-probability is learnt on select."""
+    from hneuro.detection import evaluate
+
+    trained: list[int] = []
+    real = evaluate.train_detector
+
+    def recorded(x: Any, y: Any, columns: Any, x_select: Any, y_select: Any) -> Detector:
+        trained.append(len(y))
+        return real(x, y, columns, x_select, y_select)
+
+    monkeypatch.setattr(evaluate, "train_detector", recorded)
+    detect(probe(), {"h_neurons": PLANTED}, FIT, SELECT, SETS[:1], DetectionSettings(control_seeds=2), seed=0)
+    assert trained.count(len(SELECT.rows.y)) == 1
+    assert trained.count(len(FIT.rows.y)) == 3 + 2 * 2 + 1
 
 
 def test_one_kind_of_answers_gives_no_number_and_no_significance() -> None:

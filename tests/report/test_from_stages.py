@@ -29,7 +29,9 @@ def answer_set(name: str, seed: int) -> AnswerSet:
     x[:, TELLING] += 2.0 * y[:, None]
     groups = np.array([f"{name} {n}" for n in range(80)])
     rows = ProbeRows(x=x, y=y, groups=groups, space=SPACE)
-    return AnswerSet(name=name, rows=rows, baselines=draw.normal(size=(80, len(BASELINES))))
+    baselines = draw.normal(size=(80, len(BASELINES)))
+    baselines[:, BASELINES.index("length")] = draw.integers(1, 4, 80)
+    return AnswerSet(name=name, rows=rows, baselines=baselines)
 
 
 def sweep_answers() -> tuple[SweepAnswer, ...]:
