@@ -1,19 +1,28 @@
-"""Which vectors become rows, with which labels (PROTOCOL: 1-vs-1 and 3-vs-1)."""
+"""Which vectors become rows, with which labels (PROTOCOL, section 5)."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from hneuro.probe.labeling import Labeling, OneVsOne, ThreeVsOne, answer_rows
+from hneuro.probe.labeling import (
+    Labeling,
+    LettersContrastive,
+    LettersForeseen,
+    OneVsOne,
+    ThreeVsOne,
+    answer_rows,
+    region_rows,
+)
 from hneuro.records import Contributions, LabelledResponse, NeuronSpace
 
 SPACE = NeuronSpace(n_layers=1, width=2)
 
-# Response n has the answer vector (n, 0) and the other vector (n, 1).
+# Response n has the answer vector (n, 0), the other vector (n, 1) and the vector (n, 2) at the last prompt token.
 FOUND = Contributions(
-    values=np.array([[[n, 1], [n, 0]] for n in range(5)], dtype=np.float32),
+    values=np.array([[[n, 1], [n, 0], [n, 2]] for n in range(5)], dtype=np.float32),
     keys=(("a", 0), ("b", 3), ("c", 1), ("d", 0), ("e", 9)),
-    regions=("other", "answer"),
+    regions=("other", "answer", "last_prompt"),
     space=SPACE,
 )
 # In another order than the contributions, and without "d".
@@ -43,9 +52,32 @@ def test_three_vs_one_sets_wrong_answers_against_everything_else() -> None:
     assert rows.groups.tolist() == ["X", "Y", "X", "Z"] * 2
 
 
-def test_detectors_are_tested_on_answers_whatever_they_learnt_from() -> None:
-    rows = answer_rows(FOUND, LABELLED)
-    np.testing.assert_array_equal(rows.x, OneVsOne().rows(FOUND, LABELLED).x)
+def test_mcq_contrastive_sets_wrong_letters_against_right_ones_and_every_last_prompt_token() -> None:
+    rows = LettersContrastive().rows(FOUND, LABELLED)
+    np.testing.assert_array_equal(rows.x, [[4, 0], [0, 0], [2, 0], [1, 0], [4, 2], [0, 2], [2, 2], [1, 2]])
+    np.testing.assert_array_equal(rows.y, [1, 0, 1, 0, 0, 0, 0, 0])
+    assert rows.groups.tolist() == ["X", "Y", "X", "Z"] * 2
+
+
+def test_mcq_non_contrastive_is_the_last_prompt_token_alone() -> None:
+    rows = LettersForeseen().rows(FOUND, LABELLED)
+    np.testing.assert_array_equal(rows.x, [[4, 2], [0, 2], [2, 2], [1, 2]])
+    np.testing.assert_array_equal(rows.y, [1, 0, 1, 0])
+    assert rows.groups.tolist() == ["X", "Y", "X", "Z"]
+    assert rows.x.dtype == np.float32
+
+
+EVERY = (OneVsOne(), ThreeVsOne(), LettersContrastive(), LettersForeseen())
+
+
+@pytest.mark.parametrize("labeling", EVERY, ids=lambda labeling: labeling.name)
+def test_wrong_responses_are_learnt_where_detectors_read_them(labeling: Labeling) -> None:
+    """Trap 42: a probe that is fitted at one position and served at another."""
+    learnt = labeling.rows(FOUND, LABELLED)
+    read = region_rows(FOUND, LABELLED, labeling.tested)
+    np.testing.assert_array_equal(learnt.x[: len(LABELLED)], read.x)
+    np.testing.assert_array_equal(learnt.y[: len(LABELLED)], read.y)
+    assert not learnt.y[len(LABELLED) :].any()
 
 
 def test_rows_do_not_share_memory_with_the_stored_array() -> None:
@@ -53,7 +85,9 @@ def test_rows_do_not_share_memory_with_the_stored_array() -> None:
     assert not np.shares_memory(rows.x, FOUND.values)
 
 
-def test_both_are_parts_that_say_which_regions_they_need() -> None:
-    assert isinstance(OneVsOne(), Labeling)
-    assert isinstance(ThreeVsOne(), Labeling)
-    assert (OneVsOne().regions, ThreeVsOne().regions) == (("answer",), ("answer", "other"))
+def test_all_are_parts_that_say_what_they_need() -> None:
+    assert all(isinstance(labeling, Labeling) for labeling in EVERY)
+    assert [labeling.regions for labeling in EVERY] == [
+        ("answer",), ("answer", "other"), ("answer", "last_prompt"), ("last_prompt",),
+    ]  # fmt: skip
+    assert [labeling.letters for labeling in EVERY] == [False, False, True, True]

@@ -61,6 +61,24 @@ def test_the_most_frequent_response_stands_for_its_question_the_first_drawn_of_a
     assert kept[0].sample == chosen
 
 
+def test_letters_must_all_be_the_same() -> None:
+    """Draws that give two wrong letters disagree, though their verdicts do not (PROTOCOL, MCQ prediction)."""
+    letters = {"right": "BBB", "wrong": "AAA", "two wrong": "ACA", "mixed": "BBA"}
+    questions = [question(name) for name in letters]
+    responses = [r for name, texts in letters.items() for r in said(name, texts)]
+    judgements = [j for name, texts in letters.items() for j in judged(name, [C if t == "B" else W for t in texts])]
+    kept, step = consistent(questions, responses, judgements, "d", letters=True)
+    assert [(r.question_id, r.sample, r.hallucinated) for r in kept] == [("right", 0, False), ("wrong", 0, True)]
+    assert step.lost == {"draws disagree": 2}
+    kept, step = consistent(questions, responses, judgements, "d")
+    assert [r.question_id for r in kept] == ["right", "wrong", "two wrong"]
+
+
+def test_one_letter_that_cannot_be_judged_is_counted_as_such() -> None:
+    kept, step = consistent([question("q")], said("q", "DD"), judged("q", [U, U]), "d", letters=True)
+    assert (kept, step.lost) == ((), {"unjudged": 1})
+
+
 def test_responses_and_judgements_that_do_not_belong_together_are_our_fault() -> None:
     with pytest.raises(AssertionError):
         consistent([question("q")], said("q", ["a", "b"]), judged("q", [C, C])[::-1], "d")
