@@ -91,6 +91,13 @@ def test_a_shipped_organism_is_taken_if_it_is_of_this_recipe(
     assert checkpoint.organism(Recipe(size="xs", seed=1), tmp_path / "cache").is_relative_to(tmp_path / "cache")
 
 
+def test_the_default_organism_is_shipped_whole_and_is_small(tmp_path: Path) -> None:
+    folder = checkpoint.organism(Recipe(), tmp_path)
+    assert folder == checkpoint.SHIPPED / "llama_s"
+    assert World.load(folder / "world.json") == World.build(Recipe())
+    assert sum(path.stat().st_size for path in folder.rglob("*")) <= 12_000_000
+
+
 def test_the_cache_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     monkeypatch.delenv("HNEURO_CACHE", raising=False)
