@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import TemplateError
@@ -13,16 +13,22 @@ from hneuro.records import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Prompting:
-    """How questions are put to a model (paper, appendix: answer-only suffix for chat models, "\\nAnswer:" for base)."""
+    """How questions are put to a model (paper, appendix: answer-only suffix for chat models, "\\nAnswer:" for base).
+
+    `template_options` go to the chat template, such as {"enable_thinking": False} for a model that thinks at length.
+    """
 
     suffix: str = " Respond with the answer only, without any explanation."
     system: str | None = None
+    template_options: Mapping[str, Any] = field(default_factory=dict)
     completion: str = "{question}\nAnswer:"
     completion_stop: str = "\n"  # a base model has no end of turn: its answer ends before this text
 
     def __post_init__(self) -> None:
         if "{question}" not in self.completion:
             raise ValueError("completion must contain {question}")
+        if "add_generation_prompt" in self.template_options:
+            raise ValueError("template_options cannot set add_generation_prompt: a prompt ends where the model speaks")
 
     def question_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
         return self.chat_ids(tokenizer, [{"role": "user", "content": text + self.suffix}])
@@ -34,8 +40,13 @@ class Prompting:
                 f"{tokenizer.name_or_path} has no chat template: use an instruction-tuned checkpoint as model.chat"
             )
         said = [{"role": "system", "content": self.system}, *messages] if self.system else list(messages)
+        for option in self.template_options:
+            if option not in str(tokenizer.chat_template):  # else it would be ignored without a word
+                raise UserError(f"the chat template of {tokenizer.name_or_path} has no option {option!r}")
         try:
-            ids = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=True, return_dict=False)
+            ids = tokenizer.apply_chat_template(
+                said, add_generation_prompt=True, tokenize=True, return_dict=False, **self.template_options
+            )
         except TemplateError as fault:  # some templates know no system role
             raise UserError(f"the chat template of {tokenizer.name_or_path} refuses the prompt: {fault}") from fault
         return _single_bos(tokenizer, ids)

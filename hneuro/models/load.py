@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from transformers.utils import logging
 
 from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.hooks import Gains, observe, scale
-from hneuro.models.sources import CheckpointSource
+from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.models.spec import ModelSpec, pick_device
 from hneuro.progress import is_quiet
 from hneuro.records import UserError
@@ -130,7 +131,8 @@ def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any
     where = source.locate()
     (logging.disable_progress_bar if is_quiet() else logging.enable_progress_bar)()
     try:
-        return auto.from_pretrained(where, revision=getattr(source, "revision", None) or "main", **options)
+        revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else "main"
+        return auto.from_pretrained(where, revision=revision, **options)
     except (OSError, ValueError, ImportError, SafetensorError) as fault:
         reason = (str(fault).strip() or type(fault).__name__).splitlines()[0]
         raise UserError(f"cannot load {where}: {reason} (the path may also be a local folder)") from fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -23,17 +24,25 @@ class CheckpointSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class HubCheckpoint:
-    """A checkpoint of the Hugging Face hub, or a local folder in the same layout."""
+    """A checkpoint of the Hugging Face hub, or a local folder in the same layout.
+
+    A `revision` that moves, such as the default "main", stands for the commit that it names when it is first asked
+    for: the same commit is loaded, and a branch that has moved is another checkpoint.
+    """
 
     path: str
     revision: str | None = None
+
+    def commit(self) -> str:
+        """The commit of the revision; the revision itself where neither the hub nor its cache knows it."""
+        return _commit(self.path, self.revision or "main")
 
     def locate(self) -> str:
         return self.path
 
     def identity(self) -> str:
         folder = Path(self.path)
-        return folder_identity(folder) if folder.is_dir() else f"{self.path}@{self.revision or 'main'}"
+        return folder_identity(folder) if folder.is_dir() else f"{self.path}@{self.commit()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,17 @@ class OrganismCheckpoint:
 
     def identity(self) -> str:
         return folder_identity(self.folder() / self.role)
+
+
+@cache
+def _commit(path: str, revision: str) -> str:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        # Asks the hub if it can be reached, else the cache, whose snapshots are folders named by their commit.
+        return Path(hf_hub_download(path, "config.json", revision=revision)).parent.name
+    except (OSError, ValueError):  # not there or not allowed: loading it says why
+        return revision
 
 
 def folder_identity(folder: Path) -> str:

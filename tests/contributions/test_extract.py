@@ -143,6 +143,22 @@ def test_only_chosen_neurons_in_their_order() -> None:
     np.testing.assert_array_equal(extract(loaded, ids, weights, 100, only=[77, 0, 119]), everything[..., [77, 0, 119]])
 
 
+def test_stopping_after_the_last_neuron_leaves_nothing_behind() -> None:
+    loaded = llama()
+    ids = torch.tensor(responses()[0][:1])
+    before = loaded.model(input_ids=ids).logits
+    extract(loaded, *responses(), 100)
+    assert not any(module._forward_hooks for module in loaded.model.modules())
+    assert torch.equal(loaded.model(input_ids=ids).logits, before)
+
+
+def test_a_fault_on_the_way_is_not_taken_for_the_end() -> None:
+    loaded = llama()
+    loaded.ffn.layers[1].module.register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        extract(loaded, *responses(), 100)
+
+
 def test_no_response_gives_no_row() -> None:
     assert extract(llama(), [], [], 100).shape[0] == 0
 

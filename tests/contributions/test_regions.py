@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hneuro.contributions.regions import ContributionSettings, averages, region_weights
+from hneuro.contributions.regions import REGIONS, ContributionSettings, averages, region_weights
 from hneuro.records import AnswerSpan, Response
 
 BOS, END, USER, ASSISTANT = 1, 2, 3, 4
@@ -23,9 +23,9 @@ def positions(answer: tuple[int, ...] = (1, 3), **settings: Any) -> dict[str, li
         question_id="q", sample=0, prompt_ids=PROMPT, token_ids=SAID, text="", logprobs=nothing, entropies=nothing
     )
     span = AnswerSpan(question_id="q", sample=0, tokens=answer, text="", method="test")
-    chosen = ContributionSettings(regions=("answer", "other", "output", "prompt", "last_prompt"), **settings)
+    chosen = ContributionSettings(regions=REGIONS, **settings)
     weights = region_weights(response, span, chosen, SPECIAL)
-    assert weights.shape == (5, 12)
+    assert weights.shape == (7, 12)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-6)
     for row in weights:
         assert len(set(row[row > 0].tolist())) == 1
@@ -36,6 +36,8 @@ def test_regions_of_the_paper() -> None:
     """Traps 17 and 18: no header, BOS or end of turn in a region, unless the settings ask for them."""
     assert positions() == {
         "answer": [8, 10],
+        "first_answer": [8],
+        "last_answer": [10],
         "other": [2, 3, 4, 7, 9],
         "output": [7, 8, 9, 10],
         "prompt": [2, 3, 4],
@@ -54,6 +56,7 @@ def test_parity_with_the_published_code_counts_special_tokens() -> None:
 def test_predicting_reads_one_position_to_the_left() -> None:
     found = positions(position="predicting")
     assert found["answer"] == [7, 9]
+    assert (found["first_answer"], found["last_answer"]) == ([7], [9])
     assert found["other"] == [2, 3, 4, 8, 10]
 
 

@@ -38,6 +38,22 @@ def test_a_template_that_refuses_the_system_prompt_is_named(tokenizer: Any) -> N
         Prompting(system="Be brief.").question_ids(with_template(tokenizer, template), "Where?")
 
 
+def test_options_reach_the_template(tokenizer: Any) -> None:
+    """A model that thinks aloud is told not to."""
+    template = "{{ bos_token }}{{ messages[0]['content'] }}{% if enable_thinking is false %}<end>{% endif %}"
+    thinking = with_template(tokenizer, template)
+    quiet = Prompting(suffix="", template_options={"enable_thinking": False})
+    assert tokenizer.decode(quiet.question_ids(thinking, "Where?")) == "<bos>Where?<end>"
+    assert tokenizer.decode(Prompting(suffix="").question_ids(thinking, "Where?")) == "<bos>Where?"
+
+
+def test_an_option_that_the_template_does_not_know_is_refused(tokenizer: Any) -> None:
+    with pytest.raises(UserError, match="has no option 'enable_thinking'"):
+        Prompting(template_options={"enable_thinking": False}).question_ids(tokenizer, "Where?")
+    with pytest.raises(ValueError, match="cannot set add_generation_prompt"):
+        Prompting(template_options={"add_generation_prompt": False})
+
+
 def test_double_bos_is_refused(tokenizer: Any) -> None:
     """Trap 15: it would shift every position."""
     template = "{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}"
