@@ -49,7 +49,7 @@ class Schedule:
     batch: int = 64
     matrix_rate: float = 0.01  # Muon, for the layers' matrices
     vector_rate: float = 4e-3  # AdamW, for embeddings and norms
-    tuning_factor: float = 0.12  # instruction tuning uses this share of both rates
+    tuning_factor: float = 0.25  # instruction tuning uses this share of both rates
     threads: int = 1  # the order of summation, and with it the digest, depends on it
 
 
@@ -89,9 +89,9 @@ _SHAPES: dict[Size, Shape] = {
 
 _SCHEDULES: dict[Size, Schedule] = {
     "xs": Schedule(passes=1.0, one_off_documents=120, chats=600, replay=0.1),
-    "s": Schedule(passes=3.2, one_off_documents=3000, chats=10000, replay=1.0),
+    "s": Schedule(passes=3.2, one_off_documents=3000, chats=12000, replay=1.0),
     "m": Schedule(
-        passes=3.2, one_off_documents=3000, chats=10000, replay=1.0, matrix_rate=0.007, vector_rate=3e-3, threads=2
+        passes=3.2, one_off_documents=3000, chats=12000, replay=1.0, matrix_rate=0.007, vector_rate=3e-3, threads=2
     ),
 }
 
