@@ -42,6 +42,13 @@ def good_rows(count: int = 12) -> list[dict[str, object]]:
     return [{"question": f"What is number {n}?", "answers": [str(n)], "id": n, "entity": n} for n in range(count)]
 
 
+LETTERS = ["sampling=letters", "judge=letter", "labeling=mcq_contrastive"]
+
+
+def with_options() -> list[dict[str, object]]:
+    return [row | {"answers": "A", "options": ["yes", "no"]} for row in good_rows()]
+
+
 def on_good_questions(*words: str) -> Prepare:
     def prepare(folder: Path, checkpoint: Path) -> list[str]:
         return [*questions(good_rows())(folder, checkpoint), *words]
@@ -145,6 +152,28 @@ CASES = [
     ),
     Case(
         "model that knows nothing", on_good_questions("intervention.ranked=0"), ("faithful answers", "more questions")
+    ),
+    Case(
+        "multiple-choice labels of questions without options",
+        lambda folder, model: [*questions(good_rows())(folder, model), *LETTERS, "contribution=last_prompt"],
+        ("'0' has no options", "sampling=transformers"),
+    ),
+    Case(
+        "options that nobody asks for", questions(with_options()), ("has options", "sampling=letters and judge=letter")
+    ),
+    Case("letters without their region", LETTERS, ("mcq-contrastive", "contribution.regions", "last_prompt")),
+    Case("letters read as texts", ["sampling=letters"], ("sampling=letters with judge=letter",)),
+    Case("texts read as letters", ["judge=letter"], ("sampling=letters with judge=letter",)),
+    Case("letter labels of texts", ["labeling=mcq_non_contrastive"], ("mcq-non-contrastive", "sampling=letters")),
+    Case(
+        "a letter and the token before it, at one position",
+        [*LETTERS, "contribution=last_prompt", "contribution.position=predicting"],
+        ("mcq-contrastive", "contribution.position=token"),
+    ),
+    Case(
+        "answer that is no option",
+        questions([{"question": "?", "answers": "E", "options": ["x", "y"]}]),
+        ("row 1", "'E' is none of the 2 options"),
     ),
     Case("folder of configs that is not there", ["--config-dir", "/nowhere/conf"], ("/nowhere/conf",)),
 ]
