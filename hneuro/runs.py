@@ -65,7 +65,7 @@ def metrics(results: Results) -> dict[str, float]:
     """The headline numbers under flat names, "detection/people/auroc/h_neurons": what trackers compare runs by."""
     found: dict[str, float] = {}
     for row in results.rows:
-        if row.seed is None and row.condition in ("h_neurons", "h_neurons/random", "logprob"):
+        if row.seed is None and not row.stratum and row.condition in ("h_neurons", "h_neurons/random", "logprob"):
             place = f"{row.stage}/{row.dataset}/{row.metric}/{row.condition}"
             found[place if row.alpha is None else f"{place}/alpha={row.alpha:g}"] = row.value
     return found

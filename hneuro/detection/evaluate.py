@@ -16,6 +16,7 @@ from hneuro.progress import track
 from hneuro.records import Estimate, Probe, ProbeRows, ResultRow
 from hneuro.statistics import auroc, auroc_difference, mean_of, rate, share_at_least, youden_threshold
 
+MEASURES = ("auroc", "accuracy", "auroc_in_stratum", "auroc_within_length", "auroc_minus_*")  # metrics of the rows
 LOGPROB, LENGTH = BASELINES.index("logprob"), BASELINES.index("length")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hneuro.records import ResultRow
+from hneuro.records import ResultRow, Results
 from hneuro.report import wording as say
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Change, Discrimination, Word, discrimination, drift_word, every_change
@@ -25,6 +25,8 @@ TONES: dict[Word, Tone] = {
     Word.UNCONTROLLED: "partly",
 }
 
+OFTEN = 0.5  # of the resamples
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -38,8 +40,48 @@ class Finding:
 
 
 def findings(tidy: Tidy) -> tuple[Finding, ...]:
-    """In the order of the method: detection, causal effect, cost, origin."""
-    return (*_detection(tidy), *_causal(tidy), *_origin(tidy))
+    """In the order of the method: selection, detection, causal effect, cost, origin."""
+    return (*_selection(tidy.results), *_detection(tidy), *_controlled(tidy), *_causal(tidy), *_origin(tidy))
+
+
+def _selection(results: Results) -> Iterator[Finding]:
+    if results.stability is None:
+        return
+    own = [f.frequency for f in results.stability.neurons if f.rank is not None]
+    others = sum(f.rank is None and f.frequency >= OFTEN for f in results.stability.neurons)
+    text = (
+        f"{sum(share >= OFTEN for share in own)} of {len(own)} H-Neurons come back in at least half of "
+        f"{results.stability.resamples} resamples of the entities, and so do {others} other neurons."
+    )
+    for found in results.stability.overlaps:
+        if found.between == "resamples":
+            text += (
+                f" Two resamples share {say.number(found.jaccard, 2)} of their neurons on average (Jaccard), "
+                f"{say.p_text(found.p_value)} for as many at random."
+            )
+    yield Finding(heading="Selection", badge="stability", tone="plain", text=text)
+
+
+def _controlled(tidy: Tidy) -> Iterator[Finding]:
+    """Answer length held fixed, and what the neurons add to the log-probability."""
+    within, added = [], []
+    for dataset in tidy.datasets("detection", "auroc_within_length"):
+        on = say.plain(dataset)
+        own, length = (
+            tidy.one("detection", metric, dataset, condition)
+            for metric, condition in (("auroc_within_length", "h_neurons"), ("auroc", "length"))
+        )
+        if own is not None and length is not None:
+            within.append(f"{say.with_interval(own, 2)} on {on} (length alone {say.number(length.value, 2)})")
+        gain = tidy.one("detection", "auroc_minus_logprob", dataset, "logprob+h_neurons")
+        if gain is not None:
+            added.append(f"{say.signed_interval(gain, 2)} on {on}")
+    if within:
+        text = f"Among answers of one length the H-Neurons have AUROC {'; '.join(within)}."
+        yield Finding(heading="Detection", badge="length", tone="plain", text=text)
+    if added:
+        text = f"Added to the answer's log-probability the H-Neurons change its AUROC by {'; '.join(added)}."
+        yield Finding(heading="Detection", badge="added", tone="plain", text=text)
 
 
 def _detection(tidy: Tidy) -> Iterator[Finding]:

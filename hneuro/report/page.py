@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hneuro.report.figures.detection import detection_pictures
 from hneuro.report.figures.layers import layer_pictures
 from hneuro.report.figures.origin import origin_pictures
 from hneuro.report.figures.path import path_pictures
+from hneuro.report.figures.stability import neuron_path_pictures, stability_pictures
 from hneuro.report.figures.style import Drawn, Picture, house_style, save
 from hneuro.report.findings import findings
 from hneuro.report.reading import readable
@@ -28,12 +29,14 @@ from hneuro.report.wording import condition_name
 
 TEMPLATES = Path(__file__).parent / "templates"
 FACTS_ON_TOP = 6
+WRITTEN = (".csv", ".md", ".tex", ".png", ".svg")
 
 
 def write_report(results: Results, folder: Path) -> Path:
     """Writes report.html, tables/, figures/ and rows.parquet into `folder`; the path of the page.
 
-    The same results give the same bytes. The page comes last: where it stands, everything beside it is complete.
+    The same results give the same bytes, and nothing of an earlier result stays. The page comes last: where it stands,
+    everything beside it is complete.
     """
     tables, figures = folder / "tables", folder / "figures"
     for needed in (tables, figures):
@@ -45,6 +48,8 @@ def write_report(results: Results, folder: Path) -> Path:
     rows_frame(results.rows).to_parquet(folder / "rows.parquet", index=False)
     with house_style():
         drawn = {section: _saved(pictures, figures) for section, pictures in _pictures(tidy).items()}
+    _remove_others(tables, made)
+    _remove_others(figures, {picture.name for pictures in drawn.values() for picture in pictures})
     page = folder / "report.html"
     text = _template().render(
         results=results,
@@ -60,6 +65,13 @@ def write_report(results: Results, folder: Path) -> Path:
     return page
 
 
+def _remove_others(folder: Path, names: Collection[str]) -> None:
+    """What an earlier result left here under names that this one does not have."""
+    for file in folder.iterdir():
+        if file.stem not in names and file.suffix in WRITTEN:
+            file.unlink(missing_ok=True)
+
+
 def rows_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
     """All rows, a column a field, with types that do not depend on which rows there are."""
     types = {"value": "float64", "low": "float64", "high": "float64", "alpha": "float64", "p_value": "float64"}
@@ -73,7 +85,8 @@ def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
     sets = tidy.neuron_sets
     return {
         "layers": layer_pictures(tidy.results),
-        "path": path_pictures(tidy.results.path),
+        "path": (*path_pictures(tidy.results.path), *neuron_path_pictures(tidy.results)),
+        "stability": stability_pictures(tidy.results),
         "detection": detection_pictures(tidy),
         "origin": origin_pictures(tidy),
         **{f"alpha/{name}": alpha_pictures(tidy, name) for name in sets},

@@ -62,6 +62,8 @@ class Change:
     controls: tuple[float, ...]  # the change under each control set
     p_controls: float | None
     word: Word
+    to_one: ResultRow | None  # the arm from the lowest alpha to 1: what suppression does, with its sign turned
+    from_one: ResultRow | None  # the arm from 1 to the highest alpha
 
     @property
     def says(self) -> str:
@@ -128,6 +130,8 @@ def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
                 controls=controls,
                 p_controls=control_p(row.value, controls),
                 word=change_word(row, p, controls),
+                to_one=tidy.one("causal", f"change_to_1_{metric}", row.dataset, neuron_set),
+                from_one=tidy.one("causal", f"change_from_1_{metric}", row.dataset, neuron_set),
             )
         )
     return verdicts

@@ -19,11 +19,16 @@ CONDITIONS = {
     "length": "answer length",
 }
 
+SHORT = {"logprob": "log-prob."}
+
 READINGS = {"compliance": "complying answers", "p_comply": "P(comply)", "accuracy": "right answers"}
 
 
 def condition_name(condition: str) -> str:
     """ "h_neurons/random" -> "random neurons"; the controls of another set say whose they are."""
+    baseline, _, added = condition.partition("+")
+    if added:
+        return f"{SHORT.get(baseline, plain(baseline))} + {condition_name(added)}"
     owner, _, kind = condition.partition("/")
     if not kind:
         return CONDITIONS.get(owner, plain(owner))
@@ -92,6 +97,16 @@ def points_interval(row: ResultRow | None, digits: int = 1) -> str:
     if missing(row.low) or missing(row.high):
         return points(row.value, digits)
     return f"{points(row.value, digits)} [{points(row.low, digits)}, {points(row.high, digits)}]"
+
+
+def signed_interval(row: ResultRow | None, digits: int = 3) -> str:
+    """ "+0.121 [+0.051, +0.190]"."""
+    if row is None or missing(row.value):
+        return MISSING
+    value = f"{row.value + 0.0:+.{digits}f}"
+    if row.low is None or row.high is None or missing(row.low) or missing(row.high):
+        return value
+    return f"{value} [{row.low + 0.0:+.{digits}f}, {row.high + 0.0:+.{digits}f}]"
 
 
 def subject(neuron_set: str) -> str:

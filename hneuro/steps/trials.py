@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hneuro.causal.capability import known_facts
 from hneuro.causal.effects import effects
 from hneuro.causal.sweep import NeuronSet
-from hneuro.detection.evaluate import detect, neuron_detector
+from hneuro.detection.evaluate import MEASURES, detect, neuron_detector
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe, ResultRow
@@ -32,6 +32,7 @@ def detection(
         "probe": fingerprint([probe.weight.tolist(), probe.bias]),
         "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *held_out)],
         "settings": setup.detection,
+        "measures": MEASURES,
         "neuron_sets": sets,
         "seed": setup.seed,
     }

@@ -68,6 +68,21 @@ def detection_rows() -> Iterator[ResultRow]:
                       note=BORROWED if dataset == "fabricated_drugs" else "", **around(own + shift, n))  # fmt: skip
             for condition, value in (("probe", own + 0.01), ("logprob", logprob), ("entropy", 0.88), ("length", 0.54)):
                 yield row(metric=metric, dataset=dataset, condition=condition, **around(value + shift, n))
+            yield row(
+                metric=metric, dataset=dataset, condition="logprob+h_neurons", **around(logprob + shift + 0.01, n)
+            )
+        values = {"h_neurons": own, "logprob": logprob, "entropy": 0.88, "length": 0.54}
+        for condition, value in values.items():
+            for length, stratum in enumerate(("1 token", "2 to 3 tokens")):
+                yield row(metric="auroc_in_stratum", dataset=dataset, condition=condition, stratum=stratum,
+                          **around(value - 0.02 * length, n // 2))  # fmt: skip
+            yield row(metric="auroc_within_length", dataset=dataset, condition=condition, **around(value - 0.01, n))
+        for baseline, p in (("logprob", 0.04), ("entropy", 0.2), ("length", 0.001)):
+            yield row(metric=f"auroc_minus_{baseline}", dataset=dataset, condition="h_neurons", p_value=p, n=n,
+                      value=own - values[baseline], low=own - values[baseline] - 0.03,
+                      high=own - values[baseline] + 0.03)  # fmt: skip
+        yield row(metric="auroc_minus_logprob", dataset=dataset, condition="logprob+h_neurons", value=0.01, low=-0.01,
+                  high=0.03, p_value=0.5, n=n)  # fmt: skip
 
 
 def causal_rows() -> Iterator[ResultRow]:
@@ -91,6 +106,9 @@ def causal_rows() -> Iterator[ResultRow]:
                 yield row(metric=f"slope_{metric}", value=size / 3, **name,
                           **{k: v / 3 if k != "n" else v for k, v in half.items()})  # fmt: skip
                 yield row(metric=f"change_{metric}", value=size, p_value=p if seed is None else 0.4, **name, **half)
+                for arm, share in (("to", 1 / 3), ("from", 2 / 3)):
+                    yield row(metric=f"change_{arm}_1_{metric}", value=size * share, p_value=0.3, **name, n=n,
+                              low=size * share - 0.05, high=size * share + 0.05)  # fmt: skip
             for alpha in ALPHAS:
                 name = {"dataset": benchmark, "condition": condition, "seed": seed, "stage": "causal", "alpha": alpha}
                 yield row(metric="unparsed", **name, **around(0.01 * alpha, n))
@@ -202,6 +220,7 @@ def realistic() -> Results:
             "sampling": "10 responses a question",
             "labeling": "3-vs-1; CETT read at the answer tokens",
             "selection": "l1, C = 12 x the smallest that selects",
+            "choice": "sparsest with AUROC on the select split within 0.02 of the best",
             "H-Neurons": "14 (9.11 per mille of all)",
             "controls": "20 sets for detection, 5 for alpha",
             "seed": "0",

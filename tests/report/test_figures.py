@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,6 +12,8 @@ from hneuro.records import Results
 from hneuro.report.figures.alpha import SMALLEST_SPAN, alpha_pictures
 from hneuro.report.figures.detection import detection_pictures
 from hneuro.report.figures.forest import ForestRow, forest
+from hneuro.report.figures.path import path_pictures
+from hneuro.report.figures.stability import neuron_path_pictures, stability_pictures
 from hneuro.report.figures.style import PAGE_COLOURS, Picture, axes, entitle, figure_of, house_style, inline, save
 from hneuro.report.tidy import Tidy
 
@@ -88,6 +91,28 @@ def test_alpha_picture_shows_the_rates(styled, results: Results) -> None:
     curve = tidy.curve("compliance", "doubt", "h_neurons", None)
     assert list(own.get_xdata()) == [r.alpha for r in curve]
     assert list(own.get_ydata()) == [r.value for r in curve]
+
+
+def test_every_neuron_has_its_dot_and_every_h_neuron_its_path(styled, results: Results) -> None:
+    (one,) = stability_pictures(results)
+    others, own = (points.get_offsets() for points in one.figure.axes[0].collections)
+    assert (len(others), len(own)) == (30, 14)
+    assert results.stability is not None
+    assert sorted(y for _, y in own) == sorted(f.frequency for f in results.stability.neurons if f.rank)
+    (paths,) = neuron_path_pictures(results)
+    drawn = [line.get_ydata() for line in paths.figure.axes[0].lines if len(line.get_ydata()) == len(results.path)]
+    assert [tuple(line) for line in drawn] == [n.path for n in results.neurons]
+    assert list(stability_pictures(replace(results, stability=None))) == []
+    assert list(neuron_path_pictures(replace(results, neurons=()))) == []
+
+
+def test_suppression_is_drawn_where_it_was_measured(styled, results: Results) -> None:
+    def labels(path) -> list[str]:
+        picture = next(iter(path_pictures(path)))
+        return [str(text.get_text()) for text in picture.figure.axes[0].get_legend().get_texts()]
+
+    assert "known, suppressed" in labels(results.path)
+    assert "known, suppressed" not in labels([replace(p, suppressed_accuracy=None) for p in results.path])
 
 
 def test_forest_draws_each_row_once(styled) -> None:

@@ -14,12 +14,12 @@ from hneuro.report.page import rows_frame, write_report
 from hneuro.report.tables.headline import headline
 
 SECTIONS = [
-    "findings", "headline", "funnel", "neurons", "path", "detection", "alpha", "origin", "responses", "notes",
-    "provenance",
+    "findings", "headline", "funnel", "neurons", "path", "stability", "detection", "alpha", "origin", "responses",
+    "notes", "provenance",
 ]  # fmt: skip
 TABLES = (
     "headline_detection", "headline_causal", "detection", "causal", "changes", "slopes", "unparsed", "origin",
-    "neurons", "path", "funnel",
+    "neurons", "path", "funnel", "length", "comparisons", "neuron_paths", "frequencies", "overlaps",
 )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_files(folder: Path) -> None:
     assert pictures == {p.stem for p in (folder / "figures").glob("*.svg")}
     needed = (
         "layers path_quality detection_people alpha_doubt_compliance alpha_doubt_p_comply alpha_known_facts_accuracy "
-        "change_compliance origin_transfer origin_drift"
+        "change_compliance origin_transfer origin_drift neuron_paths stability"
     )
     assert set(needed.split()) <= pictures
 
@@ -101,6 +101,27 @@ def test_model_output_is_escaped(html: str) -> None:
     assert "<img" not in html
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in html
     assert '<script>alert("x")</script><img src="http://evil.example/x.png">' in Page(html).text
+
+
+def test_nothing_of_an_earlier_result_stays(results: Results, small: Results, tmp_path: Path) -> None:
+    """A report that is written again shows what is there now; files that others put there are theirs."""
+    write_report(results, tmp_path / "again")
+    mine = [tmp_path / "again" / name for name in ("tables/notes.txt", "figures/sketch.pdf")]
+    for file in mine:
+        file.write_text("mine")
+    write_report(small, tmp_path / "again")
+    write_report(small, tmp_path / "anew")
+    again, anew = (
+        {p.relative_to(folder) for p in folder.rglob("*")} for folder in (tmp_path / "again", tmp_path / "anew")
+    )
+    assert again - anew == {p.relative_to(tmp_path / "again") for p in mine}
+    assert not anew - again
+
+
+def test_the_criterion_of_the_choice_is_named(small: Results, tmp_path: Path) -> None:
+    named = replace(small, facts={**small.facts, "choice": "best accuracy on the select split"})
+    html = write_report(named, tmp_path).read_text(encoding="utf-8")
+    assert "Chosen: best accuracy on the select split." in Page(html).text
 
 
 def test_names_are_escaped_too(small: Results, tmp_path: Path) -> None:
@@ -171,14 +192,15 @@ def only(*stages: str):
         (lambda r: {"responses": ()}, "No responses were kept for reading in this run."),
         (lambda r: {"neurons": (), "neurons_by_layer": (0, 0, 0, 0)}, "No neuron was selected."),
         (lambda r: {"neurons": (replace(r.neurons[0], drift_rank=None),), "neurons_by_layer": (0, 1)}, "H-Neurons"),
+        (lambda r: {"stability": None}, "Stability was not measured in this run."),
         (lambda r: {"path": r.path[:1]}, "The path over the strength of the selection."),
         (lambda r: {"facts": {}}, "Provenance"),
         (lambda r: {"rows": tuple(replace(x, value=np.nan, low=np.nan, high=np.nan) for x in r.rows)}, "not measured"),
         (lambda r: {"rows": tuple(x for x in r.rows if "/" not in x.condition)}, "effect, without controls to compare"),
         (lambda r: EMPTY, "Nothing was measured in this run."),
     ],
-    ids=["no causal", "no origin", "no detection", "no responses", "no neurons", "one neuron", "one strength",
-         "no facts", "all NaN", "no controls", "nothing"],
+    ids=["no causal", "no origin", "no detection", "no responses", "no neurons", "one neuron", "no stability",
+         "one strength", "no facts", "all NaN", "no controls", "nothing"],
 )  # fmt: skip
 def test_partial_results(small: Results, tmp_path: Path, change, said: str) -> None:
     partial = replace(small, **change(small))
@@ -188,7 +210,7 @@ def test_partial_results(small: Results, tmp_path: Path, change, said: str) -> N
     assert not re.search(r"\bnan\b|\bNone\b", page.text)
     assert (tmp_path / "tables" / "neurons.csv").exists()
     for table in (tmp_path / "tables").glob("*.csv"):
-        assert len(pd.read_csv(table).columns) > 3
+        assert len(pd.read_csv(table).columns) >= 3
     assert headline(partial).startswith(partial.title)
 
 

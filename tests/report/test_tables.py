@@ -31,7 +31,7 @@ def tables(tidy: Tidy, tmp_path_factory) -> dict[str, pd.DataFrame]:
 
 def test_detection_numbers_are_the_rows(tables, tidy: Tidy) -> None:
     frame = tables["detection"]
-    assert len(frame) == 4 * 7  # data sets x (H-Neurons, two controls, the probe, three baselines)
+    assert len(frame) == 4 * 8  # data sets x (H-Neurons, two controls, the probe, three baselines, one combination)
     for _, line in frame.iterrows():
         area = tidy.one("detection", "auroc", line.dataset, line.condition)
         right = tidy.one("detection", "accuracy", line.dataset, line.condition)
@@ -97,6 +97,92 @@ def test_neurons_path_and_funnel(tables, results: Results) -> None:
     np.testing.assert_allclose(neurons.weight, [n.weight for n in results.neurons])
     assert path.chosen.tolist() == [p.chosen for p in results.path]
     assert funnel.lost[2] == "mixed verdicts: 480, refused: 42"
+
+
+def test_changes_show_their_two_arms(tables, tidy: Tidy) -> None:
+    frame = tables["changes"].set_index(["benchmark", "metric"])
+    line, shown = frame.loc[("doubt", "compliance")], all_tables(tidy)["changes"]
+    for name in ("to_1", "from_1"):
+        own = tidy.one("causal", f"change_{name}_compliance", "doubt", "h_neurons")
+        assert own is not None
+        assert (line[name], line[f"{name}_low"], line[f"{name}_p"]) == pytest.approx((own.value, own.low, own.p_value))
+    cells = next(r for r in shown.shown if r[:2] == ("doubt", "complying answers"))
+    assert cells[shown.heads.index("up to alpha 1")].startswith("+5.3 [")
+    assert cells[shown.heads.index("beyond it")].startswith("+10.7 [")
+
+
+def test_neurons_carry_how_firmly_they_are_selected(tables, tidy: Tidy) -> None:
+    neurons, results = tables["neurons"], tidy.results
+    np.testing.assert_allclose(neurons.frequency, [n.frequency for n in results.neurons])
+    assert neurons.partners.tolist() == [n.partners for n in results.neurons]
+    assert neurons.cluster.dropna().tolist() == [1, 1]
+    shown = all_tables(tidy)["neurons"]
+    for neuron, cells, entry in zip(results.neurons, shown.shown, neurons.enters_at, strict=True):
+        first = next((k for k, w in enumerate(neuron.path) if w > 0), None)
+        assert cells[shown.heads.index("selected in")] == f"{100 * (neuron.frequency or 0):.0f} %"
+        assert np.isnan(entry) if first is None else entry == results.path[first].strength
+
+
+def test_paths_of_the_neurons_are_their_weights(tables, results: Results) -> None:
+    frame = tables["neuron_paths"]
+    np.testing.assert_allclose(frame.iloc[:, 3:].to_numpy(), [n.path for n in results.neurons])
+    assert frame.columns[3:].tolist() == [f"{p.strength:g}" for p in results.path]
+
+
+def test_every_frequency_is_in_the_file_and_the_first_are_on_the_page(tables, tidy: Tidy) -> None:
+    stability = tidy.results.stability
+    assert stability is not None
+    frame, shown = tables["frequencies"], all_tables(tidy)["frequencies"]
+    assert len(frame) == len(stability.neurons) == 44
+    assert len(shown.shown) == 40
+    assert "Of 44 neurons" in shown.caption
+    assert frame["rank"].notna().sum() == 14
+
+
+def test_overlaps_are_corrected_over_their_table(tables, tidy: Tidy) -> None:
+    frame, shown = tables["overlaps"], all_tables(tidy)["overlaps"]
+    assert frame.p_holm.tolist() == pytest.approx([4e-9, 4e-9, 1.0, 0.04])
+    assert shown.shown[0][5] == "0.31 (0.11 to 0.55 over 1,225 pairs)"
+    assert shown.shown[1][5] == "0.33"
+
+
+def test_the_path_shows_suppression_where_it_was_measured(tidy: Tidy, results: Results) -> None:
+    assert "known, suppressed" in all_tables(tidy)["path"].heads
+    plain = replace(results, path=tuple(replace(p, suppressed_accuracy=None) for p in results.path))
+    table = all_tables(Tidy(plain))["path"]
+    assert "known, suppressed" not in table.heads
+    assert "uppressed" not in table.caption
+
+
+def test_length_has_a_row_a_stratum_and_a_column_a_detector(tables, tidy: Tidy) -> None:
+    shown = all_tables(tidy)["length"]
+    assert shown.heads[3:] == ("H-Neurons", "answer log-probability", "answer entropy", "answer length")
+    people = [r for r in shown.shown if r[0] == "people"]
+    assert [(r[1], r[2]) for r in people] == [
+        ("all", "300"), ("1 token", "150"), ("2 to 3 tokens", "150"), ("pairs of one length", "300")
+    ]  # fmt: skip
+    assert [r[3].partition(" ")[0] for r in people] == ["0.86", "0.86", "0.84", "0.85"]
+    assert len(tables["length"]) == 4 * 4 * 4
+
+
+def test_comparisons_are_corrected_over_all_of_them(tables, tidy: Tidy) -> None:
+    frame = tables["comparisons"]
+    assert len(frame) == 16
+    people = frame[(frame.dataset == "people") & (frame.condition == "h_neurons")].set_index("baseline")
+    assert people.difference["length"] == pytest.approx(0.861 - 0.54)
+    assert people.p_holm["length"] == pytest.approx(16 * 0.001)
+    assert people.p_holm["logprob"] == pytest.approx(12 * 0.04)
+    shown = all_tables(tidy)["comparisons"].shown
+    assert ("people", "log-prob. + H-Neurons", "answer log-probability", "+0.010 [-0.010, +0.030]", "300", "0.500",
+            "1.000") in shown  # fmt: skip
+
+
+def test_findings_say_what_was_held_fixed(tidy: Tidy) -> None:
+    texts = {f.badge: f.text for f in findings(tidy)}
+    assert "of 14 H-Neurons come back in at least half of 50 resamples" in texts["stability"]
+    assert "share 0.31 of their neurons on average (Jaccard), p < 0.001" in texts["stability"]
+    assert "0.85 [0.81, 0.89] on people (length alone 0.54)" in texts["length"]
+    assert "+0.01 [-0.01, +0.03] on people" in texts["added"]
 
 
 def test_origin_verdicts(tidy: Tidy) -> None:

@@ -20,7 +20,7 @@ def test_conditions_put_controls_behind_their_set(results: Results) -> None:
     conditions = tidy.conditions("detection", "auroc")
     assert conditions[0] == "h_neurons"
     assert set(conditions[1:3]) == {"h_neurons/random", "h_neurons/layer_matched"}
-    assert set(conditions[3:]) == {"probe", "logprob", "entropy", "length"}
+    assert set(conditions[3:]) == {"probe", "logprob", "entropy", "length", "logprob+h_neurons"}
 
 
 def test_the_summary_of_a_control_is_not_one_of_its_draws(results: Results) -> None:

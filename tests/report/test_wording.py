@@ -18,7 +18,7 @@ def test_what_was_not_measured_is_a_dash(show, value) -> None:
     assert show(value) == "-"
 
 
-@pytest.mark.parametrize("show", [say.with_interval, say.percent_interval, say.points_interval])
+@pytest.mark.parametrize("show", [say.with_interval, say.percent_interval, say.points_interval, say.signed_interval])
 def test_intervals_that_are_missing(show) -> None:
     assert show(None) == "-"
     assert show(estimate(math.nan, math.nan, math.nan)) == "-"
@@ -32,6 +32,8 @@ def test_numbers() -> None:
     assert say.percent_interval(row, 0) == "86 % [80, 90]"
     assert say.points_interval(estimate(0.1, -0.02, 0.2)) == "+10.0 [-2.0, +20.0]"
     assert say.points(-0.0001) == "0.0"
+    assert say.signed_interval(estimate(0.1, -0.02, 0.2), 2) == "+0.10 [-0.02, +0.20]"
+    assert say.signed_interval(estimate(-0.0, 0.0, 0.0), 1) == "+0.0 [+0.0, +0.0]"
     assert (say.p_cell(0.0003), say.p_cell(0.0476), say.p_text(0.0003)) == ("< 0.001", "0.048", "p < 0.001")
     assert say.p_text(None) == "no p"
 
@@ -41,3 +43,4 @@ def test_names() -> None:
     assert say.condition_name("h_neurons/layer_matched") == "layer-matched neurons"
     assert say.condition_name("ranked/random") == "random neurons, for ranked neurons"
     assert say.condition_name("own_idea") == "own idea"
+    assert say.condition_name("logprob+h_neurons") == "log-prob. + H-Neurons"

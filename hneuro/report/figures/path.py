@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from hneuro.records import PathPoint
-from hneuro.report.figures.style import FAINT, H_NEURONS, RANDOM, Picture, axes, entitle, figure_of
+from hneuro.report.figures.style import FAINT, H_NEURONS, OTHER, RANDOM, Picture, axes, entitle, figure_of
 
 
 def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
@@ -23,8 +23,14 @@ def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
         label="accuracy",
     )  # fmt: skip
     entitle(drawn, "On the select split")
+    known = [(p.strength, p.suppressed_accuracy) for p in points if p.suppressed_accuracy is not None]
+    if known:
+        drawn.plot(
+            [strength for strength, _ in known], [accuracy for _, accuracy in known], color=OTHER, marker="^",
+            markersize=3.5, linestyle="-.", label="known, suppressed",
+        )  # fmt: skip
     drawn.set_ylabel("value")
-    _finish(drawn, points)
+    mark_strengths(drawn, points)
     yield Picture(
         name="path_quality", alt="AUROC and accuracy on the select split over the strength.", figure=figure_of(drawn)
     )
@@ -42,7 +48,7 @@ def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
     drawn.set_ylim(bottom=0)
     entitle(drawn, "Neurons selected")
     drawn.set_ylabel("neurons")
-    _finish(drawn, points)
+    mark_strengths(drawn, points)
     yield Picture(
         name="path_neurons",
         alt="Number of neurons with nonzero and with positive weight over the strength.",
@@ -50,7 +56,8 @@ def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
     )
 
 
-def _finish(drawn: Axes, points: Sequence[PathPoint]) -> None:
+def mark_strengths(drawn: Axes, points: Sequence[PathPoint]) -> None:
+    """The axis of strengths, with the chosen one."""
     if points[0].strength > 0 and points[-1].strength / points[0].strength > 20:
         drawn.set_xscale("log")
         drawn.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

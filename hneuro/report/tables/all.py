@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from hneuro.report.tables.causal import causal_table, unparsed_table
 from hneuro.report.tables.changes import changes_table, slopes_table
+from hneuro.report.tables.comparisons import comparisons_table, length_table
 from hneuro.report.tables.detection import detection_table
 from hneuro.report.tables.headline import headline_causal, headline_detection
 from hneuro.report.tables.origin import origin_table
 from hneuro.report.tables.selection import funnel_table, neurons_table, path_table
+from hneuro.report.tables.stability import frequencies_table, neuron_paths_table, overlaps_table
 from hneuro.report.tables.table import Table
 from hneuro.report.tidy import Tidy
 
@@ -18,6 +20,8 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         headline_detection(tidy),
         headline_causal(tidy),
         detection_table(tidy),
+        length_table(tidy),
+        comparisons_table(tidy),
         causal_table(tidy),
         changes_table(tidy),
         slopes_table(tidy),
@@ -25,6 +29,9 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         origin_table(tidy),
         neurons_table(results),
         path_table(results),
+        neuron_paths_table(results),
+        frequencies_table(results),
+        overlaps_table(results),
         funnel_table(results),
     )
     return {table.name: table for table in made}

@@ -51,12 +51,16 @@ def slopes_table(tidy: Tidy) -> Table:
 def changes_table(tidy: Tidy) -> Table:
     every = list(every_change(tidy))
     heads, rows = without_single(
-        ("benchmark", "reading", "neurons", "change", "n", "p", "p (Holm)", "controls", "p (controls)", "verdict"),
+        (
+            "benchmark", "reading", "neurons", "change", "up to alpha 1", "beyond it", "n", "p", "p (Holm)",
+            "controls", "p (controls)", "verdict",
+        ),
         [
             (
-                *_names(change), say.points_interval(change.found), str(change.found.n),
-                say.p_cell(change.found.p_value), say.p_cell(change.p_holm), control_range(change.controls, 1),
-                say.p_cell(change.p_controls), change.says,
+                *_names(change), say.points_interval(change.found), say.points_interval(change.to_one),
+                say.points_interval(change.from_one), str(change.found.n), say.p_cell(change.found.p_value),
+                say.p_cell(change.p_holm), control_range(change.controls, 1), say.p_cell(change.p_controls),
+                change.says,
             )
             for change in every
         ],
@@ -65,17 +69,21 @@ def changes_table(tidy: Tidy) -> Table:
     return Table(
         name="changes",
         caption="Changes in percentage points from the lowest to the highest alpha, paired by prompt, with 95 % "
-        "intervals. p: McNemar (answers) or Wilcoxon (probabilities). Controls: the range of their changes.",
+        "intervals, and its two arms: from the lowest alpha to 1, and from 1 to the highest. p of the whole change: "
+        "McNemar (answers) or Wilcoxon (probabilities). Controls: the range of their changes.",
         columns=(
             "benchmark", "metric", "neuron_set", "change", "change_low", "change_high", "n", "p_value", "p_holm",
-            "controls", "controls_low", "controls_high", "p_controls", "verdict",
+            "controls", "controls_low", "controls_high", "p_controls", "verdict", "to_1", "to_1_low", "to_1_high",
+            "to_1_p", "from_1", "from_1_low", "from_1_high", "from_1_p",
         ),
         numbers=tuple(
             {
                 **_subject(change), **numbers_of("change", change.found), "n": change.found.n,
                 "p_value": change.found.p_value, "p_holm": change.p_holm, "controls": len(change.controls),
                 "controls_low": min(change.controls, default=None), "controls_high": max(change.controls, default=None),
-                "p_controls": change.p_controls, "verdict": change.says,
+                "p_controls": change.p_controls, "verdict": change.says, **numbers_of("to_1", change.to_one),
+                "to_1_p": change.to_one.p_value if change.to_one else None, **numbers_of("from_1", change.from_one),
+                "from_1_p": change.from_one.p_value if change.from_one else None,
             }
             for change in every
         ),

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from hneuro.records import Results
+from hneuro.records import NeuronRow, Results
 from hneuro.report import wording as say
-from hneuro.report.tables.table import Table
+from hneuro.report.tables.table import Table, without_single
 
 
 def neurons_table(results: Results) -> Table:
-    columns = ("rank", "layer", "index", "weight", "auroc", "cett_wrong", "cett_right", "path_share", "drift_rank")
+    columns = (
+        "rank", "layer", "index", "weight", "frequency", "partners", "cluster", "auroc", "cett_wrong", "cett_right",
+        "path_share", "drift_rank",
+    )  # fmt: skip
     return Table(
         name="neurons",
         caption="The H-Neurons, heaviest weight first.",
-        columns=columns,
-        numbers=tuple({c: getattr(n, c) for c in columns} for n in results.neurons),
-        heads=("rank", "layer", "index", "weight", "own AUROC", "CETT wrong", "CETT right", "path share", "drift rank"),
+        columns=(*columns, "enters_at"),
+        numbers=tuple(
+            {**{c: getattr(n, c) for c in columns}, "enters_at": _entry(results, n)} for n in results.neurons
+        ),
+        heads=(
+            "rank", "layer", "index", "weight", "selected in", "partners", "cluster", "own AUROC", "CETT wrong",
+            "CETT right", "enters at", "path share", "drift rank",
+        ),
         shown=tuple(
             (
-                str(n.rank), str(n.layer), str(n.index), say.number(n.weight), say.number(n.auroc),
-                say.number(n.cett_wrong, 4), say.number(n.cett_right, 4), say.percent(n.path_share, 0),
+                str(n.rank), str(n.layer), str(n.index), say.number(n.weight), say.percent(n.frequency, 0),
+                str(n.partners), str(n.cluster or say.MISSING), say.number(n.auroc), say.number(n.cett_wrong, 4),
+                say.number(n.cett_right, 4), _strength(_entry(results, n)), say.percent(n.path_share, 0),
                 say.number(n.drift_rank, 2),
             )
             for n in results.neurons
@@ -26,22 +35,43 @@ def neurons_table(results: Results) -> Table:
     )  # fmt: skip
 
 
+def _entry(results: Results, neuron: NeuronRow) -> float | None:
+    """The smallest strength at which the neuron has a positive weight."""
+    found = (p.strength for p, w in zip(results.path, neuron.path, strict=False) if w > 0)
+    return next(found, None)
+
+
+def _strength(value: float | None) -> str:
+    return say.MISSING if value is None else f"{value:g}"
+
+
 def path_table(results: Results) -> Table:
-    columns = ("strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "chosen")
-    return Table(
-        name="path",
-        caption="The path over the strength of the selection. Accuracy and AUROC on the select split.",
-        columns=columns,
-        numbers=tuple({c: getattr(p, c) for c in columns} for p in results.path),
-        heads=("strength", "nonzero", "positive", "accuracy on fit", "accuracy", "AUROC", "chosen"),
-        shown=tuple(
+    columns = (
+        "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "chosen"
+    )  # fmt: skip
+    heads, rows = without_single(
+        ("strength", "nonzero", "positive", "accuracy on fit", "accuracy", "AUROC", "known, suppressed", "chosen"),
+        [
             (
                 f"{p.strength:g}", f"{p.nonzero:,}", f"{p.positive:,}", say.percent(p.fit_accuracy),
-                say.percent(p.accuracy), say.number(p.auroc), "chosen" if p.chosen else "",
+                say.percent(p.accuracy), say.number(p.auroc), say.percent(p.suppressed_accuracy),
+                "chosen" if p.chosen else "",
             )
             for p in results.path
-        ),
+        ],
+        "known, suppressed",
     )  # fmt: skip
+    known = ""
+    if "known, suppressed" in heads:
+        known = " Known, suppressed: accuracy on known questions while the neurons of this strength are scaled by 0."
+    return Table(
+        name="path",
+        caption=f"The path over the strength of the selection. Accuracy and AUROC on the select split.{known}",
+        columns=columns,
+        numbers=tuple({c: getattr(p, c) for c in columns} for p in results.path),
+        heads=heads,
+        shown=tuple(rows),
+    )
 
 
 def funnel_table(results: Results) -> Table:
