@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.options import LETTERS
 from hneuro.records import UserError
@@ -36,9 +38,9 @@ def _prompt(model: LanguageModel) -> tuple[str, str]:
         return text, "" if text[-1].isspace() else " "
     model.prompt_ids("?")  # refuses a tokenizer without chat template, or with one that does not work
     asked = [{"role": "user", "content": "?"}]
-    render = model.tokenizer.apply_chat_template
-    text = render(asked, add_generation_prompt=True, tokenize=False)
-    answered = render([*asked, {"role": "assistant", "content": "A"}], tokenize=False)
+    render = partial(model.tokenizer.apply_chat_template, tokenize=False, **model.spec.prompting.template_options)
+    text = render(asked, add_generation_prompt=True)
+    answered = render([*asked, {"role": "assistant", "content": "A"}])
     # A template that shows an answer elsewhere, such as behind an empty thought, says nothing about blanks.
     return text, " " if answered.startswith(text + " A") else ""
 

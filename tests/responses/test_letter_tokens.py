@@ -21,7 +21,7 @@ BLANK = (
 BLANK += "<user>{{ m['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 
 
-def speaking(spec: ModelSpec, tokenizer: Any, *, base: bool = False, **prompting: str) -> LanguageModel:
+def speaking(spec: ModelSpec, tokenizer: Any, *, base: bool = False, **prompting: Any) -> LanguageModel:
     """A model with this tokenizer, whose weights nobody needs."""
     changed = replace(spec, prompting=replace(spec.prompting, **prompting))
     model = LanguageModel(spec.chat, changed, completion=base)
@@ -69,6 +69,14 @@ def test_a_template_that_shows_a_thought_first_says_nothing_about_blanks(spec: M
     thinking = BLANK.replace("<assistant> {{", "<assistant>[thought] {{")
     found = letter_ids(speaking(spec, with_tokens(tokenizer, " A", " B", template=thinking)), 2)
     assert found == tuple(tokenizer.convert_tokens_to_ids(["A", "B"]))
+
+
+def test_the_template_is_read_with_its_options(spec: ModelSpec, tokenizer: Any) -> None:
+    template = BLANK.replace("<assistant> {{", "<assistant>{{ ' ' if blank is defined and blank else '' }}{{")
+    changed = with_tokens(tokenizer, " A", " B", template=template)
+    assert letter_ids(speaking(spec, changed), 2) == tuple(changed.convert_tokens_to_ids(["A", "B"]))
+    model = speaking(spec, changed, template_options={"blank": True})
+    assert letter_ids(model, 2) == tuple(changed.convert_tokens_to_ids([" A", " B"]))
 
 
 def test_a_completion_writes_a_blank_unless_its_prompt_ends_in_one(spec: ModelSpec, tokenizer: Any) -> None:
