@@ -1,4 +1,4 @@
-"""The bench of the README runs, and at its smallest size too it finds what it promises."""
+"""The bench of the README runs, and at its smallest size too it keeps its promises."""
 
 from __future__ import annotations
 
