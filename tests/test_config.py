@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from hneuro.config import Config, build_experiment, config_folder, register_schema
 from hneuro.experiment import Experiment
+from hneuro.questions.file import QuestionFile
 
 GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir())
 CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((config_folder() / group).glob("*.yaml"))]
@@ -84,6 +85,13 @@ def test_defaults_in_yaml_are_the_defaults_in_code() -> None:
         assert part == type(part)(), type(part).__name__
     for part in (built.probe, built.choice, built.detection):
         assert part == type(part)(), type(part).__name__
+
+
+def test_defaults_of_multiple_choice_in_yaml_are_the_defaults_in_code() -> None:
+    built = experiment("experiment=mcq", *NEEDED["experiment=mcq"])
+    for part in (built.sampling, built.judge, built.labeling):
+        assert part == type(part)(), type(part).__name__
+    assert built.identification == QuestionFile(path="q.jsonl")
 
 
 def test_identity_is_what_decides_the_results() -> None:
