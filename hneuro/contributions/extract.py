@@ -13,6 +13,7 @@ from torch import Tensor
 from hneuro.contributions.cett import pooled_magnitude
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
+from hneuro.models.weights import gathered
 from hneuro.responses.generate import batches
 
 
@@ -45,7 +46,8 @@ def extract(
         pooled: list[Tensor] = []  # [row, region, neuron] of each layer, where the layer lies
 
         def read(layer: int, z: Tensor, h: Tensor, pooled: list[Tensor] = pooled, pooling: Tensor = pooling) -> None:
-            pooled.append(pooled_magnitude(z, h, pooling.to(z.device)).mul_(loaded.column_norms[layer]))
+            part = gathered(pooled_magnitude(z, h, pooling.to(z.device)), ffn.space.width)
+            pooled.append(part.mul_(loaded.column_norms[layer]))
             if layer == ffn.space.n_layers - 1:
                 raise _Enough
 

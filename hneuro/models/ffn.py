@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hneuro.models.weights import by_input, inputs_first, is_quantised, read_blocks, shape_of, whole_weight
 from hneuro.records import NeuronSpace, UserError
 
 ATTENTION_NAMES = ("attn", "attention")
@@ -20,14 +21,11 @@ ATTENTION_NAMES = ("attn", "attention")
 
 @dataclass(frozen=True)
 class DownProjection:
-    """One layer's down projection and the up projection before it.
-
-    `neurons_first`: the weight is [neuron, hidden] (Conv1D), not [hidden, neuron].
-    """
+    """One layer's down projection and the up projection before it. `dtype`: that of its inputs, the neurons."""
 
     module: nn.Module
     up: nn.Module
-    neurons_first: bool
+    dtype: torch.dtype
 
     @property
     def weight(self) -> Tensor:
@@ -37,20 +35,17 @@ class DownProjection:
 
     @property
     def width(self) -> int:
-        return int(self.weight.shape[0 if self.neurons_first else 1])
+        shape = shape_of(self.module)
+        assert shape is not None
+        return shape[0]
 
     def down_rows(self) -> Tensor:
         """W_down with a row for each neuron: [neuron, hidden]."""
-        weight = self.weight.detach()
-        return weight if self.neurons_first else weight.T
+        return by_input(self.module, self.dtype)
 
     def up_rows(self) -> Tensor:
         """W_up with a row for each neuron: [neuron, hidden]."""
-        weight = self.up.weight
-        assert isinstance(weight, Tensor)
-        if type(self.up).__name__ == "Conv1D":
-            return weight.detach().T
-        return weight.detach()[-self.width :]  # a fused gate_up projection holds the gate rows first
+        return by_input(self.up, self.dtype).T[-self.width :]  # a fused gate_up projection holds the gate rows first
 
     def column_norms(self) -> Tensor:
         """||W_down[:, j]||_2 of every neuron, [neuron], in float32 or in the weight's precision where that is higher.
@@ -59,11 +54,15 @@ class DownProjection:
         a converted copy, and never needs that copy. The weight itself is not touched (`.float()` of a float32 tensor
         is that tensor, so nothing here may work in place).
         """
-        weight = self.weight.detach()
-        hidden_axis = 1 if self.neurons_first else 0
-        total = torch.zeros(self.width, dtype=torch.promote_types(weight.dtype, torch.float32), device=weight.device)
+        precise = torch.promote_types(self.dtype, torch.float32)
+        if is_quantised(self.module):
+            blocks = read_blocks(self.module, self.dtype)
+            return torch.cat([torch.linalg.vector_norm(rows, dim=1, dtype=precise) for rows in blocks])
+        weight = whole_weight(self.module)
+        hidden_axis = 1 if inputs_first(self.module) else 0
+        total = torch.zeros(self.width, dtype=precise, device=weight.device)
         for chunk in weight.split(64, dim=hidden_axis):
-            total += chunk.to(total.dtype).square().sum(dim=hidden_axis)
+            total += chunk.to(precise).square().sum(dim=hidden_axis)
         return total.sqrt()
 
 
@@ -93,7 +92,7 @@ def find_ffn(model: Any) -> FFN:
     decoder = text_decoder(model)
     config = model.config.get_text_config()
     layers = _layer_list(decoder, config.num_hidden_layers)
-    found = tuple(_down_projection(layer, config.hidden_size, n) for n, layer in enumerate(layers))
+    found = tuple(_down_projection(layer, config.hidden_size, n, model.dtype) for n, layer in enumerate(layers))
     widths = {projection.width for projection in found}
     if len(widths) != 1:
         raise UserError(
@@ -112,7 +111,7 @@ def _layer_list(decoder: nn.Module, n_layers: int) -> Sequence[nn.Module]:
     raise UserError(f"no list of {n_layers} layers in {type(decoder).__name__}: this architecture is not supported")
 
 
-def _down_projection(layer: nn.Module, hidden: int, number: int) -> DownProjection:
+def _down_projection(layer: nn.Module, hidden: int, number: int, dtype: torch.dtype) -> DownProjection:
     """The projection of the layer, outside attention, that comes back to the hidden size, and the one that feeds it."""
     down: list[nn.Module] = []
     up: list[nn.Module] = []
@@ -120,7 +119,8 @@ def _down_projection(layer: nn.Module, hidden: int, number: int) -> DownProjecti
         if any(mark in part for part in name.lower().split(".") for mark in ATTENTION_NAMES):
             continue
         _refuse_experts(module, number)
-        shape = _projection_shape(module)
+        _refuse_adapters(module, number)
+        shape = shape_of(module)
         if shape is None or shape[0] == shape[1]:
             continue
         if shape[1] == hidden:
@@ -133,22 +133,21 @@ def _down_projection(layer: nn.Module, hidden: int, number: int) -> DownProjecti
             f"and {len(up)} up projections: its FFN is not one gated or plain MLP, which is all that is supported"
         )
     named = [m for n, m in layer.named_modules() if m in up and "up" in n.rpartition(".")[2]]
-    return DownProjection(down[0], (named or up)[-1], type(down[0]).__name__ == "Conv1D")
-
-
-def _projection_shape(module: nn.Module) -> tuple[int, int] | None:
-    """(in, out) of a linear map, None for anything else."""
-    weight = getattr(module, "weight", None)
-    if not isinstance(weight, Tensor) or weight.ndim != 2 or isinstance(module, nn.Embedding):
-        return None
-    rows, columns = weight.shape
-    return (rows, columns) if type(module).__name__ == "Conv1D" else (columns, rows)
+    return DownProjection(down[0], (named or up)[-1], dtype)
 
 
 def _refuse_experts(module: nn.Module, number: int) -> None:
     for part, weight in module.named_parameters(recurse=False):
         if weight.ndim == 3 and part.endswith(("down_proj", "w2")):
             raise UserError(
-                f"layer {number} is a mixture of experts ({type(module).__name__}): "
-                "its neurons are not the inputs of one down projection, which this version does not support"
+                f"layer {number} is a mixture of experts ({type(module).__name__}): its neurons (layer, expert, index) "
+                "are not the inputs of one down projection, which this version does not support; use a dense model"
             )
+
+
+def _refuse_adapters(module: nn.Module, number: int) -> None:
+    if type(module).__module__.startswith("peft."):
+        raise UserError(
+            f"layer {number} carries an adapter that is not merged ({type(module).__name__}): its neurons have no "
+            "column of their own; merge it first (peft: merge_and_unload, then save_pretrained)"
+        )

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from hneuro.models.ffn import FFN
+from hneuro.models.weights import own_share
 from hneuro.records import NeuronSpace
 
-Reader = Callable[[int, Tensor, Tensor], None]  # (layer, z [batch, token, neuron], h [batch, token, hidden])
+# (layer, z [batch, token, neuron], h [batch, token, hidden]); under tensor parallelism z has this process's neurons.
+Reader = Callable[[int, Tensor, Tensor], None]
 
 
 @contextmanager
@@ -78,11 +80,17 @@ def scale(ffn: FFN, amounts: Gains) -> Iterator[None]:
     the projection itself.
     """
 
-    def hook_of(indices: Tensor, factors: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    def hook_of(
+        width: int, indices: Tensor, factors: Tensor
+    ) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+        placed: list[Tensor] = []
+
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             z = _by_row(inputs[0], len(factors))
-            scaled = z[..., indices] * factors[:, None, :]
-            z = z.index_copy(-1, indices, scaled) if torch.is_grad_enabled() else z.index_copy_(-1, indices, scaled)
+            placed[:] = placed or _placed(indices, factors, z, width)
+            places, amounts = placed
+            scaled = z[..., places] * amounts[:, None, :]
+            z = z.index_copy(-1, places, scaled) if torch.is_grad_enabled() else z.index_copy_(-1, places, scaled)
             return (z.view_as(inputs[0]), *inputs[1:])
 
         return hook
@@ -91,13 +99,20 @@ def scale(ffn: FFN, amounts: Gains) -> Iterator[None]:
     try:
         for layer, (indices, factors) in amounts.by_layer.items():
             projection = ffn.layers[layer]
-            place = projection.weight.device  # the layers of one model may lie on several devices
-            hook = hook_of(indices.to(place), factors.to(place))
-            handles.append(projection.module.register_forward_pre_hook(hook))
+            handles.append(projection.module.register_forward_pre_hook(hook_of(projection.width, indices, factors)))
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _placed(indices: Tensor, factors: Tensor, z: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Gains where z is: the layers of one model may lie on several devices, and their neurons in several processes."""
+    share = own_share(z, width)
+    if share != slice(0, width):
+        own = (indices >= share.start) & (indices < share.stop)
+        indices, factors = indices[own] - share.start, factors[:, own]
+    return indices.to(z.device), factors.to(z)
 
 
 def _by_row(flat: Tensor, rows: int) -> Tensor:

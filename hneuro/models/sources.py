@@ -80,7 +80,12 @@ def _commit(path: str, revision: str) -> str:
 
 
 def folder_identity(folder: Path) -> str:
-    """Digest over the files of a checkpoint folder that decide what it computes."""
+    """Digest over the files of a checkpoint folder that decide what it computes; `UserError` if it is none."""
+    if (folder / "adapter_config.json").exists():
+        raise UserError(
+            f"{folder} is an adapter, not a model: merge it into its base model "
+            "(peft: merge_and_unload, then save_pretrained) and name that folder"
+        )
     if not (folder / "config.json").exists():
         raise UserError(f"{folder} is no checkpoint: it has no config.json")
     files = [f for f in sorted(folder.iterdir()) if f.suffix in {".json", ".safetensors", ".jinja", ".model", ".txt"}]

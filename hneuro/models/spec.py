@@ -13,7 +13,10 @@ from hneuro.models.sources import CheckpointSource
 class ModelSpec:
     """A chat checkpoint, and its base model if the origin is to be measured.
 
-    `dtype` and `attention` decide the bits of every result, so they belong to the keys of the store.
+    `dtype` and `attention` decide the bits of every result, so they belong to the keys of the store. `device_map` is
+    for a model that is too large for one device: "auto" lays its layers out over all devices, the memory and the disk
+    of this machine, a map says which part goes where, and "tensor_parallel" splits every layer over the processes of
+    torchrun.
     """
 
     name: str
@@ -23,6 +26,7 @@ class ModelSpec:
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "auto"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     device: str = "auto"  # "auto": cuda, else mps, else cpu
+    device_map: Literal["auto", "tensor_parallel"] | dict[str, str | int] | None = None
 
 
 def pick_device(wanted: str) -> str:

@@ -69,15 +69,23 @@ def test_column_norms_are_norms_of_the_columns_and_leave_the_weights_alone(dense
 
 def test_column_norms_over_several_chunks() -> None:
     linear = nn.Linear(5, 200, bias=False, dtype=torch.float64)  # 200 hidden dimensions: chunks of 64, 64, 64 and 8
-    projection = DownProjection(linear, linear, neurons_first=False)
+    projection = DownProjection(linear, linear, torch.float64)
     assert torch.allclose(projection.column_norms(), linear.weight.norm(dim=0), rtol=1e-12)
-    half = DownProjection(linear.bfloat16(), linear, neurons_first=False)
+    half = DownProjection(linear.bfloat16(), linear, torch.bfloat16)
     assert half.column_norms().dtype == torch.float32
 
 
 def test_mixture_of_experts_is_refused_in_one_line(experts: Any) -> None:
     with pytest.raises(UserError, match=r"^layer \d is a mixture of experts .*not support.*$"):
         find_ffn(experts)
+
+
+def test_an_adapter_that_is_not_merged_is_refused(mistral3: Any) -> None:
+    """Named as peft names its own; peft is no dependency."""
+    kind = type("Linear", (nn.Linear,), {"__module__": "peft.tuners.lora.layer"})
+    mistral3.get_decoder().layers[1].mlp.down_proj = kind(40, 16)
+    with pytest.raises(UserError, match=r"^layer 1 carries an adapter that is not merged .*merge_and_unload"):
+        find_ffn(mistral3)
 
 
 def test_a_model_without_decoder_is_refused() -> None:
@@ -103,6 +111,6 @@ def test_prove_refuses_the_projections_of_a_vision_tower(mistral3: Any) -> None:
     """Trap 14: they look right, but text never runs through them."""
     ffn = find_ffn(mistral3)
     tower = [m for name, m in mistral3.named_modules() if "vision" in name and name.endswith("down_proj")]
-    wrong = tuple(DownProjection(m, p.up, neurons_first=False) for m, p in zip(tower, ffn.layers, strict=True))
+    wrong = tuple(DownProjection(m, p.up, p.dtype) for m, p in zip(tower, ffn.layers, strict=True))
     with pytest.raises(UserError, match=r"layer 0 .* does not compute"):
         prove(mistral3, type(ffn)(wrong, ffn.decoder))

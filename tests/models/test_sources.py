@@ -34,6 +34,14 @@ def test_a_folder_without_config_is_no_checkpoint(tmp_path: Path) -> None:
         HubCheckpoint(path=str(tmp_path)).identity()
 
 
+def test_an_adapter_is_no_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """Loading its base model without it would measure another model in silence."""
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "config.json").write_bytes((tiny_checkpoint / "config.json").read_bytes())
+    with pytest.raises(UserError, match=r"is an adapter, not a model: merge it .*merge_and_unload"):
+        HubCheckpoint(path=str(tmp_path)).identity()
+
+
 def cached(cache: Path, name: str, commit: str) -> None:
     """A snapshot as the hub's client keeps it, `main` pointing at it."""
     folder = cache / f"models--{name.replace('/', '--')}"
