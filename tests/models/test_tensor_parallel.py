@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from transformers import Phi3Config, Phi3ForCausalLM
 
 from hneuro.contributions.extract import extract
@@ -19,6 +21,7 @@ from hneuro.responses.generate import Job, generate
 
 SEQUENCES = [[1, 9, 30, 12], [1, 40, 7, 7, 21, 33, 8, 19, 4], [1, 5]]
 WEIGHTS = [np.full((1, len(s)), 1 / len(s), dtype=np.float32) for s in SEQUENCES]
+LAYOUTS = ("llama", "phi")
 NEURONS = (3, 60, 70, 100, 190)  # in the share of either process, of every layer
 
 
@@ -36,35 +39,44 @@ def measure(path: str, device_map: str | None, out: str) -> None:
     )
 
 
-def together(path: Path, folder: Path) -> list[dict[str, np.ndarray]]:
-    """The results of one process, and of both processes of a pair."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
-    command = [*torchrun, "--rdzv-endpoint", "127.0.0.1:0", __file__, str(path), str(folder)]
-    quiet = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    subprocess.run(command, check=True, env=quiet, timeout=120)
-    measure(str(path), None, str(folder / "alone.npz"))
-    return [dict(np.load(folder / f"{name}.npz")) for name in ("alone", "0", "1")]
+@pytest.fixture(scope="module")
+def folder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of one process, and of both processes of a pair, for a Llama and for a Phi-3."""
+    made = tmp_path_factory.mktemp("results")
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
+    config = Phi3Config(vocab_size=64, initializer_range=0.25, pad_token_id=0, **sizes)
+    Phi3ForCausalLM(config).save_pretrained(made / "phi")
+    (made / "llama").symlink_to(tiny_checkpoint)
+    run_pair([sys.executable, __file__, str(made)])
+    for name in LAYOUTS:
+        measure(str(made / name), None, str(made / f"{name}-alone.npz"))
+    return made
 
 
-def assert_equal(results: list[dict[str, np.ndarray]]) -> None:
-    alone, *pair = results
-    for one in pair:
+def run_pair(command: list[str]) -> None:
+    """Two processes as torchrun starts them, without its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    pair = [
+        subprocess.Popen(command, env=os.environ | place | {"RANK": str(n), "LOCAL_RANK": str(n)}) for n in range(2)
+    ]
+    assert [process.wait(timeout=120) for process in pair] == [0, 0]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_pair_measures_and_generates_as_one_process_does(folder: Path, name: str) -> None:
+    """In Llama a process sees its share of z, in Phi-3 all of it before the down projection takes its share."""
+    alone = np.load(folder / f"{name}-alone.npz")
+    for rank in range(2):
+        one = np.load(folder / f"{name}-{rank}.npz")
         np.testing.assert_allclose(one["values"], alone["values"], rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(one["tokens"], alone["tokens"])
         np.testing.assert_array_equal(one["rows"], alone["rows"])
 
 
-def test_llama_in_two_halves(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    assert_equal(together(tiny_checkpoint, tmp_path))
-
-
-def test_a_fused_projection_whose_inputs_are_whole(tmp_path: Path) -> None:
-    """Phi-3: every process sees all of z before the down projection takes its share."""
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
-    config = Phi3Config(vocab_size=64, initializer_range=0.25, pad_token_id=0, **sizes)
-    Phi3ForCausalLM(config).save_pretrained(tmp_path / "phi")
-    assert_equal(together(tmp_path / "phi", tmp_path))
-
-
 if __name__ == "__main__":
-    measure(sys.argv[1], "tensor_parallel", f"{sys.argv[2]}/{os.environ['RANK']}.npz")
+    for layout in LAYOUTS:
+        out = f"{sys.argv[1]}/{layout}-{os.environ['RANK']}.npz"
+        measure(f"{sys.argv[1]}/{layout}", "tensor_parallel", out)
