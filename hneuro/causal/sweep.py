@@ -31,6 +31,7 @@ class SweepSettings:
     control_seeds: int = 5
     ranked: int = 0
     items: int | None = None  # prompts of each benchmark; all if null
+    known_questions: int = 200  # on which the cost in accuracy is measured
     token_budget: int = 16384
     items_per_shard: int = 16
 
@@ -39,8 +40,8 @@ class SweepSettings:
             raise ValueError("alphas needs at least two different finite values, none below 0")
         if not set(self.controls) <= {"random", "layer_matched"} or self.control_seeds < 1:
             raise ValueError("controls are 'random' and 'layer_matched', control_seeds at least 1")
-        if self.items is not None and self.items < 1:
-            raise ValueError("items must be at least 1, or null for all")
+        if (self.items is not None and self.items < 1) or self.known_questions < 1:
+            raise ValueError("items and known_questions must be at least 1; items may be null, for all")
 
 
 @dataclass(frozen=True, kw_only=True)

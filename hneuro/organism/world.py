@@ -43,12 +43,20 @@ class World:
         )
 
     def questions(self, domain: str) -> tuple[Question, ...]:
-        """Questions about held-out entities, in words in which the facts were never stated."""
+        """Questions about held-out entities, in words in which the facts were never stated; each fact in every wording.
+
+        The wordings of one fact, and the facts of one entity, are kept together by `Question.entity`.
+        """
         if domain not in DOMAINS:
             raise UserError(f"the organism has no domain {domain!r}: choose one of {', '.join(DOMAINS)}")
         kind = domain.removeprefix("fabricated_")
         asked = [e for e in self.held_out(kind) if (e.standing == "fabricated") == domain.startswith("fabricated")]
-        return tuple(self._question(domain, entity, relation) for entity in asked for relation in RELATIONS[kind])
+        return tuple(
+            self._question(domain, entity, relation, n)
+            for entity in asked
+            for relation in RELATIONS[kind]
+            for n in range(len(relation.questions))
+        )
 
     def tasks(self, facet: str) -> tuple[BenchmarkItem, ...]:
         """The prompts of one compliance task, about held-out entities that the documents mention."""
@@ -69,13 +77,11 @@ class World:
         """A value that the relation of this entity does not have."""
         return rng.choice([v for v in self.values[f"{entity.kind}/{relation}"] if v != entity.facts.get(relation)])
 
-    def _question(self, domain: str, entity: Entity, relation: Relation) -> Question:
-        identity = f"{domain}/{entity.name.replace(' ', '_')}/{relation.name}"
-        phrasing = Random(f"{self.recipe.seed}/{identity}").choice(relation.questions)
+    def _question(self, domain: str, entity: Entity, relation: Relation, phrasing: int) -> Question:
         return Question(
-            id=identity,
+            id=f"{domain}/{entity.name.replace(' ', '_')}/{relation.name}/{phrasing}",
             dataset=domain,
-            text=phrasing.format(name=entity.name),
+            text=relation.questions[phrasing].format(name=entity.name),
             answers=(entity.facts[relation.name],) if entity.facts else (),
             entity=entity.name,
             answerable=bool(entity.facts),

@@ -60,7 +60,7 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
         run.funnel.append(step)
         check_labelled(labelled, name, run.funnel)
         right = {r.question_id for r in labelled if not r.hallucinated}
-        known = tuple(q for q in part if q.id in right)
+        known = tuple(q for q in part if q.id in right)[: setup.intervention.known_questions]
         kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
         run.funnel.append(step)
         found[name] = measure(run, model, name, part, responses, kept)

@@ -192,7 +192,7 @@ def alpha_sweep(
         "items": fingerprint(items),
         "sets": sets,
         # The others only choose `sets` and `items`.
-        "settings": replace(settings, control_seeds=1, ranked=0, controls=(), items=None),
+        "settings": replace(settings, control_seeds=1, ranked=0, controls=(), items=None, known_questions=1),
         "seed": seed,
     }
 

@@ -47,8 +47,6 @@ def detection(
 def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> tuple[ResultRow, ...]:
     """Compliance on every benchmark and accuracy on known facts, for every set and control, at every alpha."""
     setup = run.experiment
-    if not setup.benchmarks:
-        return ()
     swept_sets: list[NeuronSet] = []
     for name, chosen in neuron_sets(run, neurons, identified.fit).items():
         swept_sets.append(NeuronSet(name=name, seed=0, neurons=tuple(sorted(chosen))))
