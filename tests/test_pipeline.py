@@ -66,6 +66,7 @@ def words(
         "sampling.samples=2",
         "sampling.decoding.temperature=0",
         "sampling.decoding.max_new_tokens=6",
+        "stability.resamples=6",
         "detection.control_seeds=3",
         "intervention.alphas=[0,1,3]",
         "intervention.control_seeds=2",
@@ -108,6 +109,10 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
     for step in results.funnel:
         assert step.entered - step.left == sum(step.lost.values()), step
     assert len(results.neurons) == sum(results.neurons_by_layer) > 0
+    assert results.stability is not None
+    assert {o.between for o in results.stability.overlaps} == {"resamples", "strengths", "labeling modes"}
+    told = {f.rank: f.frequency for f in results.stability.neurons}
+    assert [n.frequency for n in results.neurons] == [told[n.rank] for n in results.neurons]
     assert results.responses
 
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "outputs" / "store").rglob("*") if file.is_file()}
@@ -150,6 +155,25 @@ def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bits(words: li
     killed, whole = (run_folder(tmp_path / name) for name in ("killed", "whole"))
     assert (killed / "results.json").read_bytes() == (whole / "results.json").read_bytes()
     assert not list((tmp_path / "killed" / "outputs" / "store").rglob("*.partial"))
+
+
+def test_the_paper_s_choice_suppresses_every_point_of_the_path_in_one_job(words: list[str], tmp_path: Path) -> None:
+    assert main(["run", *words, "choice=paper", "stability.resamples=0"]) == 0
+    results = from_plain(Results, json.loads((run_folder(tmp_path) / "results.json").read_text()))
+    assert results.stability is None
+    measured = [p for p in results.path if p.positive]
+    assert all((p.suppressed_accuracy is None) == (p.positive == 0) for p in results.path)
+    sums = {p.strength: p.accuracy + p.suppressed_accuracy for p in measured if p.suppressed_accuracy is not None}
+    assert [p.strength for p in results.path if p.chosen] == [min(s for s in sums if sums[s] == max(sums.values()))]
+    jobs = {}
+    for file in (tmp_path / "outputs" / "store" / "sweep-known_facts").glob("*/records.jsonl"):
+        answers = [json.loads(line) for line in file.read_text().splitlines()]
+        jobs[answers[0]["neuron_set"]] = answers
+    assert set(jobs) == {"path", "h_neurons"}
+    # What the choice measured under suppression is what the sweep of the chosen neurons measures at alpha = 0.
+    own = [a["outcome"] for a in jobs["h_neurons"] if a["neuron_set"] == "h_neurons" and a["alpha"] == 0.0]
+    (chosen,) = [p for p in results.path if p.chosen]
+    assert chosen.suppressed_accuracy == own.count("complies") / (len(own) - own.count("unparsed"))
 
 
 def test_a_sweep_extracts_once(words: list[str], tmp_path: Path) -> None:

@@ -57,8 +57,7 @@ def points(value: float | None, digits: int = 1) -> str:
     """A difference of two rates in percentage points, with its sign; never "-0.0"."""
     if value is None or math.isnan(value):
         return MISSING
-    rounded = round(100 * value, digits) + 0.0
-    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
+    return _signed(100 * value, digits)
 
 
 def p_text(value: float | None) -> str:
@@ -103,10 +102,16 @@ def signed_interval(row: ResultRow | None, digits: int = 3) -> str:
     """ "+0.121 [+0.051, +0.190]"."""
     if row is None or missing(row.value):
         return MISSING
-    value = f"{row.value + 0.0:+.{digits}f}"
+    value = _signed(row.value, digits)
     if row.low is None or row.high is None or missing(row.low) or missing(row.high):
         return value
-    return f"{value} [{row.low + 0.0:+.{digits}f}, {row.high + 0.0:+.{digits}f}]"
+    return f"{value} [{_signed(row.low, digits)}, {_signed(row.high, digits)}]"
+
+
+def _signed(value: float, digits: int) -> str:
+    """Never "-0.00"."""
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
 def subject(neuron_set: str) -> str:

@@ -33,7 +33,7 @@ def test_numbers() -> None:
     assert say.points_interval(estimate(0.1, -0.02, 0.2)) == "+10.0 [-2.0, +20.0]"
     assert say.points(-0.0001) == "0.0"
     assert say.signed_interval(estimate(0.1, -0.02, 0.2), 2) == "+0.10 [-0.02, +0.20]"
-    assert say.signed_interval(estimate(-0.0, 0.0, 0.0), 1) == "+0.0 [+0.0, +0.0]"
+    assert say.signed_interval(estimate(-0.0, 0.0, 0.0), 1) == "0.0 [0.0, 0.0]"
     assert (say.p_cell(0.0003), say.p_cell(0.0476), say.p_text(0.0003)) == ("< 0.001", "0.048", "p < 0.001")
     assert say.p_text(None) == "no p"
 
