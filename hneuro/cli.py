@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hneuro import __version__
+from hneuro.models.parallel import dismiss, follow, is_follower, leading
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
@@ -72,9 +73,16 @@ def _run(words: Sequence[str]) -> int:
     codes: list[int] = []
 
     def task(cfg: DictConfig) -> None:
-        codes.append(_one(cfg))
+        with leading():
+            codes.append(_one(cfg))
 
-    _hydra(["hneuro run", *words], task)
+    if is_follower():  # under torchrun
+        follow()
+        return 0
+    try:
+        _hydra(["hneuro run", *words], task)
+    finally:
+        dismiss()
     return max(codes, default=0)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from hneuro.models.hooks import gains, scale
 from hneuro.models.load import Loaded
+from hneuro.models.parallel import together
 from hneuro.records import BenchmarkItem, UserError
 from hneuro.responses.generate import Job, contest_odds
 
@@ -49,6 +50,7 @@ def p_comply(log_odds: float) -> float:
     return float(torch.sigmoid(torch.tensor(log_odds, dtype=torch.float64)))
 
 
+@together
 @torch.inference_mode()
 def log_odds_at(loaded: Loaded, pad: int, jobs: Sequence[Job], forks: Sequence[Fork]) -> list[float]:
     """Log-odds of complying at the fork of each job, by a forward pass of its own.

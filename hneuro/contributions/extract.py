@@ -13,6 +13,7 @@ from torch import Tensor
 from hneuro.contributions.cett import pooled_magnitude
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
+from hneuro.models.parallel import together
 from hneuro.models.weights import gathered
 from hneuro.responses.generate import batches
 
@@ -21,6 +22,7 @@ class _Enough(Exception):  # noqa: N818
     """Ends a forward pass when the last layer has been read: nobody wants its final norm."""
 
 
+@together
 @torch.inference_mode()
 def extract(
     loaded: Loaded,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +23,7 @@ from transformers.utils import logging
 
 from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.hooks import Gains, observe, scale
+from hneuro.models.parallel import is_team, together
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.models.spec import ModelSpec, pick_device
 from hneuro.models.weights import bias_of, gathered, is_quantised
@@ -61,6 +61,7 @@ def load_tokenizer(source: CheckpointSource) -> Any:
     return tokenizer
 
 
+@together
 def load(source: CheckpointSource, spec: ModelSpec) -> Loaded:
     """The checkpoint on its device, without gradients; `UserError` if its FFN neurons cannot be found or proven."""
     kind = _from_pretrained(AutoConfig, source).model_type
@@ -129,14 +130,14 @@ def _each_layer_silenced(ffn: FFN) -> Gains:
 
 def _spread(spec: ModelSpec) -> dict[str, Any]:
     """How `from_pretrained` is told to spread a model."""
+    if is_team() != (spec.device_map == "tensor_parallel"):
+        raise UserError("torchrun and model.device_map=tensor_parallel belong together: use both or neither")
     if spec.device_map is None:
         return {}
     if spec.device != "auto":
         raise UserError("model.device and model.device_map exclude each other: leave model.device=auto")
     if spec.device_map != "tensor_parallel":
         return {"device_map": spec.device_map}
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        raise UserError("model.device_map=tensor_parallel needs several processes: start them with torchrun")
     from transformers.distributed import DistributedConfig
 
     return {"distributed_config": DistributedConfig(tp_plan="auto")}

@@ -9,9 +9,11 @@ from scipy.stats import rankdata, ttest_1samp
 from torch import Tensor
 
 from hneuro.models.load import Loaded
+from hneuro.models.parallel import together
 from hneuro.records import HNeurons, ResultRow, UserError
 
 
+@together
 def drift_ranks(chat: Loaded, base: Loaded) -> NDArray[np.float64]:
     """Normalised rank [neuron]: 0 = its weights changed most, 1 = least.
 

@@ -13,6 +13,7 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopK
 
 from hneuro.models.hooks import gains, scale
 from hneuro.models.load import Loaded
+from hneuro.models.parallel import together
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.noise import gumbel, row_seed
 
@@ -72,6 +73,7 @@ class _Draw(LogitsProcessor):
         return scores
 
 
+@together
 def generate(loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding) -> list[Generated]:
     """Generates one continuation for each job, in one left-padded batch."""
     device = loaded.device

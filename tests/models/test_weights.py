@@ -138,5 +138,5 @@ def test_one_device_and_a_map_exclude_each_other(tiny_checkpoint: Path) -> None:
 
 def test_tensor_parallelism_needs_processes(tiny_checkpoint: Path) -> None:
     source = HubCheckpoint(path=str(tiny_checkpoint))
-    with pytest.raises(UserError, match="needs several processes: start them with torchrun"):
+    with pytest.raises(UserError, match="belong together: use both or neither"):
         load(source, ModelSpec(name="tiny", chat=source, device_map="tensor_parallel"))
