@@ -227,6 +227,12 @@ def test_every_table_of_a_run_is_latex_without_bare_specials(tidy: Tidy) -> None
         assert counts == {len(table.heads) - 1}
 
 
+def test_gaps_do_not_make_a_column_of_names_one_of_numbers() -> None:
+    rows = (("people", "lost: 3", "1"), ("drugs", "-", "-"), ("drugs", "", "2"), ("drugs", "-", "n"))
+    table = Table(name="t", caption="", columns=("a",), numbers=(), heads=("a", "b", "c"), shown=rows)
+    assert table.text_columns == (True, True, False)
+
+
 def test_without_single() -> None:
     assert without_single(("a", "b"), [("1", "x"), ("2", "x")], "b") == (("a",), [("1",), ("2",)])
     assert without_single(("a", "b"), [("1", "x"), ("2", "y")], "b")[0] == ("a", "b")

@@ -37,7 +37,7 @@ def _row(tidy: Tidy, dataset: str, condition: str) -> ForestRow | None:
     owner, _, kind = condition.partition("/")
     label = condition_name(condition) if owner == "h_neurons" or not kind else f"{plain(kind)}, for {owner}"
     return ForestRow(
-        label=label.removesuffix(" neurons") if kind else label,
+        label=label.removesuffix(" neurons") if kind or "+" in owner else label,
         colour=colour_of(condition),
         value=summary.value if summary else None,
         low=summary.low if summary else None,

@@ -13,8 +13,9 @@ WITHIN = "pairs of one length"
 
 
 def length_table(tidy: Tidy) -> Table:
-    """A row a stratum, a column a detector."""
+    """A row a stratum, a column a detector; shown without the combinations of two."""
     conditions = tidy.conditions("detection", "auroc_within_length")
+    alone = [c for c in conditions if "+" not in c]
     numbers: list[Record] = []
     shown = []
     for dataset in tidy.datasets("detection", "auroc_within_length"):
@@ -22,7 +23,7 @@ def length_table(tidy: Tidy) -> Table:
         for stratum in dict.fromkeys(name for rows in found.values() for name in rows):
             cells = {c: rows.get(stratum) for c, rows in found.items()}
             n = max((row.n for row in cells.values() if row is not None), default=0)
-            shown.append((say.plain(dataset), stratum, str(n), *(say.with_interval(r, 2) for r in cells.values())))
+            shown.append((say.plain(dataset), stratum, str(n), *(say.with_interval(cells[c], 2) for c in alone)))
             numbers += [
                 {"dataset": dataset, "answers": stratum, "condition": c, **numbers_of("auroc", row), "n": row.n}
                 for c, row in cells.items()
@@ -34,7 +35,7 @@ def length_table(tidy: Tidy) -> Table:
         "faithful answer whose length is in the same part.",
         columns=("dataset", "answers", "condition", "auroc", "auroc_low", "auroc_high", "n"),
         numbers=tuple(numbers),
-        heads=("data set", "answers", "n", *map(say.condition_name, conditions)),
+        heads=("data set", "answers", "n", *map(say.condition_name, alone)),
         shown=tuple(shown),
     )
 

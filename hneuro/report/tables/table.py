@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
+from hneuro.report.wording import MISSING
+
 Cell = str | float | int | None
 Record = Mapping[str, Cell]
 
@@ -30,10 +32,10 @@ class Table:
     @property
     def text_columns(self) -> tuple[bool, ...]:
         """Which columns of `shown` are names rather than numbers: those whose cells mostly begin with a letter."""
-        return tuple(
-            2 * sum(row[place][:1].isalpha() for row in self.shown) > len(self.shown)
-            for place in range(len(self.heads))
-        )
+        cells = [
+            [row[place] for row in self.shown if row[place] not in ("", MISSING)] for place in range(len(self.heads))
+        ]
+        return tuple(2 * sum(cell[0].isalpha() for cell in column) > len(column) for column in cells)
 
 
 Rows = Sequence[tuple[str, ...]]
