@@ -3,10 +3,12 @@
     <root>/<stage>/<key>/manifest.json      what was read, and the digest of the result
     <root>/<stage>/<key>/<file>             the result
     <root>/<stage>/<key>.partial/           finished shards of a result in the making
+    <root>/<stage>/<key>.locks/             who is doing which shard of it
 
 A result appears by one rename, so it is there whole or not at all. A stage of many items finishes them shard by shard;
-a killed run finds the finished shards again, and knows by their digests that they are what was written. Two processes
-that want the same result make it once: the lock belongs to the operating system, which frees it when its owner dies.
+a killed run finds the finished shards again, and knows by their digests that they are what was written. Processes that
+want the same result share its shards between them, so that several devices work on one run: their locks belong to the
+operating system, which frees them when their owner dies.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +78,17 @@ class Tally:
     loaded: list[str]
 
 
+@dataclass(frozen=True)
+class _Work:
+    """A result in the making: its shards, and how they become one file, whose name `finish` gives."""
+
+    count: int
+    plan: str
+    do: Callable[[int], None]
+    digest: Callable[[int], str]
+    finish: Callable[[], str]
+
+
 class Store:
     """The stage results below `root`. The three methods differ only in the form of the result."""
 
@@ -92,7 +106,7 @@ class Store:
     ) -> Kept[tuple[T, ...]]:
         """`work` over `shards`, the records of all of them in order. One jsonl a shard until all are there."""
 
-        def make(partial: Path) -> str:
+        def begin(partial: Path) -> _Work:
             def shard(n: int) -> Path:
                 return partial / f"shard-{n:06d}.jsonl"
 
@@ -101,14 +115,16 @@ class Store:
                 with appearing(shard(n)) as fresh:
                     write_jsonl(fresh, made)
 
-            plan = fingerprint([len(s) if isinstance(s, Sized) else 1 for s in shards])
-            _do_shards(stage, partial, len(shards), plan, do, lambda n: file_digest(shard(n)))
-            with appearing(partial / "records.jsonl") as fresh, fresh.open("wb") as out:
-                for n in range(len(shards)):
-                    out.write(shard(n).read_bytes())
-            return "records.jsonl"
+            def finish() -> str:
+                with appearing(partial / "records.jsonl") as fresh, fresh.open("wb") as out:
+                    for n in range(len(shards)):
+                        out.write(shard(n).read_bytes())
+                return "records.jsonl"
 
-        return self._kept(stage, reads, make, lambda folder: read_jsonl(folder / "records.jsonl", kind))
+            plan = fingerprint([len(s) if isinstance(s, Sized) else 1 for s in shards])
+            return _Work(len(shards), plan, do, lambda n: file_digest(shard(n)), finish)
+
+        return self._kept(stage, reads, begin, lambda folder: read_jsonl(folder / "records.jsonl", kind))
 
     def array(
         self,
@@ -120,7 +136,7 @@ class Store:
     ) -> Kept[NDArray[np.float32]]:
         """A float32 array whose rows come from `work` shard by shard, straight into one file. Read as a memory map."""
 
-        def make(partial: Path) -> str:
+        def begin(partial: Path) -> _Work:
             file = partial / "values.npy"
             values = _array_file(file, shape)
 
@@ -128,13 +144,15 @@ class Store:
                 values[shards[n]] = work(shards[n])
                 values.flush()
 
-            plan = fingerprint([shape, [(s.start, s.stop) for s in shards]])
-            _do_shards(stage, partial, len(shards), plan, do, lambda n: _bytes_digest(values[shards[n]]))
-            values.flush()
-            sync(file)
-            return file.name
+            def finish() -> str:
+                values.flush()
+                sync(file)
+                return file.name
 
-        return self._kept(stage, reads, make, lambda folder: np.load(folder / "values.npy", mmap_mode="r"))
+            plan = fingerprint([shape, [(s.start, s.stop) for s in shards]])
+            return _Work(len(shards), plan, do, lambda n: _bytes_digest(values[shards[n]]), finish)
+
+        return self._kept(stage, reads, begin, lambda folder: np.load(folder / "values.npy", mmap_mode="r"))
 
     def whole(
         self, stage: str, kind: type[T], reads: Mapping[str, Any], work: Callable[[], Sequence[T]]
@@ -146,12 +164,12 @@ class Store:
         self,
         stage: str,
         reads: Mapping[str, Any],
-        make: Callable[[Path], str],
+        begin: Callable[[Path], _Work],
         load: Callable[[Path], T],
     ) -> Kept[T]:
         folder = self.root / stage / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
         with writing(f"the stage {stage}", self.root):
-            made = not folder.exists() and self._make(folder, reads, make)
+            made = not folder.exists() and self._make(folder, reads, begin)
         (self.tally.computed if made else self.tally.loaded).append(stage)
         digest = _verified(folder)
         try:
@@ -161,16 +179,22 @@ class Store:
                 f"the stored result {stage} was written by another version of hneuro ({fault}): {_way_out(folder)}"
             ) from fault
 
-    def _make(self, folder: Path, reads: Mapping[str, Any], make: Callable[[Path], str]) -> bool:
-        """Makes a result, unless another process makes it meanwhile. Whether it was made here."""
+    def _make(self, folder: Path, reads: Mapping[str, Any], begin: Callable[[Path], _Work]) -> bool:
+        """Makes a result, together with the other processes that want it meanwhile. Whether any of it was made here."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(f"{folder}.partial")
+        partial, locks = Path(f"{folder}.partial"), Path(f"{folder}.locks")
         with _locked(folder):
             if folder.exists():
                 return False
             partial.mkdir(exist_ok=True)
+            locks.mkdir(exist_ok=True)
+            work = begin(partial)
+        made = _do_shards(folder, partial, locks, work)
+        with _locked(folder):
+            if folder.exists():
+                return made
             if not (partial / "manifest.json").exists():
-                name = make(partial)
+                name = work.finish()
                 files = {name: file_digest(partial / name)}
                 manifest = {"stage": folder.parent.name, "reads": to_plain(reads), "files": files}
                 with appearing(partial / "manifest.json") as fresh:
@@ -179,46 +203,76 @@ class Store:
             for file in partial.glob("shard-*"):
                 file.unlink()
             partial.replace(folder)
+            shutil.rmtree(locks, ignore_errors=True)
             return True
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """The lock of a result, which the operating system frees when its owner dies. Waiting for it is said."""
+    """The lock of a result, which the operating system frees when its owner dies."""
     lock = FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        log.warning("waiting for another process, which computes %s/%s", folder.parent.name, folder.name)
-        lock.acquire()
+    _acquire(lock, folder)
     try:
         yield
     finally:
         lock.release()
 
 
-def _do_shards(
-    stage: str,
-    partial: Path,
-    count: int,
-    plan: str,
-    do: Callable[[int], None],
-    digest: Callable[[int], str],
-) -> None:
-    """Does the shards that are not finished. A finished one has a mark with its digest and the plan it belongs to."""
-    marks = [partial / f"shard-{n:06d}.done" for n in range(count)]
+@contextmanager
+def _claimed(folder: Path, locks: Path, n: int, wait: bool) -> Iterator[bool]:
+    """Whether shard n of a result is ours to do: nobody else holds its lock, for which one may wait."""
+    lock = FileLock(locks / f"{n:06d}.lock")
+    try:
+        if wait:
+            _acquire(lock, folder)
+        else:
+            lock.acquire(timeout=0)
+    except (Timeout, FileNotFoundError):  # another process does it, or has just put all of them together
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _acquire(lock: Any, folder: Path) -> None:
+    """Waits for a lock, and says so where it takes long."""
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        log.warning("waiting for another process, which computes %s/%s", folder.parent.name, folder.name)
+        lock.acquire()
+
+
+def _do_shards(folder: Path, partial: Path, locks: Path, work: _Work) -> bool:
+    """Does the shards that are not finished and that no other process is doing, then waits for those of the others.
+
+    A finished one has a mark with its digest and the plan it belongs to. Whether any was done here.
+    """
+    marks = [partial / f"shard-{n:06d}.done" for n in range(work.count)]
 
     def finished(n: int) -> bool:
         try:
-            return marks[n].read_text(encoding="utf-8") == f"{plan} {digest(n)}"
+            return marks[n].read_text(encoding="utf-8") == f"{work.plan} {work.digest(n)}"
         except (FileNotFoundError, UnicodeDecodeError):
-            return False
+            # The marks of a whole result go before it appears, but not before its manifest.
+            return (partial / "manifest.json").exists() or folder.exists()
 
-    waiting = [n for n in range(count) if not finished(n)]
-    for n in track(waiting, stage, total=count, done=count - len(waiting)):
-        do(n)
-        with appearing(marks[n]) as fresh:
-            fresh.write_text(f"{plan} {digest(n)}", encoding="utf-8")
+    waiting = [n for n in range(work.count) if not finished(n)]
+    queue, made = list(waiting), False
+    for place, n in enumerate(track(queue, folder.parent.name, total=work.count, done=work.count - len(waiting))):
+        if finished(n):
+            continue
+        with _claimed(folder, locks, n, wait=place >= len(waiting)) as ours:
+            if not ours:
+                queue.append(n)  # looked at again behind all others: its owner may have died
+            elif not finished(n):
+                work.do(n)
+                with appearing(marks[n]) as fresh:
+                    fresh.write_text(f"{work.plan} {work.digest(n)}", encoding="utf-8")
+                made = True
+    return made
 
 
 def _array_file(file: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.float32]]:

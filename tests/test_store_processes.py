@@ -103,6 +103,24 @@ def test_two_processes_compute_a_result_once(tmp_path: Path) -> None:
     assert done(tmp_path) == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("kind", ["records", "array"])
+def test_two_processes_share_the_shards_of_a_result(tmp_path: Path, kind: str) -> None:
+    """Several devices with whole models: the second does five shards while the first is still at its own."""
+    shared, straight = tmp_path / "shared", tmp_path / "straight"
+    shared.mkdir()
+    straight.mkdir()
+    first = start(shared, kind, stop=0, pause=5.0)
+    wait_for(shared, 0, first)
+    second = start(shared, kind)
+    wait_for(shared, 5, second)
+    assert first.poll() is None
+    assert done(shared) == [0, 1, 2, 3, 4, 5]
+    assert digest_of(first) == digest_of(second) == digest_of(start(straight, kind))
+    assert done(shared) == [0, 1, 2, 3, 4, 5]
+    assert result_bytes(shared) == result_bytes(straight)
+    assert not list((shared / "store").rglob("*.locks"))
+
+
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     owner = start(tmp_path, "array", stop=2, pause=60)
     wait_for(tmp_path, 2, owner)
@@ -112,7 +130,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     owner.send_signal(signal.SIGKILL)
     owner.communicate()
     assert len(digest_of(waiting)) == 20
-    assert done(tmp_path) == [0, 1, 2, 2, 3, 4, 5]
+    assert done(tmp_path) == [0, 1, 2, 3, 4, 5, 2]  # the shard of the dead one comes last
 
 
 def test_what_is_on_the_disk_is_plain(tmp_path: Path) -> None:
