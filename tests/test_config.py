@@ -83,7 +83,7 @@ def test_defaults_in_yaml_are_the_defaults_in_code() -> None:
     built = experiment()
     for part in (built.splits, built.sampling, built.judge, built.span, built.contribution, built.labeling):
         assert part == type(part)(), type(part).__name__
-    for part in (built.probe, built.choice, built.detection):
+    for part in (built.probe, built.choice, built.stability, built.detection):
         assert part == type(part)(), type(part).__name__
 
 
