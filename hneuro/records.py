@@ -162,6 +162,7 @@ class Probe:
     bias: float
     strength: float
     space: NeuronSpace
+    gap: float | None = None  # relative duality gap that proves the optimum, where the selection has one
 
     def scores(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """[row, neuron] -> [row] decision values (log-odds of a hallucination)."""

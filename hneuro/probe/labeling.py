@@ -98,8 +98,10 @@ def answer_rows(found: Contributions, labelled: Sequence[LabelledResponse]) -> P
 def region_rows(found: Contributions, labelled: Sequence[LabelledResponse], region: str) -> ProbeRows:
     """One row a response, its vector of this region: those of `Labeling.tested` are what detectors are tested on."""
     where = found.rows_of([(r.question_id, r.sample) for r in labelled])
+    values = found.region(region)
     return ProbeRows(
-        x=np.asarray(found.region(region)[where]),
+        # All of them in their order stay a view of the file, which may be larger than memory.
+        x=values if where == list(range(len(values))) else values[where],
         y=np.array([r.hallucinated for r in labelled], dtype=np.int8),
         groups=np.array([r.entity for r in labelled], dtype=np.str_),
         space=found.space,

@@ -16,8 +16,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import hypergeom
 
-from hneuro.probe.selectors import L1, ElasticNet, Selector
-from hneuro.probe.solver import Penalty, Settings, features_in_memory, problem, solve_paths
+from hneuro.probe.features import feature_matrix
+from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Selector
+from hneuro.probe.solver import Penalty, Settings, problem, solve_paths
 from hneuro.records import HNeurons, NeuronFrequency, Overlap, ProbeRows, Resample, UserError
 from hneuro.statistics import group_weights
 
@@ -65,7 +66,7 @@ def reselect(
     same as on all rows: a multiple of the resample's own smallest C, where the selector's is. The penalised selections
     are solved exactly and in lockstep; any other selector is given the drawn rows.
     """
-    if isinstance(selector, L1 | ElasticNet):
+    if isinstance(selector, L1 | ElasticNet | Liblinear):
         return _solved(rows, selector, strengths, weights, draws)
     found = []
     for draw in draws:
@@ -77,18 +78,16 @@ def reselect(
 
 def _solved(
     rows: ProbeRows,
-    selector: L1 | ElasticNet,
+    selector: L1 | ElasticNet | Liblinear,
     strengths: Sequence[float],
     weights: NDArray[np.float64],
     draws: Sequence[int],
 ) -> tuple[Resample, ...]:
-    features = features_in_memory(rows.x)
-    if isinstance(selector, L1):
-        penalty, relative, class_weight = Penalty(intercept="penalised"), selector.relative_C, selector.class_weight
-    else:
-        penalty, relative, class_weight = Penalty(l1_ratio=selector.l1_ratio, standardised=True), True, None
+    relative, class_weight = selector.relative_C, selector.class_weight
+    penalty = Penalty(intercept="penalised") if isinstance(selector, Liblinear) else selector.penalty
     problems = [problem(rows.y, weights[:, draw], class_weight) for draw in draws]
-    paths = solve_paths(features, problems, strengths, penalty, Settings(relative_C=relative))
+    with feature_matrix(rows.x) as features:
+        paths = solve_paths(features, problems, strengths, penalty, Settings(relative_C=relative))
     return tuple(
         Resample(draw=draw, strength=strength, neurons=tuple(int(n) for n in solution.neurons[solution.weights > 0]))
         for draw, path in zip(draws, paths, strict=True)

@@ -160,7 +160,7 @@ def probe_path(
 
     def work(_: slice) -> NDArray[np.float32]:
         path = selector.path(rows, seed)
-        table = [np.concatenate([p.weight, [p.bias, p.strength]]) for p in path]
+        table = [np.concatenate([p.weight, [p.bias, np.nan if p.gap is None else p.gap]]) for p in path]
         return np.stack(table).astype(np.float32)
 
     strengths = len(selector.strengths)
@@ -171,6 +171,7 @@ def probe_path(
             bias=float(line[-2]),
             strength=strength,
             space=rows.space,
+            gap=None if np.isnan(line[-1]) else float(line[-1]),
         )
         for line, strength in zip(kept.value, sorted(selector.strengths), strict=True)
     )
