@@ -101,6 +101,21 @@ def test_a_letter_that_changes_the_prompt_s_own_tokens_is_refused(spec: ModelSpe
         letter_ids(speaking(spec, changed, base=True, completion="{question}\nAnswer: "), 2)
 
 
+class Merging:
+    """A tokenizer that writes the end of the prompt in another way when something follows."""
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        return {"input_ids": [7, 8] if text.endswith(":") else [7, 9, 65]}
+
+    def decode(self, token_ids: list[int], **_: bool) -> str:
+        return "".join(map(chr, token_ids))
+
+
+def test_a_prompt_that_is_written_in_another_way_before_a_letter_is_refused(spec: ModelSpec) -> None:
+    with pytest.raises(UserError, match="does not write ' A' as one token behind"):
+        letter_ids(speaking(spec, Merging(), base=True), 1)
+
+
 def test_a_letter_that_the_tokenizer_does_not_know_is_refused(spec: ModelSpec) -> None:
     template = "{% for m in messages %} {{ m['content'] }}{% endfor %}"
     with pytest.raises(UserError, match="' D' as one token"):
