@@ -32,7 +32,8 @@ class DatasetConfig:
     name: str = MISSING
     identification: Any = MISSING
     evaluation: dict[str, Any] = field(default_factory=dict)
-    limit: int | None = None
+    limit: int | None = None  # questions of each set
+    answer_tokens: int = 50  # after which a response is cut (paper: 50)
 
 
 @dataclass
@@ -102,6 +103,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         },
         dataset=dataset["name"],
         limit=dataset["limit"],
+        answer_tokens=dataset["answer_tokens"],
         identification=build(dataset["identification"], "dataset.identification"),
         evaluation={name: build(part, f"dataset.evaluation.{name}") for name, part in dataset["evaluation"].items()},
         benchmarks={name: build(part, f"benchmark.{name}") for name, part in values["benchmark"].items()},

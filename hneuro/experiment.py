@@ -35,6 +35,7 @@ class Experiment:
     identification: QuestionSource
     evaluation: Mapping[str, QuestionSource]
     limit: int | None
+    answer_tokens: int
     splits: Splits
     sampling: Sampler
     judge: Judge

@@ -80,7 +80,7 @@ def test_every_field_of_a_part_can_be_overridden_without_a_plus(group: str, choi
 
 def test_defaults_in_yaml_are_the_defaults_in_code() -> None:
     """A part that is built without yaml behaves like the one that the default config builds."""
-    built = experiment()
+    built = experiment("dataset=file", *NEEDED["dataset=file"])
     for part in (built.splits, built.sampling, built.judge, built.span, built.contribution, built.labeling):
         assert part == type(part)(), type(part).__name__
     for part in (built.probe, built.choice, built.stability, built.detection):

@@ -45,10 +45,10 @@ class KnownFacts:
         return Outcome.COMPLIES if verdict is Verdict.CORRECT else Outcome.RESISTS
 
 
-def known_facts(known: Sequence[Question], judge: Judge, suffix: str) -> KnownFacts:
+def known_facts(known: Sequence[Question], judge: Judge, suffix: str, answer_tokens: int) -> KnownFacts:
     """The capability benchmark over known questions; `suffix` is the model's answer-only instruction."""
     return KnownFacts(
         questions={q.id: replace(q, text=q.text + suffix) for q in known},
         judge=judge,
-        decoding=Decoding(temperature=0.0),
+        decoding=Decoding(temperature=0.0, max_new_tokens=answer_tokens),
     )

@@ -53,7 +53,7 @@ def suppressed_accuracy(run: Context, probes: Sequence[Probe], known: Questions)
     sets = [NeuronSet(name="path", seed=place, neurons=neurons) for place, neurons in enumerate(distinct)]
     if not sets:
         return [None] * len(probes)
-    benchmark = known_facts(known, setup.judge, setup.model.prompting.suffix)
+    benchmark = known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens)
     settings = replace(setup.intervention, alphas=(0.0, 1.0))
     swept, _ = stored.alpha_sweep(run.store, run.chat, benchmark, sets, settings, setup.seed)
     accuracy: dict[tuple[int, ...], float] = {}

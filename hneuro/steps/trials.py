@@ -57,7 +57,7 @@ def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified
                 swept_sets.append(NeuronSet(name=f"{name}/{kind}", seed=draw, neurons=control))
     benchmarks = list(setup.benchmarks.values())
     if identified.known:
-        benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix))
+        benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
     rows: list[ResultRow] = []
     for benchmark in benchmarks:
         swept, items = stored.alpha_sweep(run.store, run.chat, benchmark, swept_sets, setup.intervention, setup.seed)

@@ -21,7 +21,7 @@ class FailingJudge:
 
 
 def test_the_question_is_asked_as_it_was_when_it_was_known() -> None:
-    benchmark = known_facts([QUESTION], RuleJudge(), " Answer only.")
+    benchmark = known_facts([QUESTION], RuleJudge(), " Answer only.", 50)
     (item,) = benchmark.items()
     assert item.messages == ({"role": "user", "content": "Who wrote Hamlet? Answer only."},)
     assert (item.id, item.benchmark, item.meta["entity"]) == ("q1", "known_facts", "Hamlet")
@@ -41,10 +41,10 @@ def test_the_question_is_asked_as_it_was_when_it_was_known() -> None:
     ],
 )
 def test_accuracy_counts_every_answer_that_is_not_right(text: str, outcome: Outcome) -> None:
-    benchmark = known_facts([QUESTION], RuleJudge(), "")
+    benchmark = known_facts([QUESTION], RuleJudge(), "", 50)
     assert benchmark.outcome(benchmark.items()[0], text) is outcome
 
 
 def test_a_judge_that_fails_is_not_a_wrong_answer() -> None:
-    benchmark = known_facts([QUESTION], FailingJudge(), "")
+    benchmark = known_facts([QUESTION], FailingJudge(), "", 50)
     assert benchmark.outcome(benchmark.items()[0], "Shakespeare") is Outcome.UNPARSED
