@@ -13,7 +13,7 @@ DENSE = (
     "phi3", "olmo2", "gpt_neox", "gpt2", "opt", "falcon",
 )  # fmt: skip
 GATED_LAYOUTS = ("llama", "gemma3", "qwen2", "phi3", "olmo2")
-EXPERTS = ("mixtral", "qwen3_moe", "qwen3_moe_first_layer_dense")
+EXPERTS = ("mixtral", "qwen3_moe", "qwen3_moe_first_layer_dense", "gpt_oss")
 
 PLAIN = {
     "vocab_size": 48,
@@ -83,6 +83,8 @@ def build(name: str) -> Any:
             model = hf.Qwen3MoeForCausalLM(hf.Qwen3MoeConfig(**MOE))
         case "qwen3_moe_first_layer_dense":
             model = hf.Qwen3MoeForCausalLM(hf.Qwen3MoeConfig(**MOE, mlp_only_layers=[0]))
+        case "gpt_oss":
+            model = hf.GptOssForCausalLM(hf.GptOssConfig(**GATED, head_dim=4, num_local_experts=4))
         case _:
             raise KeyError(name)
     return model.eval().requires_grad_(False)
