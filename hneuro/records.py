@@ -280,6 +280,7 @@ class PathPoint:
     accuracy: float  # on the select split, at the Youden threshold of the fit split
     auroc: float  # on the select split
     suppressed_accuracy: float | None  # on known questions while its H-Neurons are scaled by 0; None: not measured
+    gap: float | None  # relative duality gap that proves the optimum; None: the selection proves nothing
     chosen: bool
 
 

@@ -132,6 +132,7 @@ def _measured(probe: Probe, fit: ProbeRows, select: ProbeRows, suppressed: float
         accuracy=float(((on_select > threshold) == select.y).mean()),
         auroc=float(roc_auc_score(select.y, on_select)),
         suppressed_accuracy=suppressed,
+        gap=probe.gap,
         chosen=False,
     )
 

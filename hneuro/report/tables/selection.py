@@ -47,15 +47,15 @@ def _strength(value: float | None) -> str:
 
 def path_table(results: Results) -> Table:
     columns = (
-        "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "chosen"
+        "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "gap", "chosen"
     )  # fmt: skip
     heads, rows = without_single(
-        ("strength", "nonzero", "positive", "accuracy on fit", "accuracy", "AUROC", "known, suppressed", "chosen"),
+        ("strength", "nonzero", "positive", "accuracy on fit", "accuracy", "AUROC", "known, suppressed", "duality gap", "chosen"),
         [
             (
                 f"{p.strength:g}", f"{p.nonzero:,}", f"{p.positive:,}", say.percent(p.fit_accuracy),
                 say.percent(p.accuracy), say.number(p.auroc), say.percent(p.suppressed_accuracy),
-                "chosen" if p.chosen else "",
+                say.MISSING if p.gap is None else f"{p.gap:.0e}", "chosen" if p.chosen else "",
             )
             for p in results.path
         ],
