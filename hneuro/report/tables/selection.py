@@ -50,7 +50,10 @@ def path_table(results: Results) -> Table:
         "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "gap", "chosen"
     )  # fmt: skip
     heads, rows = without_single(
-        ("strength", "nonzero", "positive", "accuracy on fit", "accuracy", "AUROC", "known, suppressed", "duality gap", "chosen"),
+        (
+            "strength", "nonzero", "positive", "accuracy on fit", "accuracy", "AUROC", "known, suppressed",
+            "duality gap", "chosen",
+        ),
         [
             (
                 f"{p.strength:g}", f"{p.nonzero:,}", f"{p.positive:,}", say.percent(p.fit_accuracy),
