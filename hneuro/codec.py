@@ -7,7 +7,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -43,30 +43,45 @@ def _plain(value: Any, tagged: bool) -> Any:
     raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
-@cache
-def _hints(record: type) -> dict[str, Any]:
-    return typing.get_type_hints(record)
-
-
 def from_plain(kind: Any, value: Any) -> Any:
     """The inverse of `to_plain` for a declared type: records, enums, tuples, mappings, unions with None."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = _hints(kind)
-        return kind(**{name: from_plain(hints[name], v) for name, v in value.items()})
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
+    read = _reader(kind)
+    return value if read is None else read(value)
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any] | None:
+    """How values of a type are read, worked out once for each type; None where they are what JSON gives."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _record_reader(kind)
+    if isinstance(kind, type) and (issubclass(kind, Enum) or kind is float):
+        return kind
     if origin in (typing.Union, types.UnionType):
-        return None if value is None else from_plain(next(a for a in args if a is not type(None)), value)
+        some = _reader(next(a for a in args if a is not type(None)))
+        return some and (lambda value: None if value is None else some(value))
     if origin is Mapping:
-        return {name: from_plain(args[1], v) for name, v in value.items()}
+        each = _reader(args[1])
+        return each and (lambda value: {name: each(v) for name, v in value.items()})
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        item = _reader(args[0])
+        return tuple if item is None else lambda value: tuple(map(item, value))
     if origin is tuple:
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(from_plain(args[0], v) for v in value)
-        return tuple(from_plain(a, v) for a, v in zip(args, value, strict=True))
-    if kind is float and value is not None:
-        return float(value)
-    return value
+        return lambda value: tuple(from_plain(a, v) for a, v in zip(args, value, strict=True))
+    return None
+
+
+def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
+    readers = {name: read for name, hint in typing.get_type_hints(kind).items() if (read := _reader(hint))}
+
+    def read_record(value: Any) -> Any:
+        fields = dict(value)
+        for name, read in readers.items():
+            if name in fields:
+                fields[name] = read(fields[name])
+        return kind(**fields)
+
+    return read_record
 
 
 def canonical(value: Any) -> str:

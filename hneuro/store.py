@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -62,12 +63,19 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True)
 class Kept(Generic[T]):
-    """A stored result and the digest of its content, by which later stages name what they read."""
+    """A stored result and the digest of its content, by which later stages name what they read.
 
-    value: T
-    digest: str
+    The result is read from the disk when somebody asks for it: a run that finds everything finished needs little of it.
+    """
+
+    def __init__(self, load: Callable[[], T], digest: str) -> None:
+        self._load = load
+        self.digest = digest
+
+    @cached_property
+    def value(self) -> T:
+        return self._load()
 
 
 @dataclass
@@ -172,12 +180,16 @@ class Store:
             made = not folder.exists() and self._make(folder, reads, begin)
         (self.tally.computed if made else self.tally.loaded).append(stage)
         digest = _verified(folder)
-        try:
-            return Kept(load(folder), digest)
-        except (LookupError, TypeError, ValueError, AttributeError) as fault:
-            raise UserError(
-                f"the stored result {stage} was written by another version of hneuro ({fault}): {_way_out(folder)}"
-            ) from fault
+
+        def read() -> T:
+            try:
+                return load(folder)
+            except (LookupError, TypeError, ValueError, AttributeError) as fault:
+                raise UserError(
+                    f"the stored result {stage} was written by another version of hneuro ({fault}): {_way_out(folder)}"
+                ) from fault
+
+        return Kept(read, digest)
 
     def _make(self, folder: Path, reads: Mapping[str, Any], begin: Callable[[Path], _Work]) -> bool:
         """Makes a result, together with the other processes that want it meanwhile. Whether any of it was made here."""

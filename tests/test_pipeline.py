@@ -195,3 +195,18 @@ def test_the_run_is_logged_to_an_offline_w_and_b(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert main(["run", *words, "tracker=wandb"]) == 0
     assert list(run_folder(tmp_path).glob("wandb/offline-run-*/run-*.wandb"))
+
+
+def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The organism that comes with the package: no training, every stage, and it already detects."""
+    assert main(["run", "experiment=smoke", "quiet=true"]) == 0, capsys.readouterr().err
+    (file,) = tmp_path.glob("outputs/smoke/*/results.json")
+    results = from_plain(Results, json.loads(file.read_text()))
+    own = {
+        r.dataset: r.value
+        for r in results.rows
+        if (r.stage, r.metric, r.condition, r.stratum) == ("detection", "auroc", "h_neurons", "")
+    }
+    assert set(own) == {"people", "drugs", "fabricated_people", "fabricated_drugs"}
+    assert own["people"] > 0.6
+    assert {r.stage for r in results.rows} == {"detection", "causal", "origin"}

@@ -239,8 +239,9 @@ def test_an_unreadable_result_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_records_of_another_version_are_named(tmp_path: Path) -> None:
     make_records(Store(tmp_path), [[1]])
+    kept = Store(tmp_path).records("stage", NeuronSpace, {"a": 1}, [[1]], lambda _: [])
     with pytest.raises(UserError, match=r"written by another version.*delete"):
-        Store(tmp_path).records("stage", NeuronSpace, {"a": 1}, [[1]], lambda _: [])
+        _ = kept.value
 
 
 # A full disk, and a folder that may not be written

@@ -143,7 +143,8 @@ def contribute(
     shape = (len(spans), len(settings.regions), space.size)
     kept = store.array("contributions", reads, shape, shards, work)
     keys = tuple((s.question_id, s.sample) for s in spans)
-    return Kept(Contributions(values=kept.value, keys=keys, regions=settings.regions, space=space), kept.digest)
+    found = Contributions(values=kept.value, keys=keys, regions=settings.regions, space=space)
+    return Kept(lambda: found, kept.digest)
 
 
 def neuron_space(store: Store, model: LanguageModel) -> NeuronSpace:
@@ -175,7 +176,7 @@ def probe_path(
         )
         for line, strength in zip(kept.value, sorted(selector.strengths), strict=True)
     )
-    return Kept(probes, kept.digest)
+    return Kept(lambda: probes, kept.digest)
 
 
 def alpha_sweep(
