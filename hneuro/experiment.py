@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.sweep import SweepSettings
+from hneuro.causal.grid import SweepSettings
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
 from hneuro.models.spec import ModelSpec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -28,6 +29,7 @@ class World:
     exposures: Mapping[str, int]
 
     @classmethod
+    @cache
     def build(cls, recipe: Recipe) -> World:
         """The same world for the same size and seed, on every machine and for every architecture."""
         made = census.entities(recipe)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from hneuro.causal.capability import known_facts
-from hneuro.causal.sweep import NeuronSet
+from hneuro.causal.grid import NeuronSet
 from hneuro.probe.controls import control_set
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import t_statistic

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.sweep import NeuronSet, SweepSettings
+from hneuro.causal.grid import NeuronSet, SweepSettings
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
 from hneuro.probe.selectors import Selector

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hneuro.causal.capability import known_facts
 from hneuro.causal.effects import effects
-from hneuro.causal.sweep import NeuronSet
+from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import MEASURES, detect, neuron_detector
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import control_set

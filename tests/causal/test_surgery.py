@@ -9,7 +9,8 @@ import pytest
 from surgery import PLANTED, operate, question
 
 from hneuro.causal.effects import effects
-from hneuro.causal.sweep import NeuronSet, SweepSettings, sweep
+from hneuro.causal.grid import NeuronSet, SweepSettings
+from hneuro.causal.sweep import sweep
 from hneuro.contributions.extract import extract
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.sweep import NeuronSet, SweepSettings, sweep
+from hneuro.causal.grid import NeuronSet, SweepSettings
+from hneuro.causal.sweep import sweep
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Outcome, SweepAnswer
 from hneuro.responses.decoding import Decoding
