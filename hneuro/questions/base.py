@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from hneuro.records import FunnelStep, Question, UserError
 
 
@@ -27,7 +29,10 @@ def normal_text(text: str) -> str:
 
 
 def checked(questions: Sequence[Question], name: str, limit: int | None) -> tuple[tuple[Question, ...], FunnelStep]:
-    """Drops repeated, ambiguous and unanswered questions with a count, and refuses what no run could use."""
+    """Drops repeated, ambiguous and unanswered questions with a count, and refuses what no run could use.
+
+    Above `limit` a random part is kept, in its order and the same every time: files are often sorted.
+    """
     if not questions:
         raise UserError(f"dataset {name} has no questions: check its path and its column names")
     ids = Counter(q.id for q in questions)
@@ -45,13 +50,14 @@ def checked(questions: Sequence[Question], name: str, limit: int | None) -> tupl
             lost["repeated option"] += 1
         elif question.answerable and not any(a.strip() for a in question.answers):
             lost["no gold answer"] += 1
-        elif limit is not None and len(kept) >= limit:
-            lost["over the limit"] += 1
         else:
             seen.add(normal_text(question.text))
             kept.append(question)
     if not kept:
         raise UserError(f"dataset {name}: none of its {len(questions)} questions has a gold answer")
+    if limit is not None and len(kept) > limit:
+        lost["over the limit"] = len(kept) - limit
+        kept = [kept[n] for n in sorted(np.random.default_rng(0).choice(len(kept), size=limit, replace=False))]
     step = FunnelStep(
         stage="questions", dataset=name, unit="questions", entered=len(questions), left=len(kept), lost=dict(lost)
     )
