@@ -268,6 +268,11 @@ class ResultRow:
     stratum: str = ""  # the part of the rows that it is about, "2 tokens"; "" for all of them
     note: str = ""
 
+    @classmethod
+    def of(cls, estimate: Estimate, **fields: Any) -> ResultRow:
+        """The row of an estimate; `fields` are the others."""
+        return cls(value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n, **fields)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathPoint:

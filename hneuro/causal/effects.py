@@ -89,15 +89,12 @@ def _signed_rank(before: NDArray[np.float64], after: NDArray[np.float64]) -> flo
 
 def _labelled(measured: Measured, benchmark: str, condition: str, seed: int | None) -> ResultRow:
     metric, alpha, estimate, p = measured
-    return ResultRow(
+    return ResultRow.of(
+        estimate,
         stage="causal",
         metric=metric,
         dataset=benchmark,
         condition=condition,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=estimate.n,
         seed=seed,
         alpha=alpha,
         p_value=p,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from hneuro.records import AnswerSpan, Response
 
 Region = Literal["answer", "first_answer", "last_answer", "other", "output", "prompt", "last_prompt"]
-REGIONS: tuple[Region, ...] = get_args(Region)
 
 
 @dataclass(frozen=True, kw_only=True)

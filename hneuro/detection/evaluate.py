@@ -169,13 +169,4 @@ def _summary(condition: str, dataset: str, metric: str, values: Sequence[float])
 
 
 def _row(metric: str, dataset: str, condition: str, estimate: Estimate) -> ResultRow:
-    return ResultRow(
-        stage="detection",
-        metric=metric,
-        dataset=dataset,
-        condition=condition,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=estimate.n,
-    )
+    return ResultRow.of(estimate, stage="detection", metric=metric, dataset=dataset, condition=condition)

@@ -29,15 +29,12 @@ def _rows(probe: Probe, detector: Detector, controls: Sequence[Detector], tested
         "h_neurons/random": (summary, None),
     }
     for condition, (estimate, p) in estimates.items():
-        yield ResultRow(
+        yield ResultRow.of(
+            estimate,
             stage="origin",
             metric="auroc",
             dataset=tested.name,
             condition=condition,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            n=estimate.n,
             p_value=p,
             note=tested.note,
         )

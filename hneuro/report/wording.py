@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from hneuro.records import ResultRow
 
@@ -73,39 +74,33 @@ def p_cell(value: float | None) -> str:
 
 def with_interval(row: ResultRow | None, digits: int = 3) -> str:
     """ "0.861 [0.812, 0.903]"."""
-    if row is None or missing(row.value):
-        return MISSING
-    if missing(row.low) or missing(row.high):
-        return number(row.value, digits)
-    return f"{number(row.value, digits)} [{number(row.low, digits)}, {number(row.high, digits)}]"
+    return _interval(row, lambda value: number(value, digits))
 
 
 def percent_interval(row: ResultRow | None, digits: int = 1) -> str:
     """ "42.3 % [36.1, 48.7]"."""
-    if row is None or missing(row.value):
-        return MISSING
-    if row.low is None or row.high is None or missing(row.low) or missing(row.high):
-        return percent(row.value, digits)
-    return f"{percent(row.value, digits)} [{100 * row.low:.{digits}f}, {100 * row.high:.{digits}f}]"
+    return _interval(row, lambda value: percent(value, digits), lambda bound: f"{100 * bound:.{digits}f}")
 
 
 def points_interval(row: ResultRow | None, digits: int = 1) -> str:
     """ "+19.2 [+12.0, +26.1]"."""
-    if row is None or missing(row.value):
-        return MISSING
-    if missing(row.low) or missing(row.high):
-        return points(row.value, digits)
-    return f"{points(row.value, digits)} [{points(row.low, digits)}, {points(row.high, digits)}]"
+    return _interval(row, lambda value: points(value, digits))
 
 
 def signed_interval(row: ResultRow | None, digits: int = 3) -> str:
     """ "+0.121 [+0.051, +0.190]"."""
+    return _interval(row, lambda value: _signed(value, digits))
+
+
+def _interval(
+    row: ResultRow | None, show: Callable[[float], str], show_bound: Callable[[float], str] | None = None
+) -> str:
     if row is None or missing(row.value):
         return MISSING
-    value = _signed(row.value, digits)
     if row.low is None or row.high is None or missing(row.low) or missing(row.high):
-        return value
-    return f"{value} [{_signed(row.low, digits)}, {_signed(row.high, digits)}]"
+        return show(row.value)
+    bound = show_bound or show
+    return f"{show(row.value)} [{bound(row.low)}, {bound(row.high)}]"
 
 
 def _signed(value: float, digits: int) -> str:

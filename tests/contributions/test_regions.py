@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from hneuro.contributions.regions import REGIONS, ContributionSettings, averages, region_weights
+from hneuro.contributions.regions import ContributionSettings, Region, averages, region_weights
 from hneuro.records import AnswerSpan, Response
 
 BOS, END, USER, ASSISTANT = 1, 2, 3, 4
@@ -23,7 +23,7 @@ def positions(answer: tuple[int, ...] = (1, 3), **settings: Any) -> dict[str, li
         question_id="q", sample=0, prompt_ids=PROMPT, token_ids=SAID, text="", logprobs=nothing, entropies=nothing
     )
     span = AnswerSpan(question_id="q", sample=0, tokens=answer, text="", method="test")
-    chosen = ContributionSettings(regions=REGIONS, **settings)
+    chosen = ContributionSettings(regions=get_args(Region), **settings)
     weights = region_weights(response, span, chosen, SPECIAL)
     assert weights.shape == (7, 12)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-6)
