@@ -36,6 +36,7 @@ class FeatureMatrix:
         self._path = Path(str(values.filename)) if isinstance(values, np.memmap) else None
         self.n_features, self.n_rows = int(values.shape[0]), int(values.shape[1])
         self.block = max(1, BLOCK_BYTES // (4 * self.n_rows))  # neurons in a block
+        self._scratch = np.empty(0, values.dtype)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(first neuron, values [neuron, row] float32) in order; a block is valid only until the next one."""
@@ -55,10 +56,16 @@ class FeatureMatrix:
                 yield low, block if block.dtype == np.float32 else widen(block)
 
     def columns(self, neurons: NDArray[np.intp]) -> NDArray[np.float32]:
-        """A copy of the values [neuron, row] of some neurons as float32, in the unit of each."""
+        """The values [neuron, row] of some neurons as float32, in the unit of each; valid until the next call.
+
+        All calls share one piece of memory: to get new pages from the system takes longer than to fill them.
+        """
         if self._path is None:
             return np.asarray(self.values[neurons])
-        lines = np.empty((len(neurons), self.n_rows), self.values.dtype)
+        size = len(neurons) * self.n_rows
+        if self._scratch.size < size:
+            self._scratch = np.empty(size, self.values.dtype)
+        lines = self._scratch[:size].reshape(len(neurons), self.n_rows)
         with self._path.open("rb", buffering=0) as file:
             for line, neuron in zip(lines, neurons.tolist(), strict=True):
                 self._read(file, neuron, line)
@@ -73,8 +80,8 @@ class FeatureMatrix:
         return FeatureMatrix(self.values, moments)
 
     def true_columns(self, neurons: NDArray[np.intp]) -> NDArray[np.float32]:
-        """`columns` in the unit of the model."""
-        return self._in_true_unit(self.columns(neurons), neurons)
+        """A copy of `columns`, in the unit of the model."""
+        return self._in_true_unit(self.columns(neurons).copy(), neurons)
 
     def true_blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """`blocks` in the unit of the model."""
