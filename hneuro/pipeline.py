@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hneuro.experiment import Experiment, Stage
 from hneuro.probe.choice import choose, h_neurons
-from hneuro.records import Results
+from hneuro.results import Results
 from hneuro.steps import answers, checks, early, reading, selection, trials
 from hneuro.steps.context import Context
 from hneuro.steps.stability import stability

@@ -26,7 +26,8 @@ from hneuro.codec import from_plain, to_plain
 from hneuro.endpoint.exchange import usage
 from hneuro.experiment import Experiment
 from hneuro.progress import set_quiet
-from hneuro.records import Results, UserError
+from hneuro.records import UserError
+from hneuro.results import Results
 from hneuro.store import Store
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, fisher_exact, t
 
-from hneuro.records import Estimate
+from hneuro.results import Estimate
 
 RESAMPLES = 2000
 LEVEL = 0.95

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hneuro.codec import canonical, from_plain, read_jsonl, to_plain, write_jsonl
-from hneuro.records import ASIDE, BenchmarkItem, Estimate, FunnelStep, Response, ResultRow, SweepAnswer, Verdict
+from hneuro.records import ASIDE, BenchmarkItem, Response, SweepAnswer, Verdict
+from hneuro.results import Estimate, FunnelStep, ResultRow
 
 
 class Colour(str, Enum):

@@ -27,7 +27,7 @@ STAGES = (
     "causal",
     "origin",
 )
-BELOW = ("records", "progress", "statistics", "disk", "codec", "making", "endpoint", "store", "organism", "models")
+BELOW = ("records", "results", "progress", "statistics", "disk", "codec", "making", "endpoint", "store", "organism", "models")
 ABOVE = ("tracking", "experiment", "steps", "pipeline", "config", "provenance", "runs", "cli", "__main__")
 ORDER = (*BELOW, *STAGES, "report", *ABOVE)
 

@@ -13,8 +13,9 @@ from hneuro.codec import from_plain
 from hneuro.models.chat import Prompting
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.options import OptionLayout
-from hneuro.records import Question, Results
+from hneuro.records import Question
 from hneuro.responses.letters import LetterSampler
+from hneuro.results import Results
 
 PARTS = Path(__file__).parent / "parts"
 OPTIONS = ["north", "east", "south", "west"]

@@ -16,9 +16,10 @@ from transformers import PreTrainedTokenizerFast
 from hneuro.cli import main
 from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import Question, Results
+from hneuro.records import Question
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
+from hneuro.results import Results
 from hneuro.verdicts.words import normal_words
 
 PARTS = Path(__file__).parent / "parts"

@@ -20,9 +20,10 @@ from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
-from hneuro.records import BenchmarkItem, Outcome, Question, ResultRow, Results
+from hneuro.records import BenchmarkItem, Outcome, Question
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
+from hneuro.results import ResultRow, Results
 
 
 @dataclass(frozen=True, kw_only=True)

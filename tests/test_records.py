@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hneuro import records
-from hneuro.records import Contributions, Estimate, HNeurons, NeuronSpace, Probe, ProbeRows
+from hneuro import records, results
+from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe, ProbeRows
+from hneuro.results import Estimate
 
 spaces = st.builds(NeuronSpace, n_layers=st.integers(1, 100), width=st.integers(1, 30000))
 
@@ -79,7 +80,7 @@ def test_an_estimate_is_printed_with_its_interval_and_n() -> None:
 
 
 def test_every_record_is_frozen_slotted_and_keyword_only() -> None:
-    found = [v for v in vars(records).values() if dataclasses.is_dataclass(v)]
+    found = [v for v in (vars(records) | vars(results)).values() if dataclasses.is_dataclass(v)]
     assert len(found) >= 18
     for record in found:
         settings_of = record.__dataclass_params__

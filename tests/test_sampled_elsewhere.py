@@ -16,10 +16,11 @@ from hneuro.cli import main
 from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.recordings import read_recordings
-from hneuro.records import Question, Results
+from hneuro.records import Question
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.recorded import NOT_ITS_TEXT
 from hneuro.responses.sampler import TransformersSampler
+from hneuro.results import Results
 from hneuro.verdicts.rule import normal_words
 
 ENGINES = Path(__file__).parent / "parts" / "engines"

@@ -12,7 +12,8 @@ import pytest
 
 from hneuro import disk, store
 from hneuro.disk import file_digest
-from hneuro.records import Estimate, NeuronSpace, UserError
+from hneuro.records import NeuronSpace, UserError
+from hneuro.results import Estimate
 from hneuro.store import Store, fingerprint
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from hneuro.causal.capability import KNOWN_FACTS
-from hneuro.records import Estimate, Outcome, ResultRow, SweepAnswer
+from hneuro.records import Outcome, SweepAnswer
+from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import grouped_mean, mcnemar, rate
 
 

@@ -13,7 +13,8 @@ from hneuro.detection.detector import Detector, train_detector
 from hneuro.detection.length import length_strata
 from hneuro.probe.controls import control_set
 from hneuro.progress import track
-from hneuro.records import Estimate, Probe, ResultRow, Rows
+from hneuro.records import Probe, Rows
+from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, mean_of, rate, share_at_least, youden_threshold
 
 MEASURES = ("auroc", "accuracy", "auroc_in_stratum", "auroc_within_length", "auroc_minus_*")  # metrics of the rows

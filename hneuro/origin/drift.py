@@ -16,7 +16,8 @@ from hneuro.models.load import Loaded
 from hneuro.models.parallel import together
 from hneuro.origin.kinds import KINDS, PARTS
 from hneuro.probe.controls import layer_matched_set
-from hneuro.records import HNeurons, ResultRow, UserError
+from hneuro.records import HNeurons, UserError
+from hneuro.results import ResultRow
 from hneuro.statistics import share_at_least
 
 CHUNK = 4096  # neurons whose weights are compared at once, in float64

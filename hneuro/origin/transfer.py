@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import AnswerSet
-from hneuro.records import Estimate, Probe, ResultRow
+from hneuro.records import Probe
+from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import auroc, mean_of, share_at_least
 
 

@@ -9,7 +9,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from hneuro.records import HNeurons, PathPoint, Probe, ProbeRows, UserError
+from hneuro.records import HNeurons, Probe, ProbeRows, UserError
+from hneuro.results import PathPoint
 from hneuro.statistics import youden_threshold
 
 

@@ -12,7 +12,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from hneuro.questions.rows import digest
-from hneuro.records import FunnelStep, Origin, Question, UserError
+from hneuro.records import Origin, Question, UserError
+from hneuro.results import FunnelStep
 
 QUOTES = str.maketrans("‘’‛´`“”„", "'''''\"\"\"")
 Mark = tuple[str, str]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from hneuro.questions.base import Mark, QuestionSet, QuestionSource, checked, marks
-from hneuro.records import FunnelStep, Origin, Question
+from hneuro.records import Origin, Question
+from hneuro.results import FunnelStep
 
 
 def load_together(

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hneuro.records import ResultRow, Results
 from hneuro.report import wording as say
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Change, Discrimination, Word, discrimination, drift_word, every_change
+from hneuro.results import ResultRow, Results
 
 Tone = Literal["yes", "no", "partly", "plain"]
 

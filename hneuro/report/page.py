@@ -13,7 +13,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hneuro.codec import write_jsonl
-from hneuro.records import ResultRow, Results
 from hneuro.report.figures.alpha import alpha_pictures, change_pictures
 from hneuro.report.figures.detection import detection_pictures
 from hneuro.report.figures.layers import layer_pictures
@@ -27,6 +26,7 @@ from hneuro.report.tables.all import all_tables
 from hneuro.report.tables.table import write
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import condition_name
+from hneuro.results import ResultRow, Results
 
 TEMPLATES = Path(__file__).parent / "templates"
 FACTS_ON_TOP = 6

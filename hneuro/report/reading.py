@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hneuro.records import ColouredResponse
 from hneuro.report.wording import missing, number, percent, plain
+from hneuro.results import ColouredResponse
 
 GOLD_SHOWN = 5
 DEEPEST = 0.8  # opacity of the colour at a risk of 1, so that the text stays readable

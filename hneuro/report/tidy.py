@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from hneuro.records import ResultRow, Results
 from hneuro.report.wording import missing
+from hneuro.results import ResultRow, Results
 
 
 class Tidy:

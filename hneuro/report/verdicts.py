@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from hneuro.records import ResultRow
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import missing
+from hneuro.results import ResultRow
 from hneuro.statistics import share_at_least
 
 CHANCE = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from hneuro.records import NeuronFrequency, NeuronRow, ResultRow
+from hneuro.results import NeuronFrequency, NeuronRow, ResultRow
 
 MISSING = "-"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from hneuro.records import AnswerSpan, FunnelStep, LabelledResponse
+from hneuro.records import AnswerSpan, LabelledResponse
+from hneuro.results import FunnelStep
 from hneuro.statistics import unequal_shares
 
 KINDS = {True: "hallucinated", False: "faithful"}

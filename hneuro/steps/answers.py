@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from hneuro.detection.evaluate import AnswerSet
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.together import load_together
-from hneuro.records import FunnelStep, Judgement, LabelledResponse, Question, Response
+from hneuro.records import Judgement, LabelledResponse, Question, Response
+from hneuro.results import FunnelStep
 from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, check_parts, check_spans

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from hneuro.probe.selectors import Ranking
-from hneuro.records import FunnelStep, LabelledResponse, Question, UserError
+from hneuro.records import LabelledResponse, Question, UserError
+from hneuro.results import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.context import Context
 

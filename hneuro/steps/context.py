@@ -7,7 +7,8 @@ from functools import cached_property
 
 from hneuro.experiment import Experiment
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import FunnelStep, Judgement, Origin, Question, Response
+from hneuro.records import Judgement, Origin, Question, Response
+from hneuro.results import FunnelStep
 from hneuro.store import Store
 
 

@@ -10,7 +10,8 @@ from hneuro import __version__
 from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.experiment import Experiment
-from hneuro.records import ColouredResponse, HNeurons, LabelledResponse, PathPoint, Verdict
+from hneuro.records import HNeurons, LabelledResponse, Verdict
+from hneuro.results import ColouredResponse, PathPoint
 from hneuro.spans.tokens import token_texts
 from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context

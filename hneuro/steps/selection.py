@@ -16,7 +16,8 @@ from hneuro.probe.controls import control_set
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import t_statistic
 from hneuro.probe.stability import Correlated, correlated
-from hneuro.records import HNeurons, NeuronRow, Outcome, Probe, Stability
+from hneuro.records import HNeurons, Outcome, Probe
+from hneuro.results import NeuronRow, Stability
 from hneuro.statistics import rate
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified, Questions

@@ -31,11 +31,11 @@ from hneuro.records import (
     ProbeRows,
     Question,
     Response,
-    ResultRow,
     SweepAnswer,
     Verdict,
 )
 from hneuro.responses.sampler import Sampler
+from hneuro.results import ResultRow
 from hneuro.spans.base import SpanLocator
 from hneuro.steps.features import by_neuron
 from hneuro.store import Kept, Store, fingerprint

@@ -13,7 +13,8 @@ from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import MEASURES, detect, neuron_detector
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import control_set
-from hneuro.records import HNeurons, Probe, ResultRow
+from hneuro.records import HNeurons, Probe
+from hneuro.results import ResultRow
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified, Questions, evaluation_sets, testable
 from hneuro.steps.context import Context

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from hneuro.records import FunnelStep, Judgement, LabelledResponse, Question, Response, Verdict
+from hneuro.records import Judgement, LabelledResponse, Question, Response, Verdict
+from hneuro.results import FunnelStep
 
 
 def consistent(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hneuro.questions.base import normal_text
-from hneuro.records import FunnelStep, LabelledResponse, Question, UserError
+from hneuro.records import LabelledResponse, Question, UserError
+from hneuro.results import FunnelStep
 
 
 @dataclass(frozen=True, kw_only=True)

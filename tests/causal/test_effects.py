@@ -10,7 +10,8 @@ from scipy import stats
 
 from hneuro.causal.capability import KNOWN_FACTS
 from hneuro.causal.effects import effects
-from hneuro.records import Outcome, ResultRow, SweepAnswer
+from hneuro.records import Outcome, SweepAnswer
+from hneuro.results import ResultRow
 from hneuro.statistics import mcnemar, rate
 
 C, R, U = Outcome.COMPLIES, Outcome.RESISTS, Outcome.UNPARSED

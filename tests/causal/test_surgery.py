@@ -28,9 +28,9 @@ from hneuro.records import (
     Probe,
     ProbeRows,
     Response,
-    ResultRow,
 )
 from hneuro.responses.decoding import Decoding
+from hneuro.results import ResultRow
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from sklearn.metrics import roc_auc_score
 from hneuro.detection.baselines import BASELINES
 from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import LENGTH, AnswerSet, DetectionSettings, detect, neuron_detector
-from hneuro.records import NeuronSpace, Probe, ProbeRows, ResultRow
+from hneuro.records import NeuronSpace, Probe, ProbeRows
+from hneuro.results import ResultRow
 from hneuro.statistics import share_at_least, youden_threshold
 
 SPACE = NeuronSpace(n_layers=4, width=50)

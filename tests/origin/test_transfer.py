@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import AnswerSet
 from hneuro.origin.transfer import backward_transfer
-from hneuro.records import NeuronSpace, Probe, ProbeRows, ResultRow
+from hneuro.records import NeuronSpace, Probe, ProbeRows
+from hneuro.results import ResultRow
 from hneuro.statistics import mean_of, share_at_least
 
 SPACE = NeuronSpace(n_layers=1, width=8)

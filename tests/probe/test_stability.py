@@ -19,7 +19,8 @@ from hneuro.probe.stability import (
     resample_weights,
     reselect,
 )
-from hneuro.records import HNeurons, NeuronSpace, ProbeRows, Resample, UserError
+from hneuro.records import HNeurons, NeuronSpace, ProbeRows, UserError
+from hneuro.results import Resample
 
 SPACE = NeuronSpace(n_layers=4, width=40)
 PLANTED = (3, 60, 121)

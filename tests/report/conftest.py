@@ -9,7 +9,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from hneuro.records import (
+from hneuro.records import Verdict
+from hneuro.results import (
     ColouredResponse,
     FunnelStep,
     NeuronFrequency,
@@ -19,7 +20,6 @@ from hneuro.records import (
     ResultRow,
     Results,
     Stability,
-    Verdict,
 )
 
 BORROWED = "hallucinated answers of fabricated_drugs against faithful answers of people"

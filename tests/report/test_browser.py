@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hneuro.records import Results
 from hneuro.report.page import write_report
+from hneuro.results import Results
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (

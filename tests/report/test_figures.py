@@ -8,7 +8,6 @@ import matplotlib as mpl
 import pytest
 from matplotlib.image import imread
 
-from hneuro.records import Results
 from hneuro.report.figures.alpha import SMALLEST_SPAN, alpha_pictures
 from hneuro.report.figures.detection import detection_pictures
 from hneuro.report.figures.forest import ForestRow, forest
@@ -16,6 +15,7 @@ from hneuro.report.figures.path import path_pictures
 from hneuro.report.figures.stability import neuron_path_pictures, stability_pictures
 from hneuro.report.figures.style import PAGE_COLOURS, Picture, axes, entitle, figure_of, house_style, inline, save
 from hneuro.report.tidy import Tidy
+from hneuro.results import Results
 
 
 def picture(text: str) -> Picture:

@@ -12,10 +12,11 @@ from hneuro.causal.effects import effects
 from hneuro.detection.baselines import BASELINES
 from hneuro.detection.evaluate import AnswerSet, DetectionSettings, detect
 from hneuro.origin.transfer import backward_transfer
-from hneuro.records import NeuronSpace, Outcome, Probe, ProbeRows, ResultRow, Results, SweepAnswer
+from hneuro.records import NeuronSpace, Outcome, Probe, ProbeRows, SweepAnswer
 from hneuro.report.page import write_report
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes, discrimination
+from hneuro.results import ResultRow, Results
 
 SPACE = NeuronSpace(n_layers=2, width=12)
 TELLING = (3, 15)

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from hneuro.codec import from_plain, to_plain
-from hneuro.records import Agreement, Disagreement, Estimate, Results, Verdict, Vote
+from hneuro.records import Verdict, Vote
 from hneuro.report.page import write_report
+from hneuro.results import Agreement, Disagreement, Estimate, Results
 
 RULE, LLM = "rule (rule/contains)", "llm (llm/m/answer-v1-abc123)"
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hneuro.records import ResultRow, Results
 from hneuro.report.page import rows_frame, write_report
 from hneuro.report.tables.headline import headline
+from hneuro.results import ResultRow, Results
 
 SECTIONS = [
     "findings", "headline", "funnel", "neurons", "path", "stability", "detection", "alpha", "origin", "responses",

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hneuro.records import Results
 from hneuro.report.findings import findings
 from hneuro.report.tables.all import all_tables
 from hneuro.report.tables.headline import headline
 from hneuro.report.tables.table import Table, latex, markdown, without_single, write
 from hneuro.report.tidy import Tidy
+from hneuro.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hneuro.records import ResultRow, Results
 from hneuro.report.tidy import Tidy
+from hneuro.results import ResultRow, Results
 
 
 def test_neuron_sets_are_what_was_scaled_or_controlled(results: Results) -> None:

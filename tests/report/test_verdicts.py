@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hneuro.records import ResultRow
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import (
     Word,
@@ -19,6 +18,7 @@ from hneuro.report.verdicts import (
     drift_word,
     holm,
 )
+from hneuro.results import ResultRow
 
 
 def area(value: float, half: float = 0.04, p: float | None = 1 / 21) -> ResultRow:

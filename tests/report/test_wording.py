@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from hneuro.records import ResultRow
 from hneuro.report import wording as say
+from hneuro.results import ResultRow
 
 
 def estimate(value: float, low: float | None, high: float | None) -> ResultRow:

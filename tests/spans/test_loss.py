@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hneuro.records import AnswerSpan, FunnelStep, LabelledResponse, UserError
+from hneuro.records import AnswerSpan, LabelledResponse, UserError
+from hneuro.results import FunnelStep
 from hneuro.spans.loss import loss_step
 from hneuro.steps.checks import check_spans
 

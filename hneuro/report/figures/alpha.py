@@ -8,12 +8,12 @@ from typing import Literal
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from hneuro.records import ResultRow
 from hneuro.report.figures.detection import safe
 from hneuro.report.figures.forest import ForestRow, forest
 from hneuro.report.figures.style import FAINT, H_NEURONS, Picture, axes, colour_of, entitle, figure_of
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import READINGS, condition_name, missing, percent, plain, points
+from hneuro.results import ResultRow
 
 SMALLEST_SPAN = 0.3  # of the y axis, so that noise does not look like an effect
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hneuro.records import ResultRow
 from hneuro.report.figures.forest import ForestRow, forest
 from hneuro.report.figures.style import Picture, colour_of, figure_of
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CHANCE
 from hneuro.report.wording import condition_name, missing, number, plain
+from hneuro.results import ResultRow
 
 
 def detection_pictures(tidy: Tidy) -> Iterator[Picture]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from hneuro.records import ResultRow
 from hneuro.report.figures.style import FAINT, GRID, INK, PAPER, axes, entitle
 from hneuro.report.wording import missing
+from hneuro.results import ResultRow
 
 ROW_HEIGHT, LABELS = 0.27, 1.45  # inches
 

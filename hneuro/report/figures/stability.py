@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from matplotlib.ticker import PercentFormatter
 
-from hneuro.records import Results
 from hneuro.report.figures.path import mark_strengths
 from hneuro.report.figures.style import FAINT, H_NEURONS, RANDOM, Picture, axes, entitle, figure_of
 from hneuro.report.wording import percent
+from hneuro.results import Results
 
 MOST = 100  # neurons that are drawn
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hneuro.records import ResultRow
 from hneuro.report import wording as say
 from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.table import Record, Table
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import holm
+from hneuro.results import ResultRow
 
 WITHIN = "pairs of one length"
 

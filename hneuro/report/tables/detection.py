@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hneuro.records import ResultRow
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Cell, Record, Table
 from hneuro.report.tidy import Tidy
+from hneuro.results import ResultRow
 
 
 def detection_table(tidy: Tidy) -> Table:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hneuro.records import Results
 from hneuro.report import wording as say
 from hneuro.report.findings import findings
 from hneuro.report.tables.table import Table, plain_text, without_single
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import discrimination, every_change
+from hneuro.results import Results
 
 
 def headline(results: Results) -> str:

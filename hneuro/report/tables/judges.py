@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hneuro.records import Results
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Record, Table
+from hneuro.results import Results
 
 VERDICTS = ("correct", "wrong", "refused", "unjudged")  # the order of `Agreement.confusion`
 

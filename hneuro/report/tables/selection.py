@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hneuro.records import NeuronRow, Results
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Table, without_single
+from hneuro.results import NeuronRow, Results
 
 
 def neurons_table(results: Results) -> Table:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hneuro.records import Overlap, Results
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Table
 from hneuro.report.verdicts import holm
+from hneuro.results import Overlap, Results
 
 SHOWN = 40  # neurons that the page shows; the CSV has all
 
