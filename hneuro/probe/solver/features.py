@@ -36,7 +36,7 @@ class FeatureMatrix:
         self._path = Path(str(values.filename)) if isinstance(values, np.memmap) else None
         self.n_features, self.n_rows = int(values.shape[0]), int(values.shape[1])
         self.block = max(1, BLOCK_BYTES // (4 * self.n_rows))  # neurons in a block
-        self._scratch = np.empty(0, values.dtype)
+        self._stored, self._wide = np.empty(0, values.dtype), np.empty(0, np.float32)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(first neuron, values [neuron, row] float32) in order; a block is valid only until the next one."""
@@ -45,6 +45,7 @@ class FeatureMatrix:
                 yield low, self.values[low : low + self.block]
             return
         buffer = np.empty((self.block, self.n_rows), self.values.dtype)
+        wide = buffer if buffer.dtype == np.float32 else np.empty(buffer.shape, np.float32)
         stretch = max(1, READ_AHEAD // buffer.nbytes) * self.block
         with self._path.open("rb", buffering=0) as file:
             self._ahead(file, 0, stretch)
@@ -53,7 +54,7 @@ class FeatureMatrix:
                     self._ahead(file, low + stretch, stretch)
                 block = buffer[: self.n_features - low]
                 self._read(file, low, block)
-                yield low, block if block.dtype == np.float32 else widen(block)
+                yield low, widen(block, wide[: len(block)])
 
     def columns(self, neurons: NDArray[np.intp]) -> NDArray[np.float32]:
         """The values [neuron, row] of some neurons as float32, in the unit of each; valid until the next call.
@@ -62,14 +63,15 @@ class FeatureMatrix:
         """
         if self._path is None:
             return np.asarray(self.values[neurons])
-        size = len(neurons) * self.n_rows
-        if self._scratch.size < size:
-            self._scratch = np.empty(size, self.values.dtype)
-        lines = self._scratch[:size].reshape(len(neurons), self.n_rows)
+        shape = len(neurons), self.n_rows
+        self._stored, lines = _room(self._stored, shape)
         with self._path.open("rb", buffering=0) as file:
             for line, neuron in zip(lines, neurons.tolist(), strict=True):
                 self._read(file, neuron, line)
-        return lines if lines.dtype == np.float32 else widen(lines)
+        if lines.dtype == np.float32:
+            return lines
+        self._wide, wide = _room(self._wide, shape)
+        return widen(lines, wide)
 
     def over(self, rows: NDArray[np.intp]) -> FeatureMatrix:
         """The same values with means and deviations over some of the rows."""
@@ -164,8 +166,22 @@ def narrow(block: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.
     return scaled.half().numpy(), unit
 
 
-def widen(block: NDArray[np.float16]) -> NDArray[np.float32]:
-    """float16 to float32, exactly. By torch, which has the processor do it: 17 times as fast as numpy."""
+def widen(block: NDArray[Any], into: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float16 to float32, exactly; float32 is taken as it is.
+
+    By torch, which has the processor do it: 17 times as fast as numpy. Into memory that is there: its own allocations,
+    which are aligned, would leave holes between ours, and gigabytes of them over a large file.
+    """
     from torch import from_numpy
 
-    return np.asarray(from_numpy(block).float().numpy())
+    if block.dtype != np.float32:
+        from_numpy(into).copy_(from_numpy(block))
+        return into
+    return block
+
+
+def _room(room: NDArray[Any], shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The room, or a larger one, and as much of it as `shape` wants."""
+    size = shape[0] * shape[1]
+    room = room if room.size >= size else np.empty(size, room.dtype)
+    return room, room[:size].reshape(shape)

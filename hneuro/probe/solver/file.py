@@ -32,7 +32,7 @@ def stored_form(
     if precision == "float32":
         return block, moments_of(block)
     halves, unit = narrow(block)
-    moments = moments_of(widen(halves))
+    moments = moments_of(widen(halves, np.empty(halves.shape, np.float32)))
     moments[MEAN:] *= unit
     moments[UNIT] = unit
     return halves, moments
