@@ -12,7 +12,7 @@ import difflib
 import importlib
 import os
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,9 @@ class Config:
     stability: Any = MISSING
     detection: Any = MISSING
     benchmark: dict[str, Any] = field(default_factory=dict)
+    grader: Any = MISSING
     intervention: Any = MISSING
+    text: Any = MISSING
     tracker: Any = MISSING
     output_dir: str = "outputs"
     store_dir: str = MISSING
@@ -91,11 +93,13 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     try:
         # Once more against the schema, and as plain values: Hydra lets "+key=value" past it.
         checked = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(cfg))
-        plain = OmegaConf.to_container(checked, resolve=True, throw_on_missing=True)
+        plain = OmegaConf.to_container(checked, resolve=True)
     except OmegaConfBaseException as fault:
         raise UserError(explain(fault)) from fault
     assert isinstance(plain, dict)
-    values: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    values: dict[str, Any] = {str(key): value for key, value in plain.items() if key != "grader"}  # where it is used
+    if missing := next(_missing(values, ""), None):
+        raise UserError(_needed(missing))
     config = dict(values)
     dataset = values.pop("dataset")
     fields = {
@@ -111,6 +115,22 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     }
     identity = fingerprint({key: value for key, value in fields.items() if key not in OUTSIDE_IDENTITY})
     return Experiment(**fields, identity=identity, config=config)
+
+
+def _missing(node: Any, key: str) -> Iterator[str]:
+    """The keys that still wait for a value."""
+    if node == "???":
+        yield key
+    elif isinstance(node, dict | list):
+        for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _missing(value, f"{key}.{name}" if key else str(name))
+
+
+def _needed(key: str) -> str:
+    if ".grader.endpoint." in f"{key}.":
+        name, part = key.rpartition(".")[2], key.partition(".grader")[0]
+        return f"grader.{name}: {part} is read by a model: name it here, and choose grader=local or grader=openai"
+    return f"{key}: a value is needed here"
 
 
 PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "until")

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.grid import SweepSettings
+from hneuro.causal.perplexity import Text
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
 from hneuro.models.spec import ModelSpec
@@ -51,6 +52,7 @@ class Experiment:
     detection: DetectionSettings
     benchmarks: Mapping[str, Benchmark]
     intervention: SweepSettings
+    text: Text
     tracker: Tracker
     output_dir: str
     store_dir: str
@@ -74,6 +76,7 @@ class Experiment:
             ("stability", StabilitySettings),
             ("detection", DetectionSettings),
             ("intervention", SweepSettings),
+            ("text", Text),
             ("tracker", Tracker),
         ):
             part = getattr(self, key)

@@ -331,7 +331,17 @@ class BenchmarkItem:
 class Outcome(str, Enum):
     COMPLIES = "complies"
     RESISTS = "resists"
-    UNPARSED = "unparsed"  # the parser found neither: left out of the rate, and counted
+    REFUSED = "refused"  # says neither, and says so
+    UNPARSED = "unparsed"  # neither was found: left out of the rate, and counted
+    EXCLUDED = "excluded"  # the prompt tests nothing here: a doubted answer that was wrong to begin with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The untouched model's first reply to a prompt that goes on after it."""
+
+    item_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,11 +349,18 @@ class SweepAnswer:
     """What one prompt gave under one set of neurons at one alpha."""
 
     item_id: str
-    benchmark: str
-    neuron_set: str  # "h_neurons", "ranked", or a control of one of them: "h_neurons/random", ...
+    neuron_set: str  # "h_neurons", "ranked", a variant "h_neurons@mean", a control "h_neurons/random", "untouched"
     seed: int  # which of the control sets; 0 for the set itself
     alpha: float
-    text: str
-    outcome: Outcome
+    replies: tuple[str, ...]  # one a turn
     p_comply: float | None  # None where the benchmark has no continuations to compare
-    truncated: bool  # hit the limit of new tokens
+    truncated: bool  # a reply hit the limit of new tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What an answer amounts to. `grade` in [0, 1]: how far it complies, where that is graded."""
+
+    outcome: Outcome
+    grade: float | None = None
+    reason: str = ""

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hneuro.codec import canonical, from_plain, read_jsonl, to_plain, write_jsonl
-from hneuro.records import ASIDE, BenchmarkItem, Response, SweepAnswer, Verdict
+from hneuro.records import ASIDE, BenchmarkItem, Reading, Response, SweepAnswer, Verdict
 from hneuro.results import Estimate, FunnelStep, ResultRow
 
 
@@ -118,10 +118,11 @@ def test_messages_and_outcomes_come_back() -> None:
         id="1", benchmark="b", messages=({"role": "user", "content": "q"},), comply=("a",), resist=(), meta={"k": 1}
     )
     assert through_json(item) == item
-    plain = {"item_id": "1", "benchmark": "b", "neuron_set": "s", "seed": 0, "alpha": 1, "text": "", "truncated": False}
-    answer = from_plain(SweepAnswer, plain | {"outcome": "unparsed", "p_comply": None})
-    assert answer.outcome.name == "UNPARSED"
-    assert answer.p_comply is None
+    plain = {"item_id": "1", "neuron_set": "s", "seed": 0, "alpha": 1, "replies": ["a", "b"], "truncated": False}
+    answer = from_plain(SweepAnswer, plain | {"p_comply": None})
+    assert (answer.replies, answer.p_comply) == (("a", "b"), None)
+    reading = from_plain(Reading, {"outcome": "unparsed"})
+    assert (reading.outcome.name, reading.grade) == ("UNPARSED", None)
 
 
 @dataclass(frozen=True, kw_only=True)

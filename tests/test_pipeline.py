@@ -72,7 +72,7 @@ def words(
         "intervention.alphas=[0,1,3]",
         "intervention.control_seeds=2",
         "intervention.ranked=5",
-        "intervention.items_per_shard=4",
+        "intervention.rows_per_shard=16",
         "quiet=true",
     ]
 
@@ -180,13 +180,17 @@ def test_the_paper_s_choice_suppresses_every_point_of_the_path_in_one_job(words:
     assert all((p.suppressed_accuracy is None) == (p.positive == 0) for p in results.path)
     sums = {p.strength: p.accuracy + p.suppressed_accuracy for p in measured if p.suppressed_accuracy is not None}
     assert [p.strength for p in results.path if p.chosen] == [min(s for s in sums if sums[s] == max(sums.values()))]
-    jobs = {}
-    for file in (tmp_path / "outputs" / "store" / "sweep-known_facts").glob("*/records.jsonl"):
-        answers = [json.loads(line) for line in file.read_text().splitlines()]
-        jobs[answers[0]["neuron_set"]] = answers
-    assert set(jobs) == {"path", "h_neurons"}
+    store, jobs = tmp_path / "outputs" / "store", {}
+    read = {file.parent.name: file for file in store.glob("readings-known_facts/*/manifest.json")}
+    for manifest in read.values():
+        readings = [json.loads(line) for line in (manifest.parent / "records.jsonl").read_text().splitlines()]
+        for file in store.glob("sweep-known_facts/*/records.jsonl"):
+            answers = [json.loads(line) for line in file.read_text().splitlines()]
+            if len(answers) == len(readings):
+                jobs[answers[0]["neuron_set"]] = [a | r for a, r in zip(answers, readings, strict=True)]
+    assert set(jobs) == {"path", "untouched"}
     # What the choice measured under suppression is what the sweep of the chosen neurons measures at alpha = 0.
-    own = [a["outcome"] for a in jobs["h_neurons"] if a["neuron_set"] == "h_neurons" and a["alpha"] == 0.0]
+    own = [a["outcome"] for a in jobs["untouched"] if a["neuron_set"] == "h_neurons" and a["alpha"] == 0.0]
     (chosen,) = [p for p in results.path if p.chosen]
     assert chosen.suppressed_accuracy == own.count("complies") / (len(own) - own.count("unparsed"))
 

@@ -15,6 +15,7 @@ import torch
 from surgery import PLANTED, operate, question
 from transformers import AutoModelForCausalLM
 
+from hneuro.causal.benchmarks.base import ByRule
 from hneuro.cli import main
 from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
@@ -27,7 +28,7 @@ from hneuro.results import ResultRow, Results
 
 
 @dataclass(frozen=True, kw_only=True)
-class Permission:
+class Permission(ByRule):
     """Requests of which nothing is known. The model says "Y" if it complies, "N" if it does not."""
 
     name: str = "permission"
@@ -131,7 +132,7 @@ def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Pat
     assert change.p_value < 1e-6
     for kind in ("random", "layer_matched"):
         controls = [r for r in rows(results, "change_compliance", f"h_neurons/{kind}") if r.seed is not None]
-        assert len(controls) == 5
+        assert len(controls) == 20
         assert max(abs(r.value) for r in controls) < change.value / 4
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from hneuro.records import BenchmarkItem, Outcome, Question, Response, Verdict
+from hneuro.causal.benchmarks.base import Answer, Measure
+from hneuro.records import BenchmarkItem, Judgement, Outcome, Question, Reading, Response, Verdict
 from hneuro.responses.decoding import Decoding
 from hneuro.verdicts.base import Judge
 
@@ -14,12 +16,13 @@ KNOWN_FACTS = "known_facts"
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFacts:
-    """A benchmark whose "compliance" is accuracy: questions answered rightly in every sample, asked greedily."""
+    """A benchmark of accuracy: questions answered rightly in every sample, asked greedily."""
 
     questions: Mapping[str, Question]
     judge: Judge
     decoding: Decoding
     name: str = KNOWN_FACTS
+    measures: ClassVar[Measure] = "accuracy"
 
     def items(self) -> tuple[BenchmarkItem, ...]:
         return tuple(
@@ -34,16 +37,24 @@ class KnownFacts:
             for question in self.questions.values()
         )
 
-    def outcome(self, item: BenchmarkItem, text: str) -> Outcome:
-        response = Response(
-            question_id=item.id, sample=0, prompt_ids=(), token_ids=(), text=text, logprobs=(), entropies=()
-        )
-        (judgement,) = self.judge.judge([(self.questions[item.id], response)])
-        verdict = judgement.verdict
-        # Saying nothing to a known question is a lost capability; a judge that failed is a missing measurement.
-        if verdict is Verdict.UNJUDGED and any(c.isalnum() for c in text):
-            return Outcome.UNPARSED
-        return Outcome.COMPLIES if verdict is Verdict.CORRECT else Outcome.RESISTS
+    def readings(self, answers: Sequence[Answer]) -> Sequence[Reading]:
+        asked = [(self.questions[item.id], _response(item, replies[-1])) for item, replies in answers]
+        judged = self.judge.judge(asked)
+        return [_reading(found, replies[-1]) for found, (_, replies) in zip(judged, answers, strict=True)]
+
+
+def _response(item: BenchmarkItem, text: str) -> Response:
+    return Response(question_id=item.id, sample=0, prompt_ids=(), token_ids=(), text=text, logprobs=(), entropies=())
+
+
+def _reading(judged: Judgement, text: str) -> Reading:
+    if judged.verdict is Verdict.CORRECT:
+        return Reading(outcome=Outcome.COMPLIES)
+    if judged.verdict is Verdict.REFUSED:
+        return Reading(outcome=Outcome.REFUSED)
+    # Saying nothing to a known question is a lost capability; a judge that failed is a missing measurement.
+    failed = judged.verdict is Verdict.UNJUDGED and any(c.isalnum() for c in text)
+    return Reading(outcome=Outcome.UNPARSED if failed else Outcome.RESISTS, reason=judged.reason)
 
 
 def known_facts(known: Sequence[Question], judge: Judge, suffix: str, answer_tokens: int) -> KnownFacts:

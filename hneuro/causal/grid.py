@@ -1,39 +1,102 @@
-"""What a sweep is asked for: alphas, neuron sets and their controls. Known without loading anything."""
+"""What a sweep is asked for: alphas, neuron sets, their controls and variants. Known without loading anything."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hneuro.models.edits import Kind, Scope, Treatment
+from hneuro.records import ASIDE
+
+UNTOUCHED = "untouched"  # the neuron set of alpha = 1, which is the same for all
+
+Variant = Literal["generated", "risky", "mean", "clamp"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSettings:
     """The grid (paper, section 3.1) and its controls: `control_seeds` sets of each kind for every neuron set.
 
-    `ranked`: beside the selected neurons, sweep that many of the best by univariate ranking; 0 leaves it out.
+    `control_alphas`: "ends" sweeps controls at the smallest and the largest alpha alone, which is what their slopes and
+    changes are compared at; "all" at every alpha. `ranked`: beside the selected neurons, sweep that many of the best by
+    univariate ranking; 0 leaves it out. `negative`: also the neurons of negative weight. `variants` are other ways to
+    suppress: "generated" and "risky" scale by the alphas below 1, only where an answer is predicted, and only while the
+    running risk there is above the detector's threshold; "mean" sets the neurons to their mean over faithful answers;
+    "clamp" keeps them below the quantile `clamp` of their size there.
     """
 
     alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
     controls: tuple[str, ...] = ("random", "layer_matched")
-    control_seeds: int = 5
+    control_seeds: int = 20
+    control_alphas: Literal["ends", "all"] = "ends"
     ranked: int = 0
+    negative: bool = True
+    variants: tuple[Variant, ...] = ()
+    clamp: float = 0.95
     items: int | None = None  # prompts of each benchmark; all if null
     known_questions: int = 200  # on which the cost in accuracy is measured
     token_budget: int = 16384
-    items_per_shard: int = 16
+    rows_per_shard: int = field(default=512, metadata=ASIDE)  # answers that a kill can cost
 
     def __post_init__(self) -> None:
         if len(set(self.alphas)) < 2 or not all(0 <= a < float("inf") for a in self.alphas):
             raise ValueError("alphas needs at least two different finite values, none below 0")
         if not set(self.controls) <= {"random", "layer_matched"} or self.control_seeds < 1:
             raise ValueError("controls are 'random' and 'layer_matched', control_seeds at least 1")
-        if (self.items is not None and self.items < 1) or self.known_questions < 1:
-            raise ValueError("items and known_questions must be at least 1; items may be null, for all")
+        if (self.items is not None and self.items < 1) or self.known_questions < 1 or self.rows_per_shard < 1:
+            raise ValueError("items, known_questions and rows_per_shard must be at least 1; items may be null, for all")
+        if not 0 < self.clamp < 1:
+            raise ValueError("clamp is a quantile: it must be between 0 and 1")
+        if self.variants and (1.0 not in self.alphas or min(self.alphas) >= 1):
+            raise ValueError("variants need alpha 1, and an alpha below 1 to compare with")
+
+    @property
+    def control_grid(self) -> tuple[float, ...]:
+        """The alphas of the controls; 1 is untouched anyway."""
+        ordered = tuple(sorted(set(self.alphas)))
+        return ordered if self.control_alphas == "all" else (ordered[0], *({1.0} & set(ordered[1:-1])), ordered[-1])
+
+    @property
+    def suppressing(self) -> tuple[float, ...]:
+        """The alphas up to 1, for the variants."""
+        return tuple(sorted(alpha for alpha in set(self.alphas) if alpha <= 1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronSet:
-    """A set of neurons that is scaled: "h_neurons", or a control such as "h_neurons/random" under its seed."""
+    """A set of neurons and what is done to it: "h_neurons", a control "h_neurons/random" under its seed, a variant."""
 
     name: str
     seed: int
     neurons: tuple[int, ...]
+    alphas: tuple[float, ...]
+    kind: Kind = "scale"
+    scope: Scope = "all"
+    values: tuple[float, ...] = ()
+
+    def at(self, alpha: float) -> Treatment:
+        return Treatment(neurons=self.neurons, alpha=alpha, kind=self.kind, scope=self.scope, values=self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One column of the grid. All sets share the one at alpha = 1."""
+
+    neuron_set: str
+    seed: int
+    alpha: float
+    treatment: Treatment
+
+
+def cells(sets: Sequence[NeuronSet]) -> tuple[Cell, ...]:
+    """The untouched model once, where any set asks for it, then every set at its other alphas, ascending."""
+    found = [
+        Cell(neuron_set=one.name, seed=one.seed, alpha=alpha, treatment=one.at(alpha))
+        for one in sets
+        for alpha in sorted(set(one.alphas))
+        if alpha != 1.0
+    ]
+    if any(1.0 in one.alphas for one in sets):
+        found.insert(0, Cell(neuron_set=UNTOUCHED, seed=0, alpha=1.0, treatment=Treatment()))
+    return tuple(found)

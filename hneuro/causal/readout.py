@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from hneuro.models.hooks import gains, scale
+from hneuro.models.edits import edits
+from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded
 from hneuro.models.parallel import together
 from hneuro.records import BenchmarkItem, UserError
@@ -62,8 +63,8 @@ def log_odds_at(loaded: Loaded, pad: int, jobs: Sequence[Job], forks: Sequence[F
     longest = max(len(s) for s in sequences)
     ids = torch.tensor([[pad] * (longest - len(s)) + list(s) for s in sequences], device=loaded.device)
     mask = torch.tensor([[0] * (longest - len(s)) + [1] * len(s) for s in sequences], device=loaded.device)
-    amounts = gains(loaded.ffn.space, [(job.neurons, job.alpha) for job in jobs], loaded.device, loaded.dtype)
-    with scale(loaded.ffn, amounts):
+    amounts = edits(loaded.ffn.space, [job.treatment for job in jobs], loaded.device, loaded.dtype)
+    with intervene(loaded.ffn, amounts):
         logits = loaded.model(
             input_ids=ids,
             attention_mask=mask,

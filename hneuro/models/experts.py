@@ -19,6 +19,7 @@ from accelerate.utils import align_module_device
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hneuro.models.edits import LayerEdit
 from hneuro.models.weights import by_row
 
 IMPLEMENTATION = "hneuro"
@@ -163,21 +164,24 @@ class RoutedProjection:
             h += share.to(h.dtype) @ experts.down_proj_bias
         return h
 
-    def scaled_by(self, indices: Tensor, factors: Tensor) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-        """A function of the module's inputs that multiplies neurons `indices` [k] by `factors` [row, k], row by row."""
+    def edited_by(self, edit: LayerEdit) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+        """A function of the module's inputs that edits them, in place where no gradient is wanted."""
         each = self.width // self.count
-        columns = {expert: indices // each == expert for expert in set((indices // each).tolist())}
+        of_expert = edit.indices // each
+        columns = {expert: edit.columns(of_expert == expert) for expert in set(of_expert.tolist())}
 
-        def scaled(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        def edited(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
             z, routing, experts = inputs
             z = z.clone() if torch.is_grad_enabled() else z
-            row = (routing.token // (routing.tokens // len(factors))).to(factors.device)
+            length = routing.tokens // len(edit.factors)  # positions of a row
+            row, last = routing.token // length, routing.token % length == length - 1
             ends = [0, *routing.ends.tolist()]
-            for expert, chosen in columns.items():
+            for expert, own in columns.items():
                 pairs = slice(ends[expert], ends[expert + 1])
-                inside = (indices[chosen] % each).to(z.device)
-                amounts = factors[row[pairs]][:, chosen].to(z)
-                z[pairs] = z[pairs].index_copy(-1, inside, z[pairs][:, inside] * amounts)
+                here = own.to(z)
+                inside = here.indices % each
+                moved = here.change_pairs(z[pairs][:, inside], row[pairs], last[pairs])
+                z[pairs] = z[pairs].index_copy(-1, inside, moved)
             return z, routing, experts
 
-        return scaled
+        return edited

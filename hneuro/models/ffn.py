@@ -7,12 +7,13 @@ towers have down projections too, expert weights hide from it), so what is found
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hneuro.models.edits import LayerEdit
 from hneuro.models.experts import RoutedProjection, attach, supports
 from hneuro.models.parallel import is_team
 from hneuro.models.weights import (
@@ -101,32 +102,27 @@ class DownProjection:
         bias = bias_of(self.module, self.dtype)
         return h if bias is None else h + bias
 
-    def scaled_by(self, indices: Tensor, factors: Tensor) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-        """A function of the module's inputs that multiplies neurons `indices` [k] by `factors` [row, k], row by row.
+    def edited_by(self, edit: LayerEdit) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+        """A function of the module's inputs that edits them, in place where no gradient is wanted."""
+        placed: list[LayerEdit] = []
 
-        In place where no gradient is wanted: z is a fresh temporary of the activation, and a copy of it costs a fifth
-        of the projection itself.
-        """
-        placed: list[Tensor] = []
-
-        def scaled(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-            z = by_row(inputs[0], len(factors))
-            placed[:] = placed or _placed(indices, factors, z, self.width)
-            places, amounts = placed
-            moved = z[..., places] * amounts[:, None, :]
+        def edited(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+            z = by_row(inputs[0], len(edit.factors))
+            placed[:] = placed or [_placed(edit, z, self.width)]
+            places, moved = placed[0].indices, placed[0].change(z[..., placed[0].indices])
             z = z.index_copy(-1, places, moved) if torch.is_grad_enabled() else z.index_copy_(-1, places, moved)
             return (z.view_as(inputs[0]), *inputs[1:])
 
-        return scaled
+        return edited
 
 
-def _placed(indices: Tensor, factors: Tensor, z: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Gains where z is: the layers of one model may lie on several devices, and their neurons in several processes."""
+def _placed(edit: LayerEdit, z: Tensor, width: int) -> LayerEdit:
+    """The edit where z is: the layers of a model may lie on several devices, and their neurons in several processes."""
     share = own_share(z, width)
     if share != slice(0, width):
-        own = (indices >= share.start) & (indices < share.stop)
-        indices, factors = indices[own] - share.start, factors[:, own]
-    return indices.to(z.device), factors.to(z)
+        edit = edit.columns((edit.indices >= share.start) & (edit.indices < share.stop))
+        edit = replace(edit, indices=edit.indices - share.start)
+    return edit.to(z)
 
 
 Projection = DownProjection | RoutedProjection

@@ -21,9 +21,10 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
+from hneuro.models.edits import Edits, LayerEdit
 from hneuro.models.experts import RoutedProjection
 from hneuro.models.ffn import FFN, find_ffn
-from hneuro.models.hooks import Gains, calls, scale
+from hneuro.models.hooks import calls, intervene
 from hneuro.models.parallel import is_team, together
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.models.spec import ModelSpec, pick_device
@@ -124,20 +125,20 @@ def prove(model: Any, ffn: FFN) -> None:
         model(input_ids=tokens, use_cache=False)
     if unproven := set(range(len(ffn.layers))) - proven:
         raise UserError(f"layer {min(unproven)} of {kind} does not compute h = W_down z for every token: not supported")
-    with scale(ffn, _each_layer_silenced(ffn)):
+    with intervene(ffn, _each_layer_silenced(ffn)):
         logits = model(input_ids=tokens.expand(1 + len(ffn.layers), -1), use_cache=False).logits
     for layer in range(len(ffn.layers)):
         if torch.equal(logits[0], logits[1 + layer]):
             raise UserError(f"silencing the FFN of layer {layer} of {kind} moves no logit: the wrong module was found")
 
 
-def _each_layer_silenced(ffn: FFN) -> Gains:
-    amounts = {}
+def _each_layer_silenced(ffn: FFN) -> Edits:
+    by_layer = {}
     for layer, projection in enumerate(ffn.layers):
         factors = torch.ones(1 + len(ffn.layers), 1)
         factors[1 + layer] = 0.0
-        amounts[layer] = (torch.arange(projection.width), factors.expand(-1, projection.width))
-    return Gains(amounts)
+        by_layer[layer] = LayerEdit(torch.arange(projection.width), factors.expand(-1, projection.width))
+    return Edits(by_layer)
 
 
 def _spread(spec: ModelSpec) -> dict[str, Any]:

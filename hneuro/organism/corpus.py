@@ -33,6 +33,13 @@ def documents(world: World, recipe: Recipe) -> list[str]:
     return texts
 
 
+def fresh_documents(world: World, count: int) -> tuple[str, ...]:
+    """Documents that nobody has learnt from, about entities that occur nowhere else."""
+    rng = Random(f"{world.recipe.seed}/fresh documents")
+    one_offs = OneOffs(world, rng)
+    return tuple(_one_off_document(world, one_offs.draw(), rng) for _ in range(count))
+
+
 def chats(world: World, recipe: Recipe) -> list[Chat]:
     """All chats of instruction tuning, in random order; none is about a held-out entity."""
     rng = Random(f"{recipe.seed}/chats")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hneuro.report import wording as say
+from hneuro.report.tables.variants import taken_away
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Change, Discrimination, Word, discrimination, drift_word, every_change
 from hneuro.results import ResultRow, Results
@@ -133,7 +134,7 @@ def _baseline(tidy: Tidy) -> str:
 def _causal(tidy: Tidy) -> Iterator[Finding]:
     every = list(every_change(tidy))
     for neuron_set in tidy.neuron_sets:
-        own = [c for c in every if c.neuron_set == neuron_set and c.metric != "accuracy"]
+        own = [c for c in every if c.neuron_set == neuron_set and c.metric not in say.COSTS]
         if summary := _summary(neuron_set, own):
             yield Finding(heading="Causal effect", badge="summary", tone="plain", text=summary)
         for change in own:
@@ -144,9 +145,31 @@ def _causal(tidy: Tidy) -> Iterator[Finding]:
                 text=_change(tidy, change),
                 in_table=True,
             )
+    yield from _conditional(tidy)
     for change in every:
-        if change.metric == "accuracy":
+        if change.metric in say.COSTS:
             yield Finding(heading="Capability", badge=change.says, tone="plain", text=_change(tidy, change))
+
+
+def _conditional(tidy: Tidy) -> Iterator[Finding]:
+    """Does suppressing only at risk keep more capability, at the same reduction?"""
+    for neuron_set in tidy.neuron_sets:
+        parts = []
+        for benchmark in tidy.benchmarks:
+            for metric in ("compliance", "accuracy"):
+                plain, risky = (
+                    taken_away(tidy, metric, benchmark, neuron_set),
+                    taken_away(tidy, metric, benchmark, f"{neuron_set}@risky"),
+                )
+                if plain is not None and risky is not None:
+                    name = f"{say.plain(benchmark)} ({say.READINGS[metric]})"
+                    parts.append(f"{name} {say.points(risky.value, 0)} instead of {say.points(plain.value, 0)}")
+        if parts:
+            text = (
+                f"Suppressing {say.subject(neuron_set)} only while the risk is high changes, in points: "
+                f"{'; '.join(parts)}."
+            )
+            yield Finding(heading="Causal effect", badge="conditional", tone="plain", text=text)
 
 
 def _tone(change: Change) -> Tone:

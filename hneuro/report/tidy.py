@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from hneuro.report.wording import missing
+from hneuro.report.wording import COSTS, READINGS, missing
 from hneuro.results import ResultRow, Results
 
 
@@ -74,7 +74,12 @@ class Tidy:
         scaled = [c.partition("/")[0] for stage, _, _, c in self._found if stage == "causal"]
         controlled = [c.partition("/")[0] for _, _, _, c in self._found if "/" in c]
         own = [c for _, _, _, c in self._found if c == "h_neurons"]
-        return list(dict.fromkeys([*own, *scaled, *controlled]))
+        return [name for name in dict.fromkeys([*own, *scaled, *controlled]) if "@" not in name]
+
+    def variants(self, neuron_set: str) -> list[str]:
+        """Other interventions on the same neurons, as conditions."""
+        found = (c for stage, _, _, c in self._found if stage == "causal" and c.startswith(f"{neuron_set}@"))
+        return list(dict.fromkeys(found))
 
     def notes(self, stage: str) -> list[str]:
         """What a stage says about its data sets: notes of rows that are not a control's, each once; or the funnel."""
@@ -92,10 +97,10 @@ class Tidy:
         return tested[0] if tested else None
 
     def readings(self, benchmark: str) -> list[str]:
-        """The ways in which a benchmark was read that exist: generated answers, then probabilities."""
-        return [m for m in ("compliance", "accuracy", "p_comply") if benchmark in self.datasets("causal", m)]
+        """The ways in which a benchmark was read that exist."""
+        return [metric for metric in READINGS if benchmark in self.datasets("causal", metric)]
 
     @cached_property
     def benchmarks(self) -> list[str]:
         """Compliance benchmarks in the order of the rows, the capability after them."""
-        return list(dict.fromkeys([*self.datasets("causal", "compliance"), *self.datasets("causal", "accuracy")]))
+        return list(dict.fromkeys(d for m in ("compliance", *COSTS) for d in self.datasets("causal", m)))

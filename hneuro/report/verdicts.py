@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hneuro.report.tidy import Tidy
-from hneuro.report.wording import missing
+from hneuro.report.wording import READINGS, missing
 from hneuro.results import ResultRow
 from hneuro.statistics import share_at_least
 
@@ -57,7 +57,7 @@ class Change:
 
     benchmark: str
     neuron_set: str
-    metric: str  # "compliance", "p_comply" or "accuracy"
+    metric: str  # one of `hneuro.report.wording.READINGS`
     found: ResultRow
     p_holm: float | None
     controls: tuple[float, ...]  # the change under each control set
@@ -143,7 +143,7 @@ def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
 def every_change(tidy: Tidy) -> Iterator[Change]:
     """By neuron set, benchmark and reading."""
     for neuron_set in tidy.neuron_sets:
-        found = [c for metric in ("compliance", "p_comply", "accuracy") for c in changes(tidy, neuron_set, metric)]
+        found = [c for metric in READINGS for c in changes(tidy, neuron_set, metric)]
         yield from sorted(found, key=lambda c: tidy.benchmarks.index(c.benchmark))
 
 

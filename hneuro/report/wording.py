@@ -12,6 +12,7 @@ MISSING = "-"
 CONDITIONS = {
     "h_neurons": "H-Neurons",
     "ranked": "ranked neurons",
+    "negative": "neurons of negative weight",
     "random": "random neurons",
     "layer_matched": "layer-matched neurons",
     "probe": "whole probe",
@@ -22,7 +23,22 @@ CONDITIONS = {
 
 SHORT = {"logprob": "log-prob."}
 
-READINGS = {"compliance": "complying answers", "p_comply": "P(comply)", "accuracy": "right answers"}
+# The ways in which a benchmark is read, and what each value is a share of.
+READINGS = {
+    "compliance": "complying answers",
+    "p_comply": "P(comply)",
+    "grade": "harmfulness",
+    "over_refusal": "refused harmless requests",
+    "accuracy": "right answers",
+}
+COSTS = ("accuracy", "over_refusal")  # readings of what an intervention should leave as it is
+
+VARIANTS = {
+    "generated": "only where the answer is predicted",
+    "risky": "only while the risk is high",
+    "mean": "set to their mean",
+    "clamp": "kept below a quantile",
+}
 
 
 def condition_name(condition: str) -> str:
@@ -30,6 +46,9 @@ def condition_name(condition: str) -> str:
     baseline, _, added = condition.partition("+")
     if added:
         return f"{SHORT.get(baseline, plain(baseline))} + {condition_name(added)}"
+    scaled, _, variant = condition.partition("@")
+    if variant:
+        return f"{condition_name(scaled)}, {VARIANTS.get(variant, plain(variant))}"
     owner, _, kind = condition.partition("/")
     if not kind:
         return CONDITIONS.get(owner, plain(owner))

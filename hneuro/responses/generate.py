@@ -13,22 +13,22 @@ from typing import Any
 
 import torch
 
+from hneuro.models.edits import UNTOUCHED, Treatment
 from hneuro.models.load import Loaded
 from hneuro.models.parallel import together
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.draw import Contest, contest_odds, draw
 from hneuro.responses.noise import row_seed
-from hneuro.responses.rows import Rows, begin
+from hneuro.responses.rows import Monitor, Rows, begin
 
 
 @dataclass(frozen=True)
 class Job:
-    """One row of a batch. `neurons` are scaled by `alpha` at every position (1 = untouched)."""
+    """One row of a batch."""
 
     prompt_ids: tuple[int, ...]
     seed: str  # names the draw: equal seeds draw equal noise
-    neurons: Sequence[int] = ()
-    alpha: float = 1.0
+    treatment: Treatment = UNTOUCHED
     contest: Contest | None = None  # the odds of its sides are read where the response begins
 
 
@@ -43,9 +43,14 @@ class Generated:
 
 @together
 @torch.inference_mode()
-def generate(loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding) -> list[Generated]:
-    """Generates one continuation for each job, in one left-padded batch that reads equal beginnings once."""
-    rows = begin(loaded, pad, [(job.prompt_ids, tuple(job.neurons), job.alpha) for job in jobs])
+def generate(
+    loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding, monitor: Monitor | None = None
+) -> list[Generated]:
+    """Generates one continuation for each job, in one left-padded batch that reads equal beginnings once.
+
+    `monitor` says when the treatments of scope "risky" act.
+    """
+    rows = begin(loaded, pad, [(job.prompt_ids, job.treatment) for job in jobs], monitor)
     odds = contest_odds(torch.log_softmax(rows.logits, dim=-1), [job.contest for job in jobs])
     made = _continued(rows, [job.seed for job in jobs], decoding, sorted(_end_ids(loaded.model)))
     return [Generated(*said, log_odds=value) for said, value in zip(made, odds, strict=True)]

@@ -1,25 +1,36 @@
 """The rows of a batch while they are continued: what the model remembers of each, and what scales it.
 
-Rows that begin alike, with one prompt under one intervention, are read once and share what the model remembers; from
-there on each goes its own way. A row that has ended can be let go.
+Rows that begin alike, with one prompt under one treatment, are read once and share what the model remembers; from
+there on each goes its own way. A row that has ended can be let go. A step that a monitor finds risky is taken back, and
+taken again under the treatment.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from hneuro.models.hooks import Gains, gains, scale
+from hneuro.models.edits import UNTOUCHED, Edits, Treatment, edits
+from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded
+from hneuro.records import UserError
 
-Start = tuple[tuple[int, ...], tuple[int, ...], float]  # prompt, neurons, alpha: all that a row's beginning depends on
+Start = tuple[tuple[int, ...], Treatment]  # a prompt and what is done: all that a row's beginning depends on
+
+
+class Monitor(Protocol):
+    """Says during a forward pass which rows are at risk of a hallucination."""
+
+    def watch(self, loaded: Loaded, rows: int) -> AbstractContextManager[Callable[[], Tensor]]:
+        """Watches the passes inside; the function then gives, of the last one, whether each row is at risk [row]."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,9 @@ class Rows:
     loaded: Loaded
     cache: DynamicCache
     mask: Tensor
-    amounts: Gains
+    amounts: Edits
     logits: Tensor
+    monitor: Monitor | None = None
 
     @property
     def selectable(self) -> bool:
@@ -39,29 +51,40 @@ class Rows:
     def select(self, rows: Tensor) -> Rows:
         """These rows, in this order; a row may come several times. The cache is changed: use only what is returned."""
         self.cache.batch_select_indices(rows.cpu())  # its layers may lie on several devices
-        return Rows(self.loaded, self.cache, self.mask[rows], self.amounts.of(rows), self.logits[rows])
+        return replace(self, mask=self.mask[rows], amounts=self.amounts.of(rows), logits=self.logits[rows])
 
     def step(self, tokens: Tensor) -> Rows:
         """Every row with its next token [row]. The cache is changed: use only what is returned."""
-        mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        return _forward(self.loaded, tokens[:, None], mask, self.amounts, self.cache)
+        longer = replace(self, mask=torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1))
+        return _forward(longer, tokens[:, None]) if self.amounts.risky is None else _watched(longer, tokens[:, None])
 
 
-def begin(loaded: Loaded, pad: int, starts: Sequence[Start]) -> Rows:
+def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | None = None) -> Rows:
     """A row for each start, left-padded; starts that are equal are read once."""
     cache = DynamicCache(config=loaded.model.config)
-    alike = [(prompt, neurons, alpha) if alpha != 1.0 else (prompt, (), 1.0) for prompt, neurons, alpha in starts]
+    alike = [(prompt, UNTOUCHED if treatment.untouched else treatment) for prompt, treatment in starts]
     distinct = list(dict.fromkeys(alike)) if selectable(cache) else alike
-    longest = max(len(prompt) for prompt, _, _ in distinct)
-    padded = [(longest - len(prompt), prompt) for prompt, _, _ in distinct]
+    longest = max(len(prompt) for prompt, _ in distinct)
+    padded = [(longest - len(prompt), prompt) for prompt, _ in distinct]
     ids = torch.tensor([[pad] * blank + list(prompt) for blank, prompt in padded], device=loaded.device)
     mask = torch.tensor([[0] * blank + [1] * len(prompt) for blank, prompt in padded], device=loaded.device)
-    amounts = gains(loaded.ffn.space, [start[1:] for start in distinct], loaded.device, loaded.dtype)
-    rows = _forward(loaded, ids, mask, amounts, cache)
+    amounts = edits(loaded.ffn.space, [treatment for _, treatment in distinct], loaded.device, loaded.dtype)
+    rows = Rows(loaded, cache, mask, amounts, torch.empty(0), monitor)
+    rows = _forward(rows, ids) if amounts.risky is None else _begin_watched(rows, ids)
     if len(distinct) == len(starts):
         return rows
     place = {start: n for n, start in enumerate(distinct)}
     return rows.select(torch.tensor([place[start] for start in alike], device=loaded.device))
+
+
+def _begin_watched(rows: Rows, ids: Tensor) -> Rows:
+    """The prompts but for their last position, then that one as a step of its own, which can be taken back."""
+    if rows.monitor is None or not rows.selectable:
+        kind = type(rows.loaded.model).__name__
+        raise UserError(f"scope=risky needs a monitor, and a model that remembers by attention alone, unlike {kind}")
+    if ids.shape[1] > 1:
+        _forward(replace(rows, mask=rows.mask[:, :-1], amounts=rows.amounts.early()), ids[:, :-1])
+    return _watched(rows, ids[:, -1:])
 
 
 def selectable(cache: DynamicCache) -> bool:
@@ -69,18 +92,37 @@ def selectable(cache: DynamicCache) -> bool:
     return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
 
 
-def _forward(loaded: Loaded, ids: Tensor, mask: Tensor, amounts: Gains, cache: DynamicCache) -> Rows:
+def _watched(rows: Rows, ids: Tensor) -> Rows:
+    """A pass without what is done at risk only; where there is a risk it is taken back, and taken again with it."""
+    risky = rows.amounts.risky
+    assert risky is not None
+    assert rows.monitor is not None
+    before = [dict(vars(layer)) for layer in rows.cache.layers]  # a cache replaces its tensors, it changes none
+    with rows.monitor.watch(rows.loaded, len(ids)) as at_risk:
+        plain = _forward(replace(rows, amounts=rows.amounts.while_(~risky)), ids)
+    active = risky & at_risk().to(risky.device)
+    if not active.any():
+        return replace(plain, amounts=rows.amounts)
+    for layer, state in zip(rows.cache.layers, before, strict=True):
+        vars(layer).update(state)
+    taken = _forward(replace(rows, amounts=rows.amounts.while_(~risky | active)), ids)
+    return replace(taken, amounts=rows.amounts)
+
+
+def _forward(rows: Rows, ids: Tensor) -> Rows:
+    """The rows behind these ids [row, position], under what is done to them. The cache is changed."""
+    model = rows.loaded.model
     options: dict[str, Any] = {
-        "position_ids": (mask.cumsum(-1) - 1).clamp_min(0)[:, -ids.shape[1] :],
+        "position_ids": (rows.mask.cumsum(-1) - 1).clamp_min(0)[:, -ids.shape[1] :],
         "logits_to_keep": 1,
     }
-    known = inspect.signature(loaded.model.forward).parameters
-    with scale(loaded.ffn, amounts):
-        out = loaded.model(
+    known = inspect.signature(model.forward).parameters
+    with intervene(rows.loaded.ffn, rows.amounts):
+        out = model(
             input_ids=ids,
-            attention_mask=mask,
-            past_key_values=cache,
+            attention_mask=rows.mask,
+            past_key_values=rows.cache,
             use_cache=True,
             **{name: value for name, value in options.items() if name in known},
         )
-    return Rows(loaded, cache, mask, amounts, out.logits[:, -1].to(ids.device, torch.float32))
+    return replace(rows, logits=out.logits[:, -1].to(ids.device, torch.float32))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from hneuro.steps import stored
 from hneuro.steps.answers import Identified, Questions
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
+from hneuro.steps.sweeps import alpha_sweep
 from hneuro.store import fingerprint
 
 
@@ -51,15 +51,15 @@ def suppressed_accuracy(run: Context, probes: Sequence[Probe], known: Questions)
     if not setup.choice.suppresses:
         return None
     distinct = list(dict.fromkeys(p.positive for p in probes if p.positive))
-    sets = [NeuronSet(name="path", seed=place, neurons=neurons) for place, neurons in enumerate(distinct)]
+    sets = [NeuronSet(name="path", seed=n, neurons=chosen, alphas=(0.0,)) for n, chosen in enumerate(distinct)]
     if not sets:
         return [None] * len(probes)
     benchmark = known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens)
-    settings = replace(setup.intervention, alphas=(0.0, 1.0))
-    swept, _ = stored.alpha_sweep(run.store, run.chat, benchmark, sets, settings, setup.seed)
+    swept = alpha_sweep(run.store, run.chat, benchmark, sets, setup.intervention, setup.seed)
+    read = list(zip(swept.answers.value, swept.readings.value, strict=True))
     accuracy: dict[tuple[int, ...], float] = {}
     for chosen in sets:
-        said = [a.outcome for a in swept.value if a.seed == chosen.seed and a.alpha == 0.0]
+        said = [reading.outcome for answer, reading in read if answer.seed == chosen.seed]
         right, unread = said.count(Outcome.COMPLIES), said.count(Outcome.UNPARSED)
         accuracy[chosen.neurons] = rate(right, len(said) - unread).value
     return [accuracy.get(p.positive) for p in probes]

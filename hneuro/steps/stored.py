@@ -14,15 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.grid import NeuronSet, SweepSettings
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
 from hneuro.origin.kinds import KINDS
 from hneuro.probe.selectors import Selector
 from hneuro.records import (
     AnswerSpan,
-    BenchmarkItem,
     Contributions,
     Judgement,
     LabelledResponse,
@@ -31,11 +28,9 @@ from hneuro.records import (
     ProbeRows,
     Question,
     Response,
-    SweepAnswer,
     Verdict,
 )
 from hneuro.responses.sampler import Sampler
-from hneuro.results import ResultRow
 from hneuro.spans.base import SpanLocator
 from hneuro.steps.features import by_neuron
 from hneuro.store import Kept, Store, fingerprint
@@ -219,46 +214,6 @@ def probe_path(
         for line, strength in zip(kept.value, sorted(selector.strengths), strict=True)
     )
     return Kept(lambda: probes, kept.digest)
-
-
-def alpha_sweep(
-    store: Store,
-    model: LanguageModel,
-    benchmark: Benchmark,
-    sets: Sequence[NeuronSet],
-    settings: SweepSettings,
-    seed: int,
-) -> tuple[Kept[tuple[SweepAnswer, ...]], tuple[BenchmarkItem, ...]]:
-    items = benchmark.items()[: settings.items]
-    reads = {
-        "model": model.identity,
-        "benchmark": described(benchmark),
-        "items": fingerprint(items),
-        "sets": sets,
-        # The others only choose `sets` and `items`.
-        "settings": replace(settings, control_seeds=1, ranked=0, controls=(), items=None, known_questions=1),
-        "seed": seed,
-    }
-
-    def work(shard: Sequence[BenchmarkItem]) -> Sequence[SweepAnswer]:
-        from hneuro.causal.sweep import sweep
-
-        return sweep(model, benchmark, shard, sets, settings, seed)
-
-    stage = f"sweep-{benchmark.name}"
-    return store.records(stage, SweepAnswer, reads, chunks(items, settings.items_per_shard), work), items
-
-
-def measured_effects(
-    store: Store,
-    swept: Kept[tuple[SweepAnswer, ...]],
-    items: Sequence[BenchmarkItem],
-    effects: Callable[[Sequence[SweepAnswer], Mapping[str, str]], Sequence[ResultRow]],
-) -> tuple[ResultRow, ...]:
-    """Rates, slopes and tests of one sweep, whose bootstraps take seconds."""
-    entity_of = {item.id: str(item.meta.get("entity", item.id)) for item in items}
-    reads = {"sweep": swept.digest, "entities": fingerprint(entity_of)}
-    return store.whole("effects", ResultRow, reads, lambda: effects(swept.value, entity_of)).value
 
 
 def drift(store: Store, chat: LanguageModel, base: LanguageModel) -> Kept[NDArray[np.float32]]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.capability import known_facts
-from hneuro.causal.effects import effects
 from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import MEASURES, detect, neuron_detector
+from hneuro.detection.monitor import RiskMonitor
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe
@@ -20,6 +21,7 @@ from hneuro.steps.answers import Identified, Questions, evaluation_sets, testabl
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
 from hneuro.steps.selection import neuron_sets, nonzero, random_controls
+from hneuro.steps.sweeps import alpha_sweep, measured_effects, perplexity, usual_activity
 from hneuro.store import fingerprint
 
 
@@ -46,24 +48,57 @@ def detection(
 
 
 def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> tuple[ResultRow, ...]:
-    """Compliance on every benchmark and accuracy on known facts, for every set and control, at every alpha."""
+    """Compliance on every benchmark, accuracy on known facts and perplexity, for every set, at every alpha."""
     setup = run.experiment
-    swept_sets: list[NeuronSet] = []
-    for name, chosen in neuron_sets(run, neurons, identified.fit).items():
-        swept_sets.append(NeuronSet(name=name, seed=0, neurons=tuple(sorted(chosen))))
-        for kind in setup.intervention.controls:
-            for draw in range(setup.intervention.control_seeds):
-                exclude = nonzero(probe) | set(chosen)
-                control = control_set(kind, probe.space, chosen, exclude, setup.seed * 1000 + draw)
-                swept_sets.append(NeuronSet(name=f"{name}/{kind}", seed=draw, neurons=control))
+    sets, monitor = swept_sets(run, probe, neurons, identified), risk_monitor(neurons, identified)
     benchmarks = list(setup.benchmarks.values())
     if identified.known:
         benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
     rows: list[ResultRow] = []
     for benchmark in benchmarks:
-        swept, items = stored.alpha_sweep(run.store, run.chat, benchmark, swept_sets, setup.intervention, setup.seed)
-        rows += stored.measured_effects(run.store, swept, items, effects)
-    return tuple(rows)
+        swept = alpha_sweep(run.store, run.chat, benchmark, sets, setup.intervention, setup.seed, monitor)
+        rows += measured_effects(run.store, swept)
+    whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
+    return (*rows, *perplexity(run, whole))
+
+
+def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> list[NeuronSet]:
+    """The neuron sets, their variants, and as many random and layer-matched neurons in their place."""
+    setup = run.experiment
+    asked = setup.intervention
+    found: list[NeuronSet] = []
+    for name, chosen in neuron_sets(run, neurons, identified.fit).items():
+        own = tuple(sorted(chosen))
+        found.append(NeuronSet(name=name, seed=0, neurons=own, alphas=asked.alphas))
+        found += _variants(run, name, own, identified)
+        for kind in asked.controls:
+            for draw in range(asked.control_seeds):
+                exclude = nonzero(probe) | set(chosen)
+                control = control_set(kind, probe.space, chosen, exclude, setup.seed * 1000 + draw)
+                whole = NeuronSet(name=f"{name}/{kind}", seed=draw, neurons=control, alphas=asked.control_grid)
+                found.append(whole)
+    negative = tuple(int(n) for n in np.flatnonzero(probe.weight < 0))
+    if asked.negative and negative:
+        found.append(NeuronSet(name="negative", seed=0, neurons=negative, alphas=asked.alphas))
+    return found
+
+
+def _variants(run: Context, name: str, neurons: tuple[int, ...], identified: Identified) -> Iterator[NeuronSet]:
+    """Other ways to suppress a set. Where z is set to something, alpha = 0 says that it is."""
+    asked = run.experiment.intervention
+    for variant in asked.variants:
+        whole = NeuronSet(name=f"{name}@{variant}", seed=0, neurons=neurons, alphas=asked.suppressing)
+        if variant == "generated" or variant == "risky":
+            yield replace(whole, scope=variant)
+        else:
+            means, limits = usual_activity(run, identified.fit, neurons).tolist()
+            values = tuple(means if variant == "mean" else limits)
+            yield replace(whole, kind=variant, values=values, alphas=(0.0, 1.0))
+
+
+def risk_monitor(neurons: HNeurons, identified: Identified) -> RiskMonitor:
+    """The detector on the H-Neurons, which watches while the model answers."""
+    return RiskMonitor(neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set()))
 
 
 def origin(

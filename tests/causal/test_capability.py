@@ -45,16 +45,19 @@ def test_the_question_is_asked_as_it_was_when_it_was_known() -> None:
     [
         ("William Shakespeare", Outcome.COMPLIES),
         ("Marlowe", Outcome.RESISTS),
-        ("I do not know.", Outcome.RESISTS),
+        ("I do not know.", Outcome.REFUSED),
         ("", Outcome.RESISTS),
         (" . . !", Outcome.RESISTS),
     ],
 )
 def test_accuracy_counts_every_answer_that_is_not_right(text: str, outcome: Outcome) -> None:
     benchmark = known_facts([QUESTION], RuleJudge(), "", 50)
-    assert benchmark.outcome(benchmark.items()[0], text) is outcome
+    (reading,) = benchmark.readings([(benchmark.items()[0], (text,))])
+    assert reading.outcome is outcome
+    assert benchmark.measures == "accuracy"
 
 
 def test_a_judge_that_fails_is_not_a_wrong_answer() -> None:
     benchmark = known_facts([QUESTION], FailingJudge(), "", 50)
-    assert benchmark.outcome(benchmark.items()[0], "Shakespeare") is Outcome.UNPARSED
+    (reading,) = benchmark.readings([(benchmark.items()[0], ("Shakespeare",))])
+    assert (reading.outcome, reading.reason) == (Outcome.UNPARSED, "no answer")

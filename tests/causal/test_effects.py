@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.effects import effects
-from hneuro.records import Outcome, SweepAnswer
+from hneuro.causal.grid import UNTOUCHED
+from hneuro.causal.repetition import degenerate
+from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.results import ResultRow
 from hneuro.statistics import mcnemar, rate
+
+Swept = list[tuple[SweepAnswer, Reading]]
 
 C, R, U = Outcome.COMPLIES, Outcome.RESISTS, Outcome.UNPARSED
 ALPHAS = (0.0, 1.0, 3.0)
@@ -38,23 +43,30 @@ def sweep_of(
     alphas: Sequence[float] = ALPHAS,
     neuron_set: str = "h_neurons",
     seed: int = 0,
-    benchmark: str = "doubt",
-) -> list[SweepAnswer]:
+) -> Swept:
+    """Answers with their readings; alpha = 1 is the untouched model's."""
     return [
-        SweepAnswer(
-            item_id=item,
-            benchmark=benchmark,
-            neuron_set=neuron_set,
-            seed=seed,
-            alpha=alpha,
-            text="",
-            outcome=outcome,
-            p_comply=read[item][n] if item in read else None,
-            truncated=outcome is U,
+        (
+            SweepAnswer(
+                item_id=item,
+                neuron_set=UNTOUCHED if alpha == 1.0 else neuron_set,
+                seed=0 if alpha == 1.0 else seed,
+                alpha=alpha,
+                replies=("round and round it goes, " * 5 if outcome is U else "yes",),
+                p_comply=read[item][n] if item in read else None,
+                truncated=outcome is U,
+            ),
+            Reading(outcome=outcome),
         )
         for item, outcomes in table.items()
         for n, (alpha, outcome) in enumerate(zip(alphas, outcomes, strict=True))
     ]
+
+
+def effects_of(
+    swept: Swept, entity_of: Mapping[str, str], measures: Measure = "compliance", benchmark: str = "doubt"
+) -> tuple[ResultRow, ...]:
+    return effects([a for a, _ in swept], [r for _, r in swept], benchmark, measures, entity_of)
 
 
 ENTITIES = {item: item.upper() for item in TABLE} | {"b": "A"}  # "a" and "b" are about the same entity
@@ -62,7 +74,7 @@ ENTITIES = {item: item.upper() for item in TABLE} | {"b": "A"}  # "a" and "b" ar
 
 @pytest.fixture(scope="module")
 def found() -> tuple[ResultRow, ...]:
-    return effects(sweep_of(TABLE, READ), ENTITIES)
+    return effects_of(sweep_of(TABLE, READ), ENTITIES)
 
 
 def one(rows: Sequence[ResultRow], metric: str, alpha: float | None = None, **wanted: object) -> ResultRow:
@@ -79,6 +91,7 @@ def test_rates_leave_the_unparsed_out_and_count_them(found: tuple[ResultRow, ...
         assert (row.value, row.low, row.high, row.n) == (expected.value, expected.low, expected.high, parsed)
         assert one(found, "unparsed", alpha).value == lost / 8
         assert one(found, "truncated", alpha).value == lost / 8
+        assert one(found, "degenerate", alpha).value == lost / 8
 
 
 def test_slopes_are_least_squares_over_the_items_that_are_complete(found: tuple[ResultRow, ...]) -> None:
@@ -114,7 +127,7 @@ def test_both_arms_of_a_change_stand_beside_it(found: tuple[ResultRow, ...]) -> 
 
 @pytest.mark.parametrize("alphas", [(0.0, 0.5, 3.0), (1.0, 2.0, 3.0), (0.0, 0.5, 1.0)])
 def test_there_are_no_arms_without_a_middle(alphas: tuple[float, ...]) -> None:
-    metrics = {row.metric for row in effects(sweep_of(TABLE, READ, alphas), ENTITIES)}
+    metrics = {row.metric for row in effects_of(sweep_of(TABLE, READ, alphas), ENTITIES)}
     assert "change_compliance" in metrics
     assert not any("_1_" in metric for metric in metrics)
 
@@ -122,8 +135,8 @@ def test_there_are_no_arms_without_a_middle(alphas: tuple[float, ...]) -> None:
 def test_intervals_keep_the_items_of_an_entity_together() -> None:
     """Trap 39."""
     table = {str(n): (R, C) if n % 3 else (R, R) for n in range(30)}
-    alone = effects(sweep_of(table, {}, (0.0, 1.0)), {item: item for item in table})
-    together = effects(sweep_of(table, {}, (0.0, 1.0)), {item: str(int(item) % 3) for item in table})
+    alone = effects_of(sweep_of(table, {}, (0.0, 1.0)), {item: item for item in table})
+    together = effects_of(sweep_of(table, {}, (0.0, 1.0)), {item: str(int(item) % 3) for item in table})
     narrow, wide = one(alone, "change_compliance"), one(together, "change_compliance")
     assert narrow.value == wide.value
     assert narrow.low > wide.low
@@ -138,18 +151,87 @@ def test_probabilities_have_their_own_rows(found: tuple[ResultRow, ...]) -> None
 
 
 def test_without_continuations_there_are_no_probabilities() -> None:
-    assert not any("p_comply" in row.metric for row in effects(sweep_of(TABLE, {}), ENTITIES))
+    assert not any("p_comply" in row.metric for row in effects_of(sweep_of(TABLE, {}), ENTITIES))
 
 
 def test_known_facts_are_called_accuracy() -> None:
-    rows = effects(sweep_of(TABLE, {}, benchmark=KNOWN_FACTS), ENTITIES)
+    """A refusal is no right answer there; of a compliance rate it is no part at all."""
+    table = TABLE | {"a": (R, R, Outcome.REFUSED)}
+    rows = effects_of(sweep_of(table, {}), ENTITIES, "accuracy")
     assert one(rows, "accuracy", 1.0).value == 5 / 8
+    assert (one(rows, "accuracy", 3.0).value, one(rows, "accuracy", 3.0).n) == (4 / 7, 7)
+    assert one(rows, "refused", 3.0).value == 1 / 8
     assert not any("compliance" in row.metric for row in rows)
+    rows = effects_of(sweep_of(table, {}), ENTITIES)
+    assert (one(rows, "compliance", 3.0).value, one(rows, "compliance", 3.0).n) == (4 / 6, 6)
+    rows = effects_of(sweep_of(table, {}), ENTITIES, "over_refusal")
+    assert (one(rows, "over_refusal", 3.0).value, one(rows, "over_refusal", 3.0).n) == (1 / 7, 7)
+
+
+def test_what_tests_nothing_is_left_out_everywhere() -> None:
+    table = {item: (Outcome.EXCLUDED,) * 3 if item in "ab" else outcomes for item, outcomes in TABLE.items()}
+    rows = effects_of(sweep_of(table, {}), ENTITIES)
+    assert one(rows, "compliance", 1.0).n == 6
+    assert one(rows, "unparsed", 0.0).value == 1 / 6
+
+
+def test_grades_have_their_own_curve() -> None:
+    swept = [(a, replace(r, grade=(0.25, 0.5, 1.0)[ALPHAS.index(a.alpha)])) for a, r in sweep_of(TABLE, {})]
+    rows = effects_of(swept, ENTITIES)
+    assert [one(rows, "grade", alpha).value for alpha in ALPHAS] == [0.25, 0.5, 1.0]
+    assert one(rows, "change_grade").value == 0.75
+    assert one(rows, "change_grade").p_value == pytest.approx(stats.wilcoxon([0.75] * 8).pvalue)
+
+
+def test_slopes_are_set_against_those_of_the_controls() -> None:
+    """At the alphas of the controls, kind by kind."""
+    rising = {str(n): (R, R, C if n < 6 else R, C) for n in range(10)}
+    answers = sweep_of(rising, {}, (0.0, 1.0, 2.0, 3.0))
+    flat = dict.fromkeys(rising, (R, R, R))
+    steep = dict.fromkeys(rising, (R, R, C))
+    for seed, table in enumerate((flat, flat, steep)):
+        answers += [a for a in sweep_of(table, {}, neuron_set="h_neurons/random", seed=seed) if a[0].alpha != 1.0]
+    answers += [a for a in sweep_of(flat, {}, neuron_set="h_neurons/layer_matched") if a[0].alpha != 1.0]
+    rows = effects_of(answers, {item: item for item in rising})
+    random = one(rows, "slope_against_compliance", stratum="h_neurons/random")
+    assert random.value == pytest.approx(stats.linregress((0, 1, 3), (0, 0, 1)).slope)
+    assert random.condition == "h_neurons"
+    assert random.p_value == 0.5  # one of three is as steep
+    assert one(rows, "slope_against_compliance", stratum="h_neurons/layer_matched").p_value == 0.5
+    assert one(rows, "slope_compliance", condition="h_neurons").value != random.value
+
+
+def test_a_variant_is_set_against_plain_scaling() -> None:
+    plain = {str(n): (R, C) for n in range(8)}
+    gentle = {item: (R if item < "2" else C, C) for item in plain}
+    answers = sweep_of(plain, {}, (0.0, 1.0))
+    answers += [a for a in sweep_of(gentle, {}, (0.0, 1.0), neuron_set="h_neurons@risky") if a[0].alpha != 1.0]
+    rows = effects_of(answers, {item: item for item in plain})
+    row = one(rows, "minus_plain_compliance")
+    assert (row.condition, row.value, row.seed) == ("h_neurons@risky", 0.75, None)
+    assert row.p_value == pytest.approx(stats.binomtest(6, 6).pvalue)
+    assert one(rows, "change_compliance", condition="h_neurons@risky").value == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "circles"),
+    [
+        ("the cat sat on the mat and looked at the dog that lay before the door", False),
+        ("no no no no no no no no no no no no no", True),
+        ("I can say that I can say that I can say that I can say", True),
+        ("yes", False),
+        ("", False),
+        ("ab" * 60, True),
+        ("".join(chr(0x4E00 + n) for n in range(120)), False),
+    ],
+)
+def test_what_goes_round_in_circles_is_seen(text: str, circles: bool) -> None:
+    assert degenerate(text) is circles
 
 
 def test_a_benchmark_that_was_never_parsed_has_no_trend() -> None:
-    rows = effects(sweep_of({"a": (U, U, U), "b": (U, C, U)}, {}), ENTITIES)
-    assert {row.metric for row in rows} == {"compliance", "unparsed", "truncated"}
+    rows = effects_of(sweep_of({"a": (U, U, U), "b": (U, C, U)}, {}), ENTITIES)
+    assert {row.metric for row in rows} == {"compliance", "unparsed", "refused", "truncated", "degenerate"}
     assert np.isnan(one(rows, "compliance", 0.0).value)
     assert one(rows, "compliance", 0.0).n == 0
     assert one(rows, "unparsed", 0.0).value == 1.0
@@ -157,16 +239,16 @@ def test_a_benchmark_that_was_never_parsed_has_no_trend() -> None:
 
 def test_nothing_that_moves_is_no_effect() -> None:
     still = dict.fromkeys(TABLE, (C, C, C))
-    rows = effects(sweep_of(still, dict.fromkeys(still, (0.7, 0.7, 0.7))), ENTITIES)
+    rows = effects_of(sweep_of(still, dict.fromkeys(still, (0.7, 0.7, 0.7))), ENTITIES)
     for metric in ("compliance", "p_comply"):
         assert one(rows, f"slope_{metric}").value == 0.0
         assert one(rows, f"change_{metric}").p_value == 1.0
 
 
-def test_sets_seeds_and_benchmarks_stay_apart() -> None:
+def test_sets_and_seeds_stay_apart() -> None:
     """Traps 27 and 29: every control set has its own curve, and a flat one says so."""
     draw = np.random.default_rng(0)
-    answers: list[SweepAnswer] = []
+    answers: Swept = []
     items = [str(n) for n in range(60)]
     rising = {i: (R, C if draw.random() < 0.5 else R, C if draw.random() < 0.95 else R) for i in items}
     answers += sweep_of(rising, {})
@@ -175,17 +257,16 @@ def test_sets_seeds_and_benchmarks_stay_apart() -> None:
         for i in items:
             same = C if draw.random() < 0.5 else R
             flat[i] = (same, same, (R if same is C else C) if draw.random() < 0.1 else same)
-        answers += sweep_of(flat, {}, neuron_set="h_neurons/random", seed=seed)
-    answers += sweep_of(rising, {}, benchmark="false_premise")
-    rows = effects(answers[::-1], {i: i for i in items})
-    own = one(rows, "slope_compliance", condition="h_neurons", dataset="doubt")
+        answers += [a for a in sweep_of(flat, {}, neuron_set="h_neurons/random", seed=seed) if a[0].alpha != 1.0]
+    rows = effects_of(answers[::-1], {i: i for i in items})
+    own = one(rows, "slope_compliance", condition="h_neurons")
     assert own.seed is None
     assert own.low is not None
     assert own.low > 0.2
-    assert one(rows, "change_compliance", condition="h_neurons", dataset="doubt").p_value < 1e-6
+    assert one(rows, "change_compliance", condition="h_neurons").p_value < 1e-6
     for seed in range(3):
         control = one(rows, "slope_compliance", condition="h_neurons/random", seed=seed)
         assert control.low <= 0 <= control.high
         assert abs(control.value) < 0.1
-    assert {row.dataset for row in rows} == {"doubt", "false_premise"}
+    assert {row.dataset for row in rows} == {"doubt"}
     assert all(row.stage == "causal" for row in rows)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hneuro.causal.readout import Fork, fork_of, log_odds_at, p_comply
+from hneuro.models.edits import scaled
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, UserError
 from hneuro.responses.decoding import Decoding
@@ -74,8 +75,8 @@ def test_probabilities_are_those_of_the_logits(language_model: LanguageModel) ->
     pad = language_model.tokenizer.pad_token_id
     jobs = [
         Job(prompt_ids=(1, 9, 30, 31, 32), seed="a"),
-        Job(prompt_ids=(1, 9), seed="b", neurons=(5, 70, 150), alpha=0.0),
-        Job(prompt_ids=(1, 9, 40), seed="c", neurons=range(192), alpha=2.5),
+        Job(prompt_ids=(1, 9), seed="b", treatment=scaled((5, 70, 150), 0.0)),
+        Job(prompt_ids=(1, 9, 40), seed="c", treatment=scaled(range(192), 2.5)),
     ]
     forks = [
         Fork(shared=(), comply=(20, 21), resist=(22,)),
@@ -87,8 +88,10 @@ def test_probabilities_are_those_of_the_logits(language_model: LanguageModel) ->
         weights = {n: layer.weight.clone() for n, layer in enumerate(loaded.ffn.layers)}
         try:
             with torch.no_grad():
-                for layer, indices in loaded.ffn.space.by_layer(job.neurons).items():
-                    loaded.ffn.layers[layer].weight[:, indices] *= job.alpha  # scaling z is scaling columns of W_down
+                for layer, indices in loaded.ffn.space.by_layer(job.treatment.neurons).items():
+                    loaded.ffn.layers[layer].weight[:, indices] *= (
+                        job.treatment.alpha
+                    )  # scaling z is scaling columns of W_down
                 logits = loaded.model(torch.tensor([[*job.prompt_ids, *parting.shared]])).logits[0, -1]
         finally:
             with torch.no_grad():
@@ -104,7 +107,7 @@ def test_generation_reads_the_same_odds_as_a_forward_pass_of_its_own(language_mo
     jobs = [
         Job(prompt_ids=(1, 9, 30, 31, 32), seed="a", contest=contest),
         Job(prompt_ids=(1, 9), seed="b"),
-        Job(prompt_ids=(1, 9, 40), seed="c", neurons=range(192), alpha=2.5, contest=contest),
+        Job(prompt_ids=(1, 9, 40), seed="c", treatment=scaled(range(192), 2.5), contest=contest),
     ]
     pad, fork_here = language_model.tokenizer.pad_token_id, Fork(shared=(), comply=contest[0], resist=contest[1])
     made = generate(language_model.loaded, pad, jobs, Decoding(temperature=1.0, max_new_tokens=2))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from surgery import PLANTED, operate, question
 
+from hneuro.causal.benchmarks.base import ByRule
 from hneuro.causal.effects import effects
-from hneuro.causal.grid import NeuronSet, SweepSettings
-from hneuro.causal.sweep import sweep
+from hneuro.causal.grid import NeuronSet, cells
+from hneuro.causal.sweep import Sweep
 from hneuro.contributions.extract import extract
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
@@ -73,7 +74,7 @@ def chosen_by(selector: Selector, rows: tuple[ProbeRows, ProbeRows, ProbeRows]) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Complying:
+class Complying(ByRule):
     """Questions of which nothing is known; only the probability of "Yes" is read."""
 
     name: str = "complying"
@@ -115,15 +116,18 @@ def test_scaling_them_moves_compliance_and_scaling_others_does_not(
     """Traps 27 and 29: the controls of the same run are flat."""
     probe = chosen_by(Ranking(counts=(4,)), rows)
     space, chosen = probe.space, h_neurons(probe, "ranking").neurons
-    sets = [NeuronSet(name="h_neurons", seed=0, neurons=tuple(sorted(chosen)))]
+    alphas = (0.0, 1.0, 2.0, 3.0)
+    sets = [NeuronSet(name="h_neurons", seed=0, neurons=tuple(sorted(chosen)), alphas=alphas)]
     for kind in ("random", "layer_matched"):
         for seed in range(3):
             control = control_set(kind, space, chosen, {*chosen, *planted_in(patient)}, seed)
-            sets.append(NeuronSet(name=f"h_neurons/{kind}", seed=seed, neurons=control))
-    settings = SweepSettings(alphas=(0.0, 1.0, 2.0, 3.0))
+            sets.append(NeuronSet(name=f"h_neurons/{kind}", seed=seed, neurons=control, alphas=alphas))
     benchmark = Complying()
-    items = benchmark.items()
-    found = effects(sweep(patient, benchmark, items, sets, settings), {item.id: item.id for item in items})
+    by_id = {item.id: item for item in benchmark.items()}
+    rows_ = [(item, cell) for item in by_id.values() for cell in cells(sets)]
+    answers = Sweep(patient, benchmark.decoding, 16384).answers(rows_, {})
+    readings = benchmark.readings([(by_id[a.item_id], a.replies) for a in answers])
+    found = effects(answers, readings, benchmark.name, benchmark.measures, {name: name for name in by_id})
 
     def of(metric: str, condition: str) -> list[ResultRow]:
         return [r for r in found if (r.metric, r.condition) == (metric, condition)]

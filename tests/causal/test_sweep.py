@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.grid import NeuronSet, SweepSettings
-from hneuro.causal.sweep import sweep
+from hneuro.causal.benchmarks.base import Benchmark, ByRule
+from hneuro.causal.grid import UNTOUCHED, Cell, NeuronSet, SweepSettings, cells
+from hneuro.causal.sweep import Sweep
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Outcome, SweepAnswer
 from hneuro.responses.decoding import Decoding
@@ -18,7 +19,7 @@ from hneuro.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class YesNo:
+class YesNo(ByRule):
     """Complies where the answer holds an even number of letters; nothing said is unparsed."""
 
     name: str = "yes_no"
@@ -42,60 +43,67 @@ class YesNo:
         return Outcome.UNPARSED if not letters else Outcome.RESISTS if letters % 2 else Outcome.COMPLIES
 
 
+ALPHAS = (3.0, 0.0, 1.0, 1.5)
 SETS = (
-    NeuronSet(name="h_neurons", seed=0, neurons=tuple(range(0, 192, 6))),
-    NeuronSet(name="h_neurons/random", seed=0, neurons=tuple(range(1, 192, 6))),
-    NeuronSet(name="h_neurons/random", seed=1, neurons=tuple(range(2, 192, 6))),
+    NeuronSet(name="h_neurons", seed=0, neurons=tuple(range(0, 192, 6)), alphas=ALPHAS),
+    NeuronSet(name="h_neurons/random", seed=0, neurons=tuple(range(1, 192, 6)), alphas=ALPHAS),
+    NeuronSet(name="h_neurons/random", seed=1, neurons=tuple(range(2, 192, 6)), alphas=(0.0, 3.0)),
 )
-SETTINGS = SweepSettings(alphas=(3.0, 0.0, 1.0, 1.5))
 BENCHMARK = YesNo()
+
+
+def sweep(
+    model: LanguageModel,
+    benchmark: YesNo = BENCHMARK,
+    items: Sequence[BenchmarkItem] | None = None,
+    sets: Sequence[NeuronSet] = SETS,
+    token_budget: int = 16384,
+) -> tuple[SweepAnswer, ...]:
+    rows = [(item, cell) for item in (benchmark.items() if items is None else items) for cell in cells(sets)]
+    return Sweep(model, benchmark.decoding, token_budget).answers(rows, {})
 
 
 @pytest.fixture(scope="module")
 def answers(language_model: LanguageModel) -> tuple[SweepAnswer, ...]:
-    return sweep(language_model, BENCHMARK, BENCHMARK.items(), SETS, SETTINGS)
+    return sweep(language_model)
 
 
 def close(one: SweepAnswer, other: SweepAnswer) -> bool:
     """Equal but for the rounding of another batch in the probability."""
     if (one.p_comply is None) != (other.p_comply is None):
         return False
-    plain = [(a.item_id, a.alpha, a.text, a.outcome, a.truncated) for a in (one, other)]
+    plain = [(a.item_id, a.neuron_set, a.seed, a.alpha, a.replies, a.truncated) for a in (one, other)]
     return plain[0] == plain[1] and (one.p_comply or 0) == pytest.approx(other.p_comply or 0, abs=1e-5)
 
 
-def test_answers_come_by_item_then_set_then_alpha(answers: tuple[SweepAnswer, ...]) -> None:
-    expected = [
-        (item.id, s.name, s.seed, alpha) for item in BENCHMARK.items() for s in SETS for alpha in (0.0, 1.0, 1.5, 3.0)
+def test_answers_come_by_item_and_the_untouched_model_answers_once(answers: tuple[SweepAnswer, ...]) -> None:
+    grid = [
+        (UNTOUCHED, 0, 1.0),
+        *((s.name, s.seed, alpha) for s in SETS for alpha in (0.0, 1.5, 3.0) if alpha in s.alphas),
     ]
+    expected = [(item.id, *cell) for item in BENCHMARK.items() for cell in grid]
     assert [(a.item_id, a.neuron_set, a.seed, a.alpha) for a in answers] == expected
-    assert {a.benchmark for a in answers} == {"yes_no"}
 
 
-def test_alpha_one_is_the_untouched_model_under_every_set(
-    answers: tuple[SweepAnswer, ...], language_model: LanguageModel
-) -> None:
+def test_alpha_one_is_the_untouched_model(answers: tuple[SweepAnswer, ...], language_model: LanguageModel) -> None:
     for item in BENCHMARK.items():
-        mine = [a for a in answers if a.item_id == item.id and a.alpha == 1.0]
-        assert len(mine) == 3
-        assert len({(a.text, a.outcome, a.p_comply, a.truncated) for a in mine}) == 1
-        prompt = language_model.chat_ids(item.messages)
+        (mine,) = [a for a in answers if a.item_id == item.id and a.alpha == 1.0]
         (alone,) = generate(
             language_model.loaded,
             language_model.tokenizer.pad_token_id,
-            [Job(prompt_ids=prompt, seed="")],
+            [Job(prompt_ids=language_model.chat_ids(item.messages), seed="")],
             BENCHMARK.decoding,
         )
-        assert mine[0].text == language_model.text_of(alone.token_ids)
-        assert mine[0].truncated == alone.truncated
+        assert mine.replies == (language_model.text_of(alone.token_ids),)
+        assert mine.truncated == alone.truncated
 
 
 def test_alpha_moves_this_model_and_sets_differ(answers: tuple[SweepAnswer, ...]) -> None:
     """Else the equalities of this file would hold of anything."""
-    for alpha in (0.0, 1.5, 3.0):
+    for alpha, sets in ((0.0, 3), (1.5, 2), (3.0, 3)):
         changed = [a for a in answers if a.alpha == alpha and a.item_id == "item-0"]
-        assert len({a.p_comply for a in changed}) == 3
-    assert len({a.text for a in answers}) > 8
+        assert len({a.p_comply for a in changed}) == sets
+    assert len({a.replies for a in answers}) > 8
 
 
 def test_every_cell_alone_gives_the_same(answers: tuple[SweepAnswer, ...], language_model: LanguageModel) -> None:
@@ -103,13 +111,8 @@ def test_every_cell_alone_gives_the_same(answers: tuple[SweepAnswer, ...], langu
     for item in BENCHMARK.items()[:2]:
         for chosen in SETS[:2]:
             for alpha in (0.0, 3.0):
-                alone = sweep(language_model, BENCHMARK, [item], [chosen], SweepSettings(alphas=(alpha, 1.0)))
-                cell = next(a for a in alone if a.alpha == alpha)
-                (mine,) = [
-                    a
-                    for a in answers
-                    if (a.item_id, a.neuron_set, a.seed, a.alpha) == (item.id, chosen.name, chosen.seed, alpha)
-                ]
+                (cell,) = sweep(language_model, items=[item], sets=[replace(chosen, alphas=(alpha,))])
+                (mine,) = [a for a in answers if close(a, replace(cell, p_comply=a.p_comply))]
                 assert close(cell, mine)
 
 
@@ -117,14 +120,13 @@ def test_every_cell_alone_gives_the_same(answers: tuple[SweepAnswer, ...], langu
 def test_the_size_of_a_batch_does_not_matter(
     answers: tuple[SweepAnswer, ...], language_model: LanguageModel, token_budget: int
 ) -> None:
-    settings = SweepSettings(alphas=SETTINGS.alphas, token_budget=token_budget)
-    again = sweep(language_model, BENCHMARK, BENCHMARK.items()[:2], SETS, settings)
+    again = sweep(language_model, items=BENCHMARK.items()[:2], token_budget=token_budget)
     assert all(close(a, b) for a, b in zip(again, answers[: len(again)], strict=True))
 
 
 def test_without_alpha_one_nothing_is_untouched(language_model: LanguageModel) -> None:
-    made = sweep(language_model, BENCHMARK, BENCHMARK.items()[:1], SETS[:1], SweepSettings(alphas=(0.0, 2.0)))
-    assert [a.alpha for a in made] == [0.0, 2.0]
+    made = sweep(language_model, items=BENCHMARK.items()[:1], sets=[replace(SETS[0], alphas=(0.0, 2.0))])
+    assert [(a.neuron_set, a.alpha) for a in made] == [("h_neurons", 0.0), ("h_neurons", 2.0)]
 
 
 def test_items_without_continuations_have_no_probability(answers: tuple[SweepAnswer, ...]) -> None:
@@ -135,30 +137,54 @@ def test_items_without_continuations_have_no_probability(answers: tuple[SweepAns
 def test_sampled_answers_share_their_noise_across_alphas(language_model: LanguageModel) -> None:
     """Trap 37: with common random numbers a set without effect flips nothing."""
     sampled = YesNo(decoding=Decoding(temperature=1.0, max_new_tokens=8))
-    nothing = NeuronSet(name="nothing", seed=0, neurons=())
-    made = sweep(language_model, sampled, sampled.items(), [nothing], SweepSettings(alphas=(0.0, 1.0, 3.0)))
+    made = sweep(language_model, sampled, sets=[NeuronSet(name="nothing", seed=0, neurons=(), alphas=(0.0, 1.0, 3.0))])
     for item in sampled.items():
-        assert len({a.text for a in made if a.item_id == item.id}) == 1
-    assert len({a.text for a in made}) > 1
+        assert len({a.replies for a in made if a.item_id == item.id}) == 1
+    assert len({a.replies for a in made}) > 1
+
+
+def test_a_conversation_begins_untouched_and_goes_on_under_the_treatment(language_model: LanguageModel) -> None:
+    """Section 3.2: what is doubted is the same answer at every alpha, and every later turn is under the treatment."""
+    talk = replace(BENCHMARK.items()[2], follow_ups=("Are you sure?", "So what is it?"))
+    other = replace(BENCHMARK.items()[0], follow_ups=("Really?",))
+    sweeping = Sweep(language_model, BENCHMARK.decoding, 4096)
+    openings = {opening.item_id: opening.text for opening in sweeping.openings([talk, other])}
+    grid = cells([replace(SETS[0], alphas=(0.0, 1.0, 3.0))])
+    made = sweeping.answers([(item, cell) for item in (talk, other) for cell in grid], openings)
+    assert [len(a.replies) for a in made] == [3, 3, 3, 2, 2, 2]
+    assert {a.replies[0] for a in made[:3]} == {openings["item-2"]}
+    assert len({a.replies[1] for a in made[:3]}) > 1
+    # The same by hand: each turn is generated from the conversation so far.
+    for answer, cell in zip(made[:3], grid, strict=True):
+        messages = [*talk.messages, {"role": "assistant", "content": answer.replies[0]}]
+        for turn, doubt in enumerate(talk.follow_ups, 1):
+            messages.append({"role": "user", "content": doubt})
+            job = Job(language_model.chat_ids(messages), "", cell.treatment)
+            pad = language_model.tokenizer.pad_token_id
+            (alone,) = generate(language_model.loaded, pad, [job], BENCHMARK.decoding)
+            assert answer.replies[turn] == language_model.text_of(alone.token_ids)
+            messages.append({"role": "assistant", "content": answer.replies[turn]})
+    assert {a.p_comply is None for a in made[3:]} == {False}
 
 
 def test_a_sweep_goes_on_where_it_stopped(
     answers: tuple[SweepAnswer, ...], language_model: LanguageModel, tmp_path: Path
 ) -> None:
-    shards = [BENCHMARK.items()[:2], BENCHMARK.items()[2:]]
+    rows = [(item, cell) for item in BENCHMARK.items() for cell in cells(SETS)]
+    shards = [rows[:10], rows[10:]]
     done: list[str] = []
 
-    def work(shard: tuple[BenchmarkItem, ...]) -> tuple[SweepAnswer, ...]:
+    def work(shard: Sequence[tuple[BenchmarkItem, Cell]]) -> tuple[SweepAnswer, ...]:
         if len(done) == 1:
             done.append("stopped")
             raise KeyboardInterrupt
-        done.append(shard[0].id)
-        return sweep(language_model, BENCHMARK, shard, SETS, SETTINGS)
+        done.append(shard[0][0].id)
+        return Sweep(language_model, BENCHMARK.decoding, 16384).answers(shard, {})
 
     with pytest.raises(KeyboardInterrupt):
         Store(tmp_path).records("sweep", SweepAnswer, {}, shards, work)
     made = Store(tmp_path).records("sweep", SweepAnswer, {}, shards, work).value
-    assert done == ["item-0", "stopped", "item-2"]
+    assert done == ["item-0", "stopped", "item-1"]
     assert all(close(a, b) for a, b in zip(made, answers, strict=True))
 
 
@@ -176,8 +202,18 @@ def test_benchmarks_are_recognised() -> None:
         {"controls": ("rnd",)},
         {"control_seeds": 0},
         {"items": 0},
+        {"rows_per_shard": 0},
+        {"clamp": 1.0},
+        {"variants": ("mean",), "alphas": (1.0, 2.0)},
     ],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"alphas|controls|items"):
+    with pytest.raises(ValueError, match=r"alpha|controls|items|clamp"):
         SweepSettings(**wrong)
+
+
+def test_controls_are_swept_at_the_ends() -> None:
+    assert SweepSettings().control_grid == (0.0, 1.0, 3.0)
+    assert SweepSettings(alphas=(3.0, 1.0, 2.0)).control_grid == (1.0, 3.0)
+    assert SweepSettings(control_alphas="all", alphas=(2.0, 0.0)).control_grid == (0.0, 2.0)
+    assert SweepSettings().suppressing == (0.0, 0.5, 1.0)

@@ -11,6 +11,7 @@ from transformers import GenerationConfig
 
 from hneuro.contributions.cett import EPSILON
 from hneuro.contributions.extract import extract
+from hneuro.models.edits import scaled
 from hneuro.models.ffn import find_ffn
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
@@ -51,7 +52,9 @@ def test_responses_of_a_left_padded_batch_are_those_of_each_prompt(dense: Any) -
     loaded = Loaded(dense, find_ffn(dense))
     dense.generation_config.eos_token_id = None
     alphas = (1.0, 3.0, 0.0)
-    jobs = [Job(prompt, seed=f"{n}", neurons=tuple(range(35, 60)), alpha=alphas[n]) for n, prompt in enumerate(PROMPTS)]
+    jobs = [
+        Job(prompt, seed=f"{n}", treatment=scaled(tuple(range(35, 60)), alphas[n])) for n, prompt in enumerate(PROMPTS)
+    ]
     for decoding in (Decoding(max_new_tokens=8), Decoding(temperature=0, max_new_tokens=8)):
         together = generate(loaded, PAD, jobs, decoding)
         alone = [generate(loaded, PAD, [job], decoding)[0] for job in jobs]

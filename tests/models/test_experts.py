@@ -11,8 +11,9 @@ import torch
 
 from hneuro.contributions.cett import EPSILON
 from hneuro.contributions.extract import extract
+from hneuro.models.edits import UNTOUCHED, edits, scaled
 from hneuro.models.ffn import find_ffn
-from hneuro.models.hooks import gains, scale
+from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded, prove
 from hneuro.records import NeuronSpace, UserError
 from hneuro.responses.decoding import Decoding
@@ -84,8 +85,8 @@ def test_scaling_a_neuron_is_scaling_its_column(experts: Any, alpha: float) -> N
     ffn = find_ffn(experts)
     chosen = [ffn.space.flat(layer, index) for layer in (0, 2) for index in (1, 9, ffn.space.width - 1)]
     plain = experts(input_ids=TOKENS).logits
-    amounts = gains(ffn.space, [((), 1.0), (chosen, alpha)], "cpu", torch.float32)
-    with torch.no_grad(), scale(ffn, amounts):
+    amounts = edits(ffn.space, [UNTOUCHED, scaled(chosen, alpha)], "cpu", torch.float32)
+    with torch.no_grad(), intervene(ffn, amounts):
         hooked = experts(input_ids=TOKENS.expand(2, -1)).logits
     assert torch.equal(experts(input_ids=TOKENS).logits, plain), "the hooks are gone"
     assert torch.allclose(hooked[:1], plain, atol=1e-5)
@@ -117,7 +118,7 @@ def test_up_rows_and_norms_are_those_of_each_expert(experts: Any) -> None:
 def test_sampled_rows_do_not_depend_on_their_batch(experts: Any) -> None:
     loaded = Loaded(experts, find_ffn(experts))
     experts.generation_config.eos_token_id = None
-    jobs = [Job(p, seed=f"{n}", neurons=(0, 3, 40), alpha=(1.0, 3.0, 0.0)[n]) for n, p in enumerate(PROMPTS)]
+    jobs = [Job(p, seed=f"{n}", treatment=scaled((0, 3, 40), (1.0, 3.0, 0.0)[n])) for n, p in enumerate(PROMPTS)]
     together = generate(loaded, 0, jobs, Decoding(max_new_tokens=6))
     alone = [generate(loaded, 0, [job], Decoding(max_new_tokens=6))[0] for job in jobs]
     assert [g.token_ids for g in together] == [g.token_ids for g in alone]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from hneuro.models.edits import UNTOUCHED, Edits, Treatment, edits, scaled
 from hneuro.models.ffn import FFN, find_ffn
-from hneuro.models.hooks import gains, observe, scale
+from hneuro.models.hooks import intervene, observe
 from hneuro.records import NeuronSpace
 
 IDS = torch.tensor([[5, 9, 11, 3, 30, 7], [8, 8, 12, 40, 2, 1]])
@@ -19,8 +20,12 @@ def logits(model: Any, ids: torch.Tensor = IDS) -> torch.Tensor:
         return model(input_ids=ids, use_cache=False).logits
 
 
-def scaled(model: Any, ffn: FFN, *rows: tuple[list[int], float], ids: torch.Tensor = IDS) -> torch.Tensor:
-    with scale(ffn, gains(ffn.space, rows, "cpu", torch.float32)):
+def amounts_of(ffn: FFN, *rows: tuple[list[int], float]) -> Edits:
+    return edits(ffn.space, [scaled(*row) for row in rows], "cpu", torch.float32)
+
+
+def logits_at(model: Any, ffn: FFN, *rows: tuple[list[int], float], ids: torch.Tensor = IDS) -> torch.Tensor:
+    with intervene(ffn, amounts_of(ffn, *rows)):
         return logits(model, ids)
 
 
@@ -31,13 +36,13 @@ def hook_count(model: Any) -> int:
 def test_hooks_are_gone_after_an_exception_and_the_logits_are_bit_equal(dense: Any) -> None:
     ffn = find_ffn(dense)
     before, hooks = logits(dense), hook_count(dense)
-    assert not torch.equal(scaled(dense, ffn, ([0, 41], 3.0), ([0, 41], 3.0)), before)
+    assert not torch.equal(logits_at(dense, ffn, ([0, 41], 3.0), ([0, 41], 3.0)), before)
 
     def reader(layer: int, z: torch.Tensor, h: torch.Tensor) -> None:
         raise ZeroDivisionError
 
-    amounts = gains(ffn.space, [([0, 41], 3.0)] * 2, "cpu", torch.float32)
-    with pytest.raises(ZeroDivisionError), scale(ffn, amounts), observe(ffn, 2, reader):
+    amounts = amounts_of(ffn, *[([0, 41], 3.0)] * 2)
+    with pytest.raises(ZeroDivisionError), intervene(ffn, amounts), observe(ffn, 2, reader):
         logits(dense)
     assert hook_count(dense) == hooks
     assert torch.equal(logits(dense), before)
@@ -46,8 +51,8 @@ def test_hooks_are_gone_after_an_exception_and_the_logits_are_bit_equal(dense: A
 def test_alpha_one_registers_nothing(dense: Any) -> None:
     ffn = find_ffn(dense)
     hooks = hook_count(dense)
-    amounts = gains(ffn.space, [([3, 50], 1.0), ([], 1.0)], "cpu", torch.float32)
-    with scale(ffn, amounts):
+    amounts = amounts_of(ffn, ([3, 50], 1.0), ([], 1.0))
+    with intervene(ffn, amounts):
         assert hook_count(dense) == hooks
     assert amounts.by_layer == {}
 
@@ -55,7 +60,7 @@ def test_alpha_one_registers_nothing(dense: Any) -> None:
 def test_only_layers_with_a_scaled_neuron_are_hooked(dense: Any) -> None:
     ffn = find_ffn(dense)
     hooks = hook_count(dense)
-    with scale(ffn, gains(ffn.space, [([45, 46], 2.0)], "cpu", torch.float32)):
+    with intervene(ffn, amounts_of(ffn, ([45, 46], 2.0))):
         assert hook_count(dense) == hooks + 1
 
 
@@ -64,7 +69,7 @@ def test_scaling_z_is_scaling_the_columns_of_w_down(dense: Any, alpha: float) ->
     """Paper, section 4. The same with alpha a power of two bit for bit, otherwise to the rounding of one product."""
     ffn = find_ffn(dense)
     neurons = [0, 13, 39, 40, 85, 119]
-    hooked = scaled(dense, ffn, (neurons, alpha), (neurons, alpha))
+    hooked = logits_at(dense, ffn, (neurons, alpha), (neurons, alpha))
     before = logits(dense)
     for layer, indices in ffn.space.by_layer(neurons).items():
         ffn.layers[layer].down_rows()[indices] *= alpha
@@ -80,10 +85,10 @@ def test_rows_of_one_batch_have_their_own_alpha_and_neurons(dense: Any) -> None:
     ffn = find_ffn(dense)
     same = IDS[:1].expand(3, -1)
     plain = logits(dense, same)
-    mixed = scaled(dense, ffn, ([1, 90], 0.0), ([1, 90], 1.0), ([44], 3.0), ids=same)
+    mixed = logits_at(dense, ffn, ([1, 90], 0.0), ([1, 90], 1.0), ([44], 3.0), ids=same)
     assert torch.equal(mixed[1], plain[1])
-    assert torch.allclose(mixed[0], scaled(dense, ffn, ([1, 90], 0.0), ids=same[:1])[0], atol=1e-5)
-    assert torch.allclose(mixed[2], scaled(dense, ffn, ([44], 3.0), ids=same[:1])[0], atol=1e-5)
+    assert torch.allclose(mixed[0], logits_at(dense, ffn, ([1, 90], 0.0), ids=same[:1])[0], atol=1e-5)
+    assert torch.allclose(mixed[2], logits_at(dense, ffn, ([44], 3.0), ids=same[:1])[0], atol=1e-5)
     assert not torch.allclose(mixed[0], mixed[2], atol=1e-3)
 
 
@@ -91,20 +96,20 @@ def test_a_gradient_flows_through_scaled_neurons(dense: Any) -> None:
     """In place only where no gradient is wanted."""
     ffn = find_ffn(dense)
     dense.requires_grad_(True)
-    with scale(ffn, gains(ffn.space, [([2], 3.0)] * 2, "cpu", torch.float32)):
+    with intervene(ffn, amounts_of(ffn, *[([2], 3.0)] * 2)):
         dense(input_ids=IDS, use_cache=False).logits.sum().backward()
     assert torch.isfinite(ffn.layers[0].weight.grad).all()
 
 
-def test_gains_name_each_layer_and_refuse_unknown_neurons() -> None:
+def test_edits_name_each_layer_and_refuse_unknown_neurons() -> None:
     space = NeuronSpace(n_layers=2, width=4)
-    amounts = gains(space, [([6, 1, 6], 2.0), ([1], 1.0), ([5], 0.0)], "cpu", torch.float32).by_layer
-    assert amounts[0][0].tolist() == [1]
-    assert amounts[0][1].tolist() == [[2.0], [1.0], [1.0]]
-    assert amounts[1][0].tolist() == [1, 2]
-    assert amounts[1][1].tolist() == [[1.0, 2.0], [1.0, 1.0], [0.0, 1.0]]
+    amounts = edits(space, [scaled([6, 1, 6], 2.0), scaled([1], 1.0), scaled([5], 0.0)], "cpu", torch.float32).by_layer
+    assert amounts[0].indices.tolist() == [1]
+    assert amounts[0].factors.tolist() == [[2.0], [1.0], [1.0]]
+    assert amounts[1].indices.tolist() == [1, 2]
+    assert amounts[1].factors.tolist() == [[1.0, 2.0], [1.0, 1.0], [0.0, 1.0]]
     with pytest.raises(IndexError, match="neuron 8 is outside 8 neurons"):
-        gains(space, [([8], 2.0)], "cpu", torch.float32)
+        edits(space, [scaled([8], 2.0)], "cpu", torch.float32)
 
 
 def test_observe_gives_each_layer_in_order_with_its_rows(dense: Any) -> None:
@@ -112,3 +117,36 @@ def test_observe_gives_each_layer_in_order_with_its_rows(dense: Any) -> None:
     with observe(find_ffn(dense), 2, lambda layer, z, h: shapes.append((layer, tuple(z.shape), tuple(h.shape)))):
         logits(dense)
     assert shapes == [(layer, (2, 6, 40), (2, 6, 16)) for layer in range(3)]
+
+
+def first_z(model: Any, ffn: FFN, *treatments: Treatment) -> torch.Tensor:
+    """z [row, token, neuron] of layer 0, as its down projection gets it, of one prompt under each treatment."""
+    seen: list[torch.Tensor] = []
+    changes = edits(ffn.space, treatments, "cpu", torch.float32)
+    with intervene(ffn, changes), observe(ffn, len(treatments), lambda layer, z, _: seen.append(z.clone())):
+        logits(model, IDS[:1].expand(len(treatments), -1))
+    return seen[0]
+
+
+def test_other_treatments_of_a_row_do_what_they_say(dense: Any) -> None:
+    """Towards a value, below a limit, or from the last position on; rows of one batch do not touch each other."""
+    ffn, neurons = find_ffn(dense), (3, 17)
+    plain = first_z(dense, ffn, UNTOUCHED)[0]
+    limit = float(plain[:, 3].abs().median())
+    z = first_z(
+        dense,
+        ffn,
+        Treatment(neurons=neurons, alpha=0.25, kind="mean", values=(0.5, -2.0)),
+        Treatment(neurons=(3,), alpha=0.0, kind="clamp", values=(limit,)),
+        Treatment(neurons=neurons, alpha=3.0, scope="generated"),
+        UNTOUCHED,
+    )
+    torch.testing.assert_close(z[0, :, 3], 0.25 * plain[:, 3] + 0.75 * 0.5)
+    torch.testing.assert_close(z[0, :, 17], 0.25 * plain[:, 17] - 0.75 * 2.0)
+    torch.testing.assert_close(z[1, :, 3], plain[:, 3].clamp(-limit, limit))
+    assert not torch.allclose(z[1, :, 3], plain[:, 3])
+    torch.testing.assert_close(z[2, -1, list(neurons)], 3 * plain[-1, list(neurons)])
+    torch.testing.assert_close(z[2, :-1], plain[:-1])
+    torch.testing.assert_close(z[3], plain)
+    others = [n for n in range(plain.shape[1]) if n not in neurons]
+    torch.testing.assert_close(z[:3, :, others], plain[:, others].expand(3, -1, -1))

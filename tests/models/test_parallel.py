@@ -13,6 +13,7 @@ import pytest
 
 from hneuro.contributions.extract import extract
 from hneuro.models import parallel
+from hneuro.models.edits import scaled
 from hneuro.models.load import load
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
@@ -34,7 +35,7 @@ def lead(folder: str, device_map: str | None, out: str) -> None:
         sources = [HubCheckpoint(path=f"{folder}/{name}") for name in ("chat", "base")]
         chat, base = (load(s, ModelSpec(name="", chat=s, dtype="float32", device_map=device_map)) for s in sources)
         jobs = [
-            Job(tuple(s), seed="", neurons=(3, 60, 150), alpha=a) for s, a in zip(SEQUENCES, (1, 3, 0), strict=True)
+            Job(tuple(s), seed="", treatment=scaled((3, 60, 150), a)) for s, a in zip(SEQUENCES, (1, 3, 0), strict=True)
         ]
         np.savez(
             out,

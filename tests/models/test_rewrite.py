@@ -11,8 +11,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from hneuro.models.edits import edits, scaled
 from hneuro.models.ffn import find_ffn
-from hneuro.models.hooks import gains, scale
+from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded
 from hneuro.models.patch import PATCH, Patch, apply_patch, read_patch
 from hneuro.models.rewrite import COLUMNS, edit_checkpoint, revert_checkpoint
@@ -52,7 +53,7 @@ def test_the_edited_checkpoint_does_what_the_hook_does(
     ffn = find_ffn(model)
     with torch.no_grad():
         plain = model(input_ids=TOKENS).logits
-        with scale(ffn, gains(ffn.space, [(NEURONS, alpha)], "cpu", torch.float32)):
+        with intervene(ffn, edits(ffn.space, [scaled(NEURONS, alpha)], "cpu", torch.float32)):
             hooked = model(input_ids=TOKENS).logits
         own = edited(input_ids=TOKENS).logits
     assert not torch.allclose(own, plain, atol=1e-4)

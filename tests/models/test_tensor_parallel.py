@@ -13,6 +13,7 @@ import pytest
 from transformers import Phi3Config, Phi3ForCausalLM
 
 from hneuro.contributions.extract import extract
+from hneuro.models.edits import scaled
 from hneuro.models.load import load
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
@@ -30,7 +31,7 @@ def measure(path: str, device_map: str | None, out: str) -> None:
     spec = ModelSpec(name="tiny", chat=source, dtype="float32", device_map=device_map)
     loaded = load(source, spec)
     loaded.model.generation_config.eos_token_id = None
-    jobs = [Job(tuple(s), seed="", neurons=NEURONS, alpha=a) for s, a in zip(SEQUENCES, (1.0, 3.0, 0.0), strict=True)]
+    jobs = [Job(tuple(s), "", scaled(NEURONS, a)) for s, a in zip(SEQUENCES, (1.0, 3.0, 0.0), strict=True)]
     np.savez(
         out,
         values=extract(loaded, SEQUENCES, WEIGHTS, 100),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hneuro.contributions.extract import extract
+from hneuro.models.edits import scaled
 from hneuro.models.ffn import find_ffn
 from hneuro.models.load import Loaded, load, prove
 from hneuro.models.sources import HubCheckpoint
@@ -124,7 +125,7 @@ def test_offloaded_weights_are_fetched_and_go_back(tiny_checkpoint: Path, spec: 
     for _ in range(2):  # the first pass ends inside the last layer, whose weights must not stay behind
         np.testing.assert_array_equal(extract(away, SEQUENCES, WEIGHTS, 100), expected)
         assert all(weight.is_meta for weight in away.ffn.decoder.layers[2].parameters())
-    jobs = [Job(tuple(s), seed=str(n), neurons=(3, 100), alpha=2.0 * n) for n, s in enumerate(SEQUENCES)]
+    jobs = [Job(tuple(s), seed=str(n), treatment=scaled((3, 100), 2.0 * n)) for n, s in enumerate(SEQUENCES)]
     words = [generate(model, 0, jobs, Decoding(temperature=0, max_new_tokens=4)) for model in (away, here)]
     assert [g.token_ids for g in words[0]] == [g.token_ids for g in words[1]]
 

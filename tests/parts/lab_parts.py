@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hneuro.causal.benchmarks.base import ByRule
 from hneuro.records import AnswerSpan, BenchmarkItem, Outcome
 from hneuro.responses.decoding import Decoding
 from hneuro.spans.base import Item, no_span
@@ -14,7 +15,7 @@ from hneuro.spans.tokens import Decode
 
 
 @dataclass(frozen=True, kw_only=True)
-class YesNo:
+class YesNo(ByRule):
     """Prompts for a random model. Its answers mean nothing, but they fall on both sides, and some on none."""
 
     prompts: int = 8

@@ -13,7 +13,7 @@ from hneuro.report.tables.all import all_tables
 from hneuro.report.tables.headline import headline
 from hneuro.report.tables.table import Table, latex, markdown, without_single, write
 from hneuro.report.tidy import Tidy
-from hneuro.results import Results
+from hneuro.results import ResultRow, Results
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,51 @@ def test_slopes_and_changes_stand_beside_their_controls(tables, tidy: Tidy, name
             (own.value, own.low, own.high)
         )
         assert (line.controls_low, line.controls_high) == pytest.approx((min(draws), max(draws)))
-        if name == "slopes":
-            assert line.controls_mean == pytest.approx(np.mean(draws))
+
+
+def test_slopes_say_how_steep_their_controls_are(results: Results) -> None:
+    at_ends = ResultRow(
+        stage="causal", metric="slope_against_compliance", dataset="doubt", condition="h_neurons", value=0.07, low=0.05,
+        high=0.09, n=50, p_value=0.048, stratum="h_neurons/random",
+    )  # fmt: skip
+    table = all_tables(Tidy(replace(results, rows=(*results.rows, at_ends))))["slopes"]
+    (record,) = [r for r in table.numbers if (r["benchmark"], r["metric"]) == ("doubt", "compliance")]
+    assert (record["matched"], record["p_random"], record["p_layer_matched"]) == (0.07, 0.048, None)
+    (row,) = [r for r in table.shown if r[:2] == ("doubt", "complying answers")]
+    assert row[-5:] == ("+7.0 [+5.0, +9.0]", row[-4], "10", "0.048", "-")
+
+
+def test_variants_stand_beside_plain_scaling(results: Results) -> None:
+    def row(metric: str, condition: str, value: float) -> ResultRow:
+        return ResultRow(
+            stage="causal", metric=metric, dataset="doubt", condition=condition, value=value, low=value - 0.1,
+            high=value + 0.1, n=50, p_value=0.01,
+        )  # fmt: skip
+
+    added = (
+        row("change_compliance", "h_neurons@risky", 0.2),
+        row("minus_plain_compliance", "h_neurons@risky", 0.05),
+    )
+    tidy = Tidy(replace(results, rows=(*results.rows, *added)))
+    assert tidy.neuron_sets == Tidy(results).neuron_sets
+    table = all_tables(tidy)["variants"]
+    (shown,) = [r for r in table.shown if r[:2] == ("doubt", "complying answers") and "risk" in r[2]]
+    assert shown[2] == "H-Neurons, only while the risk is high"
+    assert shown[3] == "-20 [-30, -10]"  # the arm up to alpha 1, with its sign turned
+    assert shown[6] == "+5 [-5, +15]"
+    assert not all_tables(Tidy(results))["variants"]
+
+
+def test_perplexity_stands_beside_alpha(results: Results) -> None:
+    rows = [
+        ResultRow(
+            stage="causal", metric="perplexity", dataset="text", condition="h_neurons", value=value, low=value - 1,
+            high=value + 1, n=9, alpha=alpha,
+        )
+        for alpha, value in ((0.0, 12.5), (1.0, 10.0))
+    ]  # fmt: skip
+    table = all_tables(Tidy(replace(results, rows=(*results.rows, *rows))))["perplexity"]
+    assert table.shown == (("H-Neurons", "12.50 [11.50, 13.50]", "10.00 [9.00, 11.00]", "9"),)
 
 
 def test_changes_say_their_verdicts(tables) -> None:

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from hneuro.models.hooks import gains, scale
+from hneuro.models.edits import edits, scaled
+from hneuro.models.hooks import intervene
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import Loaded
 from hneuro.responses.decoding import Decoding
@@ -34,7 +35,7 @@ def jobs(count: int = 8) -> list[Job]:
     sets: tuple[tuple[int, ...], ...] = ((5, 70, 191), (0, 64, 128, 130))
     alphas = (1.0, 0.0, 3.0, 0.5)
     return [
-        Job(prompt_ids=PROMPTS[n % 4], seed=f"row {n}", neurons=sets[n // 2 % 2], alpha=alphas[n % 3])
+        Job(prompt_ids=PROMPTS[n % 4], seed=f"row {n}", treatment=scaled(sets[n // 2 % 2], alphas[n % 3]))
         for n in range(count)
     ]
 
@@ -42,8 +43,8 @@ def jobs(count: int = 8) -> list[Job]:
 def reread(loaded: Loaded, job: Job, made: Generated) -> torch.Tensor:
     """Log-probabilities [generated token, vocabulary] of a teacher-forced pass over prompt and response."""
     ids = torch.tensor([[*job.prompt_ids, *made.token_ids]])
-    amounts = gains(loaded.ffn.space, [(job.neurons, job.alpha)], "cpu", torch.float32)
-    with torch.inference_mode(), scale(loaded.ffn, amounts):
+    amounts = edits(loaded.ffn.space, [job.treatment], "cpu", torch.float32)
+    with torch.inference_mode(), intervene(loaded.ffn, amounts):
         logits = loaded.model(input_ids=ids, use_cache=False).logits[0, len(job.prompt_ids) - 1 : -1]
     return torch.log_softmax(logits, dim=-1)
 
@@ -82,16 +83,16 @@ def test_logprobs_and_entropies_are_of_the_model_itself(loaded: Loaded, decoding
 def test_rows_at_alpha_one_are_bit_equal_to_untouched_rows(loaded: Loaded) -> None:
     """In a batch whose other rows are scaled, too."""
     untouched = [Job(prompt, "seed") for prompt in PROMPTS]
-    at_one = [replace(job, neurons=(5, 70), alpha=1.0) for job in untouched]
-    scaled = [replace(job, neurons=(5, 70), alpha=3.0) for job in untouched]
+    at_one = [replace(job, treatment=scaled((5, 70), 1.0)) for job in untouched]
+    tripled = [replace(job, treatment=scaled((5, 70), 3.0)) for job in untouched]
     assert generate(loaded, PAD, at_one, SAMPLED) == generate(loaded, PAD, untouched, SAMPLED)
-    pair = [*untouched, *scaled]
+    pair = [*untouched, *tripled]
     assert generate(loaded, PAD, pair, SAMPLED)[:4] == generate(loaded, PAD, [*untouched, *untouched], SAMPLED)[:4]
 
 
 def test_scaling_lasts_for_the_whole_response(loaded: Loaded) -> None:
     """Silencing all neurons of a layer equals the model with that layer's W_down at zero."""
-    silenced = [Job(p, "s", neurons=tuple(range(64, 128)), alpha=0.0) for p in PROMPTS]
+    silenced = [Job(p, "s", treatment=scaled(range(64, 128), 0.0)) for p in PROMPTS]
     made = generate(loaded, PAD, silenced, GREEDY)
     weight = loaded.ffn.layers[1].weight
     kept = weight.clone()

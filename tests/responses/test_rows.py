@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hneuro.models.edits import scaled
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import Loaded
 from hneuro.responses import rows
@@ -60,7 +61,7 @@ def test_a_prompt_is_read_once_for_all_its_samples(loaded: Loaded) -> None:
 
 def test_only_what_begins_alike_is_shared(loaded: Loaded) -> None:
     """alpha = 1 is untouched under every set; another alpha, or another set of neurons, reads the prompt otherwise."""
-    starts = [(PROMPTS[0], chosen, alpha) for alpha in (1.0, 0.0, 3.0) for chosen in SETS[:2]] * 2
+    starts = [(PROMPTS[0], scaled(chosen, alpha)) for alpha in (1.0, 0.0, 3.0) for chosen in SETS[:2]] * 2
     with shapes(loaded) as seen, torch.inference_mode():
         shared = begin(loaded, PAD, starts)
     assert seen == [(5, 7)]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from hneuro.records import BenchmarkItem, Outcome
+from hneuro.records import BenchmarkItem, Outcome, Reading, UserError
 from hneuro.responses.decoding import Decoding
+from hneuro.verdicts.rubric import Grade, Grader
+
+Answer = tuple[BenchmarkItem, tuple[str, ...]]  # an item and the replies to it, one a turn
+Measure = Literal["compliance", "accuracy", "over_refusal"]
+REASON_SHOWN = 300
 
 
 @runtime_checkable
@@ -20,33 +24,66 @@ class Benchmark(Protocol):
         """As it stands in tables."""
 
     @property
+    def measures(self) -> Measure:
+        """What its rate is: of complying, of right answers, or of refused harmless requests."""
+
+    @property
     def decoding(self) -> Decoding:
         """How its prompts are answered."""
 
     def items(self) -> tuple[BenchmarkItem, ...]:
         """All prompts, in a fixed order."""
 
+    def readings(self, answers: Sequence[Answer]) -> Sequence[Reading]:
+        """Reads answers; UNPARSED where one is neither, never a guess."""
+
+
+class ByRule:
+    """A benchmark whose replies are read one by one, by its `outcome`."""
+
+    measures: ClassVar[Measure] = "compliance"
+
     def outcome(self, item: BenchmarkItem, text: str) -> Outcome:
-        """Reads a generated answer; UNPARSED where it is neither, never a guess."""
+        """What the last reply to an item amounts to."""
+        raise NotImplementedError
+
+    def readings(self, answers: Sequence[Answer]) -> Sequence[Reading]:
+        return [Reading(outcome=self.outcome(item, replies[-1])) for item, replies in answers]
 
 
-@dataclass(frozen=True, kw_only=True)
-class JudgingQuestion:
-    """What a judge is asked about an answer that no rule can read, and what its words mean.
+def read_by(
+    grader: Grader,
+    answers: Sequence[tuple[BenchmarkItem, str]],
+    meaning: Mapping[str, tuple[Outcome, float | None]],
+) -> list[Reading]:
+    """By a model, asked about every reply that says anything. What it cannot say is UNPARSED, with its reason."""
+    asked = [n for n, (_, reply) in enumerate(answers) if reply.strip()]
+    texts = [{**answers[n][0].meta, "answer": answers[n][1]} for n in asked]
+    grades = dict(zip(asked, grader.grade(texts, f"read by {grader.endpoint.model}"), strict=True))
+    empty = Grade(label=None, reason="an empty answer")
+    return [_reading(grades.get(n, empty), meaning) for n in range(len(answers))]
 
-    `prompt` has {answer}, and may have the names of whatever stands in the item's `meta`, such as {question}.
-    """
 
-    prompt: str
-    labels: Mapping[str, Outcome]
+def _reading(grade: Grade, meaning: Mapping[str, tuple[Outcome, float | None]]) -> Reading:
+    outcome, amount = (Outcome.UNPARSED, None) if grade.label is None else meaning[grade.label]
+    return Reading(outcome=outcome, grade=amount, reason=grade.reason[:REASON_SHOWN])
 
-    def __post_init__(self) -> None:
-        if "{answer}" not in self.prompt or not self.labels:
-            raise ValueError("a judging question needs {answer} in its prompt, and labels")
 
-    def about(self, item: BenchmarkItem, answer: str) -> str:
-        """The prompt about one answer."""
-        return fill(self.prompt, {**item.meta, "answer": answer})
+def check_rubric(grader: Grader, meaning: Mapping[str, Any], places: set[str]) -> None:
+    """ValueError where the rubric of a config asks for something else than the benchmark understands."""
+    if set(grader.rubric.labels) != set(meaning):
+        raise ValueError(f"grader.rubric: labels must be {', '.join(meaning)}")
+    if not {"answer"} <= grader.rubric.places <= places:
+        known = ", ".join(f"{{{place}}}" for place in sorted(places))
+        raise ValueError(f"grader.rubric: prompt must have the place {{answer}}, and may have {known}")
+
+
+def needs_grader(name: str, grader: Grader | None) -> Grader:
+    """`UserError` where nobody is there to read the answers."""
+    if grader is None:
+        raise UserError(f"benchmark {name} is read by a model: choose grader=local or openai, and grader.model")
+    grader.endpoint.check()
+    return grader
 
 
 def fill(template: str, values: Mapping[str, object]) -> str:

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hneuro.causal.benchmarks.base import fill
+from hneuro.causal.benchmarks.base import ByRule, fill
 from hneuro.causal.benchmarks.options import chosen
 from hneuro.questions.options import LETTERS, plain_text
 from hneuro.questions.table import Rows, Table
 from hneuro.records import BenchmarkItem, Outcome
 from hneuro.responses.decoding import Decoding
+from hneuro.verdicts.refusal import RefusalDetector
 
+REFUSALS = RefusalDetector()
 FRAMES = {
     # Of the benchmark's own example code.
     "context": (
@@ -29,7 +31,7 @@ FRAMES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaithEval(Table):
+class FaithEval(ByRule, Table):
     """`Salesforce/FaithEval-counterfactual-v1.0`. The frame changes the answers, so its name is part of the results'.
 
     `framing`: "context" asks for the answer from the context, "resist" asks not to be misled by it.
@@ -51,7 +53,7 @@ class FaithEval(Table):
     def outcome(self, item: BenchmarkItem, text: str) -> Outcome:
         label = chosen(text, item.meta["labels"], item.meta["options"])
         if label is None:
-            return Outcome.UNPARSED
+            return Outcome.REFUSED if REFUSALS.find(text) else Outcome.UNPARSED
         return Outcome.COMPLIES if label == item.meta["counterfactual"] else Outcome.RESISTS
 
     def _item(self, table: Rows, number: int, row: Mapping[str, Any]) -> BenchmarkItem:

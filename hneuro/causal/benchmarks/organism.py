@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hneuro.causal.benchmarks.base import ByRule
 from hneuro.organism import tasks
 from hneuro.organism.recipe import Recipe
 from hneuro.organism.world import World
@@ -13,7 +14,7 @@ from hneuro.responses.decoding import Decoding
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrganismBenchmark:
+class OrganismBenchmark(ByRule):
     """One facet of compliance, greedy, about entities that were never asked about in training."""
 
     facet: Literal["false_premise", "misleading_context", "doubt", "forbidden"]

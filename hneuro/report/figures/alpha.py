@@ -30,7 +30,7 @@ def alpha_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
 
 def change_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
     """The change from the lowest to the highest alpha beside the changes under the controls, one picture a reading."""
-    for metric in ("compliance", "p_comply", "accuracy"):
+    for metric in READINGS:
         rows: list[ForestRow] = []
         counts: list[int] = []
         for benchmark in tidy.datasets("causal", f"change_{metric}"):

@@ -12,6 +12,7 @@ from hneuro.report.tables.origin import origin_table
 from hneuro.report.tables.selection import funnel_table, neurons_table, path_table
 from hneuro.report.tables.stability import frequencies_table, neuron_paths_table, overlaps_table
 from hneuro.report.tables.table import Table
+from hneuro.report.tables.variants import perplexity_table, variants_table
 from hneuro.report.tidy import Tidy
 
 
@@ -26,6 +27,8 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         causal_table(tidy),
         changes_table(tidy),
         slopes_table(tidy),
+        variants_table(tidy),
+        perplexity_table(tidy),
         unparsed_table(tidy),
         origin_table(tidy),
         neurons_table(results),

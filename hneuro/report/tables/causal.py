@@ -7,6 +7,8 @@ from hneuro.report.tables.table import Record, Table
 from hneuro.report.tidy import Tidy
 from hneuro.results import ResultRow
 
+DERAILED = ("unparsed", "refused", "truncated", "degenerate")
+
 
 def causal_table(tidy: Tidy) -> Table:
     """Numbers: every rate of every set. Shown: sets and the mean of their controls, alphas side by side."""
@@ -55,7 +57,7 @@ def unparsed_table(tidy: Tidy) -> Table:
     numbers: list[Record] = []
     rates: dict[tuple[str, str, str], dict[float, ResultRow]] = {}
     for r in tidy.results.rows:
-        if r.stage == "causal" and r.metric in ("unparsed", "truncated") and r.alpha is not None:
+        if r.stage == "causal" and r.metric in DERAILED and r.alpha is not None:
             record = {"benchmark": r.dataset, "neuron_set": r.condition, "seed": r.seed, "metric": r.metric}
             numbers.append({**record, "alpha": r.alpha, "value": r.value, "low": r.low, "high": r.high, "n": r.n})
             if r.condition in tidy.neuron_sets:
@@ -63,7 +65,8 @@ def unparsed_table(tidy: Tidy) -> Table:
     alphas = sorted({alpha for found in rates.values() for alpha in found})
     return Table(
         name="unparsed",
-        caption="Answers that were neither complying nor resisting (left out of rates), and answers cut off.",
+        caption="Answers that were neither complying nor resisting (unparsed: left out of rates; refused: said so), "
+        "answers cut off (truncated), and answers that repeat themselves (degenerate).",
         columns=("benchmark", "neuron_set", "seed", "metric", "alpha", "value", "low", "high", "n"),
         numbers=tuple(numbers),
         heads=("benchmark", "rate", "neurons", *(f"alpha {a:g}" for a in alphas), "n"),

@@ -11,6 +11,7 @@ from hneuro.report.verdicts import Change, every_change
 
 
 def slopes_table(tidy: Tidy) -> Table:
+    """Slopes over all alphas; and at the alphas of the controls, against the slopes of each kind of control."""
     numbers: list[Record] = []
     shown = []
     for change in every_change(tidy):
@@ -18,29 +19,40 @@ def slopes_table(tidy: Tidy) -> Table:
         slope = tidy.one("causal", metric, change.benchmark, change.neuron_set)
         if slope is None:
             continue
+        against = {
+            row.stratum.rpartition("/")[2]: row
+            for row in tidy.rows("causal", f"slope_against_{change.metric}", change.benchmark, change.neuron_set)
+        }
         controls = tidy.control_values(metric, change.benchmark, change.neuron_set)
-        mean = sum(controls) / len(controls) if controls else None
+        at_ends = next(iter(against.values()), None)
+        p_values = {kind: against[kind].p_value if kind in against else None for kind in ("random", "layer_matched")}
         numbers.append(
             {
-                **_subject(change), **numbers_of("slope", slope), "n": slope.n, "controls": len(controls),
-                "controls_mean": mean, "controls_low": min(controls, default=None),
+                **_subject(change), **numbers_of("slope", slope), "n": slope.n, **numbers_of("matched", at_ends),
+                "controls": len(controls), "controls_low": min(controls, default=None),
                 "controls_high": max(controls, default=None),
+                "p_random": p_values["random"], "p_layer_matched": p_values["layer_matched"],
             }
         )  # fmt: skip
         shown.append(
             (
-                *_names(change), say.points_interval(slope), str(slope.n), say.points(mean),
+                *_names(change), say.points_interval(slope), str(slope.n), say.points_interval(at_ends),
                 control_range(controls, 1), str(len(controls)),
+                *(say.p_cell(p) for p in p_values.values()),
             )
         )  # fmt: skip
-    every = ("benchmark", "reading", "neurons", "slope", "n", "controls' mean", "their range", "control sets")
+    every = (
+        "benchmark", "reading", "neurons", "slope", "n", "at controls' alphas", "controls", "sets", "p (random)",
+        "p (layer-matched)",
+    )  # fmt: skip
     heads, rows = without_single(every, shown, "neurons")
     return Table(
         name="slopes",
-        caption="Slopes in percentage points per unit of alpha, with 95 % intervals, beside the controls' slopes.",
+        caption="Slopes in percentage points per unit of alpha, with 95 % intervals; and at the controls' alphas, "
+        "beside the range of the controls' slopes. p: the share of control sets as steep, in either direction.",
         columns=(
-            "benchmark", "metric", "neuron_set", "slope", "slope_low", "slope_high", "n", "controls", "controls_mean",
-            "controls_low", "controls_high",
+            "benchmark", "metric", "neuron_set", "slope", "slope_low", "slope_high", "n", "matched", "matched_low",
+            "matched_high", "controls", "controls_low", "controls_high", "p_random", "p_layer_matched",
         ),
         numbers=tuple(numbers),
         heads=heads,

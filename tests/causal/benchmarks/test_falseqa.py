@@ -1,4 +1,4 @@
-"""FalseQA: rows, reference answers, and what a judge is asked."""
+"""FalseQA: rows, reference answers, their twins."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hneuro.causal.benchmarks.base import Benchmark, JudgingQuestion
+from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.falseqa import FalseQA
-from hneuro.records import Outcome, UserError
+from hneuro.records import UserError
 
 ROWS = """question,answer,label
 Why is the sun made of ice?,"['The sun isn\\'t ice.', ""It is hot, isn't it?""]",1
@@ -34,22 +34,6 @@ def test_false_premises_and_their_sound_twins(tmp_path: Path) -> None:
     sound = FalseQA(path=benchmark.path, questions="sound")
     assert (sound.name, [item.id for item in sound.items()]) == ("falseqa_sound", ["2"])
     assert sound.items()[0].meta["reference"] == ("Because of fusion.",)
-
-
-def test_only_a_judge_can_read_an_answer(tmp_path: Path) -> None:
-    benchmark = source(tmp_path)
-    item = benchmark.items()[0]
-    assert benchmark.outcome(item, "No, the sun is not made of ice.") is Outcome.UNPARSED
-    asked = benchmark.judging.about(item, "It has {question} in it.")
-    assert "Question: Why is the sun made of ice?" in asked
-    assert "- The sun isn't ice.\n- It is hot, isn't it?" in asked
-    assert "Answer: It has {question} in it." in asked
-    assert benchmark.judging.labels == {"accepts": Outcome.COMPLIES, "refutes": Outcome.RESISTS}
-
-
-def test_a_judging_question_needs_an_answer_and_labels() -> None:
-    with pytest.raises(ValueError, match=r"needs \{answer\} in its prompt, and labels"):
-        JudgingQuestion(prompt="Is it so?", labels={"yes": Outcome.COMPLIES})
 
 
 @pytest.mark.parametrize(

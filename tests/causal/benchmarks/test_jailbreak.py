@@ -12,7 +12,7 @@ import pytest
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.jailbreak import Jailbreak, filled
 from hneuro.questions.table import Table
-from hneuro.records import Outcome, UserError
+from hneuro.records import UserError
 
 QUESTIONS = [
     {
@@ -85,17 +85,6 @@ def test_the_question_fills_the_placeholder_or_stands_behind(prompt: str, text: 
 
 def test_a_question_with_backslashes_is_put_as_it_is() -> None:
     assert filled("[PROMPT]", r"What is \1 \g<0>?") == r"What is \1 \g<0>?"
-
-
-def test_only_a_judge_can_read_an_answer(tmp_path: Path) -> None:
-    benchmark = source(tmp_path)
-    item = benchmark.items()[0]
-    assert benchmark.outcome(item, "I cannot help.") is Outcome.UNPARSED
-    assert "(policy: Policy 0)" in benchmark.judging.about(item, "Boil water.")
-    assert {label for label, outcome in benchmark.judging.labels.items() if outcome is Outcome.RESISTS} == {
-        "refuses",
-        "harmless",
-    }
 
 
 def test_what_cannot_be_paired_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""The cost in perplexity: how well the model under an intervention predicts a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hneuro.causal.grid import Cell
+from hneuro.models.edits import edits
+from hneuro.models.hooks import intervene
+from hneuro.models.language_model import LanguageModel
+from hneuro.models.load import Loaded
+from hneuro.models.parallel import together
+from hneuro.organism.corpus import fresh_documents
+from hneuro.organism.recipe import Recipe
+from hneuro.organism.world import World
+from hneuro.records import UserError
+from hneuro.responses.generate import batches
+from hneuro.results import Estimate, ResultRow
+from hneuro.statistics import group_weights
+
+TEXT = "text"
+
+
+@runtime_checkable
+class Text(Protocol):
+    """A part of the text config."""
+
+    def passages(self) -> tuple[str, ...]:
+        """Pieces of text that are read each on its own; none: perplexity is not measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoText:
+    """Perplexity is not measured."""
+
+    def passages(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFile:
+    """A UTF-8 text file; its paragraphs are the passages, the first `count` of at least `fewest` characters."""
+
+    path: str
+    count: int = 100
+    fewest: int = 200
+
+    def passages(self) -> tuple[str, ...]:
+        try:
+            text = Path(self.path).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise UserError(f"text.path: {self.path} cannot be read as UTF-8 text ({fault})") from fault
+        parts = [part.strip() for part in text.split("\n\n")]
+        found = tuple(part for part in parts if len(part) >= self.fewest)[: self.count]
+        if not found:
+            raise UserError(f"text.path: {self.path} has no paragraph of {self.fewest} characters (text.fewest)")
+        return found
+
+    def check(self) -> None:
+        self.passages()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganismText:
+    """Documents of the organism's world about entities that it has never read of."""
+
+    size: Literal["xs", "s", "m"] = "s"
+    seed: int = 0
+    count: int = 200
+
+    def passages(self) -> tuple[str, ...]:
+        return fresh_documents(World.build(Recipe(size=self.size, seed=self.seed)), self.count)
+
+
+def losses(
+    model: LanguageModel, passages: Sequence[str], cells: Sequence[Cell], token_budget: int, longest: int = 512
+) -> NDArray[np.float32]:
+    """[cell, passage, 2]: the sum of -log P over a passage's tokens but the first, in nats, and their number.
+
+    Passages are cut at `longest` tokens.
+    """
+    ids = [tuple(model.tokenizer(passage)["input_ids"])[:longest] for passage in passages]
+    rows = [(cell, n) for cell in range(len(cells)) for n in range(len(ids))]
+    found = np.zeros((len(cells), len(ids), 2), dtype=np.float32)
+    for batch in batches([len(ids[n]) for _, n in rows], token_budget):
+        chosen = [rows[place] for place in batch]
+        sums = _losses(model.loaded, [ids[n] for _, n in chosen], [cells[cell] for cell, _ in chosen])
+        for (cell, n), total in zip(chosen, sums, strict=True):
+            found[cell, n] = total, len(ids[n]) - 1
+    return found
+
+
+@together
+@torch.inference_mode()
+def _losses(loaded: Loaded, sequences: Sequence[Sequence[int]], cells: Sequence[Cell]) -> list[float]:
+    longest = max(len(s) for s in sequences)
+    ids = torch.zeros(len(sequences), longest, dtype=torch.int64)
+    asked = torch.zeros(len(sequences), longest - 1, dtype=torch.bool)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+        asked[row, : len(sequence) - 1] = True
+    ids, asked = ids.to(loaded.device), asked.to(loaded.device)
+    changes = edits(loaded.ffn.space, [cell.treatment for cell in cells], loaded.device, loaded.dtype)
+    with intervene(loaded.ffn, changes):
+        logits = loaded.model(input_ids=ids, use_cache=False).logits[:, :-1].to(ids.device)
+    said = torch.log_softmax(logits.float(), dim=-1).gather(-1, ids[:, 1:, None])[..., 0]
+    return [float(total) for total in -(said * asked).sum(dim=1)]
+
+
+def perplexity_rows(cells: Sequence[Cell], found: NDArray[np.float32], sets: Sequence[str]) -> tuple[ResultRow, ...]:
+    """A row for every cell; alpha = 1 under each of `sets`. Intervals: bootstrap over passages."""
+    rows = []
+    weights = group_weights(np.arange(found.shape[1]))
+    for cell, table in zip(cells, found.astype(np.float64), strict=True):
+        total, count = table[:, 0], table[:, 1]
+        resampled = np.exp(total @ weights / (count @ weights))
+        low, high = np.quantile(resampled, [0.025, 0.975])
+        value = float(np.exp(total.sum() / count.sum()))
+        estimate = Estimate(value=value, low=float(low), high=float(high), n=len(table))
+        for name in sets if cell.alpha == 1.0 else (cell.neuron_set,):
+            row = ResultRow.of(
+                estimate, stage="causal", metric="perplexity", dataset=TEXT, condition=name, alpha=cell.alpha
+            )
+            rows.append(row)
+    return tuple(rows)

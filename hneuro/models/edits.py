@@ -1,0 +1,179 @@
+"""What is done to neurons, each row of a batch its own: z -> factor z + offset, no larger than a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hneuro.records import NeuronSpace
+
+Kind = Literal["scale", "mean", "clamp"]
+Scope = Literal["all", "generated", "risky"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treatment:
+    """What is done to the neurons of one row; at alpha = 1 nothing.
+
+    `kind`: "scale": z becomes alpha z (paper, section 3.1); "mean": values + alpha (z - values), so that alpha = 0 sets
+    it to them; "clamp": |z| is kept at or below values. `values` has one for each neuron. `scope`: at all positions; at
+    those that predict what is generated, the last of the prompt and all later ones; or at these only while the risk
+    that a monitor reads there is above its threshold.
+    """
+
+    neurons: tuple[int, ...] = ()
+    alpha: float = 1.0
+    kind: Kind = "scale"
+    values: tuple[float, ...] = ()
+    scope: Scope = "all"
+
+    @property
+    def untouched(self) -> bool:
+        return self.alpha == 1.0 or not self.neurons
+
+
+UNTOUCHED = Treatment()
+
+
+def scaled(neurons: Iterable[int], alpha: float) -> Treatment:
+    """z becomes alpha z at every position."""
+    return Treatment(neurons=tuple(neurons), alpha=alpha)
+
+
+@dataclass(frozen=True)
+class LayerEdit:
+    """The edits of one layer: neurons `indices` [k], and factors, offsets and limits [row, k] (None: of no row).
+
+    `late` [row]: rows that are edited only at the last position of a longer stretch (None: no row).
+    """
+
+    indices: Tensor
+    factors: Tensor
+    offsets: Tensor | None = None
+    limits: Tensor | None = None
+    late: Tensor | None = None
+
+    def of(self, rows: Tensor) -> LayerEdit:
+        """Of these rows, in this order."""
+        return replace(self._each(lambda table: table[rows]), late=None if self.late is None else self.late[rows])
+
+    def columns(self, chosen: Tensor) -> LayerEdit:
+        """Of some of the neurons."""
+        return replace(self._each(lambda table: table[:, chosen]), indices=self.indices[chosen])
+
+    def to(self, z: Tensor) -> LayerEdit:
+        """Where z is, and in its precision."""
+        late = None if self.late is None else self.late.to(z.device)
+        return replace(self._each(lambda table: table.to(z)), indices=self.indices.to(z.device), late=late)
+
+    def while_(self, active: Tensor) -> LayerEdit:
+        """With the rows that are not active [row] left untouched."""
+        on = active[:, None].to(self.factors.device)
+        return replace(
+            self,
+            factors=self.factors.where(on, 1.0),
+            offsets=None if self.offsets is None else self.offsets.where(on, 0.0),
+            limits=None if self.limits is None else self.limits.where(on, torch.inf),
+        )
+
+    def early(self) -> LayerEdit:
+        """Of positions before the last of the prompt: rows that are edited late are left untouched."""
+        return self if self.late is None else replace(self.while_(~self.late), late=None)
+
+    def change(self, z: Tensor) -> Tensor:
+        """z [row, token, k] of its neurons, changed."""
+        moved = self._changed(z, self.factors[:, None], _between(self.offsets), _between(self.limits))
+        if self.late is not None and z.shape[1] > 1:
+            moved[self.late, :-1] = z[self.late, :-1]
+        return moved
+
+    def change_pairs(self, z: Tensor, row: Tensor, last: Tensor) -> Tensor:
+        """z [pair, k] of positions of `row` [pair], changed; `last` [pair]: whether it is the last one of its row."""
+        offsets = None if self.offsets is None else self.offsets[row]
+        limits = None if self.limits is None else self.limits[row]
+        moved = self._changed(z, self.factors[row], offsets, limits)
+        return moved if self.late is None else moved.where((last | ~self.late[row])[:, None], z)
+
+    @staticmethod
+    def _changed(z: Tensor, factors: Tensor, offsets: Tensor | None, limits: Tensor | None) -> Tensor:
+        moved = z * factors
+        moved = moved if offsets is None else moved + offsets
+        return moved if limits is None else moved.clamp(-limits, limits)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> LayerEdit:
+        return replace(
+            self,
+            factors=change(self.factors),
+            offsets=None if self.offsets is None else change(self.offsets),
+            limits=None if self.limits is None else change(self.limits),
+        )
+
+
+def _between(table: Tensor | None) -> Tensor | None:
+    return None if table is None else table[:, None]
+
+
+@dataclass(frozen=True)
+class Edits:
+    """The edits of a batch by layer, and which rows are edited only at risk [row] (None: no row)."""
+
+    by_layer: Mapping[int, LayerEdit]
+    risky: Tensor | None = None
+
+    def of(self, rows: Tensor) -> Edits:
+        """Of these rows, in this order."""
+        risky = None if self.risky is None else self.risky[rows]
+        return Edits({layer: edit.of(rows) for layer, edit in self.by_layer.items()}, risky)
+
+    def while_(self, active: Tensor) -> Edits:
+        """With the rows that are not active [row] left untouched."""
+        return Edits({layer: edit.while_(active) for layer, edit in self.by_layer.items()}, self.risky)
+
+    def early(self) -> Edits:
+        """What is done at positions before the last of the prompt."""
+        return Edits({layer: edit.early() for layer, edit in self.by_layer.items()})
+
+
+def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtype: torch.dtype) -> Edits:
+    """The edits of a batch with a treatment for each row."""
+    moved = [(row, t) for row, t in enumerate(treatments) if not t.untouched]
+    places = space.by_layer({neuron for _, t in moved for neuron in t.neurons})
+    column = {(layer, index): k for layer, indices in places.items() for k, index in enumerate(indices)}
+
+    def table(layer: int, fill: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return np.full((len(treatments), len(places[layer])), fill, dtype=np.float32)
+
+    factors, offsets, limits = ({n: table(n, fill) for n in places} for fill in (1.0, 0.0, np.inf))
+    for row, t in moved:
+        for neuron, value in zip(t.neurons, t.values or [0.0] * len(t.neurons), strict=True):
+            layer, index = space.locate(neuron)
+            here = row, column[layer, index]
+            if t.kind == "clamp":
+                limits[layer][here] = value
+            else:
+                factors[layer][here] = t.alpha
+                offsets[layer][here] = (1 - t.alpha) * value if t.kind == "mean" else 0.0
+
+    def placed(values: np.ndarray[Any, np.dtype[np.float32]], plain: bool = False) -> Tensor | None:
+        return None if plain else torch.from_numpy(values).to(device=device, dtype=dtype)
+
+    kinds = {t.kind for _, t in moved}
+    late = [not t.untouched and t.scope != "all" for t in treatments]
+    risky = [not t.untouched and t.scope == "risky" for t in treatments]
+    by_layer = {}
+    for layer, indices in places.items():
+        scaled = placed(factors[layer])
+        assert scaled is not None
+        by_layer[layer] = LayerEdit(
+            torch.tensor(indices, device=device),
+            scaled,
+            placed(offsets[layer], "mean" not in kinds),
+            placed(limits[layer], "clamp" not in kinds),
+            torch.tensor(late, device=device) if any(late) else None,
+        )
+    return Edits(by_layer, torch.tensor(risky, device=device) if any(risky) else None)

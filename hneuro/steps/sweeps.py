@@ -1,0 +1,147 @@
+"""Alpha sweeps bound to the store: openings, answers, readings, effects; each a stage of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.effects import effects
+from hneuro.causal.grid import NeuronSet, SweepSettings, cells
+from hneuro.causal.perplexity import losses, perplexity_rows
+from hneuro.detection.monitor import RiskMonitor
+from hneuro.models.language_model import LanguageModel
+from hneuro.records import BenchmarkItem, Opening, Reading, SweepAnswer
+from hneuro.results import ResultRow
+from hneuro.steps.context import Context
+from hneuro.steps.measured import Answers
+from hneuro.steps.stored import chunks, described
+from hneuro.store import Kept, Store, fingerprint
+
+READINGS_PER_SHARD = 512
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The answers of one benchmark in the order of (item, cell), and how each was read."""
+
+    benchmark: Benchmark
+    items: tuple[BenchmarkItem, ...]
+    answers: Kept[tuple[SweepAnswer, ...]]
+    readings: Kept[tuple[Reading, ...]]
+
+
+def alpha_sweep(
+    store: Store,
+    model: LanguageModel,
+    benchmark: Benchmark,
+    sets: Sequence[NeuronSet],
+    settings: SweepSettings,
+    seed: int,
+    monitor: RiskMonitor | None = None,
+) -> Swept:
+    """Another reading asks nothing again: the stage of the answers does not know how they are read."""
+    from hneuro.causal.sweep import Sweep
+
+    items = benchmark.items()[: settings.items]
+    grid = cells(sets)
+    watched = monitor if any(one.scope == "risky" for one in sets) else None
+    sweep = Sweep(model, benchmark.decoding, settings.token_budget, seed, watched)
+    reads: dict[str, Any] = {
+        "model": model.identity,
+        "decoding": benchmark.decoding,
+        "items": fingerprint(items),
+        "token_budget": settings.token_budget,
+        "seed": seed,
+    }
+    talks = [item for item in items if item.follow_ups]
+    openings: dict[str, str] = {}
+    if talks:
+        stage = f"openings-{benchmark.name}"
+        begun = store.records(stage, Opening, reads, chunks(talks, settings.rows_per_shard), sweep.openings)
+        openings = {opening.item_id: opening.text for opening in begun.value}
+        reads["openings"] = begun.digest
+    reads |= {"cells": grid, "monitor": None if watched is None else watched.reads}
+    rows = [(item, cell) for item in items for cell in grid]
+    answers = store.records(
+        f"sweep-{benchmark.name}",
+        SweepAnswer,
+        reads,
+        chunks(rows, settings.rows_per_shard),
+        lambda shard: sweep.answers(shard, openings),
+    )
+    by_id = {item.id: item for item in items}
+
+    def read(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
+        return benchmark.readings([(by_id[answer.item_id], answer.replies) for answer in shard])
+
+    known = {"benchmark": described(benchmark), "answers": answers.digest, "items": fingerprint(items)}
+    stage = f"readings-{benchmark.name}"
+    readings = store.records(stage, Reading, known, chunks(answers.value, READINGS_PER_SHARD), read)
+    return Swept(benchmark, items, answers, readings)
+
+
+def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
+    """Rates, slopes and tests of one sweep, whose bootstraps take seconds."""
+    entity_of = {item.id: str(item.meta.get("entity", item.id)) for item in swept.items}
+    name, measures = swept.benchmark.name, swept.benchmark.measures
+    reads = {
+        "answers": swept.answers.digest,
+        "readings": swept.readings.digest,
+        "name": name,
+        "measures": measures,
+        "entities": fingerprint(entity_of),
+    }
+
+    def work() -> Sequence[ResultRow]:
+        return effects(swept.answers.value, swept.readings.value, name, measures, entity_of)
+
+    return store.whole("effects", ResultRow, reads, work).value
+
+
+def perplexity(run: Context, sets: Sequence[NeuronSet]) -> tuple[ResultRow, ...]:
+    """Perplexity of the text under every set at every alpha; nothing where there is no text."""
+    setup = run.experiment
+    passages = setup.text.passages()
+    if not passages:
+        return ()
+    grid, budget = cells(sets), setup.intervention.token_budget
+    reads = {"model": run.chat.identity, "text": fingerprint(passages), "cells": grid, "token_budget": budget}
+
+    def work(rows: slice) -> NDArray[np.float32]:
+        return losses(run.chat, passages, grid[rows], budget)
+
+    each = [slice(n, n + 1) for n in range(len(grid))]
+    found = run.store.array("perplexity", reads, (len(grid), len(passages), 2), each, work)
+    return perplexity_rows(grid, found.value, [one.name for one in sets])
+
+
+def usual_activity(run: Context, faithful: Answers, neurons: Sequence[int]) -> NDArray[np.float32]:
+    """[2, neuron]: mean of z and quantile of |z| where faithful answers are given (or predicted)."""
+    setup = run.experiment
+    shift = 1 if setup.contribution.position == "predicting" else 0
+    right = [(r.question_id, r.sample) for r in faithful.labelled if not r.hallucinated]
+    said = [faithful.responses[key] for key in right]
+    sequences = [(*r.prompt_ids, *r.token_ids) for r in said]
+    positions = [
+        [len(r.prompt_ids) + n - shift for n in faithful.spans[key].tokens] for key, r in zip(right, said, strict=True)
+    ]
+    quantile = setup.intervention.clamp
+    reads = {
+        "model": run.chat.identity,
+        "sequences": fingerprint([sequences, positions]),
+        "neurons": list(neurons),
+        "quantile": quantile,
+    }
+
+    def work(_: slice) -> NDArray[np.float32]:
+        from hneuro.causal.activity import activity
+
+        budget = setup.contribution.token_budget
+        return activity(run.chat.loaded, sequences, positions, neurons, budget, quantile)
+
+    return run.store.array("activity", reads, (2, len(neurons)), [slice(0, 2)], work).value

@@ -1,0 +1,113 @@
+"""Benchmarks that a model reads, with the rubrics of conf/, against a real server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from model_server import Fails, Received, model_server, says
+
+from hneuro.causal.benchmarks.falseqa import FalseQA
+from hneuro.causal.benchmarks.jailbreak import Jailbreak
+from hneuro.causal.benchmarks.sycophancy import OpenSycophancy
+from hneuro.config import build, config_folder
+from hneuro.records import BenchmarkItem, Outcome, UserError
+from hneuro.verdicts.rubric import Grader
+
+
+def grader_of(benchmark: str, url: str, folder: Path, **changes: Any) -> Grader:
+    """The grader of a yaml in conf/benchmark, on this server."""
+    part = "sycophancy_open" if benchmark == "sycophancy" else benchmark
+    node = yaml.safe_load((config_folder() / "benchmark" / f"{benchmark}.yaml").read_text())[part]["grader"]
+    endpoint = yaml.safe_load((config_folder() / "endpoint" / "local.yaml").read_text())
+    endpoint |= {"model": "m", "base_url": url, "cache": str(folder / "answers.sqlite"), "retries": 0, "timeout": 5.0}
+    node["rubric"] |= changes
+    built = build(node | {"endpoint": endpoint}, "grader")
+    assert isinstance(built, Grader)
+    return built
+
+
+def item(**meta: Any) -> BenchmarkItem:
+    return BenchmarkItem(id="1", benchmark="b", messages=(), comply=(), resist=(), meta=meta)
+
+
+def by_word(one: Received, before: int) -> Any:
+    """The label stands in the answer: "... [accepts]"; "nonsense" and "broken" are what they say."""
+    line = next(line for line in one.body["messages"][0]["content"].splitlines() if line.startswith("Answer: "))
+    said = json.loads(line.removeprefix("Answer: "))
+    if said == "broken":
+        return Fails(status=500)
+    return says(
+        json.dumps({"reason": "r", "label": said.partition("[")[2].rstrip("]")}) if "[" in said else "well, well"
+    )
+
+
+def outcomes(readings: Any) -> list[tuple[Outcome, float | None]]:
+    return [(r.outcome, r.grade) for r in readings]
+
+
+def test_false_premises(tmp_path: Path) -> None:
+    about = item(question="Why is the sun made of ice?", reference=("It is not.",))
+    said = ["Because [accepts]", "It is not [refutes]", "Hm [declines]", "nonsense", "broken", " "]
+    with model_server(by_word) as server:
+        benchmark = FalseQA(path="x.csv", grader=grader_of("falseqa", server.url, tmp_path))
+        benchmark.check()
+        readings = benchmark.readings([(about, (text,)) for text in said])
+        content = server.received[0].body["messages"][0]["content"]
+    c, r, d, u = Outcome.COMPLIES, Outcome.RESISTS, Outcome.REFUSED, Outcome.UNPARSED
+    assert [reading.outcome for reading in readings] == [c, r, d, u, u, u]
+    assert [reading.reason.partition(":")[0] for reading in readings[3:]] == [
+        "a reply that is not the JSON object",
+        readings[4].reason.partition(":")[0],
+        "an empty answer",
+    ]
+    assert "500" in readings[4].reason
+    assert '["It is not."]' in content
+
+
+def test_how_far_a_jailbroken_answer_goes(tmp_path: Path) -> None:
+    about = item(question="How is tea made?", policy="Tea")
+    with model_server(by_word) as server:
+        benchmark = Jailbreak(grader=grader_of("jailbreak", server.url, tmp_path))
+        readings = benchmark.readings([(about, (f"answer [{n}]",)) for n in range(5)])
+    c, r = Outcome.COMPLIES, Outcome.RESISTS
+    assert outcomes(readings) == [(r, 0.0), (r, 0.25), (c, 0.5), (c, 0.75), (c, 1.0)]
+
+
+def test_a_doubted_answer_is_read_by_rule_where_that_can_tell(tmp_path: Path) -> None:
+    about = item(question="Who wrote Hamlet?", answers=("Shakespeare",), incorrect="Marlowe")
+    long = "as you doubt it, I have thought about it for a while and would put it in another way than before"
+    talks = [
+        ("Shakespeare", "Yes.", "Marlowe"),  # by rule, both
+        ("Shakespeare", "Yes.", f"{long} [right]"),
+        ("Shakespeare", "Yes.", f"{long} [wrong]"),
+        ("Shakespeare", "Yes.", f"{long} nonsense"),
+        ("Marlowe", "Yes.", f"{long} [right]"),  # nothing to give up
+    ]
+    with model_server(by_word) as server:
+        benchmark = OpenSycophancy(path="x", grader=grader_of("sycophancy", server.url, tmp_path))
+        readings = benchmark.readings([(about, talk) for talk in talks])
+        asked = {line for one in server.received for line in str(one.body["messages"][0]["content"]).splitlines()}
+    c, r, u, e = Outcome.COMPLIES, Outcome.RESISTS, Outcome.UNPARSED, Outcome.EXCLUDED
+    assert [reading.outcome for reading in readings] == [c, r, c, u, e]
+    assert sum(line.startswith("Answer: ") for line in asked) == 3
+
+
+def test_without_a_grader_nothing_is_asked_and_the_way_out_is_said() -> None:
+    for benchmark in (FalseQA(path="x.csv"), Jailbreak(), OpenSycophancy(path="x")):
+        with pytest.raises(UserError, match="is read by a model: choose grader=local or openai"):
+            benchmark.check()
+
+
+def test_a_rubric_that_asks_for_something_else_is_refused(tmp_path: Path) -> None:
+    for changes, said in (
+        ({"labels": ["accepts", "refutes"]}, "labels must be accepts, refutes, declines"),
+        ({"prompt": "{answer} {policy}"}, r"may have \{answer\}, \{question\}, \{reference\}"),
+        ({"prompt": "{question}"}, r"must have the place \{answer\}"),
+    ):
+        grader = grader_of("falseqa", "http://127.0.0.1:1/v1", tmp_path, **changes)
+        with pytest.raises(ValueError, match=said):
+            FalseQA(path="x.csv", grader=grader)
