@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from hydra.errors import MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -111,6 +112,17 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     }
     identity = fingerprint({key: value for key, value in fields.items() if key not in OUTSIDE_IDENTITY})
     return Experiment(**fields, identity=identity, config=config)
+
+
+def saved_experiment(file: Path) -> Experiment:
+    """The experiment of a run, from the config.yaml that lies in its folder."""
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as fault:
+        raise UserError(f"{file} cannot be read: {' '.join(str(fault).split())}") from fault
+    if not isinstance(config, dict):
+        raise UserError(f"{file} is no config of a run")
+    return build_experiment(OmegaConf.create(config))
 
 
 PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "until")

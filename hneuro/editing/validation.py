@@ -1,0 +1,162 @@
+"""Does the edited checkpoint do what it was edited for, and what does it cost? The same prompts to both, paired."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import wilcoxon
+
+from hneuro.causal.capability import KNOWN_FACTS, known_facts
+from hneuro.causal.grid import NeuronSet
+from hneuro.experiment import Experiment
+from hneuro.models.patch import Patch
+from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.records import Outcome, Question, SweepAnswer, UserError
+from hneuro.results import Estimate, ResultRow
+from hneuro.statistics import grouped_mean, mcnemar, rate
+from hneuro.steps import answers, stored
+from hneuro.steps.context import Context
+from hneuro.store import Store
+
+ORIGINAL, EDITED, HOOKED = "original", "edited", "hooked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a model answered on one benchmark, in the order of its prompts: as it is, and under a hook."""
+
+    said: tuple[SweepAnswer, ...]
+    hooked: tuple[SweepAnswer, ...]
+    entities: tuple[str, ...]  # of the prompts
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginalSide:
+    """What the original answered on each benchmark, and the questions that it knows."""
+
+    asked: Mapping[str, Asked]
+    known: tuple[Question, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditedAway:
+    """A checkpoint that was edited in place. What it answered before is in the store; it cannot be asked again."""
+
+    weights: str
+
+    def identity(self) -> str:
+        return self.weights
+
+    def locate(self) -> str:
+        raise UserError(
+            "the original was edited in place before it had answered the benchmarks: revert it first (hneuro edit "
+            "--revert), or use --no-validate"
+        )
+
+    def files(self) -> Path:
+        return Path(self.locate())
+
+
+def original_side(experiment: Experiment, source: CheckpointSource, patch: Patch) -> OriginalSide:
+    """The original on the run's benchmarks and on what it knows, untouched and with the hook that does the edit.
+
+    What the run has computed is taken from its store.
+    """
+    if not Path(experiment.store_dir).is_dir():
+        raise UserError(
+            f"the store of the run, {experiment.store_dir}, is not there: validate where the run was made, or use "
+            "--no-validate"
+        )
+    run = _context(experiment, source)
+    parts, _ = answers.load_questions(run)
+    known = answers.identify(run, run.chat, parts["fit"], parts["select"]).known
+    return OriginalSide(asked=_ask(run, known, patch.neurons, patch.alpha), known=known)
+
+
+def validate(experiment: Experiment, original: OriginalSide, edited: Path, patch: Patch) -> tuple[ResultRow, ...]:
+    """The edited checkpoint, loaded like any other, against the original, as tidy rows (stage "validation").
+
+    Changes are edited minus original, paired by prompt, with a bootstrap over entities; p: McNemar (exact) for answers,
+    Wilcoxon signed rank for probabilities. "as_hooked": prompts that it answers in the very words of the hooked
+    original.
+    """
+    gc.collect()  # the original's weights are let go before the edited ones come
+    run = _context(experiment, HubCheckpoint(path=str(edited)))
+    asked = _ask(run, original.known, (), patch.alpha)
+    return tuple(row for name, before in original.asked.items() for row in _compare(name, before, asked[name]))
+
+
+def _context(experiment: Experiment, source: CheckpointSource) -> Context:
+    model = replace(experiment.model, chat=source, base=None)
+    return Context(replace(experiment, model=model), Store(Path(experiment.store_dir)))
+
+
+def _ask(run: Context, known: Sequence[Question], neurons: Sequence[int], alpha: float) -> Mapping[str, Asked]:
+    """The only place that runs a model: its answers at alpha 1, and with `neurons` scaled by `alpha`."""
+    setup = run.experiment
+    benchmarks = list(setup.benchmarks.values())
+    if known:
+        benchmarks.append(known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
+    settings = replace(setup.intervention, alphas=(alpha, 1.0))
+    sets = [NeuronSet(name=HOOKED, seed=0, neurons=tuple(sorted(neurons)))]
+    asked = {}
+    for benchmark in benchmarks:
+        swept, items = stored.alpha_sweep(run.store, run.chat, benchmark, sets, settings, setup.seed)
+        asked[benchmark.name] = Asked(
+            said=tuple(answer for answer in swept.value if answer.alpha == 1.0),
+            hooked=tuple(answer for answer in swept.value if answer.alpha != 1.0),
+            entities=tuple(str(item.meta.get("entity", item.id)) for item in items),
+        )
+    return asked
+
+
+Measured = tuple[str, str, Estimate, float | None]  # condition, metric, estimate, p
+
+
+def _compare(name: str, before: Asked, after: Asked) -> Iterator[ResultRow]:
+    assert [a.item_id for a in before.said] == [a.item_id for a in after.said]
+    metric = "accuracy" if name == KNOWN_FACTS else "compliance"
+    for condition, kind, estimate, p in _measured(metric, before, after):
+        yield ResultRow.of(estimate, stage="validation", metric=kind, dataset=name, condition=condition, p_value=p)
+
+
+def _measured(metric: str, before: Asked, after: Asked) -> Iterator[Measured]:
+    groups = np.array(before.entities)
+    for condition, said in ((ORIGINAL, before.said), (EDITED, after.said)):
+        parsed = [a for a in said if a.outcome is not Outcome.UNPARSED]
+        yield condition, metric, rate(sum(a.outcome is Outcome.COMPLIES for a in parsed), len(parsed)), None
+        yield condition, "unparsed", rate(len(said) - len(parsed), len(said)), None
+        yield condition, "truncated", rate(sum(a.truncated for a in said), len(said)), None
+    pairs = list(zip(before.said, after.said, strict=True))
+    read = np.array([Outcome.UNPARSED not in (a.outcome, b.outcome) for a, b in pairs], dtype=bool)
+    complies = np.array([[side.outcome is Outcome.COMPLIES for side in pair] for pair in pairs], dtype=np.float64)
+    yield from _change(metric, complies[read], groups[read], mcnemar)
+    if pairs and all(side.p_comply is not None for pair in pairs for side in pair):
+        odds = np.array([[side.p_comply for side in pair] for pair in pairs], dtype=np.float64)
+        for column, condition in enumerate((ORIGINAL, EDITED)):
+            yield condition, "p_comply", grouped_mean(odds[:, column], groups), None
+        yield from _change("p_comply", odds, groups, _signed_rank)
+    alike = [a.text == b.text for a, b in zip(before.hooked, after.said, strict=True)]
+    yield EDITED, "as_hooked", rate(sum(alike), len(alike)), None
+
+
+def _change(
+    metric: str,
+    values: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    test: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+) -> Iterator[Measured]:
+    """values [prompt, (original, edited)]."""
+    if len(values):
+        before, after = values.T
+        yield EDITED, f"change_{metric}", grouped_mean(after - before, groups), test(before, after)
+
+
+def _signed_rank(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Two-sided p of the Wilcoxon signed rank test; 1 where nothing changed."""
+    return float(wilcoxon(after - before).pvalue) if np.any(after != before) else 1.0
