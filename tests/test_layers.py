@@ -27,7 +27,19 @@ STAGES = (
     "causal",
     "origin",
 )
-BELOW = ("records", "results", "progress", "statistics", "disk", "codec", "making", "endpoint", "store", "organism", "models")
+BELOW = (
+    "records",
+    "results",
+    "progress",
+    "statistics",
+    "disk",
+    "codec",
+    "making",
+    "endpoint",
+    "store",
+    "organism",
+    "models",
+)
 ABOVE = ("tracking", "experiment", "steps", "pipeline", "config", "provenance", "runs", "editing", "cli", "__main__")
 ORDER = (*BELOW, *STAGES, "report", *ABOVE)
 

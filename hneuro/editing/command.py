@@ -14,6 +14,7 @@ from hneuro.editing.neurons import Chosen, FinishedRun, finished_run, neurons_of
 from hneuro.editing.validation import EditedAway, OriginalSide, original_side, validate
 from hneuro.models.patch import TRACES, Patch, read_patch, write_patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.progress import set_quiet
 from hneuro.records import UserError
 from hneuro.results import ResultRow
 
@@ -49,6 +50,7 @@ def edit(wanted: Wanted) -> str:
     """Writes what is wanted; the same command goes on where it was killed. What was done, for people."""
     assert wanted.alpha is not None
     run = None if wanted.run_dir is None else finished_run(wanted.run_dir)
+    set_quiet(run is not None and run.experiment.quiet)
     source = _source(wanted, run)
     chosen = _chosen(wanted, run, source)
     patch = Patch(

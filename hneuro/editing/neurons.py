@@ -77,7 +77,7 @@ def neurons_of_run(run: FinishedRun, name: str) -> Chosen:
         neurons=results.neuron_sets[name],
         space=results.space,
         weights=run.weights,
-        origin=f"{name} of the run {run.folder.resolve()}",
+        origin=f"{name} of the run {run.folder.resolve().name}",
     )
 
 

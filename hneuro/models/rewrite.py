@@ -62,8 +62,7 @@ def edit_checkpoint(source: CheckpointSource, out: Path, patch: Patch, card: str
         _check_room(partial, copied)
         for file in copied:
             shutil.copyfile(file, partial / file.name)
-        _scale_all(partial, _begin(partial, stored, patch), patch.alpha)
-        write_card(partial, card)
+        _scale_all(partial, _begin(partial, stored, patch), patch.alpha, card)
         partial.replace(out)
 
 
@@ -75,10 +74,9 @@ def edit_in_place(source: CheckpointSource, patch: Patch, card: str = "") -> Non
         stored = check_in_place(source, patch)
         with _kept(folder):
             begun = _begin(folder, stored, patch)
-    with _kept(folder):
-        if not begun.after:
-            _scale_all(folder, begun, patch.alpha)
-            write_card(folder, card)
+    if not begun.after:
+        with _kept(folder):
+            _scale_all(folder, begun, patch.alpha, card)
 
 
 def revert_checkpoint(folder: Path) -> None:
@@ -212,11 +210,12 @@ def _begin(folder: Path, stored: StoredFFN, patch: Patch) -> Edits:
     return edits
 
 
-def _scale_all(folder: Path, edits: Edits, alpha: float) -> None:
+def _scale_all(folder: Path, edits: Edits, alpha: float, card: str) -> None:
     """Scales the columns that were kept, in the precision of the file. Doing it twice does no harm."""
     with _columns(folder) as original:
         for edit in edits.tensors:
             edit.write(folder, original.get_tensor(edit.tensor) * alpha)
+    write_card(folder, card)
     for name in edits.before:
         sync(folder / name)
     after = {name: file_digest(folder / name, whole=True) for name in edits.before}
