@@ -93,22 +93,22 @@ def _chosen(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource) -
 
     file = Path(wanted.neurons)
     if file.is_file():
-        chosen = neurons_of_file(file, editable(source).space, _identity(source))
+        chosen = neurons_of_file(file, editable(source).space, _identity(source, wanted.in_place))
     else:
         assert run is not None
         chosen = neurons_of_run(run, wanted.neurons)
-    here = _identity(source) if wanted.model is not None else chosen.weights
+    here = _identity(source, wanted.in_place) if wanted.model is not None else chosen.weights
     if here != chosen.weights:
         return replace(chosen, weights=here, origin=f"{chosen.origin}, found on other weights ({chosen.weights})")
     return chosen
 
 
-def _identity(source: CheckpointSource) -> str:
-    """Of a folder whose editing has begun, what it was before."""
+def _identity(source: CheckpointSource, in_place: bool) -> str:
+    """Of a folder whose editing in place has begun, what it was before."""
     from hneuro.models.rewrite import edits_of
 
-    folder = source.files()
-    return source.identity() if edits_of(folder) is None else read_patch(folder).weights
+    begun = in_place and edits_of(source.files()) is not None
+    return read_patch(source.files()).weights if begun else source.identity()
 
 
 def _patch_alone(patch: Patch, file: Path) -> str:

@@ -58,6 +58,7 @@ def edit_checkpoint(source: CheckpointSource, out: Path, patch: Patch, card: str
     check_free(out)
     stored = editable(source)
     check_fits(patch, stored.space, source.identity(), source.locate())
+    out = out.absolute()
     partial = out.with_name(f".{out.name}.hneuro-partial")
     with _kept(out.parent):
         shutil.rmtree(partial, ignore_errors=True)

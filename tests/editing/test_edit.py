@@ -268,6 +268,12 @@ def test_a_file_of_neurons_and_a_model_need_no_run(
         n: (weights[f"model.layers.{n}.mlp.down_proj.weight"] == 0).all(0).nonzero()[:, 0].tolist() for n in range(3)
     }
     assert zeros == {0: [3], 1: [], 2: [63]}
+    # A list holds for whatever model it is given with, also for one that is edited already.
+    twice = ["edit", "--model", str(tmp_path / "edited"), *words[3:], "--out", str(tmp_path / "twice")]
+    assert main(twice) == 0
+    assert main(["edit", "--revert", str(tmp_path / "twice")]) == 0
+    assert contents(tmp_path / "twice")["model.safetensors"] == contents(tmp_path / "edited")["model.safetensors"]
+
     again = [*words[:-1], str(tmp_path / "edited" / "hneuro_edit" / "patch.json"), "--out", str(tmp_path / "again")]
     assert main(again) == 0
     assert contents(tmp_path / "again")["model.safetensors"] == contents(tmp_path / "edited")["model.safetensors"]
@@ -279,6 +285,34 @@ def test_a_model_that_is_named_may_have_other_weights_and_the_card_says_so(
     words = ["edit", str(finished[1]), "--alpha", "0", "--model", base_model.source.locate(), "--no-validate"]
     assert main([*words, "--out", str(tmp_path / "edited")]) == 0, capsys.readouterr().err
     assert "found on other weights" in (tmp_path / "edited" / "README.md").read_text()
+
+
+def test_a_model_of_the_hub_is_edited_at_the_commit_of_the_run(
+    own: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the cache, and although its main branch has moved since."""
+    model, run = own
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    cache, then, now = tmp_path / "models--lab--tiny", "a" * 40, "b" * 40
+    for commit in (then, now):
+        (cache / "snapshots" / commit).mkdir(parents=True)
+        for file in model.iterdir():
+            (cache / "snapshots" / commit / file.name).symlink_to(file)
+    (cache / "snapshots" / now / "model.safetensors").unlink()
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(now)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"]["chat"]["path"] = "lab/tiny"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "run_card.json").write_text(json.dumps({"chat": f"lab/tiny@{then}"}))
+    words = ["edit", str(run), "--alpha", "0", "--no-validate", "--out", str(tmp_path / "edited")]
+    assert main(words) == 0, capsys.readouterr().err
+    assert not torch.equal(logits(tmp_path / "edited"), logits(model))
+    card = (tmp_path / "edited" / "README.md").read_text()
+    assert "base_model: lab/tiny\n" in card
+    assert f"| source | lab/tiny at {then} |" in card
+    assert main([*words[:-2], "--in-place"]) == 2
+    assert "--in-place needs a folder of your own, and lab/tiny is none" in one_line(capsys)
 
 
 Prepare = Callable[[Path, Path, Path], list[str]]  # (model, run, folder) -> words behind `edit`
