@@ -11,7 +11,7 @@ from hneuro.codec import from_plain, to_plain
 from hneuro.disk import appearing, writing
 from hneuro.editing.card import Provenance, as_text, card
 from hneuro.editing.neurons import Chosen, FinishedRun, finished_run, neurons_of_file, neurons_of_run
-from hneuro.editing.validation import EditedAway, OriginalSide, original_side, validate
+from hneuro.editing.validation import OriginalSide, Remembered, original_side, validate
 from hneuro.models.patch import TRACES, Patch, read_patch, write_patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.progress import set_quiet
@@ -138,8 +138,7 @@ def _checkpoint(wanted: Wanted, run: FinishedRun | None, source: CheckpointSourc
         else:
             rewrite.edit_checkpoint(source, wanted.out, patch, card(made, None))
     if before is None:
-        gone = EditedAway(weights=patch.weights) if wanted.in_place else source
-        before = _original(asking, gone, patch)
+        before = _original(asking, Remembered(weights=patch.weights) if wanted.in_place else source, patch)
     rows = _validated(asking, before, folder, patch)
     rewrite.write_card(folder, card(made, rows))
     told = [f"edited checkpoint: {folder.resolve()} ({patch.brief}, {patch.note})"]
@@ -149,7 +148,7 @@ def _checkpoint(wanted: Wanted, run: FinishedRun | None, source: CheckpointSourc
 
 
 def _original(run: FinishedRun | None, source: CheckpointSource, patch: Patch) -> OriginalSide | None:
-    return None if run is None else original_side(run.experiment, source, patch)
+    return None if run is None else original_side(run.experiment, run.weights, source, patch)
 
 
 def _validated(

@@ -44,8 +44,8 @@ class OriginalSide:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditedAway:
-    """A checkpoint that was edited in place. What it answered before is in the store; it cannot be asked again."""
+class Remembered:
+    """A checkpoint that is not at hand: what it answered is in the store, and it cannot be asked again."""
 
     weights: str
 
@@ -54,28 +54,29 @@ class EditedAway:
 
     def locate(self) -> str:
         raise UserError(
-            "the original was edited in place before it had answered the benchmarks: revert it first (hneuro edit "
-            "--revert), or use --no-validate"
+            "the store lacks what the original answered, and the original is not at hand (edited in place, or another "
+            "--model): revert it first (hneuro edit --revert), or use --no-validate"
         )
 
     def files(self) -> Path:
         return Path(self.locate())
 
 
-def original_side(experiment: Experiment, source: CheckpointSource, patch: Patch) -> OriginalSide:
-    """The original on the run's benchmarks and on what it knows, untouched and with the hook that does the edit.
+def original_side(experiment: Experiment, weights: str, source: CheckpointSource, patch: Patch) -> OriginalSide:
+    """The original on the run's benchmarks and on known facts, untouched and with the hook that does the edit.
 
-    What the run has computed is taken from its store.
+    What the run has computed is taken from its store. The facts are those that the model of the run, whose identity is
+    `weights`, knows.
     """
     if not Path(experiment.store_dir).is_dir():
         raise UserError(
             f"the store of the run, {experiment.store_dir}, is not there: validate where the run was made, or use "
             "--no-validate"
         )
-    run = _context(experiment, source)
+    run = _context(experiment, source if source.identity() == weights else Remembered(weights=weights))
     parts, _ = answers.load_questions(run)
     known = answers.identify(run, run.chat, parts["fit"], parts["select"]).known
-    return OriginalSide(asked=_ask(run, known, patch.neurons, patch.alpha), known=known)
+    return OriginalSide(asked=_ask(_context(experiment, source), known, patch.neurons, patch.alpha), known=known)
 
 
 def validate(experiment: Experiment, original: OriginalSide, edited: Path, patch: Patch) -> tuple[ResultRow, ...]:

@@ -63,12 +63,16 @@ def edit_checkpoint(source: CheckpointSource, out: Path, patch: Patch, card: str
     with _kept(out.parent):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        copied = _to_copy(source.files())
-        _check_room(partial, copied)
-        for file in copied:
-            shutil.copyfile(file, partial / file.name)
-        _scale_all(partial, _begin(partial, stored, patch), patch.alpha, card)
-        partial.replace(out)
+        try:
+            copied = _to_copy(source.files())
+            _check_room(partial, copied)
+            for file in copied:
+                shutil.copyfile(file, partial / file.name)
+            _scale_all(partial, _begin(partial, stored, patch), patch.alpha, card)
+            partial.replace(out)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
 
 
 def edit_in_place(source: CheckpointSource, patch: Patch, card: str = "") -> None:
@@ -181,7 +185,6 @@ def _to_copy(folder: Path) -> list[Path]:
 def _check_room(folder: Path, files: Sequence[Path]) -> None:
     needed, free = sum(file.stat().st_size for file in files), shutil.disk_usage(folder).free
     if needed > free:
-        shutil.rmtree(folder)
         raise UserError(
             f"the edited checkpoint needs {needed / 1e9:.1f} GB, and {folder.parent} has {free / 1e9:.1f} GB: "
             "make room, or choose another folder"

@@ -282,9 +282,11 @@ def test_a_file_of_neurons_and_a_model_need_no_run(
 def test_a_model_that_is_named_may_have_other_weights_and_the_card_says_so(
     finished: tuple[Path, Path], base_model: LanguageModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["edit", str(finished[1]), "--alpha", "0", "--model", base_model.source.locate(), "--no-validate"]
+    words = ["edit", str(finished[1]), "--alpha", "0", "--model", base_model.source.locate()]
     assert main([*words, "--out", str(tmp_path / "edited")]) == 0, capsys.readouterr().err
-    assert "found on other weights" in (tmp_path / "edited" / "README.md").read_text()
+    card = (tmp_path / "edited" / "README.md").read_text()
+    assert "found on other weights" in card
+    assert "| known facts" in card, "what the model of the run knows, of which the store still tells"
 
 
 def test_a_model_of_the_hub_is_edited_at_the_commit_of_the_run(

@@ -264,6 +264,7 @@ def test_a_factor_that_the_precision_cannot_hold_is_refused(layout: Callable[[st
     source = made(layout("llama").half(), tmp_path / "original")
     with pytest.raises(UserError, match=r"times 1e\+06 is too large for its torch.float16"):
         edit_checkpoint(source, tmp_path / "edited", patch_of(source, 1e6))
+    assert {f.name for f in tmp_path.iterdir()} == {"original"}, "no copy is left behind"
 
 
 def test_a_shard_that_is_missing_is_told(layout: Callable[[str], Any], tmp_path: Path) -> None:
