@@ -1,4 +1,4 @@
-"""The command line: `hneuro run [overrides]` and `hneuro report RUN_DIR...`.
+"""The command line: `hneuro run [overrides]`, `hneuro report RUN_DIR...` and `hneuro edit RUN_DIR --alpha A --out DIR`.
 
 Exit codes: 0 done, 1 a fault of ours (with its traceback), 2 something the user can put right (in one line),
 130 interrupted.
@@ -31,6 +31,7 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro run --help                       all groups and their choices
   hneuro run --cfg job                    the composed config, without running it
   hneuro report outputs/...               writes the report of finished runs again
+  hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint of the run's model
 """
 
 
@@ -60,11 +61,52 @@ def _others(words: Sequence[str]) -> int:
     commands.add_parser("run", help="run the method; takes Hydra overrides", add_help=False)
     report = commands.add_parser("report", help="write the reports of finished runs again, and print their headlines")
     report.add_argument("run_dir", nargs="+", type=Path, help="a folder that `hneuro run` has finished")
+    edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
+    edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
+    edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")
+    edit.add_argument("--out", type=Path, help="a new folder for the edited checkpoint")
+    edit.add_argument("--in-place", action="store_true", help="edit the model's own folder instead")
+    edit.add_argument(
+        "--patch-only", action="store_true", help="write only a small file for model.patch=FILE, to --out"
+    )
+    edit.add_argument(
+        "--neurons", default="h_neurons", metavar="SET", help="h_neurons, ranked, a patch, or a JSON of [layer, index]s"
+    )
+    edit.add_argument("--model", help="a folder or hub id to edit instead of the chat model of the run")
+    edit.add_argument(
+        "--no-validate", action="store_true", help="do not hold the edited checkpoint against the original"
+    )
+    edit.add_argument("--revert", type=Path, metavar="DIR", help="give an edited folder its original bits back")
     options = parser.parse_args(words)
+    if options.command == "edit":
+        return _edit(options)
     from hneuro.runs import rewrite_report
 
     for folder in options.run_dir:
         print(rewrite_report(folder))
+    return 0
+
+
+def _edit(options: argparse.Namespace) -> int:
+    from hneuro.editing.command import Wanted, edit, revert
+
+    if options.revert is not None:
+        print(revert(options.revert))
+        return 0
+    print(
+        edit(
+            Wanted(
+                run_dir=options.run_dir,
+                alpha=options.alpha,
+                out=options.out,
+                neurons=options.neurons,
+                model=options.model,
+                in_place=options.in_place,
+                patch_only=options.patch_only,
+                validate=not options.no_validate,
+            )
+        )
+    )
     return 0
 
 

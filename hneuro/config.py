@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from hydra.errors import MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -131,6 +132,17 @@ def _needed(key: str) -> str:
         name, part = key.rpartition(".")[2], key.partition(".grader")[0]
         return f"grader.{name}: {part} is read by a model: name it here, and choose grader=local or grader=openai"
     return f"{key}: a value is needed here"
+
+
+def saved_experiment(file: Path) -> Experiment:
+    """The experiment of a run, from the config.yaml that lies in its folder."""
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as fault:
+        raise UserError(f"{file} cannot be read: {' '.join(str(fault).split())}") from fault
+    if not isinstance(config, dict):
+        raise UserError(f"{file} is no config of a run")
+    return build_experiment(OmegaConf.create(config))
 
 
 PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "until")

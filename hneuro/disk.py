@@ -52,7 +52,7 @@ def reserve(path: Path) -> None:
 
 
 @contextmanager
-def writing(what: str, root: Path) -> Iterator[None]:
+def writing(what: str, root: Path, instead: str = "another store_dir") -> Iterator[None]:
     """Turns a disk that is full, and a folder that may not be written, into a `UserError` with the way out."""
     try:
         yield
@@ -62,7 +62,7 @@ def writing(what: str, root: Path) -> Iterator[None]:
                 f"no space left on the disk to keep {what} in {root}: make room and run again, what is finished is kept"
             ) from fault
         if fault.errno in CLOSED and str(fault.filename).startswith(str(root)):
-            raise UserError(f"cannot keep {what} in {root} ({fault.strerror}): choose another store_dir") from fault
+            raise UserError(f"cannot keep {what} in {root} ({fault.strerror}): choose {instead}") from fault
         raise
 
 

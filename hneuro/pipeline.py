@@ -66,4 +66,6 @@ def run(experiment: Experiment, store: Store) -> Results:
         data=this.data,
         agreements=agreements(this.judged),
         disagreements=disagreements(this.judged),
+        space=neurons.space,
+        neuron_sets=selection.neuron_sets(this, neurons, fit),
     )

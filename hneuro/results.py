@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hneuro.records import Origin, Verdict, Vote
+from hneuro.records import NeuronSpace, Origin, Verdict, Vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,3 +200,5 @@ class Results:
     data: Mapping[str, Origin] = field(default_factory=dict)  # by the name of the data set
     agreements: tuple[Agreement, ...] = ()  # of several judges
     disagreements: tuple[Disagreement, ...] = ()
+    space: NeuronSpace | None = None  # of the chat model; None in results from before it was kept
+    neuron_sets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # flat neurons: "h_neurons", "ranked"

@@ -63,14 +63,19 @@ def run_experiment(experiment: Experiment) -> str:
 
 def rewrite_report(folder: Path) -> str:
     """The report of a finished run, made again from its results.json."""
+    return _report(read_results(folder), folder)
+
+
+def read_results(folder: Path) -> Results:
+    """What a finished run found."""
     file = folder / "results.json"
     if not file.is_file():
         raise UserError(f"{folder} is no finished run: it has no results.json")
     try:
-        results = from_plain(Results, json.loads(file.read_text(encoding="utf-8")))
+        results: Results = from_plain(Results, json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError) as fault:
         raise UserError(f"{file} cannot be read ({fault}): run the experiment again") from fault
-    return _report(results, folder)
+    return results
 
 
 def metrics(results: Results) -> dict[str, float]:

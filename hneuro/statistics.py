@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, fisher_exact, t
+from scipy.stats import binomtest, fisher_exact, t, wilcoxon
 
 from hneuro.results import Estimate
 
@@ -146,6 +146,12 @@ def mcnemar(before: ArrayLike, after: ArrayLike) -> float:
     a, b = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     gained, lost = int((~a & b).sum()), int((a & ~b).sum())
     return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def signed_rank(before: ArrayLike, after: ArrayLike) -> float:
+    """Two-sided p of the Wilcoxon signed rank test on the same items; 1 where nothing changed."""
+    moved = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
+    return float(wilcoxon(moved).pvalue) if np.any(moved) else 1.0
 
 
 def unequal_shares(hits: tuple[int, int], n: tuple[int, int]) -> float:

@@ -12,6 +12,7 @@ from hneuro.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+EDITS = sorted(set(re.findall(r"hneuro edit[^`\n]*", README)))
 RUNS = sorted({line for line in re.findall(r"hneuro run[^`\n]*", README) if "--help" not in line})
 
 
@@ -29,6 +30,19 @@ def test_every_run_command_composes(
         words = [word.split(",")[0] for word in words]
     assert main([*words, *([] if "--cfg" in words else ["--cfg", "job"])]) == 0
     assert "hneuro.probe.selectors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", EDITS)
+def test_every_edit_command_says_what_it_wants(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Understood up to the folders that are not there; edits themselves are in tests/editing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.json").write_text("[[0, 1]]")
+    assert main(shlex.split(command)[1:]) == 2
+    error = capsys.readouterr().err
+    absent = ("RUN_DIR is no run of hneuro", "edited is no edited checkpoint", "cannot load /models/mine")
+    assert any(said in error for said in absent), error
 
 
 @pytest.mark.parametrize("script", sorted(set(re.findall(r"scripts/[a-z_/]+", README))))

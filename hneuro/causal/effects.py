@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import wilcoxon
 
 from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.causal.repetition import degenerate
 from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import grouped_mean, mcnemar, rate, share_at_least
+from hneuro.statistics import grouped_mean, mcnemar, rate, share_at_least, signed_rank
 
 # Outcome -> value, for the outcomes that count; the others are left out of the rate, and have rates of their own.
 COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
@@ -151,7 +150,7 @@ def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator
         ("p_comply", lambda answer, _: np.nan if answer.p_comply is None else answer.p_comply),
         ("grade", lambda _, reading: np.nan if reading.grade is None else reading.grade),
     ):
-        curve = found.curve(one, metric, _signed_rank, value)
+        curve = found.curve(one, metric, signed_rank, value)
         if curve.complete.any():
             yield curve
 
@@ -224,8 +223,3 @@ def _against_plain(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterato
             difference = grouped_mean((values - others)[both], curve.groups[both])
             p = curve.test(others[both], values[both])
             yield one, Measured(metric=f"minus_plain_{curve.metric}", estimate=difference, p=p)
-
-
-def _signed_rank(before: Values, after: Values) -> float:
-    """Two-sided p of the Wilcoxon signed rank test; 1 where nothing changed."""
-    return float(wilcoxon(after - before).pvalue) if np.any(after != before) else 1.0

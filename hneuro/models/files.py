@@ -22,6 +22,7 @@ from hneuro.models.weights import inputs_first, shape_of
 from hneuro.records import NeuronSpace, UserError
 
 PLAIN = ("F64", "F32", "F16", "BF16")
+INDEX = "model.safetensors.index.json"
 
 
 class NotPlain(UserError):  # noqa: N818
@@ -109,13 +110,15 @@ def stored_ffn(source: CheckpointSource) -> StoredFFN:
 
 
 def tensor_files(folder: Path) -> Mapping[str, Path]:
-    """Tensor name -> the safetensors file of the folder that holds it. `NotPlain` if there is none."""
-    index = folder / "model.safetensors.index.json"
+    """Tensor name -> the safetensors file that transformers reads it from. `NotPlain` if the folder has none."""
+    index, single = folder / INDEX, folder / "model.safetensors"
     if index.is_file():
         placed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        if absent := sorted({file for file in placed.values() if not (folder / file).is_file()}):
+            raise UserError(f"{folder} is not complete: {INDEX} names {absent[0]}, which is not there")
         return {str(name): folder / file for name, file in placed.items()}
     found: dict[str, Path] = {}
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in [single] if single.is_file() else sorted(folder.glob("*.safetensors")):
         with _opened(file) as tensors:
             found |= dict.fromkeys(tensors.keys(), file)
     if not found:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hneuro.models.patch import Patch, apply_patch, check_fits, read_patch
 from hneuro.models.sources import CheckpointSource
 from hneuro.models.spec import ModelSpec, pick_device
+from hneuro.records import UserError
 
 if TYPE_CHECKING:
     from hneuro.models.load import Loaded
@@ -22,8 +25,29 @@ class LanguageModel:
         self.completion = completion
 
     @cached_property
+    def patch(self) -> Patch | None:
+        """The edit that the chat model is given when it is loaded; it has to be made for its weights."""
+        if self.spec.patch is None or self.completion:
+            return None
+        patch = read_patch(Path(self.spec.patch))
+        check_fits(patch, patch.space, self.source.identity(), self.source.locate())
+        return patch
+
+    @cached_property
     def asked(self) -> dict[str, Any]:
-        """What is put to this model, whoever computes it: checkpoint with tokenizer, and prompts."""
+        """What is put to this model, whoever computes it: checkpoint with tokenizer, and prompts.
+
+        `UserError` with a patch, which no other engine would apply.
+        """
+        if self.patch is not None:
+            raise UserError(
+                "model.patch is applied to a model that is computed here, and another engine would answer without it: "
+                "choose sampling=transformers, or write an edited checkpoint (hneuro edit) and name it as model.chat"
+            )
+        return self._asked
+
+    @cached_property
+    def _asked(self) -> dict[str, Any]:
         return {
             "weights": self.source.identity(),
             "prompting": self.spec.prompting,
@@ -33,11 +57,14 @@ class LanguageModel:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What the store's keys say about this model as it is computed here."""
-        return self.asked | {
+        computed = {
             "dtype": self.spec.dtype,
             "attention": self.spec.attention,
             "device": pick_device(self.spec.device).split(":")[0],
         }
+        if self.patch is not None:
+            computed["patch"] = self.patch.identity
+        return self._asked | computed
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -49,7 +76,11 @@ class LanguageModel:
     def loaded(self) -> Loaded:
         from hneuro.models.load import load
 
-        return load(self.source, self.spec)
+        loaded = load(self.source, self.spec)
+        if self.patch is not None:
+            check_fits(self.patch, loaded.ffn.space, None, self.source.locate())
+            apply_patch(loaded, self.patch)
+        return loaded
 
     def prompt_ids(self, question: str) -> tuple[int, ...]:
         if self.completion:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from hneuro.codec import from_plain, to_plain
 from hneuro.records import NeuronSpace, UserError
+from hneuro.store import fingerprint
 
 if TYPE_CHECKING:
     from hneuro.models.load import Loaded
 
-PATCH = "hneuro_patch.json"
+TRACES = "hneuro_edit"  # folder of an edited checkpoint that keeps what was done to it
+PATCH = f"{TRACES}/patch.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,23 @@ class Patch:
     def __post_init__(self) -> None:
         if not 0 <= self.alpha < math.inf:
             raise UserError(f"alpha must be finite and not negative, not {self.alpha:g}")
+        if self.alpha == 1:
+            raise UserError("alpha = 1 is the untouched model: there is nothing to edit")
         if not self.neurons:
             raise UserError("there are no neurons to scale: the list is empty")
         for neuron in self.neurons:
             if not 0 <= neuron < self.space.size:
                 raise UserError(f"neuron {neuron} is outside the {self.space.size} neurons of the model")
+
+    @property
+    def identity(self) -> str:
+        """Equal for patches that do the same."""
+        return fingerprint([sorted(set(self.neurons)), self.alpha, self.space])
+
+    @property
+    def brief(self) -> str:
+        """The edit in a few words."""
+        return f"{len(set(self.neurons)):,} neurons times {self.alpha:g}"
 
 
 def write_patch(patch: Patch, file: Path) -> None:
@@ -45,7 +59,7 @@ def write_patch(patch: Patch, file: Path) -> None:
 
 
 def read_patch(path: Path) -> Patch:
-    """A patch from its file, or from the folder of an edited checkpoint."""
+    """A patch from its file, or from the folder of an edited checkpoint; `UserError` where there is none."""
     file = path / PATCH if path.is_dir() else path
     try:
         patch: Patch = from_plain(Patch, json.loads(file.read_text(encoding="utf-8")))
@@ -65,13 +79,16 @@ def check_fits(patch: Patch, space: NeuronSpace, weights: str | None, model: str
 
 
 def apply_patch(loaded: Loaded, patch: Patch) -> None:
-    """Scales the columns of the loaded weights, in place. `UserError` where they are not plain whole tensors."""
+    """Scales the columns of the loaded weights, in place. `UserError` where they are not plain whole tensors.
+
+    The same bits as in an edited checkpoint that is loaded in the precision of its files.
+    """
     import torch
 
     from hneuro.models.ffn import DownProjection
     from hneuro.models.weights import inputs_first, is_quantised
 
-    for layer, indices in patch.space.by_layer(patch.neurons).items():
+    for layer, indices in patch.space.by_layer(set(patch.neurons)).items():
         projection = loaded.ffn.layers[layer]
         weight = projection.weight
         plain = isinstance(projection, DownProjection) and not is_quantised(projection.module)

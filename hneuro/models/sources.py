@@ -11,6 +11,9 @@ from hneuro.disk import file_digest
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
+# The files of a hub checkpoint, with those of any tokenizer; weights in other forms are often there twice.
+CHECKPOINT = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.md", "LICENSE*", "NOTICE*"]
+
 
 @runtime_checkable
 class CheckpointSource(Protocol):
@@ -23,7 +26,7 @@ class CheckpointSource(Protocol):
         """Equal for equal weights and tokenizer: what the store's keys are made of."""
 
     def files(self) -> Path:
-        """The folder that holds its config and its weights; those of the hub are fetched if they are not there."""
+        """The folder of its config, tokenizer and weights; those of the hub are fetched if they are not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +53,7 @@ class HubCheckpoint:
         if Path(self.path).is_dir():
             return Path(self.path)
         try:
-            kinds = ["*.json", "*.safetensors"]
-            return Path(snapshot_download(self.path, revision=self.commit(), allow_patterns=kinds))
+            return Path(snapshot_download(self.path, revision=self.commit(), allow_patterns=CHECKPOINT))
         except (OSError, ValueError) as fault:
             raise UserError(f"cannot fetch the weights of {self.path}: {str(fault).splitlines()[0]}") from fault
 

@@ -16,7 +16,8 @@ class ModelSpec:
     `dtype` and `attention` decide the bits of every result, so they belong to the keys of the store. `device_map` is
     for a model that is too large for one device: "auto" lays its layers out over all devices, the memory and the disk
     of this machine, a map says which part goes where, and "tensor_parallel" splits every layer over the processes of
-    torchrun.
+    torchrun. `patch`: a file of `hneuro edit --patch-only`, or an edited checkpoint, whose edit the chat model is given
+    when it is loaded.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ModelSpec:
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     device: str = "auto"  # "auto": cuda, else mps, else cpu
     device_map: Literal["auto", "tensor_parallel"] | dict[str, str | int] | None = None
+    patch: str | None = None
 
 
 def pick_device(wanted: str) -> str:

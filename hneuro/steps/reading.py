@@ -80,8 +80,9 @@ def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict
     chosen = next(point for point in path if point.chosen)
     strength = "C = {:g} x the smallest that selects" if neurons.selection != "ranking" else "{:g} best neurons"
     count = len(neurons.neurons)
+    edit = "" if run.chat.patch is None else f", edited: {run.chat.patch.brief}"
     return {
-        "model": f"{setup.model.name} ({setup.model.dtype}, {neurons.space.size:,} FFN neurons)",
+        "model": f"{setup.model.name} ({setup.model.dtype}, {neurons.space.size:,} FFN neurons{edit})",
         "questions": f"{setup.dataset}; held out by entity",
         "sampling": f"{setup.sampling.samples} responses a question",
         "labeling": f"{setup.labeling.name}; CETT read at the {_read_at(setup)}",

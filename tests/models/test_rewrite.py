@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from hneuro.models.edits import edits, scaled
@@ -16,16 +19,21 @@ from hneuro.models.ffn import find_ffn
 from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded
 from hneuro.models.patch import PATCH, Patch, apply_patch, read_patch
-from hneuro.models.rewrite import COLUMNS, edit_checkpoint, revert_checkpoint
+from hneuro.models.rewrite import COLUMNS, edit_checkpoint, edit_in_place, edits_of, revert_checkpoint
 from hneuro.models.sources import HubCheckpoint
 from hneuro.records import NeuronSpace, UserError
 
+DENSE = (
+    "llama", "llama_with_bias", "mistral", "gemma3", "gemma3_multimodal", "mistral3_multimodal", "qwen2", "qwen3",
+    "phi3", "olmo2", "gpt_neox", "gpt2", "opt", "falcon",
+)  # fmt: skip
 TOKENS = torch.arange(1, 12)[None]
 NEURONS = (3, 39, 47, 101)  # in layers 0, 0, 1 and 2 of 40 neurons each
 
 
 def made(model: Any, folder: Path) -> HubCheckpoint:
     model.save_pretrained(folder, max_shard_size="6KB")
+    assert (folder / "model.safetensors.index.json").exists()
     (folder / "README.md").write_text("the original card")
     return HubCheckpoint(path=str(folder))
 
@@ -36,20 +44,26 @@ def patch_of(source: HubCheckpoint, alpha: float, neurons: tuple[int, ...] = NEU
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.3, 3.0])
-@pytest.mark.parametrize("name", ["llama", "gpt2", "phi3"])
+@pytest.mark.parametrize(
+    ("name", "alpha"), [*product((*DENSE, "lfm2"), (0.5, 3.0)), *product(("llama", "gpt2"), (0.0, 0.3, 2.0))]
+)
 def test_the_edited_checkpoint_does_what_the_hook_does(
     layout: Callable[[str], Any], tmp_path: Path, name: str, alpha: float
 ) -> None:
     model = layout(name)
+    if alpha == 2.0:
+        model = model.bfloat16()
     source = made(model, tmp_path / "original")
     before = contents(tmp_path / "original")
     edit_checkpoint(source, tmp_path / "edited", patch_of(source, alpha))
     assert contents(tmp_path / "original") == before
-    edited = AutoModelForCausalLM.from_pretrained(tmp_path / "edited").eval()
+    model, edited = (
+        type(model).from_pretrained(tmp_path / which, dtype="auto").eval().requires_grad_(False)
+        for which in ("original", "edited")
+    )
     ffn = find_ffn(model)
     with torch.no_grad():
         plain = model(input_ids=TOKENS).logits
@@ -58,6 +72,8 @@ def test_the_edited_checkpoint_does_what_the_hook_does(
         own = edited(input_ids=TOKENS).logits
     assert not torch.allclose(own, plain, atol=1e-4)
     assert torch.allclose(own, hooked, atol=1e-5)
+    if alpha in (0.0, 0.5, 2.0):
+        assert torch.equal(own, hooked), "0 and powers of two round nothing, in bfloat16 neither"
     apply_patch(Loaded(model, ffn), patch_of(source, alpha))
     assert torch.equal(model(input_ids=TOKENS).logits, own), "a patch in memory is the edit in the files"
 
@@ -77,7 +93,7 @@ def test_half_precision_is_scaled_in_the_precision_of_the_file(layout: Callable[
 def test_reverting_gives_the_original_files_back(layout: Callable[[str], Any], tmp_path: Path, name: str) -> None:
     source = made(layout(name), tmp_path / "original")
     edit_checkpoint(source, tmp_path / "edited", patch_of(source, 0.0))
-    (tmp_path / "edited" / "README.md").write_text("a card of the edit")
+    (tmp_path / "edited" / "README.md").write_text("a card that somebody wrote")
     assert read_patch(tmp_path / "edited").neurons == NEURONS
     revert_checkpoint(tmp_path / "edited")
     assert contents(tmp_path / "edited") == contents(tmp_path / "original")
@@ -90,13 +106,16 @@ def test_a_file_that_something_else_changed_is_not_called_the_original(
 ) -> None:
     source = made(layout("llama"), tmp_path / "original")
     edit_checkpoint(source, tmp_path / "edited", patch_of(source, 2.0))
-    edits = json.loads((tmp_path / "edited" / "hneuro_edits.json").read_text())
-    file = tmp_path / "edited" / edits[0]["file"]
-    file.write_bytes(file.read_bytes()[:-1] + b"\x07")
-    with pytest.raises(UserError, match="changed by something else"):
-        revert_checkpoint(tmp_path / "edited")
+    whole = contents(tmp_path / "edited")
+    for name in {edit.file for edit in edits_of(tmp_path / "edited").tensors} | {"config.json"}:
+        changed = whole | {name: whole[name][:-1] + b"\x07"}
+        (tmp_path / "edited" / name).write_bytes(changed[name])
+        with pytest.raises(UserError, match=rf"{name} was changed by something else"):
+            revert_checkpoint(tmp_path / "edited")
+        assert contents(tmp_path / "edited") == changed, "nothing is written where the end would not be the original"
+        (tmp_path / "edited" / name).write_bytes(whole[name])
     (tmp_path / "edited" / COLUMNS).unlink()
-    with pytest.raises(UserError, match="what it was is lost"):
+    with pytest.raises(UserError, match="what was there before is lost"):
         revert_checkpoint(tmp_path / "edited")
 
 
@@ -104,10 +123,11 @@ def test_what_was_begun_and_killed_is_no_checkpoint_and_is_begun_again(
     layout: Callable[[str], Any], tmp_path: Path
 ) -> None:
     source = made(layout("llama"), tmp_path / "original")
-    (tmp_path / "edited.partial").mkdir()
-    (tmp_path / "edited.partial" / "model.safetensors").write_text("half")
+    (tmp_path / ".edited.hneuro-partial").mkdir()
+    (tmp_path / ".edited.hneuro-partial" / "model.safetensors").write_text("half")
+    (tmp_path / "edited").mkdir()  # an empty folder is as good as none
     edit_checkpoint(source, tmp_path / "edited", patch_of(source, 2.0))
-    assert not (tmp_path / "edited.partial").exists()
+    assert not (tmp_path / ".edited.hneuro-partial").exists()
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "edited")
     with pytest.raises(UserError, match="exists already"):
         edit_checkpoint(source, tmp_path / "edited", patch_of(source, 2.0))
@@ -117,6 +137,11 @@ def test_what_was_begun_and_killed_is_no_checkpoint_and_is_begun_again(
 def test_an_alpha_that_is_none_is_refused(alpha: float) -> None:
     with pytest.raises(UserError, match="alpha must be finite and not negative"):
         Patch(neurons=(1,), alpha=alpha, space=NeuronSpace(n_layers=1, width=3), weights="")
+
+
+def test_an_alpha_that_changes_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match="alpha = 1 is the untouched model"):
+        Patch(neurons=(1,), alpha=1.0, space=NeuronSpace(n_layers=1, width=3), weights="")
 
 
 def test_neurons_of_another_model_are_refused(layout: Callable[[str], Any], tmp_path: Path) -> None:
@@ -153,8 +178,113 @@ def test_a_target_that_cannot_be_written_is_one_line(layout: Callable[[str], Any
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", '{"neurons": [1]}'])
 def test_a_file_that_is_no_patch_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / PATCH).parent.mkdir()
     (tmp_path / PATCH).write_text(text)
     with pytest.raises(UserError, match="is no patch of hneuro"):
         read_patch(tmp_path)
     with pytest.raises(UserError, match="there is no patch"):
         read_patch(tmp_path / "nowhere.json")
+
+
+def test_in_place_is_the_same_edit_of_the_same_folder(layout: Callable[[str], Any], tmp_path: Path) -> None:
+    source = made(layout("llama"), tmp_path / "model")
+    before, patch = contents(tmp_path / "model"), patch_of(source, 0.3)
+    edit_checkpoint(source, tmp_path / "edited", patch, "a card")
+    edit_in_place(source, patch, "a card")
+    assert contents(tmp_path / "model") == contents(tmp_path / "edited")
+    edit_in_place(source, patch, "a card")
+    assert contents(tmp_path / "model") == contents(tmp_path / "edited"), "done is done"
+    with pytest.raises(UserError, match=r"edited already.* by 4 neurons times 0.3: revert that first"):
+        edit_in_place(source, patch_of(source, 0.4))
+    revert_checkpoint(tmp_path / "model")
+    assert contents(tmp_path / "model") == before
+
+
+def test_weights_that_would_stay_as_they_were_are_left_out(layout: Callable[[str], Any], tmp_path: Path) -> None:
+    """Engines that look for them first would run the unedited model; loaders that take all files would break."""
+    source = made(layout("llama"), tmp_path / "original")
+    patch = patch_of(source, 0.0)
+    for name in ("consolidated.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json"):
+        (tmp_path / "original" / name).write_bytes(b"{}")
+    patch = patch_of(source, 0.0)
+    edit_checkpoint(source, tmp_path / "edited", patch)
+    assert {f.name for f in (tmp_path / "original").iterdir()} - {f.name for f in (tmp_path / "edited").iterdir()} == {
+        "consolidated.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "README.md",
+    }  # fmt: skip
+    shards = set(json_of(tmp_path / "edited" / "model.safetensors.index.json")["weight_map"].values())
+    assert {f.name for f in (tmp_path / "edited").glob("*.safetensors")} == shards
+    with pytest.raises(UserError, match=r"consolidated.safetensors holds weights too, and would stay as it is"):
+        edit_in_place(source, patch)
+
+
+def test_a_snapshot_of_the_hub_is_copied_and_never_edited_itself(
+    layout: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    commit = "a" * 40
+    cached, blobs = tmp_path / "models--lab--edited" / "snapshots" / commit, tmp_path / "blobs"
+    made(layout("llama"), blobs)
+    cached.mkdir(parents=True)
+    for blob in blobs.iterdir():
+        (cached / blob.name).symlink_to(blob)
+    (tmp_path / "models--lab--edited" / "refs").mkdir()
+    (tmp_path / "models--lab--edited" / "refs" / "main").write_text(commit)
+    source, before = HubCheckpoint(path="lab/edited"), contents(blobs)
+    patch = patch_of(source, 0.0)
+    assert patch.weights == f"lab/edited@{commit}"
+    edit_checkpoint(source, tmp_path / "edited", patch)
+    assert not [file for file in (tmp_path / "edited").rglob("*") if file.is_symlink()]
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "edited")
+    with pytest.raises(UserError, match=r"is a link, and other folders may use what it points to"):
+        edit_in_place(source, patch)
+    assert contents(blobs) == before
+
+
+@pytest.mark.parametrize("name", ["mixtral", "qwen3_moe"])
+def test_a_mixture_of_experts_is_refused(layout: Callable[[str], Any], tmp_path: Path, name: str) -> None:
+    layout(name).save_pretrained(tmp_path / "original")
+    source = HubCheckpoint(path=str(tmp_path / "original"))
+    with pytest.raises(UserError, match=r"cannot be edited in its files: .* is a mixture of experts"):
+        edit_checkpoint(source, tmp_path / "edited", patch_of(source, 0.0))
+
+
+def test_quantised_weights_are_refused(layout: Callable[[str], Any], tmp_path: Path) -> None:
+    layout("llama").save_pretrained(tmp_path / "original")
+    file = tmp_path / "original" / "model.safetensors"
+    tensors = load_file(file)
+    tensors["model.layers.1.mlp.down_proj.weight"] = tensors["model.layers.1.mlp.down_proj.weight"].to(
+        torch.float8_e4m3fn
+    )
+    save_file(tensors, file, metadata={"format": "pt"})
+    source = HubCheckpoint(path=str(tmp_path / "original"))
+    with pytest.raises(UserError, match=r"layers.1.mlp.down_proj.weight in .* is F8_E4M3 of .*, not plain"):
+        edit_checkpoint(source, tmp_path / "edited", patch_of(source, 0.0))
+
+
+def test_a_factor_that_the_precision_cannot_hold_is_refused(layout: Callable[[str], Any], tmp_path: Path) -> None:
+    source = made(layout("llama").half(), tmp_path / "original")
+    with pytest.raises(UserError, match=r"times 1e\+06 is too large for its torch.float16"):
+        edit_checkpoint(source, tmp_path / "edited", patch_of(source, 1e6))
+    assert {f.name for f in tmp_path.iterdir()} == {"original"}, "no copy is left behind"
+
+
+def test_a_shard_that_is_missing_is_told(layout: Callable[[str], Any], tmp_path: Path) -> None:
+    source = made(layout("llama"), tmp_path / "original")
+    next((tmp_path / "original").glob("*-00002-*")).unlink()
+    with pytest.raises(UserError, match=r"is not complete: model.safetensors.index.json names model-00002"):
+        edit_checkpoint(source, tmp_path / "edited", patch_of(source, 0.0))
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_copy(
+    layout: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = made(layout("llama"), tmp_path / "original")
+    patch = patch_of(source, 0.0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2000, 1000, 1000))
+    with pytest.raises(UserError, match=r"needs 0.0 GB, and .* has 0.0 GB: make room"):
+        edit_checkpoint(source, tmp_path / "edited", patch)
+    assert {f.name for f in tmp_path.iterdir()} == {"original"}
+
+
+def json_of(file: Path) -> Any:
+    return json.loads(file.read_text())

@@ -1,0 +1,129 @@
+"""The model card of an edited checkpoint: where it comes from, what was done to it, and what that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hneuro import __version__
+from hneuro.models.patch import PATCH, Patch
+from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.report import wording as say
+from hneuro.report.tables.table import Record, Table, markdown, plain_text
+from hneuro.results import ResultRow
+
+KEPT = ("license", "license_name", "license_link", "language", "pipeline_tag")  # of the original's metadata
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What a card says about an edit."""
+
+    source: CheckpointSource
+    patch: Patch
+    original_card: str  # "" where there is none
+
+
+def card(made: Provenance, rows: Sequence[ResultRow] | None) -> str:
+    """The card as markdown with its metadata; `rows` None: not validated."""
+    patch = made.patch
+    by_layer = patch.space.by_layer(set(patch.neurons))
+    count = sum(map(len, by_layer.values()))
+    layers = ", ".join(f"{layer}: {len(indices)}" for layer, indices in by_layer.items())
+    validated = "It was not validated." if rows is None else f"{validation(rows)}\n\n{markdown(table(rows))}"
+    return f"""---
+{yaml.safe_dump(_metadata(made), sort_keys=False, allow_unicode=True)}---
+
+# {name_of(made.source)}, {count:,} neurons times {patch.alpha:g}
+
+An ordinary checkpoint: nothing of hneuro is needed to use it. It differs from its source in the columns of the down
+projections (W_down) that belong to {count:,} of {patch.space.size:,} FFN neurons, which were multiplied by
+{patch.alpha:g}. That scales the neurons' activity by {patch.alpha:g} for good (H-Neurons, arXiv:2512.01797).
+
+| | |
+|---|---|
+| source | {name_of(made.source)} |
+| its identity | `{patch.weights}` |
+| neurons | {patch.note} |
+| neurons by layer | {layers} |
+| alpha | {patch.alpha:g} |
+| made by | hneuro {__version__} |
+
+`{PATCH}` lists the neurons. `hneuro edit --revert` on this folder gives the source's bits back.
+
+## Validation
+
+{validated}
+"""
+
+
+def name_of(source: CheckpointSource) -> str:
+    """A hub checkpoint with its revision; else the folder."""
+    where = source.locate()
+    if isinstance(source, HubCheckpoint) and not Path(where).is_dir():
+        return f"{where} at {source.commit()}"
+    return where
+
+
+def validation(rows: Sequence[ResultRow]) -> str:
+    """How far the edited checkpoint answers as the hooked original does, in a sentence."""
+    alike = [row for row in rows if row.metric == "as_hooked"]
+    same, n = sum(round(row.value * row.n) for row in alike if row.n), sum(row.n for row in alike)
+    return (
+        f"On {same:,} of {n:,} prompts the edited checkpoint gives the very words of the original whose neurons are "
+        "scaled by a hook."
+    )
+
+
+def table(rows: Sequence[ResultRow]) -> Table:
+    """A line for each benchmark and reading: both rates, and the paired change in percentage points."""
+    at = {(row.dataset, row.metric, row.condition): row for row in rows}
+    shown: list[tuple[str, ...]] = []
+    numbers: list[Record] = []
+    for dataset, metric in dict.fromkeys((row.dataset, row.metric) for row in rows if row.metric in say.READINGS):
+        before, after = at[dataset, metric, "original"], at[dataset, metric, "edited"]
+        change = at.get((dataset, f"change_{metric}", "edited"))
+        unparsed = [at[dataset, "unparsed", side] for side in ("original", "edited")]
+        lost = say.MISSING if metric == "p_comply" else " / ".join(str(round(r.value * r.n)) for r in unparsed)
+        shown.append(
+            (
+                say.plain(dataset), say.READINGS[metric], say.percent_interval(before), say.percent_interval(after),
+                say.points_interval(change), str(change.n if change else 0),
+                say.p_cell(change.p_value if change else None), lost,
+            )
+        )  # fmt: skip
+        numbers.append({"benchmark": dataset, "metric": metric, "original": before.value, "edited": after.value})
+    return Table(
+        name="validation",
+        caption="Change: edited minus original in percentage points, paired by prompt, with 95 % intervals. Unread: "
+        "answers of the original / of the edited checkpoint that no parser or judge could read.",
+        columns=("benchmark", "metric", "original", "edited"),
+        numbers=tuple(numbers),
+        heads=("benchmark", "reading", "original", "edited", "change", "pairs", "p", "unread"),
+        shown=tuple(shown),
+    )
+
+
+def as_text(rows: Sequence[ResultRow]) -> str:
+    """The same for the terminal."""
+    shown = table(rows)
+    return f"{shown.caption}\n\n{plain_text(shown.heads, shown.shown)}\n\n{validation(rows)}"
+
+
+def _metadata(made: Provenance) -> Mapping[str, Any]:
+    """What the hub reads. A license is that of the source."""
+    known: Mapping[str, Any] = {}
+    parts = made.original_card.split("---\n", 2)
+    if len(parts) == 3 and not parts[0].strip():
+        try:
+            known = yaml.safe_load(parts[1]) or {}
+        except yaml.YAMLError:  # a card that nobody can read has nothing to keep
+            known = {}
+    base = made.source.path if isinstance(made.source, HubCheckpoint) else None
+    hub = {} if base is None or Path(base).is_dir() else {"base_model": base, "base_model_relation": "finetune"}
+    kept = {key: known[key] for key in KEPT if key in known} if isinstance(known, Mapping) else {}
+    return {**hub, "library_name": "transformers", "tags": ["hneuro", "edited"], **kept}

@@ -1,0 +1,167 @@
+"""`hneuro edit`: the neurons of a finished run, scaled in a checkpoint, and the edited checkpoint held against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hneuro.codec import from_plain, to_plain
+from hneuro.disk import appearing, writing
+from hneuro.editing.card import Provenance, as_text, card
+from hneuro.editing.neurons import Chosen, FinishedRun, finished_run, neurons_of_file, neurons_of_run
+from hneuro.editing.validation import OriginalSide, Remembered, original_side, validate
+from hneuro.models.patch import TRACES, Patch, read_patch, write_patch
+from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.progress import set_quiet
+from hneuro.records import UserError
+from hneuro.results import ResultRow
+
+VALIDATION = f"{TRACES}/validation.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the command line asks for. `neurons`: the name of a set of the run, or a file."""
+
+    run_dir: Path | None
+    alpha: float | None
+    out: Path | None
+    neurons: str = "h_neurons"
+    model: str | None = None
+    in_place: bool = False
+    patch_only: bool = False
+    validate: bool = True
+
+    def __post_init__(self) -> None:
+        listed = Path(self.neurons).is_file()
+        if self.alpha is None:
+            raise UserError("--alpha is missing: by how much the neurons are multiplied, such as --alpha 0.5")
+        if self.run_dir is None and (self.model is None or not listed):
+            raise UserError("a RUN_DIR is missing: a finished run, or --model with a --neurons file instead")
+        if self.in_place == (self.out is not None):
+            raise UserError("choose one of --out, where the edited checkpoint goes, and --in-place")
+        if self.patch_only and self.in_place:
+            raise UserError("--patch-only writes a file, which --out names: leave out --in-place")
+
+
+def edit(wanted: Wanted) -> str:
+    """Writes what is wanted; the same command goes on where it was killed. What was done, for people."""
+    assert wanted.alpha is not None
+    run = None if wanted.run_dir is None else finished_run(wanted.run_dir)
+    set_quiet(run is not None and run.experiment.quiet)
+    source = _source(wanted, run)
+    chosen = _chosen(wanted, run, source)
+    patch = Patch(
+        neurons=tuple(sorted(set(chosen.neurons))),
+        alpha=wanted.alpha,
+        space=chosen.space,
+        weights=chosen.weights,
+        note=chosen.origin,
+    )
+    if wanted.patch_only:
+        assert wanted.out is not None
+        return _patch_alone(patch, wanted.out)
+    if wanted.in_place and not (isinstance(source, HubCheckpoint) and Path(source.path).is_dir()):
+        raise UserError(f"--in-place needs a folder of your own, and {source.locate()} is none: choose --out")
+    return _checkpoint(wanted, run, source, patch)
+
+
+def revert(folder: Path) -> str:
+    """Gives an edited folder the bits that it had."""
+    from hneuro.models.rewrite import revert_checkpoint
+
+    revert_checkpoint(folder)
+    return f"{folder} has its original bits again"
+
+
+def _source(wanted: Wanted, run: FinishedRun | None) -> CheckpointSource:
+    """--model, or the chat model of the run; of the hub, at the commit that the run used."""
+    if wanted.model is not None:
+        return HubCheckpoint(path=wanted.model)
+    assert run is not None
+    source, (path, _, commit) = run.experiment.model.chat, run.weights.rpartition("@")
+    if isinstance(source, HubCheckpoint) and path == source.path:
+        return replace(source, revision=commit)
+    return source
+
+
+def _chosen(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource) -> Chosen:
+    """The neurons; with --model they are taken to be meant for it, whatever weights they were found on."""
+    from hneuro.models.rewrite import editable
+
+    file = Path(wanted.neurons)
+    if file.is_file():
+        chosen = neurons_of_file(file, editable(source).space, _identity(source, wanted.in_place))
+    else:
+        assert run is not None
+        chosen = neurons_of_run(run, wanted.neurons)
+    here = _identity(source, wanted.in_place) if wanted.model is not None else chosen.weights
+    if here != chosen.weights:
+        return replace(chosen, weights=here, origin=f"{chosen.origin}, found on other weights ({chosen.weights})")
+    return chosen
+
+
+def _identity(source: CheckpointSource, in_place: bool) -> str:
+    """Of a folder whose editing in place has begun, what it was before."""
+    from hneuro.models.rewrite import edits_of
+
+    begun = in_place and edits_of(source.files()) is not None
+    return read_patch(source.files()).weights if begun else source.identity()
+
+
+def _patch_alone(patch: Patch, file: Path) -> str:
+    if file.exists():
+        raise UserError(f"{file} exists already: remove it, or choose another file")
+    with writing("the patch", file.parent, instead="another --out"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_patch(patch, file)
+    return f"patch: {file.resolve()} ({patch.brief}); hneuro run ... model.patch={file} applies it"
+
+
+def _checkpoint(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource, patch: Patch) -> str:
+    from hneuro.models import rewrite
+
+    folder = source.files() if wanted.out is None else wanted.out
+    begun = rewrite.begun_with(folder, patch)
+    kept = source.files() / rewrite.CARD if begun is None else folder / TRACES / rewrite.CARD
+    made = Provenance(source=source, patch=patch, original_card=kept.read_text("utf-8") if kept.is_file() else "")
+    asking = run if wanted.validate else None
+    before = None
+    if wanted.in_place and begun is None:
+        rewrite.check_in_place(source, patch)
+        before = _original(asking, source, patch)  # as long as it is there
+    if begun is None or not begun.after:
+        if wanted.out is None:
+            rewrite.edit_in_place(source, patch, card(made, None))
+        else:
+            rewrite.edit_checkpoint(source, wanted.out, patch, card(made, None))
+    if before is None:
+        before = _original(asking, Remembered(weights=patch.weights) if wanted.in_place else source, patch)
+    rows = _validated(asking, before, folder, patch)
+    rewrite.write_card(folder, card(made, rows))
+    told = [f"edited checkpoint: {folder.resolve()} ({patch.brief}, {patch.note})"]
+    if run is None and wanted.validate:
+        told.append("It was not validated: that needs the benchmarks of a run (RUN_DIR).")
+    return "\n\n".join([*told, *([] if rows is None else [as_text(rows)])])
+
+
+def _original(run: FinishedRun | None, source: CheckpointSource, patch: Patch) -> OriginalSide | None:
+    return None if run is None else original_side(run.experiment, run.weights, source, patch)
+
+
+def _validated(
+    run: FinishedRun | None, before: OriginalSide | None, folder: Path, patch: Patch
+) -> Sequence[ResultRow] | None:
+    """The comparison, kept beside the patch; without one, what an earlier one has left there."""
+    file = folder / VALIDATION
+    if run is None or before is None:
+        if not file.is_file():
+            return None
+        kept: Sequence[ResultRow] = from_plain(tuple[ResultRow, ...], json.loads(file.read_text(encoding="utf-8")))
+        return kept
+    rows = validate(run.experiment, before, folder, patch)
+    with appearing(file) as fresh:
+        fresh.write_text(json.dumps(to_plain(rows), indent=1), encoding="utf-8")
+    return rows

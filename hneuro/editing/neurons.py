@@ -1,0 +1,107 @@
+"""Which neurons an edit scales: those of a finished run, or of a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from hneuro.config import saved_experiment
+from hneuro.experiment import Experiment
+from hneuro.models.patch import read_patch
+from hneuro.records import NeuronSpace, UserError
+from hneuro.results import Results
+from hneuro.runs import read_results
+
+Pairs = list[tuple[int, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """A run's folder: what was run, on which weights, and what it found."""
+
+    folder: Path
+    experiment: Experiment
+    results: Results
+    weights: str  # identity of the chat model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Flat neurons of a model with this space, found on these weights, and where they come from."""
+
+    neurons: tuple[int, ...]
+    space: NeuronSpace
+    weights: str
+    origin: str
+
+
+def finished_run(folder: Path) -> FinishedRun:
+    """`UserError` where the run is not there, not finished, or of a model that was patched when it was loaded."""
+    status = _json(folder / "status.json", f"{folder} is no run of hneuro")
+    if status.get("state") != "done":
+        failed = f" ({status['error']})" if "error" in status else ""
+        raise UserError(f"{folder} is not finished: it is {status.get('state')}{failed}; run its command again")
+    if until := status.get("until"):
+        raise UserError(f"{folder} stopped behind {until}, before any neuron was found: run it without until={until}")
+    results, card = read_results(folder), _json(folder / "run_card.json", f"{folder} is no finished run")
+    experiment = saved_experiment(folder / "config.yaml")
+    if experiment.model.patch is not None:
+        raise UserError(
+            f"{folder} is the run of a model with a patch ({experiment.model.patch}): write the patched model as a "
+            "checkpoint first, and run on that"
+        )
+    return FinishedRun(folder=folder, experiment=experiment, results=results, weights=str(card.get("chat")))
+
+
+def neurons_of_run(run: FinishedRun, name: str) -> Chosen:
+    """A neuron set that the run knows: "h_neurons", or "ranked"."""
+    results = run.results
+    if results.space is None:
+        raise UserError(
+            f"{run.folder} is of an older version, which did not keep its neurons: run it again (it is quick)"
+        )
+    if name not in results.neuron_sets:
+        known = ", ".join(results.neuron_sets)
+        raise UserError(
+            f"--neurons {name}: there is no such file, and the run has no such set; it has {known} "
+            "(intervention.ranked=COUNT gives it ranked ones)"
+        )
+    if not results.neuron_sets[name]:
+        raise UserError(f"{run.folder} found no {name}: there is nothing to edit")
+    return Chosen(
+        neurons=results.neuron_sets[name],
+        space=results.space,
+        weights=run.weights,
+        origin=f"{name} of the run {run.folder.resolve().name}",
+    )
+
+
+def neurons_of_file(file: Path, space: NeuronSpace, weights: str) -> Chosen:
+    """The neurons of a patch, or of a JSON list of [layer, index] pairs, which is taken to be of the model at hand."""
+    found = _json(file, f"{file} cannot be read")
+    if isinstance(found, Mapping):
+        patch = read_patch(file)
+        return Chosen(neurons=patch.neurons, space=patch.space, weights=patch.weights, origin=f"the patch {file}")
+    try:
+        pairs = TypeAdapter(Pairs).validate_python(found, strict=False)
+        neurons = tuple(space.flat(layer, index) for layer, index in pairs)
+    except ValidationError as fault:
+        raise UserError(f"{file} is neither a patch of hneuro nor a list of [layer, index] pairs") from fault
+    except IndexError as fault:
+        raise UserError(f"{file} is for another model: {fault}") from fault
+    if not neurons:
+        raise UserError(f"{file} has no neurons: there is nothing to edit")
+    return Chosen(neurons=neurons, space=space, weights=weights, origin=f"the list {file}")
+
+
+def _json(file: Path, otherwise: str) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else f"it is no JSON: {fault}"
+        raise UserError(f"{otherwise}: {file.name}, {reason}") from fault

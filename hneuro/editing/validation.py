@@ -1,0 +1,171 @@
+"""Does the edited checkpoint do what it was edited for, and what does it cost? The same prompts to both, paired."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.causal.benchmarks.base import Measure
+from hneuro.causal.capability import known_facts
+from hneuro.causal.effects import COUNTED
+from hneuro.causal.grid import NeuronSet
+from hneuro.causal.repetition import degenerate
+from hneuro.experiment import Experiment
+from hneuro.models.patch import Patch
+from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.records import Outcome, Question, Reading, SweepAnswer, UserError
+from hneuro.results import Estimate, ResultRow
+from hneuro.statistics import grouped_mean, mcnemar, rate, signed_rank
+from hneuro.steps import answers
+from hneuro.steps.context import Context
+from hneuro.steps.sweeps import alpha_sweep
+from hneuro.store import Store
+
+ORIGINAL, EDITED, HOOKED = "original", "edited", "hooked"
+
+
+Read = tuple[SweepAnswer, Reading]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a model answered on one benchmark, in the order of its prompts: as it is, and under a hook."""
+
+    said: tuple[Read, ...]
+    hooked: tuple[Read, ...]
+    measures: Measure
+    entities: tuple[str, ...]  # of the prompts
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginalSide:
+    """What the original answered on each benchmark, and the questions that it knows."""
+
+    asked: Mapping[str, Asked]
+    known: tuple[Question, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """A checkpoint that is not at hand: what it answered is in the store, and it cannot be asked again."""
+
+    weights: str
+
+    def identity(self) -> str:
+        return self.weights
+
+    def locate(self) -> str:
+        raise UserError(
+            "the store lacks what the original answered, and the original is not at hand (edited in place, or another "
+            "--model): revert it first (hneuro edit --revert), or use --no-validate"
+        )
+
+    def files(self) -> Path:
+        return Path(self.locate())
+
+
+def original_side(experiment: Experiment, weights: str, source: CheckpointSource, patch: Patch) -> OriginalSide:
+    """The original on the run's benchmarks and on known facts, untouched and with the hook that does the edit.
+
+    What the run has computed is taken from its store. The facts are those that the model of the run, whose identity is
+    `weights`, knows.
+    """
+    if not Path(experiment.store_dir).is_dir():
+        raise UserError(
+            f"the store of the run, {experiment.store_dir}, is not there: validate where the run was made, or use "
+            "--no-validate"
+        )
+    run = _context(experiment, source if source.identity() == weights else Remembered(weights=weights))
+    parts, _ = answers.load_questions(run)
+    known = answers.identify(run, run.chat, parts["fit"], parts["select"]).known
+    return OriginalSide(asked=_ask(_context(experiment, source), known, patch.neurons, patch.alpha), known=known)
+
+
+def validate(experiment: Experiment, original: OriginalSide, edited: Path, patch: Patch) -> tuple[ResultRow, ...]:
+    """The edited checkpoint, loaded like any other, against the original, as tidy rows (stage "validation").
+
+    Changes are edited minus original, paired by prompt, with a bootstrap over entities; p: McNemar (exact) for answers,
+    Wilcoxon signed rank for probabilities. "as_hooked": prompts that it answers in the very words of the hooked
+    original.
+    """
+    gc.collect()  # the original's weights are let go before the edited ones come
+    run = _context(experiment, HubCheckpoint(path=str(edited)))
+    asked = _ask(run, original.known, (), patch.alpha)
+    return tuple(row for name, before in original.asked.items() for row in _compare(name, before, asked[name]))
+
+
+def _context(experiment: Experiment, source: CheckpointSource) -> Context:
+    model = replace(experiment.model, chat=source, base=None)
+    return Context(replace(experiment, model=model), Store(Path(experiment.store_dir)))
+
+
+def _ask(run: Context, known: Sequence[Question], neurons: Sequence[int], alpha: float) -> Mapping[str, Asked]:
+    """The only place that runs a model: its answers at alpha 1, and with `neurons` scaled by `alpha`."""
+    setup = run.experiment
+    benchmarks = list(setup.benchmarks.values())
+    if known:
+        benchmarks.append(known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
+    alphas = (alpha, 1.0) if neurons else (1.0,)
+    sets = [NeuronSet(name=HOOKED, seed=0, neurons=tuple(sorted(neurons)), alphas=alphas)]
+    asked = {}
+    for benchmark in benchmarks:
+        swept = alpha_sweep(run.store, run.chat, benchmark, sets, setup.intervention, setup.seed)
+        read = list(zip(swept.answers.value, swept.readings.value, strict=True))
+        asked[benchmark.name] = Asked(
+            said=tuple(one for one in read if one[0].alpha == 1.0),
+            hooked=tuple(one for one in read if one[0].alpha != 1.0),
+            measures=benchmark.measures,
+            entities=tuple(str(item.meta.get("entity", item.id)) for item in swept.items),
+        )
+    return asked
+
+
+Measured = tuple[str, str, Estimate, float | None]  # condition, metric, estimate, p
+
+
+def _compare(name: str, before: Asked, after: Asked) -> Iterator[ResultRow]:
+    assert [a.item_id for a, _ in before.said] == [a.item_id for a, _ in after.said]
+    for condition, kind, estimate, p in _measured(before, after):
+        yield ResultRow.of(estimate, stage="validation", metric=kind, dataset=name, condition=condition, p_value=p)
+
+
+def _measured(before: Asked, after: Asked) -> Iterator[Measured]:
+    groups, metric, values = np.array(before.entities), before.measures, COUNTED[before.measures]
+    for condition, said in ((ORIGINAL, before.said), (EDITED, after.said)):
+        counted = [values[r.outcome] for _, r in said if r.outcome in values]
+        yield condition, metric, rate(int(sum(counted)), len(counted)), None
+        for kind, hits in (
+            ("unparsed", [r.outcome is Outcome.UNPARSED for _, r in said]),
+            ("refused", [r.outcome is Outcome.REFUSED for _, r in said]),
+            ("truncated", [a.truncated for a, _ in said]),
+            ("degenerate", [any(map(degenerate, a.replies)) for a, _ in said]),
+        ):
+            yield condition, kind, rate(sum(hits), len(hits)), None
+    pairs = list(zip(before.said, after.said, strict=True))
+    table = np.array([[values.get(r.outcome, np.nan) for _, r in pair] for pair in pairs])
+    both = ~np.isnan(table).any(axis=1)
+    yield from _change(metric, table[both], groups[both], mcnemar)
+    if pairs and all(a.p_comply is not None for pair in pairs for a, _ in pair):
+        odds = np.array([[a.p_comply for a, _ in pair] for pair in pairs], dtype=np.float64)
+        for column, condition in enumerate((ORIGINAL, EDITED)):
+            yield condition, "p_comply", grouped_mean(odds[:, column], groups), None
+        yield from _change("p_comply", odds, groups, signed_rank)
+    alike = [a.replies == b.replies for (a, _), (b, _) in zip(before.hooked, after.said, strict=True)]
+    yield EDITED, "as_hooked", rate(sum(alike), len(alike)), None
+
+
+def _change(
+    metric: str,
+    values: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    test: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+) -> Iterator[Measured]:
+    """values [prompt, (original, edited)]."""
+    if len(values):
+        before, after = values.T
+        yield EDITED, f"change_{metric}", grouped_mean(after - before, groups), test(before, after)

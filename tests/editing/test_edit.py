@@ -1,0 +1,492 @@
+"""`hneuro edit` from the end of a run to a checkpoint that anybody can load, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from hneuro.cli import main
+from hneuro.codec import from_plain
+from hneuro.models.language_model import LanguageModel
+from hneuro.models.sources import HubCheckpoint
+from hneuro.models.spec import ModelSpec
+from hneuro.questions.base import Question
+from hneuro.records import UserError
+from hneuro.responses.decoding import Decoding
+from hneuro.responses.sampler import TransformersSampler
+from hneuro.results import ResultRow
+from hneuro.steps import stored
+from hneuro.store import Store
+from hneuro.verdicts.words import normal_words
+
+PARTS = Path(__file__).parents[1] / "parts"
+CARD = "---\nlicense: llama3.1\nlanguage: [en]\nmodel-index: []\n---\n\n# The original\n"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel
+) -> tuple[Path, Path]:
+    """A model of its own, and the folder of a run on it: a random model that "knows" what half of the answers say."""
+    folder = tmp_path_factory.mktemp("edit")
+    shutil.copytree(tiny_checkpoint, folder / "model")
+    (folder / "model" / "README.md").write_text(CARD)
+    asked = [
+        Question(id=f"n{n}", dataset="n", text=f"What is number {n}?", answers=(), entity=f"n{n}") for n in range(60)
+    ]
+    sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=6))
+    with (folder / "numbers.jsonl").open("w", encoding="utf-8") as out:
+        for n, response in enumerate(sampler.sample(language_model, asked, 1, 0)):
+            if normal_words(response.text):
+                gold = response.text if n % 2 else "something else entirely"
+                out.write(json.dumps({"id": f"n{n}", "question": asked[n].text, "answers": [gold]}) + "\n")
+    words = [
+        "run", "model=hub", "model.name=tiny", f"model.chat.path={folder}/model", "model.dtype=float32",
+        "model.device=cpu", "dataset=file", f"dataset.identification.path={folder}/numbers.jsonl", "benchmark=none",
+        "+benchmark.yes_no={_target_:lab_parts.YesNo}", "sampling.samples=2", "sampling.decoding.temperature=0",
+        "sampling.decoding.max_new_tokens=6", "stability=none", "detection.control_seeds=2", "probe.C=[0.1,1,10]",
+        "intervention.alphas=[1,3]", "intervention.control_seeds=1", "intervention.ranked=5", "quiet=true",
+        f"output_dir={folder}/outputs",
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(PARTS))
+        patched.delenv("HNEURO_STORE", raising=False)
+        assert main(words) == 0
+    (status,) = folder.glob("outputs/hneuro/*/status.json")
+    return folder / "model", status.parent
+
+
+@pytest.fixture(autouse=True)
+def _parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PARTS))
+
+
+@pytest.fixture
+def own(finished: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of both that a test may spoil."""
+    shutil.copytree(finished[0], tmp_path / "model")
+    shutil.copytree(finished[1], tmp_path / "run")
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    (tmp_path / "run" / "config.yaml").write_text(config.replace(f"path: {finished[0]}\n", f"path: {tmp_path}/model\n"))
+    return tmp_path / "model", tmp_path / "run"
+
+
+def logits(folder: Path) -> torch.Tensor:
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    with torch.no_grad():
+        found: torch.Tensor = model(input_ids=torch.arange(5, 25)[None]).logits
+    return found
+
+
+def test_an_edited_checkpoint_with_its_card_and_its_validation(
+    finished: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, run = finished
+    words = ["edit", str(run), "--alpha", "0.5", "--neurons", "ranked", "--out", str(tmp_path / "edited")]
+    assert main(words) == 0, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert "5 neurons times 0.5, ranked of the run tiny--" in told
+
+    # Nothing of hneuro is needed: weights, config, tokenizer and chat template are an ordinary checkpoint's.
+    assert not torch.equal(logits(tmp_path / "edited"), logits(model))
+    asked = [{"role": "user", "content": "Who?"}]
+    edited, original = (AutoTokenizer.from_pretrained(folder) for folder in (tmp_path / "edited", model))
+    assert edited.apply_chat_template(asked, tokenize=False) == original.apply_chat_template(asked, tokenize=False)
+    before, after = load_file(model / "model.safetensors"), load_file(tmp_path / "edited" / "model.safetensors")
+    scaled = 0
+    for name, weight in before.items():
+        moved = (weight != after[name]).any(0) if weight.ndim == 2 else (weight != after[name])
+        assert not moved.any() or name.endswith("down_proj.weight")
+        assert torch.equal(after[name][..., moved], weight[..., moved] * 0.5)
+        scaled += int(moved.sum())
+    assert scaled == 5
+
+    # Both models were asked the run's benchmark and what the model knows; the edit is the hook, word for word.
+    rows: tuple[ResultRow, ...] = from_plain(
+        tuple[ResultRow, ...], json.loads((tmp_path / "edited" / "hneuro_edit" / "validation.json").read_text())
+    )
+    at = {(row.dataset, row.metric, row.condition): row for row in rows}
+    assert at["yes_no", "as_hooked", "edited"].value == 1.0
+    assert at["yes_no", "compliance", "original"].n + at["yes_no", "unparsed", "original"].value * 8 == 8
+    of_the_run = [
+        row["value"]
+        for row in json.loads((run / "results.json").read_text())["rows"]
+        if (row["dataset"], row["metric"], row["condition"]) == ("known_facts", "accuracy", "ranked")
+        and row["alpha"] == 1.0
+    ]
+    assert [at["known_facts", "accuracy", "original"].value] == of_the_run
+    change = at["yes_no", "change_p_comply", "edited"]
+    moved_by = at["yes_no", "p_comply", "edited"].value - at["yes_no", "p_comply", "original"].value
+    assert change.value == pytest.approx(moved_by)
+    assert change.low <= change.value <= change.high
+    assert change.n == 8
+    card = (tmp_path / "edited" / "README.md").read_text()
+    for line in [line for line in told.splitlines() if line.startswith(("yes no", "known facts"))]:
+        assert all(cell in card for cell in line.split("  ") if cell.strip())
+    for said in ("license: llama3.1", "its identity", "ranked of the run", "neurons by layer", "| alpha | 0.5 |"):
+        assert said in card
+    assert "model-index" not in card
+
+    # The same command again has nothing to do, and says the same.
+    state = {file: file.stat().st_mtime_ns for file in (tmp_path / "edited").glob("*.safetensors")}
+    assert main(words) == 0
+    assert capsys.readouterr().out == told
+    assert state == {file: file.stat().st_mtime_ns for file in state}
+
+    assert main(["edit", "--revert", str(tmp_path / "edited")]) == 0
+    assert contents(tmp_path / "edited") == contents(model)
+
+
+def test_a_patch_at_load_is_the_edited_checkpoint(
+    finished: tuple[Path, Path], tmp_path: Path, spec: ModelSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, run = finished
+    words = ["edit", str(run), "--alpha", "3"]
+    assert main([*words, "--out", str(tmp_path / "p.json"), "--patch-only"]) == 0, capsys.readouterr().err
+    assert main([*words, "--out", str(tmp_path / "edited"), "--no-validate"]) == 0
+    assert "It was not validated." in (tmp_path / "edited" / "README.md").read_text()
+
+    chat = HubCheckpoint(path=str(model))
+    plain = LanguageModel(chat, replace(spec, chat=chat), completion=False)
+    patched = [
+        LanguageModel(chat, replace(spec, chat=chat, patch=str(file)), completion=False)
+        for file in (tmp_path / "p.json", tmp_path / "edited")
+    ]
+    with torch.no_grad():
+        own = patched[0].loaded.model(input_ids=torch.arange(5, 25)[None]).logits
+    assert torch.equal(own, logits(tmp_path / "edited"))
+
+    # It is part of what every stage reads here; other engines, which would not apply it, are refused.
+    assert plain.identity != patched[0].identity == patched[1].identity
+    store, asked = Store(tmp_path / "store"), [Question(id="q", dataset="d", text="?", answers=(), entity="q")]
+    keys = [
+        stored.sample(store, m, TransformersSampler(samples=1), asked, 1, 0).digest and store.tally.computed[-1:]
+        for m in (plain, *patched)
+    ]
+    assert (len(keys), store.tally.computed, store.tally.loaded) == (3, ["responses"] * 2, ["responses"])
+    with pytest.raises(UserError, match=r"model.patch is applied to a model that is computed here"):
+        _ = patched[0].asked
+    base = LanguageModel(chat, replace(spec, chat=chat, patch=str(tmp_path / "p.json")), completion=True)
+    assert base.patch is None, "the base model is not edited"
+    assert plain.asked
+
+
+def test_a_patch_of_other_weights_stops_a_run(
+    finished: tuple[Path, Path], tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.json").write_text(
+        '{"neurons": [1], "alpha": 0.0, "space": {"n_layers": 3, "width": 64, "experts": 1}, "weights": "others"}'
+    )
+    numbers = finished[0].parent / "numbers.jsonl"
+    words = ["dataset=file", f"dataset.identification.path={numbers}", "benchmark=none", "quiet=true"]
+    model = ["model=hub", "model.name=tiny", f"model.chat.path={tiny_checkpoint}", f"model.patch={tmp_path}/p.json"]
+    assert main(["run", *model, *words, f"output_dir={tmp_path}"]) == 2
+    assert "the patch was made for other weights than those of" in one_line(capsys)
+
+
+KILLED = """
+import os, signal, sys
+from hneuro.cli import main
+from hneuro.models.columns import StoredColumns
+
+write, seen = StoredColumns.write, []
+
+def killed(self, folder, values):
+    seen.append(self)
+    if len(seen) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, folder, values)
+
+StoredColumns.write = killed
+main(sys.argv[1:])
+"""
+
+
+def test_killed_in_place_it_is_finished_or_reverted(
+    own: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, run = own
+    before = contents(model)
+    words = ["edit", str(run), "--alpha", "0.3", "--neurons", "ranked", "--in-place"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PARTS), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", KILLED, *words], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    half = contents(model)
+    assert half["model.safetensors"] != before["model.safetensors"]
+
+    shutil.copytree(model, model.parent / "copy")
+    assert main(["edit", "--revert", str(model.parent / "copy")]) == 0
+    assert contents(model.parent / "copy") == before
+
+    assert main([*words[:3], "0.4", *words[4:]]) == 2
+    assert "its editing was interrupted, by 5 neurons times 0.3: revert that first" in one_line(capsys)
+    assert contents(model) == half
+    assert main(words) == 0, capsys.readouterr().err
+    finished_here = contents(model)
+    assert {name for name in finished_here if name.startswith("hneuro_edit/")} == {
+        f"hneuro_edit/{name}"
+        for name in ("README.md", "columns.safetensors", "edits.json", "patch.json", "validation.json")
+    }
+    rows = json.loads(finished_here["hneuro_edit/validation.json"])
+    assert [row["value"] for row in rows if row["metric"] == "as_hooked"] == [1.0, 1.0]
+    assert main([*words, "--no-validate"]) == 0
+    assert contents(model) == finished_here
+    assert main(["edit", "--revert", str(model)]) == 0
+    assert contents(model) == before
+
+
+def test_a_file_of_neurons_and_a_model_need_no_run(
+    finished: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, _ = finished
+    (tmp_path / "list.json").write_text("[[0, 3], [2, 63], [0, 3]]")
+    words = ["edit", "--model", str(model), "--alpha", "0", "--neurons", str(tmp_path / "list.json")]
+    assert main([*words, "--out", str(tmp_path / "edited")]) == 0, capsys.readouterr().err
+    assert "It was not validated" in capsys.readouterr().out
+    weights = load_file(tmp_path / "edited" / "model.safetensors")
+    zeros = {
+        n: (weights[f"model.layers.{n}.mlp.down_proj.weight"] == 0).all(0).nonzero()[:, 0].tolist() for n in range(3)
+    }
+    assert zeros == {0: [3], 1: [], 2: [63]}
+    # A list holds for whatever model it is given with, also for one that is edited already.
+    twice = ["edit", "--model", str(tmp_path / "edited"), *words[3:], "--out", str(tmp_path / "twice")]
+    assert main(twice) == 0
+    assert main(["edit", "--revert", str(tmp_path / "twice")]) == 0
+    assert contents(tmp_path / "twice")["model.safetensors"] == contents(tmp_path / "edited")["model.safetensors"]
+
+    again = [*words[:-1], str(tmp_path / "edited" / "hneuro_edit" / "patch.json"), "--out", str(tmp_path / "again")]
+    assert main(again) == 0
+    assert contents(tmp_path / "again")["model.safetensors"] == contents(tmp_path / "edited")["model.safetensors"]
+
+
+def test_a_model_that_is_named_may_have_other_weights_and_the_card_says_so(
+    finished: tuple[Path, Path], base_model: LanguageModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["edit", str(finished[1]), "--alpha", "0", "--model", base_model.source.locate()]
+    assert main([*words, "--out", str(tmp_path / "edited")]) == 0, capsys.readouterr().err
+    card = (tmp_path / "edited" / "README.md").read_text()
+    assert "found on other weights" in card
+    assert "| known facts" in card, "what the model of the run knows, of which the store still tells"
+
+
+def test_a_model_of_the_hub_is_edited_at_the_commit_of_the_run(
+    own: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the cache, and although its main branch has moved since."""
+    model, run = own
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    cache, then, now = tmp_path / "models--lab--tiny", "a" * 40, "b" * 40
+    for commit in (then, now):
+        (cache / "snapshots" / commit).mkdir(parents=True)
+        for file in model.iterdir():
+            (cache / "snapshots" / commit / file.name).symlink_to(file)
+    (cache / "snapshots" / now / "model.safetensors").unlink()
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(now)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"]["chat"]["path"] = "lab/tiny"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "run_card.json").write_text(json.dumps({"chat": f"lab/tiny@{then}"}))
+    words = ["edit", str(run), "--alpha", "0", "--no-validate", "--out", str(tmp_path / "edited")]
+    assert main(words) == 0, capsys.readouterr().err
+    assert not torch.equal(logits(tmp_path / "edited"), logits(model))
+    card = (tmp_path / "edited" / "README.md").read_text()
+    assert "base_model: lab/tiny\n" in card
+    assert f"| source | lab/tiny at {then} |" in card
+    assert main([*words[:-2], "--in-place"]) == 2
+    assert "--in-place needs a folder of your own, and lab/tiny is none" in one_line(capsys)
+
+
+Prepare = Callable[[Path, Path, Path], list[str]]  # (model, run, folder) -> words behind `edit`
+
+
+def bad(run_file: str, text: str) -> Prepare:
+    def prepare(model: Path, run: Path, folder: Path) -> list[str]:
+        (run / run_file).write_text(text)
+        return [str(run), "--alpha", "0", "--out", str(folder / "out")]
+
+    return prepare
+
+
+def with_results(change: dict[str, Any]) -> Prepare:
+    def prepare(model: Path, run: Path, folder: Path) -> list[str]:
+        results = json.loads((run / "results.json").read_text())
+        return bad("results.json", json.dumps(results | change))(model, run, folder)
+
+    return prepare
+
+
+def neurons(text: str) -> Prepare:
+    def prepare(model: Path, run: Path, folder: Path) -> list[str]:
+        (folder / "n.json").write_text(text)
+        return [str(run), "--alpha", "0", "--out", str(folder / "out"), "--neurons", str(folder / "n.json")]
+
+    return prepare
+
+
+def words(*given: str) -> Prepare:
+    """RUN, MODEL and OUT stand for the paths."""
+
+    def prepare(model: Path, run: Path, folder: Path) -> list[str]:
+        names = {"RUN": str(run), "MODEL": str(model), "OUT": str(folder / "out")}
+        return [names.get(word, word) for word in given]
+
+    return prepare
+
+
+def without_safetensors(model: Path, run: Path, folder: Path) -> list[str]:
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    return [str(run), "--alpha", "0", "--model", str(model), "--out", str(folder / "out")]
+
+
+def out_with_a_file(model: Path, run: Path, folder: Path) -> list[str]:
+    (folder / "out").mkdir()
+    (folder / "out" / "thesis.txt").write_text("")
+    return [str(run), "--alpha", "0", "--out", str(folder / "out")]
+
+
+def patched_run(model: Path, run: Path, folder: Path) -> list[str]:
+    config = (run / "config.yaml").read_text()
+    return bad("config.yaml", config.replace("patch: null", "patch: p.json"))(model, run, folder)
+
+
+def without_a_store(model: Path, run: Path, folder: Path) -> list[str]:
+    config = (run / "config.yaml").read_text()
+    (line,) = [line for line in config.splitlines() if line.startswith("store_dir:")]
+    return bad("config.yaml", config.replace(line, "store_dir: nowhere"))(model, run, folder)
+
+
+def organism(model: Path, run: Path, folder: Path) -> list[str]:
+    """It lies in the package."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"]["chat"] = {"_target_": "hneuro.models.sources.OrganismCheckpoint", "role": "chat"}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    return [str(run), "--alpha", "0", "--in-place"]
+
+
+def changed_model(model: Path, run: Path, folder: Path) -> list[str]:
+    (model / "config.json").write_text((model / "config.json").read_text() + " ")
+    return [str(run), "--alpha", "0", "--out", str(folder / "out")]
+
+
+PATCH = '{"neurons": [1], "alpha": 0.5, "space": {"n_layers": 4, "width": 64, "experts": 1}, "weights": ""}'
+OTHER = PATCH.replace('"n_layers": 4', '"n_layers": 3')
+CASES: dict[str, tuple[Prepare, str]] = {
+    "alpha is negative": (words("RUN", "--alpha", "-0.5", "--out", "OUT"), "finite and not negative, not -0.5"),
+    "alpha is nan": (words("RUN", "--alpha", "nan", "--out", "OUT"), "finite and not negative, not nan"),
+    "alpha is inf": (words("RUN", "--alpha", "inf", "--out", "OUT"), "finite and not negative, not inf"),
+    "alpha is 1": (words("RUN", "--alpha", "1", "--out", "OUT"), "alpha = 1 is the untouched model"),
+    "no alpha": (words("RUN", "--out", "OUT"), "--alpha is missing"),
+    "no run": (words("--alpha", "0", "--out", "OUT"), "a RUN_DIR is missing"),
+    "no target": (words("RUN", "--alpha", "0"), "choose one of --out"),
+    "two targets": (words("RUN", "--alpha", "0", "--out", "OUT", "--in-place"), "choose one of --out"),
+    "a run that is none": (words("MODEL", "--alpha", "0", "--out", "OUT"), "is no run of hneuro: status.json, No such"),
+    "a run that failed": (
+        bad("status.json", '{"state": "failed", "error": "UserError: no key"}'),
+        "is not finished: it is failed (UserError: no key); run its command again",
+    ),
+    "a run that runs": (bad("status.json", '{"state": "running", "pid": 1}'), "is not finished: it is running"),
+    "a run that stopped": (bad("status.json", '{"state": "done", "until": "verdicts"}'), "stopped behind verdicts"),
+    "a run without neurons": (with_results({"neuron_sets": {"h_neurons": []}}), "found no h_neurons: there is nothing"),
+    "a run of before": (with_results({"space": None}), "is of an older version, which did not keep its neurons"),
+    "a run of a patched model": (patched_run, "is the run of a model with a patch (p.json)"),
+    "a damaged config": (bad("config.yaml", "a: ["), "config.yaml cannot be read"),
+    "a config of nothing": (bad("config.yaml", "[]"), "is no config of a run"),
+    "a store that is gone": (without_a_store, "the store of the run, nowhere, is not there"),
+    "a set that is none": (
+        words("RUN", "--alpha", "0", "--out", "OUT", "--neurons", "best"),
+        "--neurons best: there is no such file, and the run has no such set; it has h_neurons, ranked",
+    ),
+    "neurons of another model": (neurons("[[3, 0]]"), "is for another model: neuron (3, 0) is outside 3 layers of 64"),
+    "a patch of another model": (neurons(PATCH), "the patch is for a model with NeuronSpace(n_layers=4"),
+    "a patch of other weights": (neurons(OTHER), "the patch was made for other weights than those of"),
+    "a file that is no list": (neurons('["3"]'), "is neither a patch of hneuro nor a list of [layer, index] pairs"),
+    "a file that is no JSON": (neurons("3,0"), "n.json cannot be read: n.json, it is no JSON"),
+    "a list of nothing": (neurons("[]"), "has no neurons: there is nothing to edit"),
+    "a model that has changed": (changed_model, "the patch was made for other weights than those of"),
+    "no safetensors": (without_safetensors, "has no safetensors files: save the checkpoint again with transformers"),
+    "a model that is not there": (
+        words("RUN", "--alpha", "0", "--out", "OUT", "--model", "lab/nowhere"),
+        "cannot fetch the weights of lab/nowhere",
+    ),
+    "a target that is not empty": (out_with_a_file, "out exists already and is not empty"),
+    "a patch over a file": (
+        words("RUN", "--alpha", "0", "--out", __file__, "--patch-only"),
+        "test_edit.py exists already: remove it, or choose another file",
+    ),
+    "in place of a hub model": (
+        words("RUN", "--alpha", "0", "--model", "lab/nowhere", "--in-place"), "cannot fetch the weights of lab/nowhere"
+    ),
+    "in place of the organism": (organism, "--in-place needs a folder of your own, and "),
+    "a revert of nothing": (words("--revert", "MODEL"), "is no edited checkpoint"),
+}  # fmt: skip
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in line
+    return line
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_clear_line_and_exit_code_2(
+    case: str, own: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare, says = CASES[case]
+    given = prepare(*own, tmp_path)
+    before = contents(own[0])
+    assert main(["edit", *given]) == 2
+    assert says in one_line(capsys)
+    assert contents(own[0]) == before
+    assert case in ("a store that is gone", "a target that is not empty") or not (tmp_path / "out").exists()
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root may write everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_written(own: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        shutil.copytree(own[0], root / "model")
+        (root / "list.json").write_text("[[0, 3]]")
+        for path in (root, root / "model", *(root / "model").iterdir()):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        before = contents(root / "model")
+        given = ["edit", "--model", str(root / "model"), "--neurons", str(root / "list.json"), "--alpha", "0"]
+        for target in (["--in-place"], ["--out", str(root / "out")], ["--out", str(root / "p.json"), "--patch-only"]):
+            with nobody():
+                assert main([*given, *target]) == 2
+            assert "Permission denied): choose another --out" in one_line(capsys)
+        assert contents(root / "model") == before
+        assert {path.name for path in root.iterdir()} == {"model", "list.json"}
