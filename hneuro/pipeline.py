@@ -66,4 +66,5 @@ def run(experiment: Experiment, store: Store) -> Results:
         data=this.data,
         agreements=agreements(this.judged),
         disagreements=disagreements(this.judged),
+        model_neurons=neurons.space.size,
     )

@@ -200,3 +200,4 @@ class Results:
     data: Mapping[str, Origin] = field(default_factory=dict)  # by the name of the data set
     agreements: tuple[Agreement, ...] = ()  # of several judges
     disagreements: tuple[Disagreement, ...] = ()
+    model_neurons: int | None = None  # FFN neurons of the whole model

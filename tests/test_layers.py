@@ -28,7 +28,7 @@ STAGES = (
     "origin",
 )
 BELOW = ("records", "results", "progress", "statistics", "disk", "codec", "making", "endpoint", "store", "organism", "models")
-ABOVE = ("tracking", "experiment", "steps", "pipeline", "config", "provenance", "runs", "cli", "__main__")
+ABOVE = ("tracking", "experiment", "steps", "pipeline", "config", "provenance", "runs", "summary", "cli", "__main__")
 ORDER = (*BELOW, *STAGES, "report", *ABOVE)
 
 
