@@ -26,7 +26,7 @@ def report_on(
     """
     if len(folders) == 1 and is_run(folders[0]) and out is None and not published and wandb is None:
         return rewrite_report(folders[0])
-    figures = [each for file in published for each in read_published(file)]
+    figures = list(dict.fromkeys(each for file in published for each in read_published(file)))
     runs = read_runs(folders)
     target = out or _above(folders) / "report"
     try:

@@ -102,4 +102,4 @@ def _paths(compared: Compared) -> Iterator[Picture]:
 
 def _wrapped(label: str) -> str:
     """In two lines beside the axis, where a name is long."""
-    return "\n".join(textwrap.wrap(label, 24)[:3])
+    return "\n".join(textwrap.wrap(label, 18)[:3])

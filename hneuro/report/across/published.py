@@ -6,7 +6,9 @@ import csv
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from statistics import fmean
 
 from hneuro.records import UserError
 from hneuro.report import wording as say
@@ -19,7 +21,7 @@ from hneuro.results import ResultRow
 COLUMNS = ("model", "stage", "metric", "dataset", "condition", "value", "low", "high", "unit", "source")
 # unit -> what a measured value is multiplied by, and decimals
 UNITS = {"%": (100.0, 1), "points": (100.0, 1), "share": (1.0, 3), "neurons": (1.0, 0), "per mille": (1.0, 2)}
-READ_OFF = "read off"  # begins the source of a value that was read off a figure
+ABOUT = "about"  # begins the source of a value that is known roughly: read off a figure, say
 TOGETHER = "+"  # joins models, or data sets, over which a mean was published
 
 
@@ -40,8 +42,8 @@ class Published:
 
     @property
     def shown(self) -> str:
-        """ "78.4 %", "about 87.0 %" of a value that was read off a figure, "4.5 [2.9, 6.1] points"."""
-        about = "about " if self.source.startswith(READ_OFF) else ""
+        """ "78.4 %", "about 87.0 %" of a value that is known roughly, "4.5 [2.9, 6.1] points"."""
+        about = f"{ABOUT} " if self.source.startswith(ABOUT) else ""
         decimals = UNITS[self.unit][1]
         between = "" if self.low is None else f" [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"
         unit = "" if self.unit == "share" else f" {self.unit}"
@@ -103,31 +105,28 @@ def pairs(compared: Compared, published: Sequence[Published]) -> tuple[Pair, ...
 
 
 def _pairs(compared: Compared, wanted: Published) -> Iterator[Pair]:
+    places = list(product(wanted.models, wanted.datasets))
+    found = [_found(compared, wanted, model, dataset) for model, dataset in places]
     scale = UNITS[wanted.unit][0]
-    by_model = [[run for run in compared.runs if run.setting("model.name") == model] for model in wanted.models]
-    if len(wanted.models) == 1:
-        found = [(run, row) for run in by_model[0] if (row := _measured([run], wanted)) is not None]
-        for run, row in found:
+    if len(places) == 1 and found[0]:
+        for run, row in found[0]:
             yield Pair(published=wanted, runs=compared.label(run), measured=_scaled(row, scale))
-        if found:
-            return
-    elif all(len(runs) == 1 for runs in by_model):
-        row = _measured([runs[0] for runs in by_model], wanted)
-        if row is not None:
-            yield Pair(published=wanted, runs=f"mean of {len(by_model)} runs", measured=_scaled(row, scale))
-            return
-    yield Pair(published=wanted, runs=say.MISSING, measured=None)
+    elif len(places) > 1 and all(len(rows) == 1 for rows in found):
+        mean = _mean([row for rows in found for _, row in rows])
+        yield Pair(published=wanted, runs=f"mean of {len(places)}", measured=_scaled(mean, scale))
+    else:
+        yield Pair(published=wanted, runs=say.MISSING, measured=None)
 
 
-def _measured(runs: Sequence[Run], wanted: Published) -> ResultRow | None:
-    """The mean over runs and data sets, all of which must be there. Its interval takes the parts as independent."""
-    found = [_row(run, wanted, name) for run in runs for name in wanted.datasets]
-    rows = [row for row in found if row is not None and not say.missing(row.value)]
-    if len(rows) < len(found):
-        return None
-    if len(rows) == 1:
-        return rows[0]
-    value = sum(row.value for row in rows) / len(rows)
+def _found(compared: Compared, wanted: Published, model: str, dataset: str) -> list[tuple[Run, ResultRow]]:
+    """The rows of one model on one data set, a run each."""
+    rows = ((run, _row(run, wanted, dataset)) for run in compared.runs if run.setting("model.name") == model)
+    return [(run, row) for run, row in rows if row is not None and not say.missing(row.value)]
+
+
+def _mean(rows: Sequence[ResultRow]) -> ResultRow:
+    """The mean of rows, whose interval takes them as independent."""
+    value = fmean(row.value for row in rows)
     below = [row.value - row.low for row in rows if row.low is not None]
     above = [row.high - row.value for row in rows if row.high is not None]
     known = len(below) == len(above) == len(rows)
@@ -167,7 +166,7 @@ def published_table(found: Sequence[Pair]) -> Table:
     return Table(
         name="published",
         caption="Published figures and ours. Inside: the published value lies in our 95 % interval, which says nothing "
-        "of its own uncertainty. About: read off a figure.",
+        "of its own uncertainty. About: known roughly, as read off a figure.",
         columns=(*COLUMNS, "runs", "measured", "measured_low", "measured_high", "n", "difference", "inside"),
         numbers=tuple(_numbers(pair) for pair in found),
         heads=("model", "measure", "data set", "neurons", "published", "run", "measured", "n", "difference", "inside"),
