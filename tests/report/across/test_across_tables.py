@@ -123,9 +123,7 @@ def test_origin(grid: Compared) -> None:
 def test_a_cell_that_no_run_fills_is_a_dash(write: Write, tmp_path: Path) -> None:
     made = results(MODELS[1], "bioasq", "1-vs-1")
     write(tmp_path / "all")
-    write(
-        tmp_path / "one", MODELS[1], made=replace(made, rows=tuple(r for r in made.rows if r.dataset == "nq_open"))
-    )
+    write(tmp_path / "one", MODELS[1], made=replace(made, rows=tuple(r for r in made.rows if r.dataset == "nq_open")))
     compared = Compared(read_runs([tmp_path]))
     table = detection_table(compared, "accuracy")
     assert cell(table, (MODELS[1], "H-Neurons"), "bioasq") == "-"
