@@ -33,7 +33,8 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     sweep = ["run", "-m", "experiment=smoke", "quiet=true", "benchmark=none", "stability=none", "model.base=null"]
-    small = ["detection.control_seeds=2", "intervention.control_seeds=1", "intervention.ranked=0"]
+    logged = ["tracker=wandb", "tracker.group=lot7"]
+    small = [*logged, "detection.control_seeds=2", "intervention.control_seeds=1", "intervention.ranked=0"]
     assert main([*sweep, *small, "labeling=three_vs_one,one_vs_one"]) == 0, capsys.readouterr().err
     outputs = tmp_path / "outputs"
     runs = sorted((outputs / "smoke").iterdir())
@@ -56,9 +57,11 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
     assert set(table.labeling) == {"1-vs-1", "3-vs-1"}
     assert pd.read_csv(report / "tables" / "labelings.csv").per_mille.between(0, 100).all()
 
+    for run in runs:
+        assert any(b"lot7" in log.read_bytes() for log in run.glob("wandb/offline-run-*/run-*.wandb"))
     assert "wandb sync" in caplog.text
     (log,) = report.glob("wandb/offline-run-*/run-*.wandb")
-    wanted = (b"h-neurons", b"summary", b"smoke", b"tables/detection_auroc", b"figures/detection_people",
+    wanted = (b"h-neurons", b"summary", b"lot7", b"tables/detection_auroc", b"figures/detection_people",
               b"plots/known facts: right answers", b"report.html")  # fmt: skip
     for _ in range(100):  # the W&B service writes behind
         if all(kept in log.read_bytes() for kept in wanted):

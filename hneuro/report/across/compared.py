@@ -17,7 +17,7 @@ NAMED = {
     "labeling": "labeling.name",
     "selection": "probe.name",
     "choice": "choice.name",
-    "seed": "seed",
+    "run seed": "seed",  # a row has a seed too, that of its control
 }
 ALWAYS = ("model", "found on", "labeling")  # in the numbers, whether they differ or not
 ASIDE = ("output_dir", "store_dir", "quiet", "until", "tracker", "max_span_loss")  # no result depends on them
@@ -47,7 +47,7 @@ class Compared:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of `facts`, for tables of numbers."""
-        return (*self.heads(ALWAYS), "run")
+        return tuple(dict.fromkeys((*self.heads(ALWAYS), "run")))
 
     def facts(self, run: Run) -> Mapping[str, Value]:
         """The run's axes and its folder, as columns of tables of numbers."""

@@ -18,7 +18,7 @@ from hneuro.report.tidy import Tidy
 from hneuro.results import Results
 
 MARKS = ("status.json", "results.json")  # either makes a folder a run
-NOT_RUNS = ("store", "sweeps", "wandb", "tables", "figures")  # folders beside runs that may be large
+NOT_RUNS = ("store", "wandb")  # beside runs, and large
 DONE = "done"
 
 

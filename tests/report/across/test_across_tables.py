@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from hneuro.report.across.causal import changes_table, curves_table, slopes_table
-from hneuro.report.across.compared import Compared
+from hneuro.report.across.compared import Compared, value_of
 from hneuro.report.across.detection import detection_table, transfer_table
 from hneuro.report.across.folders import read_runs
 from hneuro.report.across.origin import origin_table
@@ -135,7 +135,7 @@ def test_a_cell_that_no_run_fills_is_a_dash(write: Write, tmp_path: Path) -> Non
     ("changed", "axes"),
     [
         ({"probe.C": [3.0]}, ("model", "probe.C")),
-        ({"seed": 1}, ("model", "seed")),
+        ({"seed": 1}, ("model", "run seed")),
         ({"sampling.samples": 3}, ("model", "sampling.samples")),
         ({"name": "again"}, ("model", "name")),
         ({"output_dir": "elsewhere", "tracker.group": "g"}, ("model", "run")),  # nothing that results depend on
@@ -149,6 +149,11 @@ def test_any_setting_that_differs_is_an_axis(
     compared = Compared(read_runs([tmp_path]))
     assert compared.axes == axes
     assert len({compared.label(run) for run in compared.runs}) == 2
+    table = detection_table(compared, "auroc")
+    assert len(set(table.columns)) == len(table.columns), "every number has a column of its own"
+    assert [dict(record)[axes[1]] for record in table.numbers] == [
+        value_of(run, axes[1]) for run in compared.runs for _ in range(3 * 3)
+    ]
 
 
 def test_numbers_are_sorted_as_numbers(write: Write, tmp_path: Path) -> None:
