@@ -30,7 +30,7 @@ from hneuro.results import ResultRow, Results
 
 TEMPLATES = Path(__file__).parent / "templates"
 FACTS_ON_TOP = 6
-WRITTEN = (".csv", ".md", ".tex", ".png", ".svg", ".pdf")
+WRITTEN = (".csv", ".md", ".tex", ".png", ".svg")
 
 
 def write_report(results: Results, folder: Path) -> Path:
@@ -75,10 +75,10 @@ def _write_disagreements(results: Results, file: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def remove_others(folder: Path, names: Collection[str]) -> None:
+def remove_others(folder: Path, names: Collection[str], endings: Collection[str] = WRITTEN) -> None:
     """What an earlier result left here under names that this one does not have."""
     for file in folder.iterdir():
-        if file.stem not in names and file.suffix in WRITTEN:
+        if file.stem not in names and file.suffix in endings:
             file.unlink(missing_ok=True)
 
 

@@ -18,7 +18,7 @@ from hneuro.report.across.origin import origin_table
 from hneuro.report.across.published import Published, pairs, published_table
 from hneuro.report.across.selection import labelings_table, path_table
 from hneuro.report.figures.style import Drawn, Picture, house_style, save, save_pdf
-from hneuro.report.page import page_template, remove_others, rows_frame
+from hneuro.report.page import WRITTEN, page_template, remove_others, rows_frame
 from hneuro.report.tables.table import Table, plain_text, write
 from hneuro.report.wording import MISSING
 
@@ -58,7 +58,7 @@ def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: P
     with house_style():
         drawn = {section: _saved(found, figures) for section, found in pictures(compared).items()}
     remove_others(tables, written)
-    remove_others(figures, {each.name for found in drawn.values() for each in found})
+    remove_others(figures, {each.name for found in drawn.values() for each in found}, (*WRITTEN, ".pdf"))
     notes = tuple(_notes(runs))
     page = folder / PAGE
     text = page_template("across.html.jinja").render(
