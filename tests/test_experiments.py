@@ -33,7 +33,7 @@ def test_every_run_command_composes(
     (tmp_path / "lab" / "model").mkdir(parents=True)
     (tmp_path / "lab" / "model" / "ours.yaml").write_text("defaults: [hub]\nname: ours\nchat: {path: /ours}\n")
     monkeypatch.chdir(tmp_path)
-    words = [word.replace("/lab/conf", str(tmp_path / "lab")) for word in shlex.split(command)[1:]]
+    words = [word.replace("/lab/conf", str(tmp_path / "lab")) for word in shlex.split(command, comments=True)[1:]]
     if "-m" in words:
         words.remove("-m")
         words = [word.split(",")[0] for word in words]
@@ -48,7 +48,7 @@ def test_every_report_command_is_understood(
     """There are no runs: all the rest has to be right, above all the files of published figures."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "experiments").symlink_to(FOLDER)
-    words = shlex.split(command)[1:]
+    words = shlex.split(command, comments=True)[1:]
     assert main(words) == 2
     assert re.fullmatch(r"error: \S+ is no folder\n", capsys.readouterr().err)
 
