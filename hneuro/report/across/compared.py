@@ -71,7 +71,12 @@ class Compared:
 
 
 def value_of(run: Run, axis: str) -> Value:
-    return run.name if axis == "run" else run.setting(NAMED.get(axis, axis))
+    """A set that neurons were found on has the name under which it is tested on: a matrix has one name for both."""
+    if axis == "run":
+        return run.name
+    if axis == "found on" and run.results is not None and run.tidy.in_domain:
+        return run.tidy.in_domain
+    return run.setting(NAMED.get(axis, axis))
 
 
 def _axes(runs: Sequence[Run]) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def _selected(run: Run, wanted: Published, dataset: str) -> ResultRow | None:
     """What the selection says as a row: the share of H-Neurons, or a point of the path, whose condition is "C=0.3"."""
     results = run.results
     assert results is not None
-    if dataset != run.setting("dataset.name"):
+    if dataset != run.tidy.in_domain:
         return None
     blank = ResultRow(stage="selection", metric=wanted.metric, dataset=dataset, condition=wanted.condition, value=0.0)
     if wanted.metric == "per_mille":
