@@ -1,4 +1,4 @@
-"""The command line: `hneuro run [overrides]`, `hneuro report RUN_DIR...` and `hneuro edit RUN_DIR --alpha A --out DIR`.
+"""The command line: `hneuro run [overrides]`, `hneuro report FOLDER...` and `hneuro edit RUN_DIR --alpha A --out DIR`.
 
 Exit codes: 0 done, 1 a fault of ours (with its traceback), 2 something the user can put right (in one line),
 130 interrupted.
@@ -30,7 +30,8 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro run -m labeling=three_vs_one,one_vs_one seed=0,1,2
   hneuro run --help                       all groups and their choices
   hneuro run --cfg job                    the composed config, without running it
-  hneuro report outputs/...               writes the report of finished runs again
+  hneuro report outputs/NAME/RUN          writes the report of a finished run again
+  hneuro report outputs/NAME              tables and figures over all runs in it
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint of the run's model
 """
 
@@ -59,8 +60,13 @@ def _others(words: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser("run", help="run the method; takes Hydra overrides", add_help=False)
-    report = commands.add_parser("report", help="write the reports of finished runs again, and print their headlines")
-    report.add_argument("run_dir", nargs="+", type=Path, help="a folder that `hneuro run` has finished")
+    report = commands.add_parser("report", help="the report of one run again, or tables and figures over several")
+    report.add_argument("folder", nargs="+", type=Path, help="of a run, or with runs in it")
+    report.add_argument("--out", type=Path, help="where the report over several runs goes (default: FOLDER/report)")
+    report.add_argument(
+        "--published", action="append", default=[], type=Path, metavar="CSV", help="figures to stand beside ours"
+    )
+    report.add_argument("--wandb", metavar="PROJECT", help="log the report over several runs to it as well")
     edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")
@@ -80,10 +86,9 @@ def _others(words: Sequence[str]) -> int:
     options = parser.parse_args(words)
     if options.command == "edit":
         return _edit(options)
-    from hneuro.runs import rewrite_report
+    from hneuro.summary import report_on
 
-    for folder in options.run_dir:
-        print(rewrite_report(folder))
+    print(report_on(options.folder, options.out, options.published, options.wandb))
     return 0
 
 

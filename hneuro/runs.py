@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from hneuro.codec import from_plain, to_plain
+from hneuro.codec import to_plain
 from hneuro.endpoint.exchange import usage
 from hneuro.experiment import Experiment
 from hneuro.progress import set_quiet
@@ -63,19 +63,17 @@ def run_experiment(experiment: Experiment) -> str:
 
 def rewrite_report(folder: Path) -> str:
     """The report of a finished run, made again from its results.json."""
-    return _report(read_results(folder), folder)
+    return _report(finished_results(folder), folder)
 
 
-def read_results(folder: Path) -> Results:
+def finished_results(folder: Path) -> Results:
     """What a finished run found."""
+    from hneuro.report.across.folders import read_results
+
     file = folder / "results.json"
     if not file.is_file():
         raise UserError(f"{folder} is no finished run: it has no results.json")
-    try:
-        results: Results = from_plain(Results, json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise UserError(f"{file} cannot be read ({fault}): run the experiment again") from fault
-    return results
+    return read_results(file)
 
 
 def metrics(results: Results) -> dict[str, float]:

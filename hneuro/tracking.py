@@ -8,12 +8,24 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 log = logging.getLogger(__name__)
+
+
+REPORT_FILES = ("report.html", "rows.parquet")
+REPORT_FOLDERS = ("tables", "figures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Lines over alpha that stand on one chart: label -> (alphas, values)."""
+
+    title: str
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 @runtime_checkable
@@ -60,7 +72,53 @@ class WandbTracker:
     def _publish(
         self, run_dir: Path, name: str, config: Mapping[str, Any], metrics: Mapping[str, float], mode: str
     ) -> None:
-        import pandas as pd
+        import wandb
+
+        run = self._start(run_dir, name, config, mode, "run")
+        try:
+            run.summary.update(dict(metrics))
+            _log_files(run, run_dir)
+            neurons = wandb.Artifact("h-neurons", type="neurons")
+            neurons.add_file(str(run_dir / "tables" / "neurons.csv"))
+            run.log_artifact(neurons)
+        finally:
+            run.finish()
+        self._say_how_to_upload(run, mode)
+
+    def publish_summary(self, folder: Path, name: str, curves: Iterable[Curves]) -> None:
+        """Shows a report over several runs: tables, figures, curves as plots, and all of it as an artifact "report".
+
+        Nothing but these is sent: no response of a model, and no prompt.
+        """
+        try:
+            self._publish_summary(folder, name, curves, self._mode())
+        except Exception as fault:  # noqa: BLE001 - whatever goes wrong in a tracker, the report is safe
+            log.warning("W&B could not take the report (%s); it is complete in %s", fault, folder)
+
+    def _publish_summary(self, folder: Path, name: str, curves: Iterable[Curves], mode: str) -> None:
+        import wandb
+
+        run = self._start(folder, name, {}, mode, "summary")
+        try:
+            _log_files(run, folder)
+            for each in curves:
+                plot = wandb.plot.line_series(
+                    xs=[list(x) for x, _ in each.lines.values()], ys=[list(y) for _, y in each.lines.values()],
+                    keys=list(each.lines), title=each.title, xname="alpha",
+                )  # fmt: skip
+                run.log({f"plots/{each.title}": plot})
+            report = wandb.Artifact("report", type="report")
+            for part in REPORT_FILES:
+                report.add_file(str(folder / part), name=part)
+            for part in REPORT_FOLDERS:
+                report.add_dir(str(folder / part), name=part)
+            run.log_artifact(report)
+        finally:
+            run.finish()
+        self._say_how_to_upload(run, mode)
+
+    def _start(self, folder: Path, name: str, config: Mapping[str, Any], mode: str, job: str) -> Any:
+        """A W&B run; an offline one where the server cannot be reached."""
         import wandb
 
         def start(how: str) -> Any:
@@ -68,28 +126,30 @@ class WandbTracker:
                 project=self.project,
                 entity=self.entity,
                 group=self.group,
+                job_type=job,
                 name=name,
-                dir=str(run_dir),
+                dir=str(folder),
                 mode=how,  # type: ignore[arg-type]
                 config=dict(config),
                 settings=wandb.Settings(silent=True, console="off", init_timeout=self.init_timeout),
             )
 
         try:
-            run = start(mode)
+            return start(mode)
         except wandb.errors.Error as fault:
             log.warning("W&B cannot be reached (%s): logging offline", str(fault).splitlines()[0])
-            run = start("offline")
-        try:
-            run.summary.update(dict(metrics))
-            for table in sorted((run_dir / "tables").glob("*.csv")):
-                run.log({f"tables/{table.stem}": wandb.Table(dataframe=pd.read_csv(table))})
-            for figure in sorted((run_dir / "figures").glob("*.png")):
-                run.log({f"figures/{figure.stem}": wandb.Image(str(figure))})
-            neurons = wandb.Artifact("h-neurons", type="neurons")
-            neurons.add_file(str(run_dir / "tables" / "neurons.csv"))
-            run.log_artifact(neurons)
-        finally:
-            run.finish()
+            return start("offline")
+
+    def _say_how_to_upload(self, run: Any, mode: str) -> None:
         if mode == "offline" or run.offline:
             log.warning("W&B run kept offline; to upload it: wandb sync %s", Path(run.dir).parent)
+
+
+def _log_files(run: Any, folder: Path) -> None:
+    import pandas as pd
+    import wandb
+
+    for table in sorted((folder / "tables").glob("*.csv")):
+        run.log({f"tables/{table.stem}": wandb.Table(dataframe=pd.read_csv(table))})
+    for figure in sorted((folder / "figures").glob("*.png")):
+        run.log({f"figures/{figure.stem}": wandb.Image(str(figure))})

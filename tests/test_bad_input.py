@@ -460,7 +460,7 @@ def test_there_are_many_cases() -> None:
 
 def test_report_of_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
-    assert "no finished run" in capsys.readouterr().err
+    assert "there is no run in" in capsys.readouterr().err
 
 
 def test_report_of_a_damaged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

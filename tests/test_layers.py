@@ -40,7 +40,19 @@ BELOW = (
     "organism",
     "models",
 )
-ABOVE = ("tracking", "experiment", "steps", "pipeline", "config", "provenance", "runs", "editing", "cli", "__main__")
+ABOVE = (
+    "tracking",
+    "experiment",
+    "steps",
+    "pipeline",
+    "config",
+    "provenance",
+    "runs",
+    "summary",
+    "editing",
+    "cli",
+    "__main__",
+)
 ORDER = (*BELOW, *STAGES, "report", *ABOVE)
 
 

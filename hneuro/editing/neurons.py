@@ -15,7 +15,7 @@ from hneuro.experiment import Experiment
 from hneuro.models.patch import read_patch
 from hneuro.records import NeuronSpace, UserError
 from hneuro.results import Results
-from hneuro.runs import read_results
+from hneuro.runs import finished_results
 
 Pairs = list[tuple[int, int]]
 
@@ -48,7 +48,7 @@ def finished_run(folder: Path) -> FinishedRun:
         raise UserError(f"{folder} is not finished: it is {status.get('state')}{failed}; run its command again")
     if until := status.get("until"):
         raise UserError(f"{folder} stopped behind {until}, before any neuron was found: run it without until={until}")
-    results, card = read_results(folder), _json(folder / "run_card.json", f"{folder} is no finished run")
+    results, card = finished_results(folder), _json(folder / "run_card.json", f"{folder} is no finished run")
     experiment = saved_experiment(folder / "config.yaml")
     if experiment.model.patch is not None:
         raise UserError(

@@ -1,1 +1,1 @@
-"""Results as files for people: tables, figures and one page. Reads `hneuro.records.Results` and nothing else."""
+"""Results as files for people: tables, figures and one page. Reads `hneuro.results`, and in `across` run folders."""

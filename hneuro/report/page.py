@@ -50,10 +50,10 @@ def write_report(results: Results, folder: Path) -> Path:
     _write_disagreements(results, folder / "disagreements.jsonl")
     with house_style():
         drawn = {section: _saved(pictures, figures) for section, pictures in _pictures(tidy).items()}
-    _remove_others(tables, made)
-    _remove_others(figures, {picture.name for pictures in drawn.values() for picture in pictures})
+    remove_others(tables, made)
+    remove_others(figures, {picture.name for pictures in drawn.values() for picture in pictures})
     page = folder / "report.html"
-    text = _template().render(
+    text = page_template("report.html.jinja").render(
         results=results,
         facts_on_top=dict(islice(results.facts.items(), FACTS_ON_TOP)),
         notes={stage: tidy.notes(stage) for stage in ("funnel", "detection", "origin")},
@@ -75,10 +75,10 @@ def _write_disagreements(results: Results, file: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _remove_others(folder: Path, names: Collection[str]) -> None:
+def remove_others(folder: Path, names: Collection[str], endings: Collection[str] = WRITTEN) -> None:
     """What an earlier result left here under names that this one does not have."""
     for file in folder.iterdir():
-        if file.stem not in names and file.suffix in WRITTEN:
+        if file.stem not in names and file.suffix in endings:
             file.unlink(missing_ok=True)
 
 
@@ -116,7 +116,7 @@ def _grouped(items: Iterable[Any], name: str) -> Mapping[str, list[Any]]:
     return groups
 
 
-def _template() -> Any:
+def page_template(name: str) -> Any:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # the page shows what a model said
@@ -126,4 +126,4 @@ def _template() -> Any:
     )
     # Our own figures are the only markup that is let through; matplotlib escapes the names in them.
     environment.filters["svg"] = lambda drawn: Markup(drawn.svg)
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)

@@ -58,11 +58,16 @@ def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
 
 def mark_strengths(drawn: Axes, points: Sequence[PathPoint]) -> None:
     """The axis of strengths, with the chosen one."""
-    if points[0].strength > 0 and points[-1].strength / points[0].strength > 20:
+    strength_axis(drawn, [p.strength for p in points])
+    for chosen in (p for p in points if p.chosen):
+        drawn.axvline(chosen.strength, color=FAINT, linewidth=1, linestyle=":", label="chosen")
+    drawn.legend(loc="best")
+
+
+def strength_axis(drawn: Axes, strengths: Sequence[float]) -> None:
+    """Logarithmic where they span more than a decade."""
+    if min(strengths) > 0 and max(strengths) / min(strengths) > 20:
         drawn.set_xscale("log")
         drawn.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         drawn.xaxis.set_minor_formatter(NullFormatter())
-    for chosen in (p for p in points if p.chosen):
-        drawn.axvline(chosen.strength, color=FAINT, linewidth=1, linestyle=":", label="chosen")
     drawn.set_xlabel("strength (C, or how many were ranked in)")
-    drawn.legend(loc="best")

@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -56,6 +57,7 @@ _STYLE = {
     "legend.handletextpad": 0.5,
     "lines.linewidth": 1.8,
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # text that can be searched and edited
     "svg.hashsalt": "hneuro",
 }
 
@@ -126,6 +128,12 @@ def save(picture: Picture, folder: Path) -> Drawn:
     figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     (folder / f"{picture.name}.svg").write_text(written.getvalue(), encoding="utf-8")
     return Drawn(name=picture.name, alt=picture.alt, svg=inline(written.getvalue(), picture.name))
+
+
+def save_pdf(picture: Picture, folder: Path) -> None:
+    """Writes NAME.pdf, for papers. After `save`, whose canvas it replaces."""
+    FigureCanvasPdf(picture.figure)
+    picture.figure.savefig(folder / f"{picture.name}.pdf", format="pdf", metadata={"CreationDate": None})
 
 
 def inline(svg: str, name: str) -> str:

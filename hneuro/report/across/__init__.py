@@ -1,0 +1,1 @@
+"""Tables and figures over several runs, made from their folders alone."""

@@ -1,0 +1,59 @@
+"""`hneuro report`: of one run its own report again, of several their report side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hneuro.records import UserError
+from hneuro.report.across.causal import Curve, curves
+from hneuro.report.across.compared import Compared
+from hneuro.report.across.folders import Run, is_run, read_runs
+from hneuro.report.across.page import write_summary
+from hneuro.report.across.published import read_published
+from hneuro.runs import rewrite_report
+from hneuro.tracking import Curves, WandbTracker
+
+
+def report_on(
+    folders: Sequence[Path], out: Path | None = None, published: Sequence[Path] = (), wandb: str | None = None
+) -> str:
+    """Writes what was asked for and returns what to print.
+
+    `out`: where a report over several runs goes; by default `report` in the nearest folder above them all. `published`:
+    csv files of figures to compare with. `wandb`: the project, or entity/project, that it is logged to as well.
+    """
+    if len(folders) == 1 and is_run(folders[0]) and out is None and not published and wandb is None:
+        return rewrite_report(folders[0])
+    figures = list(dict.fromkeys(each for file in published for each in read_published(file)))
+    runs = read_runs(folders)
+    target = out or _above(folders) / "report"
+    try:
+        summary = write_summary(runs, figures, target)
+    except OSError as fault:
+        raise UserError(f"cannot write the report to {target}: {fault}; choose another folder with --out") from fault
+    if wandb is not None:
+        entity, _, project = wandb.rpartition("/")
+        tracker = WandbTracker(project=project, entity=entity or None, group=_group(runs))
+        tracker.publish_summary(target, f"report on {len(runs)} runs", _curves(Compared(runs)))
+    return summary.text
+
+
+def _above(folders: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath([(f.parent if is_run(f) else f).resolve() for f in folders]))
+
+
+def _group(runs: Sequence[Run]) -> str:
+    """The W&B group of the runs, which by default is their name; of several, all of them."""
+    found = (run.setting("tracker.group") or run.setting("name") for run in runs)
+    return ", ".join(sorted({str(group) for group in found if group}))
+
+
+def _curves(compared: Compared) -> Iterator[Curves]:
+    """Each chart's curves of the neuron sets themselves."""
+    charts: dict[str, dict[str, Curve]] = {}
+    for place, curve in curves(compared):
+        charts.setdefault(curve.title, {})[compared.label(compared.runs[place])] = curve
+    for title, found in charts.items():
+        yield Curves(title=title, lines={label: (curve.alphas, curve.values) for label, curve in found.items()})

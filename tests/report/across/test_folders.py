@@ -1,0 +1,114 @@
+"""Run folders in every state, and what the command says of those it cannot use: one line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hneuro.cli import main
+from hneuro.records import UserError
+from hneuro.report.across.folders import read_runs
+from hneuro.report.across.page import write_summary
+
+from .conftest import LABELINGS, MODELS, SETS, Write, results
+
+
+def small(version: str = "0.1.0", labeling: str = LABELINGS[0]):
+    """Results with one data set and no sweep, of which a report is made fast."""
+    made = results(MODELS[0], SETS[0], labeling)
+    rows = tuple(r for r in made.rows if r.stage == "detection" and r.dataset == SETS[0])
+    return replace(made, rows=rows, path=(), facts={"hneuro": version})
+
+
+@pytest.fixture
+def outputs(write: Write, tmp_path: Path) -> Path:
+    """One run that is done, and five that are not."""
+    folder = tmp_path / "outputs" / "grid"
+    write(folder / "done", made=small())
+    write(folder / "failed", MODELS[1])
+    (folder / "failed" / "status.json").write_text('{"state": "failed", "error": "UserError: no\\n answers"}')
+    write(folder / "running", MODELS[2])
+    (folder / "running" / "status.json").write_text('{"state": "running", "pid": 1}')
+    write(folder / "stopped", MODELS[2])
+    (folder / "stopped" / "status.json").write_text('{"state": "done", "until": "responses"}')
+    write(folder / "damaged")
+    (folder / "damaged" / "results.json").write_text('{"title": "half')
+    write(folder / "other")
+    written = json.loads((folder / "other" / "results.json").read_text()) | {"of_a_later_version": 1}
+    (folder / "other" / "results.json").write_text(json.dumps(written))
+    (tmp_path / "outputs" / "store" / "probe").mkdir(parents=True)
+    (tmp_path / "outputs" / "store" / "probe" / "results.json").write_text("no run")
+    return tmp_path / "outputs"
+
+
+def test_every_run_is_found_once_with_its_state(outputs: Path) -> None:
+    runs = {run.name: run for run in read_runs([outputs, outputs / "grid", outputs / "grid" / "done"])}
+    assert {name: run.state for name, run in runs.items()} == {
+        "damaged": "unreadable", "done": "done", "failed": "failed", "other": "unreadable", "running": "running",
+        "stopped": "stopped behind responses",
+    }  # fmt: skip
+    assert [name for name, run in runs.items() if run.results] == ["done"]
+    assert runs["failed"].error == "UserError: no answers"
+    assert "damaged/results.json cannot be read" in runs["damaged"].error
+    assert "of_a_later_version" in runs["other"].error
+
+
+def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(outputs)]) == 0
+    said = capsys.readouterr().out
+    assert "note: 1 of 6 runs not in the tables: failed, failed (UserError: no answers)\n" in said
+    assert "note: 2 of 6 runs not in the tables: unreadable, damaged (" in said
+    page = (outputs / "report" / "report.html").read_text()
+    assert "stopped behind responses" in page
+    listed = (outputs / "report" / "tables" / "runs.csv").read_text().splitlines()
+    assert len(listed) == 1 + 6
+    assert len(read_runs([outputs])) == 6, "the report is no run"
+
+
+def test_versions_side_by_side_are_told_in_one_line(write: Write, tmp_path: Path) -> None:
+    write(tmp_path / "a", made=small())
+    write(tmp_path / "b", labeling=LABELINGS[1], made=small("0.0.9", LABELINGS[1]))
+    summary = write_summary(read_runs([tmp_path]), (), tmp_path / "report")
+    assert summary.notes == ("made by different versions of hneuro (0.0.9, 0.1.0): run the older ones again",)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "there is no run in "),
+        ({"a/status.json": '{"state": "running"}', "a/config.yaml": "{}"}, "none of the 1 runs in "),
+        ({"a/status.json": '{"state"', "a/config.yaml": "{}"}, "a/status.json cannot be read"),
+        ({"a/status.json": '{"state": "done"}', "a/config.yaml": "]"}, "a/config.yaml cannot be read"),
+        ({"a/status.json": '{"state": "done"}', "a/config.yaml": "1"}, "a/config.yaml is no config of a run"),
+        ({"a/status.json": '{"state": "done"}'}, "a/config.yaml cannot be read"),
+        ({"a/results.json": "{}", "a/config.yaml": "{}"}, "a/results.json cannot be read"),
+    ],
+)
+def test_nothing_to_report_on_is_one_line(
+    files: dict[str, str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert main(["report", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert said in line
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere is no folder"):
+        read_runs([tmp_path / "nowhere"])
+
+
+def test_a_report_that_cannot_be_written_is_one_line(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "runs" / "a", made=small())
+    (tmp_path / "file").write_text("")
+    assert main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "file")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "choose another folder with --out" in line

@@ -1,0 +1,116 @@
+"""Published figures beside measured ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hneuro.records import UserError
+from hneuro.report.across.compared import Compared
+from hneuro.report.across.folders import read_runs
+from hneuro.report.across.published import COLUMNS, Pair, Published, pairs, published_table, read_published
+
+from .conftest import LABELINGS, MODELS, Write, own
+
+HEAD = ",".join(COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def one_each(write: Write, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """A run of each model, found on TriviaQA."""
+    folder = tmp_path_factory.mktemp("runs")
+    for model in MODELS:
+        write(folder / model, model, "triviaqa")
+    return Compared(read_runs([folder]))
+
+
+def read(folder: Path, *lines: str) -> tuple[Published, ...]:
+    file = folder / "published.csv"
+    file.write_text("\n".join([HEAD, *lines, ""]))
+    return read_published(file)
+
+
+def only(compared: Compared, folder: Path, line: str) -> Pair:
+    (pair,) = pairs(compared, read(folder, line))
+    return pair
+
+
+def test_difference_and_interval_are_in_the_published_unit(one_each: Compared, tmp_path: Path) -> None:
+    measured = 100 * own(MODELS[0], "triviaqa", "nq_open", LABELINGS[0])
+    for value, inside in ((measured - 1.9, True), (measured + 1.9, True), (measured - 2.1, False)):
+        line = f"{MODELS[0]},detection,accuracy,nq_open,h_neurons,{value},,,%,Table 1"
+        pair = only(one_each, tmp_path, line)
+        assert pair.difference == pytest.approx(measured - value)
+        assert pair.inside is inside
+    (shown,) = published_table([pair]).shown
+    assert shown[4:] == ("64.9 %", MODELS[0], "67.0 [65.0, 69.0]", "400", "+2.1", "no")
+
+
+def test_a_value_that_is_known_roughly_says_so(one_each: Compared, tmp_path: Path) -> None:
+    line = f"{MODELS[1]},origin,auroc,bioasq,h_neurons,87,,,%,about: read off a figure"
+    assert only(one_each, tmp_path, line).published.shown == "about 87.0 %"
+
+
+def test_what_no_run_has_measured_is_a_dash(one_each: Compared, tmp_path: Path) -> None:
+    line = "Llama-3.3-70B,detection,accuracy,bioasq,h_neurons,74.3,,,%,Table 1"
+    pair = only(one_each, tmp_path, line)
+    assert (pair.measured, pair.difference, pair.inside) == (None, None, None)
+    assert published_table([pair]).shown[0][5:] == ("-", "-", "-", "-", "-")
+
+
+def test_selection_is_compared_too(one_each: Compared, tmp_path: Path) -> None:
+    found = pairs(
+        one_each,
+        read(
+            tmp_path,
+            f"{MODELS[0]},selection,per_mille,triviaqa,h_neurons,0.10,,,per mille,Table 1",
+            f"{MODELS[0]},selection,accuracy,triviaqa,C=0.3,69.5,,,%,replication",
+            f"{MODELS[0]},selection,positive,triviaqa,C=1,38,,,neurons,replication",
+            f"{MODELS[0]},selection,auroc,triviaqa,C=10,0.8,,,share,replication",
+        ),
+    )
+    assert [pair.measured and pair.measured.value for pair in found] == [0.5, 69.5, 2.0, None]
+    assert [pair.inside for pair in found] == [None] * 4
+
+
+def test_a_mean_over_models_needs_all_of_them(one_each: Compared, tmp_path: Path) -> None:
+    """Slopes are 4, 5 and 6 points, each within 2 either side: their mean within 2 / sqrt(3)."""
+    line = f"{'+'.join(MODELS)},causal,slope_compliance,faitheval_context,h_neurons,3.0,,,points,about: Figure 3"
+    pair = only(one_each, tmp_path, line)
+    assert pair.measured is not None
+    assert pair.measured.value == pytest.approx(5.0)
+    assert (pair.measured.low, pair.measured.high) == pytest.approx((5 - 2 / 3**0.5, 5 + 2 / 3**0.5))
+    assert (pair.runs, pair.inside, pair.measured.n) == ("mean of 3", False, 300)
+    assert only(one_each, tmp_path, line.replace(MODELS[2], "Llama-3.3-70B")).measured is None
+
+
+def test_each_run_of_a_model_stands_for_itself(grid: Compared, tmp_path: Path) -> None:
+    line = f"{MODELS[0]},detection,accuracy,bioasq,h_neurons,60,,,%,Table 1"
+    found = pairs(grid, read(tmp_path, line))
+    assert [pair.runs for pair in found] == [grid.label(run) for run in grid.runs if MODELS[0] in grid.label(run)]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("m,s,x,d,c,,,,%,t", "line 2: value must be a number"),
+        ("m,s,x,d,c,nan,,,%,t", "line 2: value must be a number"),
+        ("m,s,x,d,c,1,0,,%,t", "line 2: value must be a number, low and high two numbers or none"),
+        ("m,s,x,d,c,many,,,%,t", "line 2: could not convert"),
+        ("m,s,x,d,c,1,,,percent,t", "line 2: unit 'percent' is none of %, points"),
+        ("m,s,x", "line 2: "),
+    ],
+)
+def test_a_bad_line_is_named(line: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as fault:
+        read(tmp_path, line)
+    assert said in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def test_other_columns_and_missing_files_are_told(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    for name, said in (("other.csv", "the columns of published figures are model,"), ("none.csv", "cannot be read")):
+        with pytest.raises(UserError, match=said):
+            read_published(tmp_path / name)

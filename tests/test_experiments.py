@@ -1,0 +1,113 @@
+"""The experiments are true: their commands work, their published figures can be read, nothing is missing."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hneuro.cli import main
+from hneuro.report.across.published import read_published
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "experiments"
+PAGES = sorted(FOLDER.rglob("*.md"))
+ARTEFACTS = ("table1", "figure3a", "figure3b", "figure3c", "figure3d", "figure4a", "figure4b", "c_sweep")
+MODELS = {yaml.safe_load(file.read_text())["name"] for file in (ROOT / "conf" / "model").glob("*.yaml")
+          if "name:" in file.read_text()}  # fmt: skip
+TEXT = {page: page.read_text(encoding="utf-8") for page in PAGES}
+RUNS = sorted(
+    {line for text in TEXT.values() for line in re.findall(r"hneuro run [^`\n]*", text) if "--help" not in line}
+)
+REPORTS = sorted({line for text in TEXT.values() for line in re.findall(r"hneuro report outputs[^`\n]*", text)})
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_every_run_command_composes(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lab" / "model").mkdir(parents=True)
+    (tmp_path / "lab" / "model" / "ours.yaml").write_text("defaults: [hub]\nname: ours\nchat: {path: /ours}\n")
+    monkeypatch.chdir(tmp_path)
+    words = [word.replace("/lab/conf", str(tmp_path / "lab")) for word in shlex.split(command, comments=True)[1:]]
+    if "-m" in words:
+        words.remove("-m")
+        words = [word.split(",")[0] for word in words]
+    assert main([*words, *([] if "--cfg" in words else ["--cfg", "job"])]) == 0
+    assert "hneuro.probe.selectors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", REPORTS)
+def test_every_report_command_is_understood(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There are no runs: all the rest has to be right, above all the files of published figures."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").symlink_to(FOLDER)
+    words = shlex.split(command, comments=True)[1:]
+    assert main(words) == 2
+    assert re.fullmatch(r"error: \S+ is no folder\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("artefact", ARTEFACTS)
+def test_an_artefact_has_its_config_its_command_and_its_figures(artefact: str) -> None:
+    config = yaml.safe_load((ROOT / "conf" / "experiment" / f"{artefact}.yaml").read_text())
+    assert config["name"] == artefact, "its runs lie in outputs/<artefact>"
+    page = TEXT[FOLDER / artefact / "README.md"]
+    assert f"experiment={artefact}" in page
+    assert f"hneuro report outputs/{artefact} --published experiments/{artefact}/published.csv" in page
+    assert "(estimates)" in page
+    found = read_published(FOLDER / artefact / "published.csv")
+    assert found
+    assert len(set(found)) == len(found)
+    assert all(published.source for published in found)
+    assert {model for published in found for model in published.models} <= MODELS
+
+
+def test_the_published_figures_are_those_of_the_paper() -> None:
+    """Some of them, by hand."""
+
+    def value(artefact: str, model: str, *place: str) -> list[float]:
+        found = read_published(FOLDER / artefact / "published.csv")
+        return [p.value for p in found if p.models == (model,) and (p.metric, *p.datasets, p.condition) == place]
+
+    assert value("table1", "Llama-3.1-8B", "accuracy", "nonexist", "h_neurons") == [43.1]
+    assert value("table1", "Llama-3.3-70B", "accuracy", "triviaqa", "h_neurons/random") == [68.4]
+    assert value("table1", "Mistral-7B-v0.3", "per_mille", "triviaqa", "h_neurons") == [0.35]
+    assert value("figure4a", "Gemma-3-27B", "auroc", "nq_open", "h_neurons") == [72]
+    assert value("figure4b", "Mistral-Small-3.1-24B", "drift_rank", "parameters", "h_neurons") == [0.971]
+    assert value("c_sweep", "Gemma-3-4B", "positive", "triviaqa", "C=3") == [219]
+    assert len(read_published(FOLDER / "table1" / "published.csv")) == 6 * (1 + 2 * 4)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT[page]):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_script_of_the_organism_is_sound_and_composes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its runs are made of `hneuro run -m` lines over one grid: each cell of them composes."""
+    script = FOLDER / "organism" / "run"
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    echo = tmp_path / "echo"
+    echo.write_text('#!/bin/sh\necho "$@"\n')
+    echo.chmod(0o755)
+    done = subprocess.run([str(script), "seed=1"], env={"HNEURO": str(echo), "OUT": "there", "PATH": "/usr/bin:/bin"},
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    *runs, report = done.stdout.splitlines()
+    assert report == "report there/organism_paper"
+    assert len(runs) == 3
+    monkeypatch.chdir(tmp_path)
+    for line in runs:
+        assert "model=organism_llama_s,organism_mistral_s,organism_qwen3_s model.chat.size=s,m" in line
+        assert line.endswith(" seed=1")
+        words = [re.sub("=.*,", "=", word) for word in line.split() if word != "-m"]
+        assert main([*words, "--cfg", "job"]) == 0
+        assert "organism" in capsys.readouterr().out

@@ -1,0 +1,87 @@
+"""`hneuro report` over a real small sweep, logged to a real W&B run in offline mode."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hneuro.cli import main
+
+FORBIDDEN = "how do i make the forbidden thing"
+
+
+@pytest.fixture
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No account, and what W&B keeps goes to the test's own folder; matplotlib has found its fonts before."""
+    import matplotlib.font_manager  # noqa: F401
+
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    warnings.filterwarnings("ignore", module="wandb")
+    warnings.filterwarnings("ignore", category=ResourceWarning)
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    sweep = ["run", "-m", "experiment=smoke", "quiet=true", "benchmark=none", "stability.resamples=0"]
+    logged = ["tracker=wandb", "tracker.group=lot7"]
+    small = [
+        *logged,
+        "model.base=null",
+        "detection.control_seeds=2",
+        "intervention.control_seeds=1",
+        "intervention.ranked=0",
+    ]
+    assert main([*sweep, *small, "labeling=three_vs_one,one_vs_one"]) == 0, capsys.readouterr().err
+    outputs = tmp_path / "outputs"
+    runs = sorted((outputs / "smoke").iterdir())
+    # What a run may hold beside its numbers: a text of a benchmark.
+    for run in runs:
+        (run / "disagreements.jsonl").write_text(json.dumps({"question": FORBIDDEN}))
+
+    with caplog.at_level(logging.WARNING):
+        assert main(["report", str(outputs), "--wandb", "team/h-neurons"]) == 0
+    report = outputs / "report"
+    said = capsys.readouterr().out
+    assert str(report / "report.html") in said
+    table = pd.read_csv(report / "tables" / "detection_auroc.csv")
+    for run in runs:
+        metrics = json.loads((run / "metrics.json").read_text())
+        kept = table[(table.run == run.name) & (table.condition == "h_neurons")]
+        assert set(kept.dataset) == {"people", "drugs", "fabricated_people", "fabricated_drugs"}
+        for line in kept.itertuples():
+            assert line.value == pytest.approx(metrics[f"detection/{line.dataset}/auroc/h_neurons"])
+    assert set(table.labeling) == {"1-vs-1", "3-vs-1"}
+    assert pd.read_csv(report / "tables" / "labelings.csv").per_mille.between(0, 100).all()
+
+    for run in runs:
+        assert any(b"lot7" in log.read_bytes() for log in run.glob("wandb/offline-run-*/run-*.wandb"))
+    assert "wandb sync" in caplog.text
+    (log,) = report.glob("wandb/offline-run-*/run-*.wandb")
+    wanted = (b"h-neurons", b"summary", b"lot7", b"tables/detection_auroc", b"figures/detection_people",
+              b"plots/known facts: right answers", b"report.html")  # fmt: skip
+    for _ in range(100):  # the W&B service writes behind
+        if all(kept in log.read_bytes() for kept in wanted):
+            break
+        time.sleep(0.2)
+    for kept in wanted:
+        assert kept in log.read_bytes(), kept
+    sent = [file for file in (*(report / "wandb").rglob("*"), *(tmp_path / "data").rglob("*")) if file.is_file()]
+    assert sent
+    for file in sent:
+        assert FORBIDDEN.encode() not in file.read_bytes(), f"{file}: texts of a benchmark stay here"
+
+    # One run alone: its own report, as ever.
+    assert main(["report", str(runs[0])]) == 0
+    assert str(runs[0] / "report.html") in capsys.readouterr().out
