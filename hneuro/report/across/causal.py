@@ -96,7 +96,7 @@ def slopes_table(compared: Compared) -> Table:
     for run in compared.runs:
         cells: dict[tuple[str, str], dict[str, str]] = {}
         for neuron_set in run.tidy.neuron_sets:
-            for metric in ("compliance", "p_comply", "accuracy"):
+            for metric in say.READINGS:
                 for benchmark in run.tidy.datasets("causal", f"slope_{metric}"):
                     row = run.tidy.one("causal", f"slope_{metric}", benchmark, neuron_set)
                     if row is not None and not say.missing(row.value):
