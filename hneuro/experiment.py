@@ -11,6 +11,7 @@ from hneuro.causal.grid import SweepSettings
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
 from hneuro.models.spec import ModelSpec
+from hneuro.origin.settings import OriginSettings
 from hneuro.probe.choice import Choice
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector
@@ -49,6 +50,7 @@ class Experiment:
     choice: Choice
     stability: StabilitySettings
     detection: DetectionSettings
+    origin: OriginSettings
     benchmarks: Mapping[str, Benchmark]
     intervention: SweepSettings
     tracker: Tracker
@@ -73,6 +75,7 @@ class Experiment:
             ("choice", Choice),
             ("stability", StabilitySettings),
             ("detection", DetectionSettings),
+            ("origin", OriginSettings),
             ("intervention", SweepSettings),
             ("tracker", Tracker),
         ):

@@ -51,6 +51,10 @@ class LanguageModel:
 
         return load(self.source, self.spec)
 
+    def release(self) -> None:
+        """Lets go of the weights; they are loaded again if somebody needs them."""
+        self.__dict__.pop("loaded", None)
+
     def prompt_ids(self, question: str) -> tuple[int, ...]:
         if self.completion:
             return self.spec.prompting.completion_ids(self.tokenizer, question)
