@@ -224,14 +224,14 @@ def _own_probe(tidy: Tidy) -> Iterator[Finding]:
         difference = tidy.one("origin", "auroc_minus_base_probe", dataset, "probe")
         if own is not None and difference is not None:
             lacking.append(
-                f"{say.number(own.value, 2)} on {say.plain(dataset)} (the chat model's probe: "
-                f"{say.signed_interval(difference, 2)})"
+                f"{say.number(own.value, 2)} on {say.plain(dataset)} (the chat model's probe "
+                f"differs by {say.signed_interval(difference, 2)})"
             )
     shared = tidy.one("origin", "shared_neurons", "neurons", "base_probe")
     if lacking and shared is not None:
         text = (
             f"The same selection, made on the base model's own answers, has AUROC {'; '.join(lacking)}. "
-            f"It shares {shared.value:.0f} neurons with the H-Neurons ({shared.note}; {say.p_text(shared.p_value)})."
+            f"Neurons that both select: {shared.value:.0f} ({shared.note}; {say.p_text(shared.p_value)})."
         )
         yield Finding(heading="Origin", badge="own probe", tone="plain", text=text)
 

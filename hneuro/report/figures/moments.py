@@ -18,7 +18,7 @@ def moment_pictures(tidy: Tidy) -> Iterator[Picture]:
     """One picture a data set, and one of the drift; nothing without checkpoints."""
     for dataset in tidy.datasets("moments", "auroc"):
         own, random = _over(tidy, "auroc", dataset, "h_neurons"), _over(tidy, "auroc", dataset, "h_neurons/random")
-        drawn = axes(bottom=0.8)
+        drawn = axes(bottom=0.62)
         drawn.axhline(CHANCE, color=INK, linewidth=0.8, linestyle=":")
         _line(drawn, random, RANDOM, "random neurons, mean")
         _line(drawn, own, H_NEURONS, "H-Neurons")
@@ -26,13 +26,12 @@ def moment_pictures(tidy: Tidy) -> Iterator[Picture]:
         yield _finished(drawn, tidy, f"moments_{safe(dataset)}", f"When do they appear? {plain(dataset)}", "AUROC", own)
     own = _over(tidy, "drift_z", "parameters", "h_neurons")
     if tidy.moments and any(own):
-        drawn = axes(bottom=0.8)
+        drawn = axes(bottom=0.62)
         drawn.axhline(0.0, color=INK, linewidth=0.8, linestyle=":")
         matched = _over(tidy, "drift_z", "parameters", "h_neurons/layer_matched")
         _line(drawn, matched, MATCHED, "same layers")
         _line(drawn, own, H_NEURONS, "H-Neurons")
-        title, label = "Weights still to change", "z (below 0: less than others)"
-        yield _finished(drawn, tidy, "moments_drift", title, label, own)
+        yield _finished(drawn, tidy, "moments_drift", "Distance to chat (below 0: less)", "z in its layer", own)
 
 
 def _over(tidy: Tidy, metric: str, dataset: str, condition: str) -> list[ResultRow | None]:

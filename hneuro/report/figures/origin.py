@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hneuro.report.figures.forest import ForestRow, forest, of
-from hneuro.report.figures.style import H_NEURONS, MATCHED, RANDOM, Picture, figure_of
+from hneuro.report.figures.style import H_NEURONS, MATCHED, OTHER, RANDOM, Picture, figure_of
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CHANCE
 from hneuro.report.wording import missing, number, plain
@@ -41,6 +41,7 @@ def _transfer(tidy: Tidy) -> list[ForestRow]:
         on_base = tidy.one("origin", "auroc", dataset, "h_neurons")
         on_chat = tidy.one("detection", "auroc", dataset, "h_neurons")
         random = tidy.one("origin", "auroc", dataset, "h_neurons/random")
+        own = tidy.one("origin", "auroc", dataset, "base_probe")
         if on_base is None:
             continue
         if on_chat is not None:
@@ -48,4 +49,6 @@ def _transfer(tidy: Tidy) -> list[ForestRow]:
         rows.append(of(on_base, f"{plain(dataset)}, base", H_NEURONS))
         if random is not None:
             rows.append(of(random, "random neurons, base", RANDOM))
+        if own is not None:
+            rows.append(of(own, "own probe, base", OTHER))
     return rows
