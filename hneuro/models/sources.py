@@ -64,9 +64,8 @@ class HubCheckpoint:
 class OrganismCheckpoint:
     """The embedded model organism: shipped, or trained on first use."""
 
-    role: Literal[
-        "base", "chat", "base_0", "base_10", "base_25", "base_50", "base_75"
-    ]  # base_10: of pre-training, in %
+    # base_10: after 10 % of pre-training
+    role: Literal["base", "chat", "base_0", "base_10", "base_25", "base_50", "base_75"]
     architecture: Literal["llama", "mistral", "gemma3", "qwen3"] = "llama"
     size: Literal["xs", "s", "m"] = "s"
     seed: int = 0
