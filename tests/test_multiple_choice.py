@@ -106,7 +106,8 @@ def test_both_modes_end_to_end(
     shared = {stage: stored(stage) for stage in ("responses", "verdicts", "contributions")}
     assert main(["run", *words, "labeling=mcq_non_contrastive"]) == 0, capsys.readouterr().err
     assert shared == {stage: stored(stage) for stage in shared}
-    assert stored("probe") == stored("detection") == 2
+    assert stored("detection") == 2
+    assert stored("probe") == 3, "of both labelings, and of the base model's own answers"
 
     contrastive = results_of(tmp_path, "mcq-contrastive")
     foreseen = results_of(tmp_path, "mcq-non-contrastive")

@@ -16,7 +16,7 @@ from hneuro.models.parallel import together
 from hneuro.origin.kinds import PARTS
 from hneuro.records import UserError
 
-CHUNK = 4096  # neurons whose weights are compared at once, in float64
+CHUNK = 512  # neurons whose weights are compared at once, in float64
 
 
 class Layer(Protocol):
