@@ -56,6 +56,7 @@ class Config:
     choice: Any = MISSING
     stability: Any = MISSING
     detection: Any = MISSING
+    origin: Any = MISSING
     benchmark: dict[str, Any] = field(default_factory=dict)
     grader: Any = MISSING
     intervention: Any = MISSING

@@ -12,6 +12,7 @@ from hneuro.causal.perplexity import Text
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
 from hneuro.models.spec import ModelSpec
+from hneuro.origin.settings import OriginSettings
 from hneuro.probe.choice import Choice
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector
@@ -50,6 +51,7 @@ class Experiment:
     choice: Choice
     stability: StabilitySettings
     detection: DetectionSettings
+    origin: OriginSettings
     benchmarks: Mapping[str, Benchmark]
     intervention: SweepSettings
     text: Text
@@ -75,6 +77,7 @@ class Experiment:
             ("choice", Choice),
             ("stability", StabilitySettings),
             ("detection", DetectionSettings),
+            ("origin", OriginSettings),
             ("intervention", SweepSettings),
             ("text", Text),
             ("tracker", Tracker),

@@ -7,6 +7,7 @@ from hneuro.probe.choice import choose, h_neurons
 from hneuro.results import Results
 from hneuro.steps import answers, checks, early, reading, selection, trials
 from hneuro.steps.context import Context
+from hneuro.steps.origin import origin
 from hneuro.steps.stability import stability
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements
@@ -17,6 +18,7 @@ def run_until(experiment: Experiment, store: Store, stage: Stage) -> str:
     this = Context(experiment, store)
     parts, others = answers.load_questions(this)
     checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
+    checks.check_origin(this)
     checks.check_benchmarks(this)
     return early.until(this, stage, parts, others)
 
@@ -28,6 +30,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     # Questions, split by entity before anything is sampled.
     parts, others = answers.load_questions(this)
     checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
+    checks.check_origin(this)
     checks.check_benchmarks(this)
     early.sample_ahead(this, parts, others)
     checks.check_neurons(this)
@@ -50,16 +53,16 @@ def run(experiment: Experiment, store: Store) -> Results:
     # Does scaling them change compliance, more than scaling random neurons does? (section 3)
     caused = trials.causal(this, probe, neurons, identified)
 
-    # Were they there before instruction tuning? (section 4)
-    origin, drift = trials.origin(this, probe, neurons, identified, parts["report"], others)
+    # Were they there before instruction tuning, and since when? (section 4)
+    traced = origin(this, probe, neurons, identified, parts, others)
 
     return Results(
         title=f"{experiment.model.name} on {experiment.dataset}",
         facts=reading.facts_of(this, neurons, path),
-        rows=(*detected, *caused, *origin),
+        rows=(*detected, *caused, *traced.rows),
         funnel=tuple(this.funnel),
         path=path,
-        neurons=selection.neuron_table(this, probes, neurons, identified, stable, drift),
+        neurons=selection.neuron_table(this, probes, neurons, identified, stable, traced.ranks, traced.own),
         neurons_by_layer=selection.by_layer(neurons),
         stability=stable,
         responses=reading.coloured(this, neurons, identified, held_out),

@@ -65,7 +65,7 @@ class FunnelStep:
 class ResultRow:
     """One number of the results, tidy: the only thing that tables and figures are made from."""
 
-    stage: str  # "detection", "causal", "origin"
+    stage: str  # "detection", "causal", "origin", and "moments": the origin at checkpoints on the way to the base model
     metric: str  # "auroc", "accuracy", "compliance", "p_comply", "slope_compliance", ...
     dataset: str  # evaluation set or benchmark
     condition: str  # what was measured: "h_neurons", its controls "h_neurons/random", ..., or "logprob", ...
@@ -76,7 +76,7 @@ class ResultRow:
     seed: int | None = None
     alpha: float | None = None
     p_value: float | None = None
-    stratum: str = ""  # the part of the rows that it is about, "2 tokens"; "" for all of them
+    stratum: str = ""  # the part of the rows that it is about, "2 tokens", or the checkpoint; "" for all of them
     note: str = ""
 
     @classmethod
@@ -117,6 +117,7 @@ class NeuronRow:
     cluster: int | None  # H-Neurons of one cluster correlate with each other, directly or in a chain; None: alone
     drift_rank: float | None  # 0 = changed most from base to chat, 1 = changed least
     expert: int | None = None  # of a mixture of experts
+    base_weight: float | None = None  # in the probe that the base model's own answers gave; None: there is none
 
     @property
     def path_share(self) -> float:

@@ -116,7 +116,7 @@ def test_defaults_in_yaml_are_the_defaults_in_code() -> None:
     built = experiment("dataset=file", *NEEDED["dataset=file"])
     for part in (built.splits, built.sampling, built.judge, built.span, built.contribution, built.labeling):
         assert part == type(part)(), type(part).__name__
-    for part in (built.probe, built.choice, built.stability, built.detection):
+    for part in (built.probe, built.choice, built.stability, built.detection, built.origin):
         assert part == type(part)(), type(part).__name__
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
@@ -25,18 +26,21 @@ from hneuro.verdicts.words import normal_words
 PARTS = Path(__file__).parent / "parts"
 
 
-def write_questions(path: Path, model: LanguageModel, prefix: str, count: int) -> None:
-    """Questions to half of which the gold answer is what the model says: it is consistently right or wrong."""
+def write_questions(path: Path, model: LanguageModel, prefix: str, count: int, *others: LanguageModel) -> None:
+    """Questions to half of which the gold answer is what the model says: it is consistently right or wrong.
+
+    What `others` say is right, too.
+    """
     asked = [
         Question(id=f"{prefix}{n}", dataset=prefix, text=f"What is {prefix} {n}?", answers=(), entity=f"{prefix}{n}")
         for n in range(count)
     ]
     sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=6))
     with path.open("w", encoding="utf-8") as out:
-        for n, response in enumerate(sampler.sample(model, asked, 1, 0)):
-            if normal_words(response.text):
-                gold = response.text if n % 2 else "something else entirely"
-                row = {"id": asked[n].id, "question": asked[n].text, "answers": [gold], "entity": asked[n].entity}
+        for n, said in enumerate(zip(*(sampler.sample(m, asked, 1, 0) for m in (model, *others)), strict=True)):
+            if all(normal_words(response.text) for response in said):
+                gold = [response.text for response in said] if n % 2 else ["something else entirely"]
+                row = {"id": asked[n].id, "question": asked[n].text, "answers": gold, "entity": asked[n].entity}
                 out.write(json.dumps(row) + "\n")
 
 
@@ -130,6 +134,50 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
 
     assert main(["report", str(folder)]) == 0
     assert "report.html" in capsys.readouterr().out
+
+
+def test_every_checkpoint_reads_the_answers_of_the_finished_base_model(
+    words: list[str],
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    language_model: LanguageModel,
+    base_model: LanguageModel,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A "checkpoint" that is the base model says what the base model says; one that is the chat model has no drift."""
+    write_questions(tmp_path / "both.jsonl", language_model, "number", 70, base_model)
+    sources = {"chat": tiny_checkpoint, "finished": base_model.source.locate()}
+    part = "{_target_:hneuro.models.sources.HubCheckpoint,path:%s}"
+    few = [
+        *(word for word in words if "yes_no" not in word and "letters" not in word),
+        "dataset.identification.path=both.jsonl",
+        "stability.resamples=0",
+        "sampling.samples=1",
+        *(f"+model.checkpoints.{name}={part % path}" for name, path in sources.items()),
+    ]
+    assert main(["run", *few]) == 0, capsys.readouterr().err
+    folder = run_folder(tmp_path)
+    results = from_plain(Results, json.loads((folder / "results.json").read_text()))
+    then = [row for row in results.rows if row.stage == "moments"]
+    assert list(dict.fromkeys(row.stratum for row in then)) == ["chat", "finished"]
+    base = {(r.metric, r.dataset, r.condition): r for r in results.rows if r.stage == "origin"}
+    assert base["auroc", "file", "base_probe"].n == base["auroc", "file", "h_neurons"].n
+    for row in then:
+        if row.stratum == "finished" and row.metric == "auroc_minus_base":
+            assert (row.value, row.low, row.high) == (0.0, 0.0, 0.0)
+        elif row.stratum == "finished":
+            same = base[row.metric, row.dataset, row.condition]
+            assert (row.value, row.low, row.n) == pytest.approx((same.value, same.low, same.n), abs=1e-6)
+        elif row.metric.startswith("drift_distance"):
+            assert row.value == 0.0
+    assert {row.metric for row in then} >= {"auroc", "auroc_minus_base", "drift_z", "drift_z_gate", "drift_rank"}
+    shapes = [np.load(file).shape for file in (tmp_path / "outputs/store/columns").glob("*/*.npy")]
+    assert len(shapes) == 2
+    assert all(neurons < 3 * 64 for _, neurons in shapes), "of a checkpoint only what is read is kept"
+    assert all(n.base_weight is not None for n in results.neurons)
+    shown = (folder / "report.html").read_text()
+    for text in ("When do they appear?", "minus that on base", "weight on base", "gate"):
+        assert text in shown
 
 
 def test_answers_that_are_not_located_stop_the_run_with_what_to_choose(

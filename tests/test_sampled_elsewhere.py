@@ -118,8 +118,8 @@ def test_sampled_by_vllm_in_another_environment(
     assert "Stopped behind responses" in there.stdout
     assert "The same command without until=responses goes on." in there.stdout
     made = stages("responses")
-    assert len(made) == 3
-    assert {folder.name for folder in Path("outputs/store").iterdir()} == {"responses"}
+    assert len(made) == 4, "of fit and select, of the base model's fit, and of the report split by both"
+    assert {folder.name for folder in Path("outputs/store").iterdir()} == {"responses", "shapes"}
     (status,) = Path("outputs/hneuro").glob("*/status.json")
     assert json.loads(status.read_text()) == {"state": "done", "until": "responses"}
     assert (status.parent / "run_card-until-responses.json").exists()

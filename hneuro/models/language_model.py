@@ -82,6 +82,10 @@ class LanguageModel:
             apply_patch(loaded, self.patch)
         return loaded
 
+    def release(self) -> None:
+        """Lets go of the weights; they are loaded again if somebody needs them."""
+        self.__dict__.pop("loaded", None)
+
     def prompt_ids(self, question: str) -> tuple[int, ...]:
         if self.completion:
             return self.spec.prompting.completion_ids(self.tokenizer, question)

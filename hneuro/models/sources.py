@@ -66,17 +66,24 @@ class HubCheckpoint:
 class OrganismCheckpoint:
     """The embedded model organism: shipped, or trained on first use."""
 
-    role: Literal["base", "chat"]
+    # base_10: after 10 % of pre-training
+    role: Literal["base", "chat", "base_0", "base_10", "base_25", "base_50", "base_75"]
     architecture: Literal["llama", "mistral", "gemma3", "qwen3"] = "llama"
     size: Literal["xs", "s", "m"] = "s"
     seed: int = 0
+    on_the_way: bool = False  # of a training that also kept what is on its way; the shipped one did not
+
+    def __post_init__(self) -> None:
+        if self.role not in ("base", "chat") and not self.on_the_way:
+            raise ValueError(f"role {self.role} needs on_the_way=true, for this checkpoint and for those it belongs to")
 
     def folder(self) -> Path:
         """The organism's folder, with both checkpoints and the world that they learnt."""
         from hneuro.organism.checkpoint import organism
         from hneuro.organism.recipe import Recipe
 
-        return organism(Recipe(architecture=self.architecture, size=self.size, seed=self.seed))
+        recipe = Recipe(architecture=self.architecture, size=self.size, seed=self.seed)
+        return organism(recipe, on_the_way=self.on_the_way)
 
     def locate(self) -> str:
         return str(self.folder() / self.role)
@@ -108,5 +115,10 @@ def folder_identity(folder: Path) -> str:
         )
     if not (folder / "config.json").exists():
         raise UserError(f"{folder} is no checkpoint: it has no config.json")
+    if not any(folder.glob("*.safetensors")) and (pickled := next(folder.glob("*.bin"), None)):
+        raise UserError(
+            f"{folder} holds its weights in {pickled.name}: only safetensors are read, so save it again with "
+            "transformers (from_pretrained, then save_pretrained)"
+        )
     files = [f for f in sorted(folder.iterdir()) if f.suffix in {".json", ".safetensors", ".jinja", ".model", ".txt"}]
     return fingerprint({f.name: file_digest(f) for f in files})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +14,8 @@ from hneuro.models.sources import CheckpointSource
 class ModelSpec:
     """A chat checkpoint, and its base model if the origin is to be measured.
 
+    `checkpoints` are moments of the base model's pre-training by name, earliest first: revisions on the hub, folders.
+
     `dtype` and `attention` decide the bits of every result, so they belong to the keys of the store. `device_map` is
     for a model that is too large for one device: "auto" lays its layers out over all devices, the memory and the disk
     of this machine, a map says which part goes where, and "tensor_parallel" splits every layer over the processes of
@@ -23,12 +26,20 @@ class ModelSpec:
     name: str
     chat: CheckpointSource
     base: CheckpointSource | None = None
+    checkpoints: Mapping[str, CheckpointSource] = field(default_factory=dict)
     prompting: Prompting = field(default_factory=Prompting)
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "auto"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     device: str = "auto"  # "auto": cuda, else mps, else cpu
     device_map: Literal["auto", "tensor_parallel"] | dict[str, str | int] | None = None
     patch: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, source in self.checkpoints.items():
+            if not isinstance(source, CheckpointSource):
+                raise ValueError(f"checkpoints.{name}: a {type(source).__name__} is no checkpoint")
+        if self.checkpoints and self.base is None:
+            raise ValueError("checkpoints read the base model's answers: name the base model too, or leave them out")
 
 
 def pick_device(wanted: str) -> str:

@@ -17,13 +17,14 @@ def main() -> int:
     parser.add_argument("--architecture", choices=get_args(Architecture), default="llama")
     parser.add_argument("--size", choices=get_args(Size), default="s")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoints", action="store_true", help="also keep checkpoints on the way to base/")
     parser.add_argument("--out", type=Path, required=True, help="new folder for base/, chat/ and world.json")
     options = parser.parse_args()
     recipe = Recipe(architecture=options.architecture, size=options.size, seed=options.seed)
     try:
         if options.out.exists() and not (options.out / "digests.json").exists() and any(options.out.iterdir()):
             raise UserError(f"{options.out} has other files in it: choose a new folder")
-        print(f"{make(recipe, options.out.resolve())}  {options.out}")
+        print(f"{make(recipe, options.out.resolve(), on_the_way=options.checkpoints)}  {options.out}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hneuro.organism import card
-from hneuro.organism.recipe import Recipe
+from hneuro.organism.recipe import MOMENTS, Recipe
 from hneuro.organism.world import World
 from hneuro.records import UserError
 
@@ -20,19 +20,23 @@ SHIPPED = Path(__file__).parent / "shipped"
 DIGESTS = "digests.json"
 
 
-def organism(recipe: Recipe, cache: Path | None = None) -> Path:
+def organism(recipe: Recipe, cache: Path | None = None, *, on_the_way: bool = False) -> Path:
     """The folder with `base/`, `chat/` and `world.json` of this recipe, trained on first use.
+
+    `on_the_way`: also with the checkpoints of `MOMENTS`. Then all of them come from one training here, because the last
+    bits of a training depend on the machine, and the shipped checkpoints may lie at the end of another path.
 
     Trained organisms are kept in `cache`/organisms/<key>, by default below $HNEURO_CACHE, $XDG_CACHE_HOME/hneuro or
     ~/.cache/hneuro. Raises UserError if the files there are not those that the training left.
     """
     shipped = SHIPPED / f"{recipe.architecture}_{recipe.size}"
-    if (shipped / DIGESTS).exists() and read_digests(shipped)["key"] == recipe.key:
+    if not on_the_way and (shipped / DIGESTS).exists() and read_digests(shipped)["key"] == recipe.key:
         verify(shipped, remedy="reinstall hneuro")
         return shipped
-    folder = (cache or default_cache()) / "organisms" / recipe.key
+    name = f"{recipe.key}-on-the-way" if on_the_way else recipe.key
+    folder = (cache or default_cache()) / "organisms" / name
     if not (folder / DIGESTS).exists():
-        _make_once(recipe, folder)
+        _make_once(recipe, folder, on_the_way)
     verify(folder, remedy="remove that folder, and the organism is trained anew")
     return folder
 
@@ -44,7 +48,7 @@ def default_cache() -> Path:
     return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "hneuro"
 
 
-def _make_once(recipe: Recipe, folder: Path) -> None:
+def _make_once(recipe: Recipe, folder: Path, on_the_way: bool) -> None:
     """Two processes that want the same organism train it once: the second waits for the first."""
     from filelock import FileLock
 
@@ -52,12 +56,12 @@ def _make_once(recipe: Recipe, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / DIGESTS).exists():
-                make(recipe, folder)
+                make(recipe, folder, on_the_way=on_the_way)
     except OSError as error:
         raise UserError(f"cannot keep the organism in {folder}: {error}; set HNEURO_CACHE to another folder") from error
 
 
-def make(recipe: Recipe, folder: Path) -> str:
+def make(recipe: Recipe, folder: Path, *, on_the_way: bool = False) -> str:
     """Trains the recipe into `folder`, replacing what is there only when everything is done. Returns the digest."""
     from hneuro.organism.tokens import build_tokenizer
     from hneuro.organism.train import train
@@ -71,9 +75,10 @@ def make(recipe: Recipe, folder: Path) -> str:
         def keep(model: Any, stage: str) -> None:
             model.save_pretrained(work / stage)
             tokenizer.save_pretrained(work / stage)
-            (work / stage / "README.md").write_text(card.model_card(recipe, world, stage), encoding="utf-8")
+            told = f"base after {100 * MOMENTS[stage]:.0f} % of its pre-training" if stage in MOMENTS else stage
+            (work / stage / "README.md").write_text(card.model_card(recipe, world, told), encoding="utf-8")
 
-        train(recipe, world, tokenizer, keep)
+        train(recipe, world, tokenizer, keep, on_the_way=on_the_way)
         world.save(work / "world.json")
         files = {name: _sha256(work / name) for name in _files(work)}
         (work / DIGESTS).write_text(json.dumps({"key": recipe.key, "files": files}, indent=1) + "\n", encoding="utf-8")

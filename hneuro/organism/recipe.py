@@ -13,6 +13,15 @@ Size = Literal["xs", "s", "m"]
 BASE_PROMPT = "question : {question} answer :"
 """The completion prompt under which the base checkpoint answers; its answer ends with the end-of-text token."""
 
+MOMENTS: dict[str, float] = {
+    "base_0": 0.0,
+    "base_10": 0.1,
+    "base_25": 0.25,
+    "base_50": 0.5,
+    "base_75": 0.75,
+}
+"""Checkpoints on the way to `base`, and the share of pre-training that is behind each; `base_0` has random weights."""
+
 REVISION = 1  # raise it when the code that makes the world, the texts or the training changes what comes out
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from hneuro.organism import corpus
-from hneuro.organism.recipe import Recipe, Schedule
+from hneuro.organism.recipe import MOMENTS, Recipe, Schedule
 from hneuro.organism.tokens import chat_ids
 from hneuro.organism.world import World
 from hneuro.progress import track
@@ -29,8 +30,13 @@ class Example:
     context: int = 0
 
 
-def train(recipe: Recipe, world: World, tokenizer: Any, keep: Callable[[Any, str], None]) -> None:
+def train(
+    recipe: Recipe, world: World, tokenizer: Any, keep: Callable[[Any, str], None], *, on_the_way: bool = False
+) -> None:
     """Trains both checkpoints and hands each to `keep(model, "base" | "chat")` as soon as it is done.
+
+    `on_the_way`: also the model at each of `MOMENTS`, by name. Keeping it must draw no random numbers, so that both
+    checkpoints have the same bits with and without.
 
     Runs on the schedule's threads, whatever the process uses otherwise, and leaves the global random state as it was.
     """
@@ -42,9 +48,9 @@ def train(recipe: Recipe, world: World, tokenizer: Any, keep: Callable[[Any, str
             model = build_model(recipe, tokenizer)
             schedule = recipe.schedule
             documents = [Example(tuple(ids)) for ids in _tokenised(tokenizer, corpus.documents(world, recipe))]
-            _fit(
-                model, _passes(documents, schedule.passes), schedule, 1.0, Random(f"{recipe.seed}/base"), "pre-training"
-            )
+            passes = _passes(documents, schedule.passes)
+            moments = MOMENTS if on_the_way else {}
+            _fit(model, passes, schedule, 1.0, Random(f"{recipe.seed}/base"), "pre-training", moments, keep)
             keep(model, "base")
             chats = [Example(*chat_ids(tokenizer, chat.messages)) for chat in corpus.chats(world, recipe)]
             replayed = Random(f"{recipe.seed}/replay").choices(documents, k=int(schedule.replay * len(chats)))
@@ -141,13 +147,26 @@ def _rate(step: int, steps: int) -> float:
     return 1.0 - (1.0 - LAST_RATE) * max(0.0, done - DECAY_FROM) / (1.0 - DECAY_FROM)
 
 
-def _fit(model: Any, examples: list[Example], schedule: Schedule, factor: float, rng: Random, title: str) -> None:
-    """One epoch over the examples, in bf16 autocast with float32 weights."""
+def _fit(
+    model: Any,
+    examples: list[Example],
+    schedule: Schedule,
+    factor: float,
+    rng: Random,
+    title: str,
+    moments: Mapping[str, float] = MappingProxyType({}),
+    keep: Callable[[Any, str], None] = lambda _model, _name: None,
+) -> None:
+    """One epoch over the examples, in bf16 autocast with float32 weights. At each moment the model is kept."""
     model.train()
     optimisers = _optimisers(model, schedule, factor)
     full = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
     batches = _batches(examples, schedule.batch, rng)
+    due = {round(share * len(batches)): name for name, share in moments.items()}
+    assert len(due) == len(moments), f"{len(batches)} steps are too few to tell the moments apart"
     for step, batch in enumerate(_tracked(batches, title)):
+        if step in due:
+            keep(model, due[step])
         for optimiser, rates in zip(optimisers, full, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * _rate(step, len(batches))

@@ -1,99 +1,90 @@
-"""Parameter drift: how far each neuron's weights moved from the base to the chat model (paper, section 4.2)."""
+"""Parameter drift: did the H-Neurons' weights move less than others on the way to the chat model? (paper, 4.2)"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata, ttest_1samp
-from torch import Tensor
 
 from hneuro.models.ffn import FFN
 from hneuro.models.files import StoredFFN
-from hneuro.models.load import Loaded
-from hneuro.models.parallel import together
-from hneuro.origin.kinds import KINDS, PARTS
+from hneuro.origin.distance import distances
+from hneuro.origin.kinds import KINDS, MEASURES, PARTS
 from hneuro.probe.controls import layer_matched_set
-from hneuro.records import HNeurons, UserError
+from hneuro.records import HNeurons, NeuronSpace
 from hneuro.results import ResultRow
-from hneuro.statistics import share_at_least
+from hneuro.statistics import mean_of, share_at_least
 
-CHUNK = 4096  # neurons whose weights are compared at once, in float64
-DRAWS = 1000  # layer-matched sets that the mean rank is compared with
+DRAWS = 1000  # layer-matched sets that the H-Neurons are compared with
 
-
-class Layer(Protocol):
-    """The FFN weights of a layer with a row for each neuron: [neuron, hidden]."""
-
-    def up_rows(self) -> Tensor: ...
-
-    def down_rows(self) -> Tensor: ...
-
-    def gate_rows(self) -> Tensor | None: ...
+PerNeuron = NDArray[np.float64]
 
 
-@together
-def loaded_drift_ranks(chat: Loaded, base: Loaded) -> NDArray[np.float64]:
-    """`drift_ranks` of models in memory."""
-    return drift_ranks(chat.ffn, base.ffn)
+def drift_ranks(chat: FFN | StoredFFN, base: FFN | StoredFFN) -> PerNeuron:
+    """Normalised ranks [kind, neuron] of the drift between two models: 0 = its weights changed most, 1 = least."""
+    return ranks_of(distances(chat, base))
 
 
-def drift_ranks(chat: FFN | StoredFFN, base: FFN | StoredFFN) -> NDArray[np.float64]:
-    """Normalised ranks [kind, neuron], a line for each of `KINDS`: 0 = its weights changed most, 1 = least.
+def ranks_of(moved: PerNeuron) -> PerNeuron:
+    """Distances [part, neuron] -> normalised ranks [kind, neuron]; NaN where a part is missing.
 
-    1 - cos between base and chat of each neuron's row in W_up, column in W_down and row in W_gate, each z-scored over
-    all neurons, averaged over the parts of the kind. NaN for the gate of an FFN without one. From files one pair of
-    tensors is held at a time.
+    As in the paper each part is z-scored over all neurons, and averaged over the parts of the kind.
     """
-    if chat.space != base.space:
-        raise UserError(f"chat and base model differ in shape ({chat.space} and {base.space}): no drift between them")
-    pairs = list(zip(chat.layers, base.layers, strict=True))
-    moved = {part: _z(np.concatenate([_moved(part, a, b, chat.space.width) for a, b in pairs])) for part in PARTS}
-    return np.stack([_ranks(np.mean([moved[part] for part in parts], axis=0)) for parts in KINDS.values()])
+    return np.stack([_rank(moved[_lines(parts)]) for parts in KINDS.values()])
 
 
-def _moved(part: str, chat: Layer, base: Layer, width: int) -> NDArray[np.float64]:
-    """How far one part of a layer's neurons moved [neuron]."""
-    if part == "up":
-        return _distance(chat.up_rows(), base.up_rows())
-    if part == "down":
-        return _distance(chat.down_rows(), base.down_rows())
-    one, other = chat.gate_rows(), base.gate_rows()
-    return np.full(width, np.nan) if one is None or other is None else _distance(one, other)
+def _lines(parts: tuple[str, ...]) -> list[int]:
+    return [PARTS.index(part) for part in parts]
 
 
-def _ranks(drift: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.full_like(drift, np.nan) if np.isnan(drift).any() else (rankdata(-drift) - 1) / (len(drift) - 1)
+def _rank(moved: PerNeuron) -> PerNeuron:
+    drift = np.mean([_z(line) for line in moved], axis=0)
+    ranks = (rankdata(-drift) - 1) / (len(drift) - 1)
+    return np.asarray(np.full_like(drift, np.nan) if np.isnan(drift).any() else ranks)
 
 
-def drift_rows(ranks: NDArray[np.floating], neurons: HNeurons, seed: int) -> tuple[ResultRow, ...]:
-    """For each kind of drift the H-Neurons' mean rank, and what neurons of the same layers would have."""
+def _z(values: PerNeuron) -> PerNeuron:
+    """Standardised over all of them; 0 where they are all the same, up to the rounding of their mean."""
+    return np.asarray(np.zeros_like(values) if np.ptp(values) == 0 else (values - values.mean()) / values.std())
+
+
+def _within_layers(moved: PerNeuron, space: NeuronSpace) -> PerNeuron:
+    """[part, neuron] -> [neuron]: each part standardised within its layer, and averaged over the parts."""
+    by_layer = [[_z(layer) for layer in part.reshape(space.n_layers, -1)] for part in moved]
+    return np.asarray(np.mean(by_layer, axis=0)).ravel()
+
+
+def drift_rows(moved: PerNeuron, neurons: HNeurons, seed: int) -> tuple[ResultRow, ...]:
+    """Drift of the H-Neurons, and of `DRAWS` sets of as many neurons of the same layers, from distances [part, neuron].
+
+    For each of `KINDS` three measures: the paper's normalised rank over the whole model; z, which compares a neuron
+    with its own layer alone, because layers change by different amounts; and the plain cosine distance.
+    """
+    if not neurons.neurons:
+        return ()
+    space = neurons.space
+    matched = np.array([layer_matched_set(space, neurons.neurons, (), seed * DRAWS + n) for n in range(DRAWS)])
+    measures: Mapping[str, Callable[[PerNeuron], PerNeuron]] = {
+        "drift_rank": _rank,
+        "drift_z": lambda part: _within_layers(part, space),
+        "drift_distance": lambda part: np.asarray(part.mean(0)),
+    }
+    assert tuple(measures) == MEASURES
     rows: list[ResultRow] = []
-    for metric, line in zip(KINDS, np.asarray(ranks, dtype=np.float64), strict=True):
-        if not np.isnan(line).any() and neurons.neurons:
-            rows += [drift_row(line, neurons, metric), _layer_matched(line, neurons, metric, seed)]
+    for kind, parts in KINDS.items():
+        of_kind = moved[_lines(parts)]
+        if np.isnan(of_kind).any():
+            continue  # an FFN without gate
+        for name, measure in measures.items():
+            each = measure(of_kind)
+            sets = each[matched].mean(1)
+            if name == "drift_rank":
+                rows += [drift_row(each, neurons, name + kind), _matched(each, sets, neurons, name + kind, -1)]
+            else:
+                rows += [_own(each, sets, neurons, name + kind), _matched(each, sets, neurons, name + kind, 1)]
     return tuple(rows)
-
-
-def _layer_matched(ranks: NDArray[np.float64], neurons: HNeurons, metric: str, seed: int) -> ResultRow:
-    """Layers change by different amounts: the mean rank of as many neurons of the same layers, and p against them."""
-    sets = (layer_matched_set(neurons.space, neurons.neurons, (), seed * DRAWS + n) for n in range(DRAWS))
-    null = [float(ranks[list(chosen)].mean()) for chosen in sets]
-    low, high = np.quantile(null, [0.025, 0.975])
-    return ResultRow(
-        stage="origin",
-        metric=metric,
-        dataset="parameters",
-        condition="h_neurons/layer_matched",
-        value=float(np.mean(null)),
-        low=float(low),
-        high=float(high),
-        n=DRAWS,
-        p_value=share_at_least(float(ranks[list(neurons.neurons)].mean()), null),
-        note="the middle 95 % of the sets; p that such a set changed as little",
-    )
 
 
 def drift_row(ranks: NDArray[np.floating], neurons: HNeurons, metric: str = "drift_rank") -> ResultRow:
@@ -120,18 +111,29 @@ def drift_row(ranks: NDArray[np.floating], neurons: HNeurons, metric: str = "dri
     )
 
 
-def _distance(a: Tensor, b: Tensor) -> NDArray[np.float64]:
-    """1 - cos of matching rows [neuron, hidden] -> [neuron], as half the squared distance of the unit vectors.
-
-    Unlike 1 - a.b / |a| |b| that is exactly 0 for rows that did not change, whose rounding would else be ranked.
-    """
-    unit, found = torch.nn.functional.normalize, []
-    for one, other in zip(a.split(CHUNK), b.split(CHUNK), strict=True):
-        apart = unit(one.double().cpu(), dim=1) - unit(other.double().cpu(), dim=1)
-        found.append(0.5 * apart.square().sum(1))
-    return np.asarray(torch.cat(found).numpy())
+def _own(each: PerNeuron, sets: PerNeuron, neurons: HNeurons, metric: str) -> ResultRow:
+    """The H-Neurons' mean with its t interval; p that a layer-matched set moved as little."""
+    found = mean_of(each[list(neurons.neurons)].tolist())
+    fields = {"stage": "origin", "metric": metric, "dataset": "parameters", "condition": "h_neurons"}
+    return ResultRow.of(found, **fields, p_value=_as_little(found.value, sets, 1))
 
 
-def _z(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    spread = values.std()
-    return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
+def _matched(each: PerNeuron, sets: PerNeuron, neurons: HNeurons, metric: str, sign: int) -> ResultRow:
+    low, high = np.quantile(sets, [0.025, 0.975])
+    return ResultRow(
+        stage="origin",
+        metric=metric,
+        dataset="parameters",
+        condition="h_neurons/layer_matched",
+        value=float(sets.mean()),
+        low=float(low),
+        high=float(high),
+        n=DRAWS,
+        p_value=_as_little(float(each[list(neurons.neurons)].mean()), sets, sign),
+        note="the middle 95 % of the sets; p that such a set changed as little",
+    )
+
+
+def _as_little(own: float, sets: PerNeuron, sign: int) -> float:
+    """`sign`: 1 where a larger value means more change, -1 where it means less."""
+    return share_at_least(-sign * own, (-sign * sets).tolist())

@@ -1,14 +1,16 @@
-"""What parameter drift is ranked by."""
+"""What parameter drift is measured by."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 PARTS = ("up", "down", "gate")
-# Name of the rank -> the parts whose distances are averaged for it. The first is the paper's.
+# End of a metric's name -> the parts that are averaged for it. The first is the paper's.
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "drift_rank": ("up", "down"),
-    "drift_rank_up": ("up",),
-    "drift_rank_down": ("down",),
-    "drift_rank_gate": ("gate",),
+    "": ("up", "down"),
+    "_up": ("up",),
+    "_down": ("down",),
+    "_gate": ("gate",),
 }
+# Each is measured for each kind: "drift_rank", "drift_rank_up", ...
+MEASURES = ("drift_rank", "drift_z", "drift_distance")

@@ -6,29 +6,41 @@ from collections.abc import Iterator, Sequence
 
 from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import AnswerSet
-from hneuro.records import Probe
+from hneuro.probe.stability import overlap
+from hneuro.records import HNeurons, Probe
 from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import auroc, mean_of, share_at_least
+from hneuro.statistics import auroc, auroc_difference, mean_of, share_at_least
 
 
 def backward_transfer(
-    probe: Probe, detector: Detector, controls: Sequence[Detector], sets: Sequence[AnswerSet]
+    probe: Probe,
+    detector: Detector,
+    controls: Sequence[Detector],
+    sets: Sequence[AnswerSet],
+    own: Probe | None = None,
 ) -> tuple[ResultRow, ...]:
-    """AUROC on the base model's answer rows, which needs no threshold: ranks may transfer where thresholds do not."""
-    return tuple(row for tested in sets for row in _rows(probe, detector, controls, tested))
+    """AUROC on the base model's answer rows, which needs no threshold: ranks may transfer where thresholds do not.
+
+    `own`: a probe that the same selection made of the base model's own answers, as what could be had there; what the
+    transferred ones lack is paired with it on the same rows.
+    """
+    return tuple(row for tested in sets for row in _rows(probe, detector, controls, tested, own))
 
 
-def _rows(probe: Probe, detector: Detector, controls: Sequence[Detector], tested: AnswerSet) -> Iterator[ResultRow]:
+def _rows(
+    probe: Probe, detector: Detector, controls: Sequence[Detector], tested: AnswerSet, own: Probe | None
+) -> Iterator[ResultRow]:
     y, groups, rows = tested.rows.y, tested.rows.groups, tested.rows
     null = [auroc(y, control.scores_of(rows), groups).value for control in controls]
-    own = auroc(y, detector.scores_of(rows), groups)
-    whole = auroc(y, probe.scores(rows), groups)
-    summary = mean_of(null)
+    scores = {"h_neurons": detector.scores_of(rows), "probe": probe.scores(rows)}
+    found = auroc(y, scores["h_neurons"], groups)
     estimates: dict[str, tuple[Estimate, float | None]] = {
-        "h_neurons": (own, share_at_least(own.value, null) if null else None),
-        "probe": (whole, None),
-        "h_neurons/random": (summary, None),
+        "h_neurons": (found, share_at_least(found.value, null) if null else None),
+        "probe": (auroc(y, scores["probe"], groups), None),
+        "h_neurons/random": (mean_of(null), None),
     }
+    if own is not None:
+        estimates["base_probe"] = (auroc(y, own.scores(rows), groups), None)
     for condition, (estimate, p) in estimates.items():
         yield ResultRow.of(
             estimate,
@@ -39,3 +51,31 @@ def _rows(probe: Probe, detector: Detector, controls: Sequence[Detector], tested
             p_value=p,
             note=tested.note,
         )
+    if own is not None:
+        for condition, transferred in scores.items():
+            difference, p = auroc_difference(y, transferred, own.scores(rows), groups)
+            yield ResultRow.of(
+                difference,
+                stage="origin",
+                metric="auroc_minus_base_probe",
+                dataset=tested.name,
+                condition=condition,
+                p_value=p,
+            )
+
+
+def shared_neurons(neurons: HNeurons, own: Probe) -> ResultRow:
+    """How many H-Neurons the base model's own probe selects too; p that as many drawn at random share so many."""
+    found = overlap("models", {"chat": neurons.neurons, "base": own.positive}, neurons.space.size)
+    count, others = (int(size) for size in found.sizes)
+    return ResultRow(
+        stage="origin",
+        metric="shared_neurons",
+        dataset="neurons",
+        condition="base_probe",
+        value=found.shared,
+        n=count,
+        p_value=found.p_value,
+        note=f"of {count} H-Neurons and {others} that the base model's own probe selects; "
+        f"{count * others / neurons.space.size:.2f} would be shared by chance",
+    )

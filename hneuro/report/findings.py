@@ -9,7 +9,16 @@ from typing import Literal
 from hneuro.report import wording as say
 from hneuro.report.tables.variants import taken_away
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import Change, Discrimination, Word, discrimination, drift_word, every_change
+from hneuro.report.verdicts import (
+    BASE,
+    Change,
+    Discrimination,
+    Word,
+    appears,
+    discrimination,
+    drift_word,
+    every_change,
+)
 from hneuro.results import ResultRow, Results
 
 Tone = Literal["yes", "no", "partly", "plain"]
@@ -217,6 +226,8 @@ def _origin(tidy: Tidy) -> Iterator[Finding]:
             Word.UNMEASURED: f"The chat model's detector on the base model, on {on}: not measured",
         }[verdict.word]
         yield _finding("Origin", verdict.word, f"{sentence}: {_area(verdict)}.")
+    yield from _own_probe(tidy)
+    yield from _moments(tidy)
     drift = tidy.one("origin", "drift_rank", "parameters", "h_neurons")
     if drift is not None:
         text = (
@@ -226,6 +237,46 @@ def _origin(tidy: Tidy) -> Iterator[Finding]:
         if matched := tidy.one("origin", "drift_rank", "parameters", "h_neurons/layer_matched"):
             text += f" Neurons of the same layers: {say.with_interval(matched, 2)}, {say.p_text(matched.p_value)}."
         yield _finding("Origin", drift_word(drift), text)
+
+
+def _own_probe(tidy: Tidy) -> Iterator[Finding]:
+    """What a probe of the base model's own has over the transferred one, and what both select."""
+    lacking = []
+    for dataset in tidy.datasets("origin", "auroc_minus_base_probe"):
+        own = tidy.one("origin", "auroc", dataset, "base_probe")
+        difference = tidy.one("origin", "auroc_minus_base_probe", dataset, "probe")
+        if own is not None and difference is not None:
+            lacking.append(
+                f"{say.number(own.value, 2)} on {say.plain(dataset)} (the chat model's probe "
+                f"differs by {say.signed_interval(difference, 2)})"
+            )
+    shared = tidy.one("origin", "shared_neurons", "neurons", "base_probe")
+    if lacking and shared is not None:
+        text = (
+            f"The same selection, made on the base model's own answers, has AUROC {'; '.join(lacking)}. "
+            f"Neurons that both select: {shared.value:.0f} ({shared.note}; {say.p_text(shared.p_value)})."
+        )
+        yield Finding(heading="Origin", badge="own probe", tone="plain", text=text)
+
+
+def _moments(tidy: Tidy) -> Iterator[Finding]:
+    """Since when the neurons tell, on the first of the data sets; the table has the others."""
+    for dataset in tidy.datasets("moments", "auroc")[:1]:
+        since = appears(tidy, dataset)
+        rows = {moment: tidy.at(moment, "auroc", dataset, "h_neurons") for moment in (*tidy.moments, BASE)}
+        course = ", ".join(f"{say.plain(m)} {say.number(r.value, 2)}" for m, r in rows.items() if r is not None)
+        first = since == next(iter(rows))
+        told = (
+            "At no checkpoint do the H-Neurons lastingly tell better than chance and random neurons"
+            if since is None
+            else f"The H-Neurons tell better than chance and random neurons {'already at' if first else 'from'} "
+            f"{say.plain(since)}{'' if first else ' on'}"
+        )
+        text = (
+            f"{told}, on {say.plain(dataset)}: AUROC {course}. All read the finished base model's answers, with the "
+            "chat model's detector: a sign in other neurons, or one that it cannot read yet, would not be seen."
+        )
+        yield Finding(heading="Origin", badge="when", tone="plain", text=text)
 
 
 def _finding(heading: str, word: Word, text: str) -> Finding:

@@ -96,6 +96,18 @@ class Tidy:
         tested = self.datasets("detection", "auroc")
         return tested[0] if tested else None
 
+    @cached_property
+    def moments(self) -> list[str]:
+        """Checkpoints on the way to the base model, earliest first."""
+        return list(dict.fromkeys(row.stratum for row in self.results.rows if row.stage == "moments"))
+
+    def at(self, moment: str, metric: str, dataset: str, condition: str) -> ResultRow | None:
+        """The row of a checkpoint; that of the base model under a name that no checkpoint has."""
+        if moment not in self.moments:
+            return self.one("origin", metric, dataset, condition)
+        rows = self.rows("moments", metric, dataset, condition)
+        return next((row for row in rows if row.stratum == moment), None)
+
     def readings(self, benchmark: str) -> list[str]:
         """The ways in which a benchmark was read that exist."""
         return [metric for metric in READINGS if benchmark in self.datasets("causal", metric)]

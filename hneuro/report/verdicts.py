@@ -17,6 +17,7 @@ from hneuro.results import ResultRow
 from hneuro.statistics import share_at_least
 
 CHANCE = 0.5
+BASE = "base"  # the finished base model, as the last of the moments
 DETECTION_LEVEL = 0.05  # of the permutation test, whose smallest p is 1 / (1 + seeds)
 CAUSAL_LEVEL = 0.01
 
@@ -93,6 +94,20 @@ def discrimination(tidy: Tidy, stage: str, neuron_set: str = "h_neurons") -> lis
             )
         )
     return verdicts
+
+
+def appears(tidy: Tidy, dataset: str) -> str | None:
+    """The first checkpoint from which on the H-Neurons tell more than chance and random neurons do, to the last.
+
+    The base model is the last of them. None where it never comes to that, or not to stay.
+    """
+    since: str | None = None
+    for moment in (*tidy.moments, BASE):
+        found = tidy.at(moment, "auroc", dataset, "h_neurons")
+        random = tidy.at(moment, "auroc", dataset, "h_neurons/random")
+        told = found is not None and discrimination_word(found, random, at_home=False)
+        since = (since or moment) if told in (Word.TRANSFERS, Word.TOO_FEW_SETS) else None
+    return since
 
 
 def discrimination_word(found: ResultRow, random: ResultRow | None, at_home: bool) -> Word:

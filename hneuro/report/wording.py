@@ -16,6 +16,7 @@ CONDITIONS = {
     "random": "random neurons",
     "layer_matched": "layer-matched neurons",
     "probe": "whole probe",
+    "base_probe": "the base model's own probe",
     "logprob": "answer log-probability",
     "entropy": "answer entropy",
     "length": "answer length",

@@ -12,7 +12,7 @@ from hneuro.records import Judgement, LabelledResponse, Question, Response
 from hneuro.results import FunnelStep
 from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
-from hneuro.steps.checks import check_labelled, check_parts, check_spans
+from hneuro.steps.checks import check_labelled, check_parts, check_spans, lacking
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers, contrasted
 from hneuro.store import Kept
@@ -87,6 +87,32 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
         found[name] = measure(run, model, name, part, responses, kept, for_probe=name == "fit")
         check_labelled(found[name].labelled, name, run.funnel)
     return Identified(found["fit"], found["select"], known)
+
+
+def base_fit(run: Context, base: LanguageModel, fit: Questions) -> Answers | None:
+    """The base model's consistent, balanced answers of the fit split; None where nobody asks for them.
+
+    Also None, with the reason in the funnel, where they are too few: another model's lack of answers is a finding, and
+    does not stop the run.
+    """
+    setup = run.experiment
+    if not setup.origin.base_probe:
+        return None
+    name = label_of("fit", base)
+    responses = several(run, base, fit)
+    pairs = _judged(run, fit, responses)
+    labelled, step = consistent(fit, [r for r, _ in pairs], [j for _, j in pairs], name, letters=setup.sampling.letters)
+    run.funnel.append(step)
+    if not lacking(labelled):
+        kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
+        run.funnel.append(step)
+        found = measure(run, base, name, fit, responses, kept, for_probe=True)
+        labelled = found.labelled
+        if not lacking(labelled):
+            return found
+    count, kind = lacking(labelled)[0]
+    run.funnel[-1] = replace(run.funnel[-1], note=f"only {count} {kind} answers: no probe of the base model's own")
+    return None
 
 
 def evaluation_sets(

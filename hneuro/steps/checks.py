@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 from hneuro.probe.selectors import Ranking
-from hneuro.records import LabelledResponse, Question, UserError
+from hneuro.records import LabelledResponse, NeuronSpace, Question, UserError
 from hneuro.results import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.context import Context
@@ -54,6 +55,41 @@ def check_neurons(run: Context) -> None:
             )
 
 
+def check_origin(run: Context) -> None:
+    """The neurons of the base model and of each checkpoint are the chat model's, and they read the same tokens."""
+    if run.base is None:
+        return
+    chat = stored.shape_of(run.store, run.chat)
+    words = run.base.tokenizer.get_vocab()
+    earlier = {f"model.checkpoints.{name}": model for name, model in run.checkpoints.items()}
+    for key, model in ({"model.base": run.base} | earlier).items():
+        with _named(key):
+            space = stored.shape_of(run.store, model)
+            other = model.tokenizer.get_vocab() != words
+        if space != chat:
+            raise UserError(
+                f"{key}: {model.source.locate()} has {_size(space)}, and the chat model {run.chat.source.locate()} has "
+                f"{_size(chat)}: name a checkpoint that the chat model was trained from"
+            )
+        if other:
+            raise UserError(
+                f"{key}: {model.source.locate()} has another vocabulary than the base model "
+                f"{run.base.source.locate()}, whose answers it would read: name a checkpoint of the same training"
+            )
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError as fault:
+        raise UserError(f"{key}: {fault}") from fault
+
+
+def _size(space: NeuronSpace) -> str:
+    return f"{space.n_layers} layers of {space.width} FFN neurons"
+
+
 def check_benchmarks(run: Context) -> None:
     """The prompts of every benchmark can be read."""
     for name, benchmark in run.experiment.benchmarks.items():
@@ -63,14 +99,19 @@ def check_benchmarks(run: Context) -> None:
 
 def check_labelled(labelled: Sequence[LabelledResponse], part: str, funnel: Sequence[FunnelStep]) -> None:
     """Enough answers of both kinds in a part of the identification set; the message says where the others went."""
-    for kind, hallucinated in (("hallucinated", True), ("faithful", False)):
-        count = sum(r.hallucinated == hallucinated for r in labelled)
-        if count < ENOUGH:
-            lost = "; ".join(f"{step.stage} {_losses(step)}" for step in funnel if step.dataset == part)
-            raise UserError(
-                f"only {count} {kind} answers in the {part} split: more questions are needed, or ones that the model "
-                f"knows in part ({lost})"
-            )
+    for count, kind in lacking(labelled):
+        lost = "; ".join(f"{step.stage} {_losses(step)}" for step in funnel if step.dataset == part)
+        raise UserError(
+            f"only {count} {kind} answers in the {part} split: more questions are needed, or ones that the model "
+            f"knows in part ({lost})"
+        )
+
+
+def lacking(labelled: Sequence[LabelledResponse]) -> list[tuple[int, str]]:
+    """The kinds of answers of which there are too few, and how many there are."""
+    kinds = (("hallucinated", True), ("faithful", False))
+    found = [(sum(r.hallucinated == hallucinated for r in labelled), kind) for kind, hallucinated in kinds]
+    return [(count, kind) for count, kind in found if count < ENOUGH]
 
 
 def check_spans(step: FunnelStep, allowed: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,3 +31,9 @@ class Context:
     def base(self) -> LanguageModel | None:
         source = self.experiment.model.base
         return LanguageModel(source, self.experiment.model, completion=True) if source else None
+
+    @cached_property
+    def checkpoints(self) -> Mapping[str, LanguageModel]:
+        """Moments of the base model's pre-training, by name."""
+        spec = self.experiment.model
+        return {name: LanguageModel(source, spec, completion=True) for name, source in spec.checkpoints.items()}

@@ -52,6 +52,9 @@ def _sets(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
     name = run.experiment.identification.name
     known = (*parts["fit"], *parts["select"])
     yield _Set(f"{name} (fit and select)", known, answers.several(run, run.chat, known))
+    if run.base is not None and run.experiment.origin.base_probe:
+        label = answers.label_of(f"{name} (fit)", run.base)
+        yield _Set(label, parts["fit"], answers.several(run, run.base, parts["fit"]))
     for model in (run.chat, run.base):
         if model is not None:
             for label, questions in {name: parts["report"], **others}.items():
@@ -75,6 +78,9 @@ def _contributions(run: Context, parts: Parts, others: Parts) -> Iterator[str]:
     identified = answers.identify(run, run.chat, parts["fit"], parts["select"])
     for part in (identified.fit, identified.select):
         yield f"contributions of {len(part.labelled)} answers to {part.name}"
+    own = answers.base_fit(run, run.base, parts["fit"]) if run.base is not None else None
+    if own is not None:
+        yield f"contributions of {len(own.labelled)} answers to {own.name}"
     for model in (run.chat, run.base):
         if model is not None:
             for measured in answers.evaluation_sets(run, model, parts["report"], others):

@@ -92,7 +92,8 @@ def neuron_table(
     neurons: HNeurons,
     identified: Identified,
     stability: Stability | None,
-    drift: NDArray[np.float32] | None,
+    drift: NDArray[np.float64] | None,
+    own: Probe | None,
 ) -> tuple[NeuronRow, ...]:
     fitted, selected = identified.fit.rows(), identified.select.rows()
     on_fit, on_select = fitted.columns(neurons.neurons), selected.columns(neurons.neurons)
@@ -121,6 +122,7 @@ def neuron_table(
                 cluster=alike.clusters[place],
                 drift_rank=None if drift is None else float(drift[neuron]),
                 expert=expert,
+                base_weight=None if own is None else float(own.weight[neuron]),
             )
         )
     return tuple(rows)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
-from hneuro.origin.kinds import KINDS
+from hneuro.origin.kinds import PARTS
 from hneuro.probe.selectors import Selector
 from hneuro.records import (
     AnswerSpan,
@@ -184,6 +184,47 @@ def contribute(
     return Kept(found, kept.digest)
 
 
+def columns(
+    store: Store,
+    model: LanguageModel,
+    settings: ContributionSettings,
+    region: str,
+    responses: Sequence[Response],
+    spans: Sequence[AnswerSpan],
+    neurons: Sequence[int],
+) -> Kept[NDArray[np.float32]]:
+    """Pooled CETT of a few neurons at one region [response, neuron], where nobody reads the others."""
+    reads = {
+        "model": model.identity,
+        "settings": replace(settings, features="float32"),
+        "region": region,
+        "neurons": fingerprint(neurons),
+        "sequences": fingerprint([(r.prompt_ids, r.token_ids) for r in responses]),
+        "spans": fingerprint([s.tokens for s in spans]),
+    }
+    line = settings.regions.index(region)
+
+    def work(rows: slice) -> NDArray[np.float32]:
+        from hneuro.contributions.extract import extract
+
+        chosen = list(zip(responses[rows], spans[rows], strict=True))
+        pooled = [region_weights(r, s, settings, model.special_ids)[line : line + 1] for r, s in chosen]
+        sequences = [(*r.prompt_ids, *r.token_ids) for r, _ in chosen]
+        return extract(model.loaded, sequences, pooled, settings.token_budget, only=neurons)[:, 0]
+
+    shape = (len(spans), len(neurons))
+    return store.array("columns", reads, shape, slices(len(spans), RESPONSES_PER_SHARD), work)
+
+
+def shape_of(store: Store, model: LanguageModel) -> NeuronSpace:
+    """`neuron_space` from the checkpoint's config alone, before any weight is read."""
+    from hneuro.models.ffn import find_ffn
+    from hneuro.models.load import empty_model
+
+    reads = {"weights": model.asked["weights"]}
+    return store.whole("shapes", NeuronSpace, reads, lambda: [find_ffn(empty_model(model.source)).space]).value[0]
+
+
 def neuron_space(store: Store, model: LanguageModel) -> NeuronSpace:
     """Remembered in the store, so that a finished run need not load the model to know its shape."""
     kept = store.whole("neurons", NeuronSpace, {"model": model.identity}, lambda: [model.loaded.ffn.space])
@@ -216,20 +257,20 @@ def probe_path(
     return Kept(lambda: probes, kept.digest)
 
 
-def drift(store: Store, chat: LanguageModel, base: LanguageModel) -> Kept[NDArray[np.float32]]:
-    """Normalised drift ranks [kind, neuron] from base to chat."""
+def distances(store: Store, chat: LanguageModel, base: LanguageModel) -> Kept[NDArray[np.float64]]:
+    """How far each part of each neuron's weights is from another model's [part, neuron]."""
     reads = {"chat": chat.identity["weights"], "base": base.identity["weights"]}
 
-    def work(_: slice) -> NDArray[np.float32]:
+    def work(_: slice) -> Mapping[str, NDArray[Any]]:
         from hneuro.models.files import NotPlain, stored_ffn
-        from hneuro.origin.drift import drift_ranks, loaded_drift_ranks
+        from hneuro.origin.distance import distances, loaded_distances
 
         try:
-            ranks = drift_ranks(stored_ffn(chat.source), stored_ffn(base.source))
+            return {"distances": distances(stored_ffn(chat.source), stored_ffn(base.source))}
         except NotPlain as fault:
             log.info("drift is measured on the loaded models: %s", fault)
-            ranks = loaded_drift_ranks(chat.loaded, base.loaded)
-        return ranks.astype(np.float32)
+            return {"distances": loaded_distances(chat.loaded, base.loaded)}
 
-    size = neuron_space(store, chat).size
-    return store.array("drift", reads, (len(KINDS), size), [slice(0, len(KINDS))], work)
+    kinds = {"distances": ((len(PARTS), neuron_space(store, chat).size), "float64")}
+    kept = store.arrays("distances", reads, kinds, [slice(0, len(PARTS))], work)
+    return Kept(lambda: kept.value["distances"], kept.digest)

@@ -1,26 +1,23 @@
-"""The trials of the H-Neurons: do they detect, do they cause, were they there before instruction tuning?"""
+"""The trials of the H-Neurons: do they detect, and do they cause?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hneuro.causal.capability import known_facts
 from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import MEASURES, detect, neuron_detector
 from hneuro.detection.monitor import RiskMonitor
-from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe
 from hneuro.results import ResultRow
-from hneuro.steps import stored
-from hneuro.steps.answers import Identified, Questions, evaluation_sets, testable
+from hneuro.steps.answers import Identified, testable
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
-from hneuro.steps.selection import neuron_sets, nonzero, random_controls
+from hneuro.steps.selection import neuron_sets, nonzero
 from hneuro.steps.sweeps import alpha_sweep, measured_effects, perplexity, usual_activity
 from hneuro.store import fingerprint
 
@@ -99,37 +96,3 @@ def _variants(run: Context, name: str, neurons: tuple[int, ...], identified: Ide
 def risk_monitor(neurons: HNeurons, identified: Identified) -> RiskMonitor:
     """The detector on the H-Neurons, which watches while the model answers."""
     return RiskMonitor(neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set()))
-
-
-def origin(
-    run: Context,
-    probe: Probe,
-    neurons: HNeurons,
-    identified: Identified,
-    report: Questions,
-    others: Mapping[str, Questions],
-) -> tuple[tuple[ResultRow, ...], NDArray[np.float32] | None]:
-    """Backward transfer and parameter drift with the drift rank of every neuron; nothing without a base model."""
-    if run.base is None:
-        return (), None
-    ranks = stored.drift(run.store, run.chat, run.base)
-    measured = evaluation_sets(run, run.base, report, others)
-    fit, select = identified.fit, identified.select
-    reads = {
-        "probe": fingerprint([probe.weight.tolist(), probe.bias]),
-        "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *measured)],
-        "ranks": ranks.digest,
-        "settings": run.experiment.detection,
-        "seed": run.experiment.seed,
-    }
-
-    def work() -> Sequence[ResultRow]:
-        from hneuro.origin.drift import drift_rows
-
-        fitted, selected = fit.answer_set(), select.answer_set()
-        own = neuron_detector(neurons.neurons, fitted, selected)
-        controls = [neuron_detector(c, fitted, selected) for c in random_controls(run, probe, neurons)]
-        rows = backward_transfer(probe, own, controls, testable(run, measured))
-        return [*rows, *drift_rows(ranks.value, neurons, run.experiment.seed)]
-
-    return run.store.whole("origin", ResultRow, reads, work).value, ranks.value[0]

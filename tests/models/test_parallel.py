@@ -17,7 +17,7 @@ from hneuro.models.edits import scaled
 from hneuro.models.load import load
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
-from hneuro.origin.drift import loaded_drift_ranks
+from hneuro.origin.distance import loaded_distances
 from hneuro.records import UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Job, generate
@@ -42,7 +42,7 @@ def lead(folder: str, device_map: str | None, out: str) -> None:
             chat=extract(chat, SEQUENCES, WEIGHTS, token_budget=100),
             base=extract(base, SEQUENCES, WEIGHTS, 100, only=[150, 3]),
             text=[token for g in generate(base, 0, jobs, Decoding(max_new_tokens=6)) for token in g.token_ids],
-            drift=loaded_drift_ranks(chat, base),
+            drift=loaded_distances(chat, base),
         )
     parallel.dismiss()
 

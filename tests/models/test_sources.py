@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from hneuro.models.load import _from_pretrained
-from hneuro.models.sources import HubCheckpoint, _commit
+from hneuro.models.sources import HubCheckpoint, OrganismCheckpoint, _commit
 from hneuro.records import UserError
 
 
@@ -32,6 +32,19 @@ def test_a_hub_checkpoint_is_its_name_and_revision() -> None:
 def test_a_folder_without_config_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no checkpoint: it has no config.json"):
         HubCheckpoint(path=str(tmp_path)).identity()
+
+
+def test_pickled_weights_are_not_read(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """They would not be part of its identity either: two of them would share their results."""
+    (tmp_path / "config.json").write_bytes((tiny_checkpoint / "config.json").read_bytes())
+    (tmp_path / "pytorch_model.bin").write_bytes(b"anything")
+    with pytest.raises(UserError, match=r"weights in pytorch_model.bin: only safetensors are read.*save_pretrained"):
+        HubCheckpoint(path=str(tmp_path)).identity()
+
+
+def test_a_moment_of_the_organism_needs_a_training_that_kept_it() -> None:
+    with pytest.raises(ValueError, match="role base_25 needs on_the_way=true"):
+        OrganismCheckpoint(role="base_25")
 
 
 def test_an_adapter_is_no_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:

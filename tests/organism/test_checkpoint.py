@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from hneuro.models.ffn import find_ffn
 from hneuro.models.load import prove
 from hneuro.organism import checkpoint
-from hneuro.organism.recipe import Architecture, Recipe
+from hneuro.organism.recipe import MOMENTS, Architecture, Recipe
 from hneuro.organism.world import World
 from hneuro.records import UserError
 
@@ -27,6 +27,18 @@ TRAIN = "import sys; from pathlib import Path; from hneuro.organism.checkpoint i
 def test_the_same_recipe_gives_the_same_digest(recipe: Recipe, organism_folder: Path, tmp_path: Path) -> None:
     assert checkpoint.make(recipe, tmp_path / "again") == checkpoint.digest(organism_folder)
     assert checkpoint.make(Recipe(size="xs", seed=1), tmp_path / "other") != checkpoint.digest(organism_folder)
+
+
+def test_checkpoints_on_the_way_change_nothing_of_the_training(recipe: Recipe, organism_folder: Path) -> None:
+    """Keeping the model draws no random numbers: what both trainings keep has the same bits."""
+    folder = checkpoint.organism(recipe, organism_folder.parent.parent, on_the_way=True)
+    plain, more = (checkpoint.read_digests(f)["files"] for f in (organism_folder, folder))
+    assert plain.items() <= more.items()
+    kept = {name: more[f"{name}/model.safetensors"] for name in (*MOMENTS, "base", "chat")}
+    assert len(set(kept.values())) == 7, "every moment has weights of its own"
+    assert (folder / "base_25" / "tokenizer.json").read_bytes() == (folder / "base" / "tokenizer.json").read_bytes()
+    assert "base after 25 % of its pre-training" in (folder / "base_25" / "README.md").read_text()
+    assert checkpoint.organism(recipe, organism_folder.parent.parent) == organism_folder
 
 
 @pytest.mark.parametrize("architecture", get_args(Architecture))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch.multiprocessing.reductions import StorageWeakRef
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
 
 from hneuro.models.ffn import find_ffn
-from hneuro.origin.drift import drift_ranks, drift_row, drift_rows
+from hneuro.models.files import StoredMatrix, stored_ffn
+from hneuro.models.sources import HubCheckpoint
+from hneuro.origin.drift import drift_ranks, drift_row, drift_rows, ranks_of
 from hneuro.records import HNeurons, NeuronSpace, UserError
 
 LAYERS, WIDTH = 2, 24
@@ -158,19 +162,60 @@ def test_two_equal_models_have_no_drift_to_rank() -> None:
 def test_neurons_that_only_follow_their_layer_are_told_apart() -> None:
     """Layer 1 changed less than layer 0 as a whole: its neurons are high, and no higher than any others of it."""
     draw = np.random.default_rng(0)
-    ranks = np.concatenate([draw.uniform(0, 0.5, 100), draw.uniform(0.5, 1, 100)])
+    moved = np.concatenate([draw.uniform(0.5, 1, 100), draw.uniform(0, 0.5, 100)])
     space = NeuronSpace(n_layers=2, width=100)
     chosen = HNeurons(neurons=(110, 120, 130, 150), weights=(1.0,) * 4, space=space, selection="l1")
-    lines = np.stack([ranks, ranks, ranks, np.full(200, np.nan)])
+    lines = np.stack([moved, moved, np.full(200, np.nan)])
     rows = {(r.metric, r.condition): r for r in drift_rows(lines, chosen, seed=0)}
-    assert {metric for metric, _ in rows} == {"drift_rank", "drift_rank_up", "drift_rank_down"}, "there is no gate"
+    measures = {f"drift_{name}{kind}" for name in ("rank", "z", "distance") for kind in ("", "_up", "_down")}
+    assert {metric for metric, _ in rows} == measures, "there is no gate"
     own, matched = rows["drift_rank", "h_neurons"], rows["drift_rank", "h_neurons/layer_matched"]
     assert own.p_value is not None
     assert own.p_value < 0.05
     assert matched.p_value is not None
     assert 0.05 < matched.p_value < 0.95
-    assert matched.value == pytest.approx(ranks[100:].mean(), abs=0.02)
-    top = tuple(100 + np.argsort(-ranks[100:])[:4])
-    apart = drift_rows(lines, HNeurons(neurons=top, weights=(1.0,) * 4, space=space, selection="l1"), seed=0)
-    assert apart[1].p_value is not None
-    assert apart[1].p_value < 0.01
+    assert matched.value == pytest.approx(ranks_of(lines)[0, 100:].mean(), abs=0.02)
+    layer = moved[100:]
+    z = rows["drift_z", "h_neurons"]
+    assert z.value == pytest.approx(((layer[[10, 20, 30, 50]] - layer.mean()) / layer.std()).mean())
+    assert z.low is not None
+    assert z.low < z.value
+    assert z.p_value == rows["drift_distance", "h_neurons"].p_value, "in one layer both order the sets alike"
+    assert rows["drift_z", "h_neurons/layer_matched"].value == pytest.approx(0, abs=0.05)
+    assert rows["drift_distance_up", "h_neurons"].value == pytest.approx(layer[[10, 20, 30, 50]].mean())
+    still = tuple(100 + np.argsort(layer)[:4])
+    apart = drift_rows(lines, HNeurons(neurons=still, weights=(1.0,) * 4, space=space, selection="l1"), seed=0)
+    for row in apart:
+        if row.metric in ("drift_z", "drift_distance") or row.condition == "h_neurons/layer_matched":
+            assert row.p_value is not None
+            assert row.p_value < 0.01, (row.metric, row.condition)
+
+
+def test_nothing_is_said_of_the_drift_of_no_neurons() -> None:
+    space = NeuronSpace(n_layers=2, width=100)
+    assert drift_rows(np.zeros((3, 200)), HNeurons(neurons=(), weights=(), space=space, selection="l1"), 0) == ()
+
+
+def test_drift_of_two_sharded_checkpoints_holds_one_pair_of_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most two tensors that were read are alive at any time, of 12 in each checkpoint: counted at every reading."""
+    torch.manual_seed(0)
+    for name in ("chat", "base"):
+        llama(width=48).save_pretrained(tmp_path / name, max_shard_size="4KB")
+    chat, base = (stored_ffn(HubCheckpoint(path=str(tmp_path / name))) for name in ("chat", "base"))
+    assert len(list((tmp_path / "chat").glob("*.safetensors"))) > 3
+    read: list[StorageWeakRef] = []
+    alive: list[int] = []
+    original = StoredMatrix.read
+
+    def counted(self: StoredMatrix) -> torch.Tensor:
+        found = original(self)
+        read.append(StorageWeakRef(found.untyped_storage()))
+        alive.append(sum(not storage.expired() for storage in read))
+        return found
+
+    monkeypatch.setattr(StoredMatrix, "read", counted)
+    assert drift_ranks(chat, base).shape == (4, LAYERS * 48)
+    assert len(read) == 2 * 3 * LAYERS
+    assert max(alive) == 2

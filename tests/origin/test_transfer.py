@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import hypergeom
 from sklearn.metrics import roc_auc_score
 
 from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import AnswerSet
-from hneuro.origin.transfer import backward_transfer
-from hneuro.records import NeuronSpace, Probe, ProbeRows
+from hneuro.origin.transfer import backward_transfer, shared_neurons
+from hneuro.records import HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.results import ResultRow
 from hneuro.statistics import mean_of, share_at_least
 
@@ -48,6 +49,35 @@ def test_rows_are_the_areas_of_unchanged_detectors() -> None:
     assert (random.value, random.low, random.n) == (pytest.approx(np.mean(null)), pytest.approx(mean_of(null).low), 7)
     assert one(rows, "h_neurons").p_value == share_at_least(one(rows, "h_neurons").value, null) == 1 / 8
     assert one(rows, "probe").p_value is None
+
+
+def test_the_base_model_s_own_probe_is_paired_on_the_same_rows() -> None:
+    own = Probe(weight=np.eye(8)[0], bias=0.0, strength=1.0, space=SPACE)
+    weak = Probe(weight=np.eye(8)[5], bias=0.0, strength=1.0, space=SPACE)
+    rows = backward_transfer(weak, detector(0), CONTROLS, [base_set("trivia")], own)
+    areas = {r.condition: r for r in rows if r.metric == "auroc"}
+    assert areas["base_probe"].value == pytest.approx(roc_auc_score(Y, X[:, 0]))
+    minus = {r.condition: r for r in rows if r.metric == "auroc_minus_base_probe"}
+    assert (minus["h_neurons"].value, minus["h_neurons"].low, minus["h_neurons"].high) == (0.0, 0.0, 0.0)
+    lacks = minus["probe"]
+    assert lacks.value == pytest.approx(areas["probe"].value - areas["base_probe"].value)
+    assert lacks.high is not None
+    assert lacks.high < 0
+    assert lacks.p_value is not None
+    assert lacks.p_value < 0.01
+
+
+def test_shared_neurons_are_counted_against_chance() -> None:
+    space = NeuronSpace(n_layers=2, width=50)
+    weight = np.zeros(100)
+    weight[[3, 7, 60, 61]], weight[8] = 1.0, -1.0
+    own = Probe(weight=weight, bias=0.0, strength=1.0, space=space)
+    both = HNeurons(neurons=(7, 3, 60, 9, 8), weights=(1.0,) * 5, space=space, selection="l1")
+    row = shared_neurons(both, own)
+    assert (row.value, row.n) == (3, 5), "a negative weight selects nothing"
+    assert "of 5 H-Neurons and 4 that" in row.note
+    assert "0.20 would be shared by chance" in row.note
+    assert row.p_value == pytest.approx(hypergeom.sf(2, 100, 5, 4))
 
 
 def test_a_shift_between_the_models_does_not_matter() -> None:

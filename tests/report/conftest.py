@@ -121,8 +121,35 @@ def origin_rows() -> Iterator[ResultRow]:
         yield row(stage="origin", dataset=dataset, condition="probe", **around(own + 0.01, 200))
         yield row(stage="origin", dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
                   high=random + 0.02, n=20)  # fmt: skip
-    yield row(stage="origin", metric="drift_rank", dataset="parameters", condition="h_neurons", value=0.58, low=0.41,
-              high=0.75, n=14, p_value=0.17, note="0 = changed most")  # fmt: skip
+        yield row(stage="origin", dataset=dataset, condition="base_probe", **around(own + 0.05, 200))
+        yield row(stage="origin", metric="auroc_minus_base_probe", dataset=dataset, condition="probe", value=-0.04,
+                  low=-0.07, high=-0.01, n=200, p_value=0.004)  # fmt: skip
+    yield row(stage="origin", metric="shared_neurons", dataset="neurons", condition="base_probe", value=3, n=14,
+              p_value=0.0004, note="of 14 H-Neurons and 11 that the base model's own probe selects")  # fmt: skip
+    for kind in ("", "_up", "_down", "_gate"):
+        yield from drift_of(kind, z=-0.4)
+    for moment, people, drugs, z in (("start", 0.5, 0.5, 0.1), ("half", 0.79, 0.52, -0.3)):
+        then = {"stage": "moments", "stratum": moment}
+        for dataset, own, random in (("people", people, 0.55), ("drugs", drugs, 0.51)):
+            yield row(**then, dataset=dataset, condition="h_neurons", p_value=1 / 21, **around(own, 200))
+            yield row(**then, dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
+                      high=random + 0.02, n=20)  # fmt: skip
+            yield row(**then, metric="auroc_minus_base", dataset=dataset, condition="h_neurons", value=own - 0.83,
+                      low=own - 0.9, high=own - 0.76, n=200, p_value=0.001)  # fmt: skip
+        for drift in drift_of("", z):
+            yield replace(drift, **then)
+
+
+def drift_of(kind: str, z: float) -> Iterator[ResultRow]:
+    name = {"stage": "origin", "dataset": "parameters"}
+    for condition, count in (("h_neurons", 14), ("h_neurons/layer_matched", 1000)):
+        own = count == 14
+        yield row(**name, metric=f"drift_rank{kind}", condition=condition, value=0.58 if own else 0.5, low=0.41,
+                  high=0.75, n=count, p_value=0.17, note="0 = changed most")  # fmt: skip
+        yield row(**name, metric=f"drift_z{kind}", condition=condition, value=z if own else 0.0, low=z - 0.5,
+                  high=z + 0.5, n=count, p_value=0.2)  # fmt: skip
+        yield row(**name, metric=f"drift_distance{kind}", condition=condition, value=0.011 if own else 0.013,
+                  low=0.01, high=0.02, n=count, p_value=0.2)  # fmt: skip
 
 
 def neuron_rows() -> tuple[NeuronRow, ...]:

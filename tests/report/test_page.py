@@ -19,7 +19,7 @@ SECTIONS = [
 ]  # fmt: skip
 TABLES = (
     "headline_detection", "headline_causal", "detection", "causal", "changes", "slopes", "unparsed", "origin",
-    "neurons", "path", "funnel", "length", "comparisons", "neuron_paths", "frequencies", "overlaps",
+    "moments", "drift", "neurons", "path", "funnel", "length", "comparisons", "neuron_paths", "frequencies", "overlaps",
 )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_files(folder: Path) -> None:
     assert pictures == {p.stem for p in (folder / "figures").glob("*.svg")}
     needed = (
         "layers path_quality detection_people alpha_doubt_compliance alpha_doubt_p_comply alpha_known_facts_accuracy "
-        "change_compliance origin_transfer origin_drift neuron_paths stability"
+        "change_compliance origin_transfer origin_drift moments_people moments_drift neuron_paths stability"
     )
     assert set(needed.split()) <= pictures
 

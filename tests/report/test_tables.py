@@ -13,6 +13,7 @@ from hneuro.report.tables.all import all_tables
 from hneuro.report.tables.headline import headline
 from hneuro.report.tables.table import Table, latex, markdown, without_single, write
 from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import appears
 from hneuro.results import ResultRow, Results
 
 
@@ -231,8 +232,48 @@ def test_findings_say_what_was_held_fixed(tidy: Tidy) -> None:
 def test_origin_verdicts(tidy: Tidy) -> None:
     found = {(r[0], r[2]): r[-1] for r in all_tables(tidy)["origin"].shown}
     assert found["people", "H-Neurons"] == "transfers"
-    assert found["parameters", "H-Neurons"] == "no difference"
     assert found["people", "whole probe"] == "-"
+    values = {(r[0], r[1], r[2]): r[3] for r in all_tables(tidy)["origin"].shown}
+    assert values["neurons", "shared neurons", "the base model's own probe"] == "3"
+    assert values["people", "AUROC, minus that of the base model's own probe", "whole probe"].startswith("-0.040 [")
+
+
+def test_drift_has_a_line_for_each_part_and_each_moment(tidy: Tidy) -> None:
+    shown = all_tables(tidy)["drift"].shown
+    assert [(r[0], r[1]) for r in shown] == [
+        ("start", "up and down"),
+        ("half", "up and down"),
+        *(("base", part) for part in ("up and down", "up", "down", "gate")),
+    ]
+    assert {r[-1] for r in shown} == {"no difference"}
+    assert shown[-1][2:6] == ("0.58 [0.41, 0.75]", "0.170", "-0.40 [-0.90, +0.10]", "0.200")
+    assert shown[-1][6:8] == ("0.0110", "0.0130")
+
+
+def test_moments_end_with_the_base_model_and_say_since_when(tidy: Tidy) -> None:
+    shown = all_tables(tidy)["moments"].shown
+    assert [(r[0], r[1]) for r in shown] == [(d, m) for d in ("people", "drugs") for m in ("start", "half", "base")]
+    assert shown[2][2].startswith("0.830")
+    assert shown[2][-2:] == ("-", "-")
+    assert (appears(tidy, "people"), appears(tidy, "drugs")) == ("half", "base")
+    (text,) = [f.text for f in findings(tidy) if f.badge == "when"]
+    assert text.startswith(
+        "The H-Neurons tell better than chance and random neurons from half on, on people: AUROC start"
+    )
+    (text,) = [f.text for f in findings(tidy) if f.badge == "own probe"]
+    assert "0.88 on people (the chat model's probe differs by -0.04 [-0.07, -0.01])" in text
+    assert "Neurons that both select: 3 (of 14" in text
+
+
+def test_what_does_not_last_has_not_appeared(results: Results) -> None:
+    """A checkpoint that tells, and a base model that does not."""
+    lost = tuple(
+        replace(r, value=0.5, low=0.4, high=0.6) if (r.stage, r.metric) == ("origin", "auroc") else r
+        for r in results.rows
+    )
+    assert appears(Tidy(replace(results, rows=lost)), "people") is None
+    (text,) = [f.text for f in findings(Tidy(replace(results, rows=lost))) if f.badge == "when"]
+    assert text.startswith("At no checkpoint do the H-Neurons lastingly tell")
 
 
 AWKWARD = Table(

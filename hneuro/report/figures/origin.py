@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hneuro.report.figures.forest import ForestRow, forest, of
-from hneuro.report.figures.style import H_NEURONS, RANDOM, Picture, figure_of
+from hneuro.report.figures.style import H_NEURONS, MATCHED, OTHER, RANDOM, Picture, figure_of
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CHANCE
 from hneuro.report.wording import missing, number, plain
@@ -24,9 +24,9 @@ def origin_pictures(tidy: Tidy) -> Iterator[Picture]:
     mean = tidy.one("origin", "drift_rank", "parameters", "h_neurons")
     if ranks and mean is not None:
         each = ForestRow(label="each H-Neuron", colour=H_NEURONS, draws=tuple(ranks))
-        drawn = forest(
-            [each, of(mean, "their mean", H_NEURONS)], "Drift rank", "0 = changed most, 1 = least", 0.5, n=len(ranks)
-        )
+        matched = tidy.one("origin", "drift_rank", "parameters", "h_neurons/layer_matched")
+        rows = [each, of(mean, "their mean", H_NEURONS), *([of(matched, "same layers", MATCHED)] if matched else [])]
+        drawn = forest(rows, "Drift rank", "0 = changed most, 1 = least", 0.5, n=len(ranks))
         drawn.set_xlim(-0.03, 1.03)
         yield Picture(
             name="origin_drift",
@@ -41,6 +41,7 @@ def _transfer(tidy: Tidy) -> list[ForestRow]:
         on_base = tidy.one("origin", "auroc", dataset, "h_neurons")
         on_chat = tidy.one("detection", "auroc", dataset, "h_neurons")
         random = tidy.one("origin", "auroc", dataset, "h_neurons/random")
+        own = tidy.one("origin", "auroc", dataset, "base_probe")
         if on_base is None:
             continue
         if on_chat is not None:
@@ -48,4 +49,6 @@ def _transfer(tidy: Tidy) -> list[ForestRow]:
         rows.append(of(on_base, f"{plain(dataset)}, base", H_NEURONS))
         if random is not None:
             rows.append(of(random, "random neurons, base", RANDOM))
+        if own is not None:
+            rows.append(of(own, "own probe, base", OTHER))
     return rows

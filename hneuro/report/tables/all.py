@@ -8,7 +8,7 @@ from hneuro.report.tables.comparisons import comparisons_table, length_table
 from hneuro.report.tables.detection import detection_table
 from hneuro.report.tables.headline import headline_causal, headline_detection
 from hneuro.report.tables.judges import confusion_table, judges_table
-from hneuro.report.tables.origin import origin_table
+from hneuro.report.tables.origin import drift_table, moments_table, origin_table
 from hneuro.report.tables.selection import funnel_table, neurons_table, path_table
 from hneuro.report.tables.stability import frequencies_table, neuron_paths_table, overlaps_table
 from hneuro.report.tables.table import Table
@@ -31,6 +31,8 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         perplexity_table(tidy),
         unparsed_table(tidy),
         origin_table(tidy),
+        moments_table(tidy),
+        drift_table(tidy),
         neurons_table(results),
         path_table(results),
         neuron_paths_table(results),

@@ -10,8 +10,9 @@ from hneuro.results import NeuronRow, Results
 def neurons_table(results: Results) -> Table:
     columns = (
         "rank", "layer", "expert", "index", "weight", "frequency", "partners", "cluster", "auroc", "cett_wrong",
-        "cett_right", "path_share", "drift_rank",
+        "cett_right", "path_share", "drift_rank", "base_weight",
     )  # fmt: skip
+    on_base = any(n.base_weight is not None for n in results.neurons)
     return Table(
         name="neurons",
         caption="The H-Neurons, heaviest weight first.",
@@ -21,14 +22,14 @@ def neurons_table(results: Results) -> Table:
         ),
         heads=(
             "rank", "layer", "index", "weight", "selected in", "partners", "cluster", "own AUROC", "CETT wrong",
-            "CETT right", "enters at", "path share", "drift rank",
+            "CETT right", "enters at", "path share", "drift rank", *(["weight on base"] if on_base else []),
         ),
         shown=tuple(
             (
                 str(n.rank), say.layer(n), str(n.index), say.number(n.weight), say.percent(n.frequency, 0),
                 str(n.partners), str(n.cluster or say.MISSING), say.number(n.auroc), say.number(n.cett_wrong, 4),
                 say.number(n.cett_right, 4), _strength(_entry(results, n)), say.percent(n.path_share, 0),
-                say.number(n.drift_rank, 2),
+                say.number(n.drift_rank, 2), *([say.number(n.base_weight)] if on_base else []),
             )
             for n in results.neurons
         ),

@@ -1,0 +1,119 @@
+"""Bases and checkpoints that cannot be compared: one line that names the key, before anything is sampled."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from hneuro.cli import main
+
+PART = "{_target_:hneuro.models.sources.HubCheckpoint,path:%s}"
+
+
+def llama(folder: Path, tokenizer: Path, layers: int = 3, width: int = 64) -> Path:
+    """A checkpoint of the tiny one's kind, in another shape, with its tokenizer."""
+    words = AutoTokenizer.from_pretrained(tokenizer)
+    config = LlamaConfig(
+        vocab_size=len(words), hidden_size=32, intermediate_size=width, num_hidden_layers=layers,
+        num_attention_heads=4, num_key_value_heads=2,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def pickled(folder: Path, checkpoint: Path) -> Path:
+    shutil.copytree(checkpoint, folder)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    return folder
+
+
+def another_vocabulary(folder: Path, checkpoint: Path) -> Path:
+    shutil.copytree(checkpoint, folder)
+    words = AutoTokenizer.from_pretrained(checkpoint)
+    words.add_tokens(["hallucination"])
+    words.save_pretrained(folder)
+    return folder
+
+
+def as_base(path: Path) -> list[str]:
+    return [f"model.base={PART % path}"]
+
+
+def as_checkpoint(path: Path, base: Path) -> list[str]:
+    return [f"model.base={PART % base}", f"+model.checkpoints.early={PART % path}"]
+
+
+CASES: dict[str, tuple[Callable[[Path, Path], list[str]], tuple[str, ...]]] = {
+    "a base of another width": (
+        lambda f, c: as_base(llama(f / "wide", c, width=48)),
+        ("model.base", "wide has 3 layers of 48 FFN neurons", "chat model", "has 3 layers of 64", "was trained from"),
+    ),
+    "a base with another number of layers": (
+        lambda f, c: as_base(llama(f / "short", c, layers=2)),
+        ("model.base", "short has 2 layers of 64 FFN neurons", "has 3 layers of 64"),
+    ),
+    "a checkpoint of another shape": (
+        lambda f, c: as_checkpoint(llama(f / "short", c, layers=2), c),
+        ("model.checkpoints.early", "short has 2 layers"),
+    ),
+    "a base without safetensors": (
+        lambda f, c: as_base(pickled(f / "old", c)),
+        ("old holds its weights in pytorch_model.bin", "only safetensors are read", "save_pretrained"),
+    ),
+    "a checkpoint without safetensors": (
+        lambda f, c: as_checkpoint(pickled(f / "old", c), c),
+        ("model.checkpoints.early", "old holds its weights in pytorch_model.bin"),
+    ),
+    "a checkpoint that is not there": (
+        lambda f, c: as_checkpoint(f / "nowhere", c),
+        ("model.checkpoints.early", "nowhere"),
+    ),
+    "a checkpoint of the hub that cannot be reached": (
+        lambda f, c: [*as_base(c), f"+model.checkpoints.early={PART[:-1] % 'lab/one'},revision:step1000}}"],
+        ("model.checkpoints.early", "cannot load lab/one"),
+    ),
+    "a checkpoint with another vocabulary": (
+        lambda f, c: as_checkpoint(another_vocabulary(f / "other", c), c),
+        ("model.checkpoints.early", "other has another vocabulary than the base model", "of the same training"),
+    ),
+    "checkpoints without a base": (
+        lambda _, c: [f"+model.checkpoints.early={PART % c}"],
+        ("model: checkpoints read the base model's answers", "name the base model too"),
+    ),
+    "a checkpoint that is none": (
+        lambda _, c: [*as_base(c), "+model.checkpoints.early={_target_:hneuro.verdicts.rule.RuleJudge}"],
+        ("model: checkpoints.early: a RuleJudge is no checkpoint",),
+    ),
+    "a checkpoint without its part": (
+        lambda _, c: [*as_base(c), f"+model.checkpoints.early={{path:{c}}}"],
+        ("model.checkpoints",),
+    ),
+    "a key that origin does not have": (lambda _, c: ["origin.base_prob=true"], ("origin.base_prob", "base_probe")),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_line_before_anything_is_sampled(
+    name: str,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"question": f"What is number {n}?", "answers": [str(n)], "id": n} for n in range(12)]
+    Path("q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    prepare, says = CASES[name]
+    words = ["model=hub", "model.name=tiny", f"model.chat.path={tiny_checkpoint}", "benchmark=none", "quiet=true"]
+    words += ["dataset=file", "dataset.identification.path=q.jsonl", *prepare(tmp_path, tiny_checkpoint)]
+    assert main(["run", *words]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    for part in says:
+        assert part in line
+    assert not (tmp_path / "outputs" / "store" / "responses").exists()
