@@ -61,7 +61,7 @@ def write_report(results: Results, folder: Path) -> Path:
         findings=_grouped(findings(tidy), "heading"),
         tables=made,
         figures=drawn,
-        neuron_sets=[(name, condition_name(name)) for name in tidy.neuron_sets],
+        neuron_sets=[(name, condition_name(name)) for name in _pictured(tidy)],
         responses=_grouped([readable(response) for response in results.responses], "dataset"),
     )
     page.write_text(text, encoding="utf-8")
@@ -93,7 +93,7 @@ def rows_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
 
 def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
     """Section -> its figures; those of each neuron set have a section of their own."""
-    sets = tidy.neuron_sets
+    sets = _pictured(tidy)
     return {
         "layers": layer_pictures(tidy.results),
         "path": (*path_pictures(tidy.results.path), *neuron_path_pictures(tidy.results)),
@@ -103,6 +103,12 @@ def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
         **{f"alpha/{name}": alpha_pictures(tidy, name) for name in sets},
         **{f"change/{name}": change_pictures(tidy, name) for name in sets},
     }
+
+
+def _pictured(tidy: Tidy) -> list[str]:
+    """The neuron sets that have controls to stand before; of the others the numbers are in the tables."""
+    controlled = [name for name in tidy.neuron_sets if any(tidy.controls("causal", b, name) for b in tidy.benchmarks)]
+    return controlled or tidy.neuron_sets
 
 
 def _saved(pictures: Iterable[Picture], folder: Path) -> list[Drawn]:
