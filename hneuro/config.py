@@ -55,6 +55,7 @@ class Config:
     choice: Any = MISSING
     stability: Any = MISSING
     detection: Any = MISSING
+    mechanism: Any = MISSING
     benchmark: dict[str, Any] = field(default_factory=dict)
     intervention: Any = MISSING
     tracker: Any = MISSING

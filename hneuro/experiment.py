@@ -10,6 +10,7 @@ from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.grid import SweepSettings
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
+from hneuro.detection.mechanism.settings import MechanismSettings
 from hneuro.models.spec import ModelSpec
 from hneuro.probe.choice import Choice
 from hneuro.probe.labeling import Labeling
@@ -49,6 +50,7 @@ class Experiment:
     choice: Choice
     stability: StabilitySettings
     detection: DetectionSettings
+    mechanism: MechanismSettings
     benchmarks: Mapping[str, Benchmark]
     intervention: SweepSettings
     tracker: Tracker
@@ -73,6 +75,7 @@ class Experiment:
             ("choice", Choice),
             ("stability", StabilitySettings),
             ("detection", DetectionSettings),
+            ("mechanism", MechanismSettings),
             ("intervention", SweepSettings),
             ("tracker", Tracker),
         ):
