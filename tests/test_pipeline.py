@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from hneuro.cli import main
 from hneuro.codec import from_plain
+from hneuro.detection.mechanism.signals import SIGNALS
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question
 from hneuro.responses.decoding import Decoding
@@ -104,7 +106,7 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
         assert not file.is_file() or b"very_secret" not in file.read_bytes(), file
 
     results = from_plain(Results, json.loads((folder / "results.json").read_text()))
-    assert {row.stage for row in results.rows} == {"detection", "causal", "origin"}
+    assert {row.stage for row in results.rows} == {"detection", "mechanism", "causal", "origin"}
     assert {row.dataset for row in results.rows if row.stage == "detection"} == {"file", "letters"}
     assert {"yes_no", "known_facts"} == {row.dataset for row in results.rows if row.stage == "causal"}
     for step in results.funnel:
@@ -240,4 +242,11 @@ def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: 
     }
     assert set(own) == {"people", "drugs", "fabricated_people", "fabricated_drugs"}
     assert own["people"] > 0.6
-    assert {r.stage for r in results.rows} == {"detection", "causal", "origin"}
+    assert {r.stage for r in results.rows} == {"detection", "mechanism", "causal", "origin"}
+    signals = {
+        r.condition: r for r in results.rows if (r.stage, r.metric, r.dataset) == ("mechanism", "auroc", "people")
+    }
+    assert set(SIGNALS) <= set(signals)
+    assert not any(isnan(r.value) for r in signals.values())
+    assert signals["h_neurons"].value == own["people"]  # the same rows, the same detector
+    assert signals["h_neurons"].n == signals["rarity"].n

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hneuro.report import wording as say
-from hneuro.report.tables.mechanism import ADDED, STAGE, adjusted, held_fixed
+from hneuro.report.explained import explained
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import Change, Discrimination, Word, corrected, discrimination, drift_word, every_change
+from hneuro.report.verdicts import (
+    Change,
+    Discrimination,
+    Word,
+    discrimination,
+    drift_word,
+    every_change,
+)
 from hneuro.results import ResultRow, Results
 
 Tone = Literal["yes", "no", "partly", "plain"]
@@ -94,29 +101,8 @@ def _controlled(tidy: Tidy) -> Iterator[Finding]:
 
 
 def _mechanism(tidy: Tidy) -> Iterator[Finding]:
-    """What is left of the H-Neurons where frequency and confidence are held fixed, and whose neurons are shared."""
-    holm = adjusted(tidy)
-    each = []
-    for dataset in tidy.datasets(STAGE, ADDED[0]):
-        gain, without = tidy.one(STAGE, ADDED[0], dataset, ADDED[1]), tidy.one(STAGE, "auroc", dataset, "covariates")
-        if gain is None or without is None or not (fixed := held_fixed(gain)):
-            continue
-        within = tidy.one(STAGE, "auroc_within_covariates", dataset, "h_neurons")
-        each.append(
-            f"on {say.plain(dataset)}, beside {fixed} (AUROC {say.number(without.value, 2)}), they change it by "
-            f"{say.signed_interval(gain)}, {say.p_text(holm[ADDED[0], dataset, ADDED[1]])} (Holm); among answers of "
-            f"one such risk their own is {say.with_interval(within, 2)}"
-        )
-    if each:
-        text = f"What the H-Neurons add where frequency and confidence are held fixed: {'; '.join(each)}."
-        yield Finding(heading="Mechanism", badge="held fixed", tone="plain", text=text)
-    shared = [
-        f"{say.condition_name(r.dataset)} and {say.condition_name(r.stratum)} {r.n} ({r.note}; {say.p_text(p)})"
-        for r, p in corrected([r for r in tidy.results.rows if (r.stage, r.metric) == (STAGE, "jaccard")])
-    ]
-    if shared:
-        text = f"Neurons that two data sets have in common, against as many at random (Holm): {'; '.join(shared)}."
-        yield Finding(heading="Mechanism", badge="shared neurons", tone="plain", text=text)
+    for badge, text in explained(tidy):
+        yield Finding(heading="Mechanism", badge=badge, tone="plain", text=text)
 
 
 def _detection(tidy: Tidy) -> Iterator[Finding]:

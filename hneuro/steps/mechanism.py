@@ -90,7 +90,8 @@ def mechanism(
         rows = [*signal_rows(sets, reasons), *remaining_rows(sets, settings.folds, settings.min_per_class, setup.seed)]
         for m in measured:
             read = m.answers.rows()
-            rows += layer_rows(m.answers.name, read.y == 1, read.groups, m.sparse.value[:, 0])
+            shares = m.sparse.value[:, 0]
+            rows += layer_rows(m.answers.name, read.y == 1, read.groups, shares, settings.min_per_class)
         return rows
 
     table = run.store.whole("mechanism", ResultRow, reads, work).value

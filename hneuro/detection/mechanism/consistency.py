@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,8 @@ def cluster_entropy(texts: Sequence[str]) -> float:
 
 def inconsistency(labelled: Sequence[LabelledResponse], responses: Sequence[Response]) -> NDArray[np.float64]:
     """`cluster_entropy` [row] of all responses to the question of each row; lost ones do not count."""
-    return np.array([_by_question(responses).get(item.question_id, np.nan) for item in labelled])
-
-
-def _by_question(responses: Sequence[Response]) -> Mapping[str, float]:
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {item.question_id: [] for item in labelled}
     for response in responses:
-        if not response.lost:
-            texts.setdefault(response.question_id, []).append(response.text)
-    return {question: cluster_entropy(said) for question, said in texts.items()}
+        if response.question_id in texts and not response.lost:
+            texts[response.question_id].append(response.text)
+    return np.array([cluster_entropy(texts[item.question_id]) for item in labelled])

@@ -62,14 +62,18 @@ def signal_rows(sets: Sequence[AnswerSet], reasons: Reasons) -> Iterator[ResultR
 
 
 def layer_rows(
-    name: str, hallucinated: NDArray[np.bool_], groups: NDArray[Any], shares: NDArray[np.float32]
+    name: str, hallucinated: NDArray[np.bool_], groups: NDArray[Any], shares: NDArray[np.float32], least: int
 ) -> Iterator[ResultRow]:
-    """Mean active share of hallucinated and of faithful rows, over all layers and in each: shares [row, 1 + layer]."""
+    """Mean active share of hallucinated and of faithful rows, over all layers and in each: shares [row, 1 + layer].
+
+    A side of fewer than `least` rows is left out.
+    """
     for condition, side in (("hallucinated", hallucinated), ("faithful", ~hallucinated)):
         for place in range(shares.shape[1]):
             known = side & ~np.isnan(shares[:, place])
-            made = row_of(grouped_mean(shares[known, place], groups[known]), "active_share", name, condition)
-            yield replace(made, stratum="all layers" if place == 0 else f"layer {place - 1}")
+            if known.sum() >= least:
+                made = row_of(grouped_mean(shares[known, place], groups[known]), "active_share", name, condition)
+                yield replace(made, stratum="all layers" if place == 0 else f"layer {place - 1}")
 
 
 def row_of(estimate: Estimate, metric: str, dataset: str, condition: str) -> ResultRow:

@@ -37,8 +37,7 @@ def signal_pictures(tidy: Tidy) -> Iterator[Picture]:
 
 def sparsity_pictures(tidy: Tidy) -> Iterator[Picture]:
     for dataset in tidy.datasets(STAGE, "active_share"):
-        drawn = axes()
-        said = []
+        drawn, said = axes(), []
         for side, colour, marker in (("hallucinated", H_NEURONS, "o"), ("faithful", RANDOM, "s")):
             rows = tidy.rows(STAGE, "active_share", dataset, side)
             layers = [r for r in rows if r.stratum.startswith("layer ") and not missing(r.value)]
@@ -50,6 +49,8 @@ def sparsity_pictures(tidy: Tidy) -> Iterator[Picture]:
             highs = [r.value if r.high is None else r.high for r in layers]
             drawn.fill_between(at, lows, highs, color=colour, alpha=0.2, linewidth=0)
             said.append(f"{side} " + ", ".join(percent(r.value, 0) for r in layers))
+        if not said:
+            continue  # no layer has a value
         entitle(drawn, f"Neurons that carry 90 %: {plain(dataset)}")
         drawn.set(xlabel="layer (0 at the input)", ylabel="share of the layer")
         drawn.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))

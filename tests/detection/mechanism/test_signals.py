@@ -113,9 +113,11 @@ def test_too_few_rows_are_a_reason(known: NDArray[np.bool_], says: str) -> None:
 
 def test_layers_have_a_mean_for_each_kind_of_answer() -> None:
     shares = np.tile(np.array([0.5, 0.4, 0.6], np.float32), (N, 1)) - 0.1 * Y[:, None].astype(np.float32)
-    rows = list(layer_rows("set", Y == 1, GROUPS, shares))
+    rows = list(layer_rows("set", Y == 1, GROUPS, shares, least=20))
     found = {(r.condition, r.stratum): round(r.value, 5) for r in rows}
     assert found == {
         ("hallucinated", "all layers"): 0.4, ("hallucinated", "layer 0"): 0.3, ("hallucinated", "layer 1"): 0.5,
         ("faithful", "all layers"): 0.5, ("faithful", "layer 0"): 0.4, ("faithful", "layer 1"): 0.6,
     }  # fmt: skip
+    few = list(layer_rows("set", Y == 1, GROUPS, np.where(Y[:, None] == 1, np.nan, shares), least=20))
+    assert {r.condition for r in few} == {"faithful"}
