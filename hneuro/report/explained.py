@@ -28,8 +28,8 @@ def explained(tidy: Tidy) -> Iterator[tuple[str, str]]:
             fixed.add(held_fixed(gain))
             added.append(
                 f"{say.signed_interval(gain)} on {say.plain(dataset)} (from "
-                f"{say.number(without.value if without else None, 2)}, {p}; among answers of one such risk their own is "
-                f"{say.with_interval(within, 2)})"
+                f"{say.number(without.value if without else None, 2)}, {p}; among answers of one such risk their own "
+                f"is {say.with_interval(within, 2)})"
             )
     if against:
         text = f"AUROC of rarity in the training data against the answer's log-probability: {'; '.join(against)}."

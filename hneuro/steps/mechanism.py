@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hneuro.detection.evaluate import AnswerSet, neuron_detector
 from hneuro.detection.mechanism.asking import in_words_of, p_unsure
 from hneuro.detection.mechanism.consistency import inconsistency
-from hneuro.detection.mechanism.frequency import frequencies, read_counts
+from hneuro.detection.mechanism.frequency import Counts, frequencies, read_counts
 from hneuro.detection.mechanism.remaining import remaining_rows
 from hneuro.detection.mechanism.signals import as_signals, layer_rows, signal_rows
 from hneuro.detection.mechanism.sparsity import MEASURES, sparsity_of
@@ -59,7 +59,8 @@ def mechanism(
     settings = setup.mechanism
     if not settings.measured:
         return ()
-    measured = [_measured(run, answers) for answers in held_out if answers.labelled]
+    counts = read_counts(settings.counts) if settings.counts else None
+    measured = [_measured(run, answers, counts) for answers in held_out if answers.labelled]
     unknown = "no count of the training data is known: name a file of them in mechanism.counts"
     reasons = {
         (m.answers.name, signal): reason
@@ -98,12 +99,12 @@ def mechanism(
     return (*table, *_transfer(run, probe, neurons, held_out))
 
 
-def _measured(run: Context, answers: Answers) -> Measured:
+def _measured(run: Context, answers: Answers, known: Counts | None) -> Measured:
     setup = run.experiment
     settings = setup.mechanism
     asked = [answers.questions[r.question_id] for r in answers.labelled]
-    counts = frequencies(asked, read_counts(settings.counts) if settings.counts else None, settings.count_field)
-    if missing := int(np.isnan(counts).sum()) if settings.counts else 0:
+    counts = frequencies(asked, known, settings.count_field)
+    if missing := int(np.isnan(counts).sum()) if known is not None else 0:
         run.funnel.append(
             FunnelStep(
                 stage="training frequency",
