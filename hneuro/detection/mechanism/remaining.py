@@ -39,10 +39,13 @@ def remaining_rows(sets: Sequence[AnswerSet], folds: int, min_per_class: int, se
         table = tested.baselines[:, [*held, OWN]]
         known = ~np.isnan(table).any(1)
         y, groups, table = tested.rows.y[known], tested.rows.groups[known], table[known]
-        if reason := _too_few(held, y, groups, max(folds, min_per_class)):
+        reason = _too_few(held, y, groups, min_per_class, folds)
+        fold = entity_folds(y, groups, folds, seed) if not reason else np.empty(0, dtype=np.intp)
+        if any(len(set(y[fold != place].tolist())) < 2 for place in np.unique(fold)):
+            reason = "its entities cannot be parted so that every fold leaves both kinds of answers"
+        if reason:
             yield absent("auroc_minus_covariates", tested.name, "covariates+h_neurons", reason)
             continue  # its row says why
-        fold = entity_folds(y, groups, folds, seed)
         without, together = (cross_fitted(x, y, fold) for x in (table[:, :-1], table))
         note = "held fixed: " + ", ".join(SIGNALS[column] for column in held)
         gain, p = auroc_difference(y, together, without, groups, strata=fold)
@@ -83,11 +86,11 @@ def equal_parts(values: NDArray[np.float64], parts: int) -> NDArray[np.intp]:
     return np.asarray((parts * middle).astype(np.intp)[member])
 
 
-def _too_few(held: Sequence[int], y: NDArray[np.int8], groups: NDArray[np.str_], needed: int) -> str:
+def _too_few(held: Sequence[int], y: NDArray[np.int8], groups: NDArray[np.str_], needed: int, folds: int) -> str:
     if not held:
         return "neither frequency nor confidence is known"
     for label, kind in ((1, "hallucinated"), (0, "faithful")):
         rows, entities = int((y == label).sum()), len(set(groups[y == label].tolist()))
-        if rows < needed or entities < needed // 2:
+        if rows < needed or entities < folds:
             return f"only {rows} {kind} answers about {entities} entities of which everything is known"
     return ""
