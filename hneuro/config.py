@@ -57,6 +57,7 @@ class Config:
     stability: Any = MISSING
     detection: Any = MISSING
     origin: Any = MISSING
+    mechanism: Any = MISSING
     benchmark: dict[str, Any] = field(default_factory=dict)
     grader: Any = MISSING
     intervention: Any = MISSING

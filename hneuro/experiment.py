@@ -11,6 +11,7 @@ from hneuro.causal.grid import SweepSettings
 from hneuro.causal.perplexity import Text
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
+from hneuro.detection.mechanism.settings import MechanismSettings
 from hneuro.models.spec import ModelSpec
 from hneuro.origin.settings import OriginSettings
 from hneuro.probe.choice import Choice
@@ -52,6 +53,7 @@ class Experiment:
     stability: StabilitySettings
     detection: DetectionSettings
     origin: OriginSettings
+    mechanism: MechanismSettings
     benchmarks: Mapping[str, Benchmark]
     intervention: SweepSettings
     text: Text
@@ -78,6 +80,7 @@ class Experiment:
             ("stability", StabilitySettings),
             ("detection", DetectionSettings),
             ("origin", OriginSettings),
+            ("mechanism", MechanismSettings),
             ("intervention", SweepSettings),
             ("text", Text),
             ("tracker", Tracker),

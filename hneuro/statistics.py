@@ -72,14 +72,20 @@ def auroc(
 
 
 def auroc_difference(
-    y: ArrayLike, first: ArrayLike, second: ArrayLike, groups: ArrayLike, seed: int = 0
+    y: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: ArrayLike,
+    seed: int = 0,
+    strata: ArrayLike | None = None,
 ) -> tuple[Estimate, float]:
     """AUROC of `first` minus that of `second` on the same rows, paired in a bootstrap over groups, and p two-sided.
 
-    p is twice the smaller share of resamples on either side of 0, with the +1 that keeps it above zero.
+    `strata` as in `auroc`. p is twice the smaller share of resamples on either side of 0, with the +1 that keeps it
+    above zero.
     """
     labels = np.asarray(y, dtype=bool)
-    (one, ones), (other, others) = (_areas(labels, scores, groups, None, seed) for scores in (first, second))
+    (one, ones), (other, others) = (_areas(labels, scores, groups, strata, seed) for scores in (first, second))
     difference = ones - others
     low, high = _middle(difference)
     found = difference[~np.isnan(difference)]

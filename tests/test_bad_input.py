@@ -97,6 +97,16 @@ def made_up(setting: str) -> Prepare:
     return lambda _, checkpoint: [*tiny(checkpoint), *words]
 
 
+def counted(text: str) -> Prepare:
+    """A file of training frequencies for good questions."""
+
+    def prepare(folder: Path, checkpoint: Path) -> list[str]:
+        (folder / "c.csv").write_text(text)
+        return on_good_questions("mechanism.counts=c.csv")(folder, checkpoint)
+
+    return prepare
+
+
 def recording(folder: Path, row: dict[str, object]) -> Path:
     (folder / "recorded.jsonl").write_text(json.dumps(row))
     return folder / "recorded.jsonl"
@@ -170,6 +180,13 @@ CASES = [
     Case("negative tolerance of the choice", ["choice.tolerance=-1"], ("choice", "tolerance must not be negative")),
     Case("mistyped choice of C", ["choice=papr"], ("choice=papr", "did you mean 'paper'")),
     Case("one resample", ["stability.resamples=1"], ("stability", "resamples must be 0 or at least 2")),
+    Case("one sample to compare", ["mechanism.samples=1"], ("mechanism", "samples must be 0 or at least 2")),
+    Case(
+        "no words for sure", ["mechanism.asking=[{question: sure?, sure: [], unsure: [no]}]"], ("mechanism", "asking")
+    ),
+    Case("no file of counts", on_good_questions("mechanism.counts=c.csv"), ("the file c.csv does not exist",)),
+    Case("negative count", counted("entity,count\n0,-1\n"), ("c.csv, row 1", "a number from 0, not '-1'")),
+    Case("counts without counts", counted("entity,number\n0,1\n"), ("c.csv, row 1 has no 'count'", "entity, number")),
     Case("one alpha", ["intervention.alphas=[1]"], ("intervention", "two different")),
     Case("negative alpha", ["intervention.alphas=[-1,1]"], ("intervention", "below 0")),
     Case("unknown control", ["intervention.controls=[lucky]"], ("intervention", "'random' and 'layer_matched'")),

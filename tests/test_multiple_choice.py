@@ -111,7 +111,7 @@ def test_both_modes_end_to_end(
 
     contrastive = results_of(tmp_path, "mcq-contrastive")
     foreseen = results_of(tmp_path, "mcq-non-contrastive")
-    assert {row.stage for row in contrastive.rows} == {"detection", "causal", "origin"}
+    assert {row.stage for row in contrastive.rows} == {"detection", "mechanism", "causal", "origin"}
     assert "known_facts" in {row.dataset for row in contrastive.rows}
     for results, place in ((contrastive, "answer tokens"), (foreseen, "last prompt token")):
         assert {row.dataset for row in results.rows if row.stage == "detection"} == {"file", "far"}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from hneuro.cli import main
 from hneuro.codec import from_plain
+from hneuro.detection.mechanism.signals import SIGNALS
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question
 from hneuro.responses.decoding import Decoding
@@ -56,6 +58,8 @@ def words(
     folder = tmp_path_factory.mktemp("questions")
     write_questions(folder / "numbers.jsonl", language_model, "number", 70)
     write_questions(folder / "letters.jsonl", language_model, "letter", 24)
+    counts = "".join(f"number{n},{n}\n" for n in range(70))  # nothing of the letters
+    (folder / "counts.csv").write_text(f"entity,count\n{counts}")
     return [
         "model=hub",
         "model.name=tiny",
@@ -73,6 +77,10 @@ def words(
         "sampling.decoding.max_new_tokens=6",
         "stability.resamples=6",
         "detection.control_seeds=3",
+        "mechanism.samples=2",
+        "mechanism.folds=2",
+        "mechanism.min_per_class=3",
+        f"mechanism.counts={folder}/counts.csv",
         "intervention.alphas=[0,1,3]",
         "intervention.control_seeds=2",
         "intervention.ranked=5",
@@ -108,11 +116,17 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
         assert not file.is_file() or b"very_secret" not in file.read_bytes(), file
 
     results = from_plain(Results, json.loads((folder / "results.json").read_text()))
-    assert {row.stage for row in results.rows} == {"detection", "causal", "origin"}
+    assert {row.stage for row in results.rows} == {"detection", "mechanism", "causal", "origin"}
     assert {row.dataset for row in results.rows if row.stage == "detection"} == {"file", "letters"}
     assert {"yes_no", "known_facts"} == {row.dataset for row in results.rows if row.stage == "causal"}
     for step in results.funnel:
         assert step.entered - step.left == sum(step.lost.values()), step
+    unknown = {s.dataset: dict(s.lost) for s in results.funnel if s.stage == "training frequency"}
+    letters = [r for r in results.rows if (r.stage, r.metric, r.dataset) == ("mechanism", "auroc", "letters")]
+    by_signal = {r.condition: r for r in letters}
+    assert unknown == {"letters": {"not in the count file": by_signal["logprob"].n}}
+    assert (by_signal["rarity"].n, by_signal["rarity"].note) == (0, "not in the count file")
+    assert by_signal["unsure"].n == by_signal["active_share"].n == by_signal["logprob"].n > 0
     assert len(results.neurons) == sum(results.neurons_by_layer) > 0
     assert results.stability is not None
     assert {o.between for o in results.stability.overlaps} == {"resamples", "strengths", "labeling modes"}
@@ -292,4 +306,11 @@ def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: 
     }
     assert set(own) == {"people", "drugs", "fabricated_people", "fabricated_drugs"}
     assert own["people"] > 0.6
-    assert {r.stage for r in results.rows} == {"detection", "causal", "origin"}
+    assert {r.stage for r in results.rows} == {"detection", "mechanism", "causal", "origin"}
+    signals = {
+        r.condition: r for r in results.rows if (r.stage, r.metric, r.dataset) == ("mechanism", "auroc", "people")
+    }
+    assert set(SIGNALS) <= set(signals)
+    assert not any(isnan(r.value) for r in signals.values())
+    assert signals["h_neurons"].value == own["people"]  # the same rows, the same detector
+    assert signals["h_neurons"].n == signals["rarity"].n

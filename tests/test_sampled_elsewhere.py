@@ -118,7 +118,9 @@ def test_sampled_by_vllm_in_another_environment(
     assert "Stopped behind responses" in there.stdout
     assert "The same command without until=responses goes on." in there.stdout
     made = stages("responses")
-    assert len(made) == 4, "of fit and select, of the base model's fit, and of the report split by both"
+    assert len(made) == 5, (
+        "of fit and select, of the base model's fit, and of the report split by both, by the chat model twice"
+    )
     assert {folder.name for folder in Path("outputs/store").iterdir()} == {"responses", "shapes"}
     (status,) = Path("outputs/hneuro").glob("*/status.json")
     assert json.loads(status.read_text()) == {"state": "done", "until": "responses"}
@@ -138,7 +140,9 @@ def test_sampled_by_vllm_in_another_environment(
     assert (stages("responses"), stages("contributions")) == (made, extracted)
     found = results()
     assert {"h_neurons", "logprob", "length"} <= {row.condition for row in found.rows if row.stage == "detection"}
-    assert "entropy" not in {row.condition for row in found.rows}  # vLLM does not tell it
+    entropy = [row for row in found.rows if row.condition == "entropy"]  # vLLM does not tell it
+    assert [(row.stage, row.n, row.note) for row in entropy] == [("mechanism", 0, "not told by the sampler")]
+    assert all(row.n > 0 for row in found.rows if (row.metric, row.condition) == ("auroc", "inconsistency"))
     assert len(found.neurons) > 0
     assert json.loads(status.read_text()) == {"state": "done"}
     assert Path(status.parent, "run_card.json").exists()
@@ -164,7 +168,7 @@ def test_an_engine_has_left_the_device_before_the_weights_come(
     words = [*SMALL, f"model.chat.path={tiny_checkpoint}", "sampling=vllm", "sampling.samples=1"]
     assert main(["run", *words, "sampling.decoding.max_new_tokens=4"]) == 2  # it knows nothing
     assert running == [0]
-    assert len(stages("responses")) == 2
+    assert len(stages("responses")) == 3
     assert len(vllm.started) == 1
     monkeypatch.delitem(sys.modules, "vllm")
 

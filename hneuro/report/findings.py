@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hneuro.report import wording as say
+from hneuro.report.explained import explained
 from hneuro.report.tables.variants import taken_away
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import (
@@ -51,8 +52,15 @@ class Finding:
 
 
 def findings(tidy: Tidy) -> tuple[Finding, ...]:
-    """In the order of the method: selection, detection, causal effect, cost, origin."""
-    return (*_selection(tidy.results), *_detection(tidy), *_controlled(tidy), *_causal(tidy), *_origin(tidy))
+    """In the order of the method: selection, detection, mechanism, causal effect, cost, origin."""
+    return (
+        *_selection(tidy.results),
+        *_detection(tidy),
+        *_controlled(tidy),
+        *_mechanism(tidy),
+        *_causal(tidy),
+        *_origin(tidy),
+    )
 
 
 def _selection(results: Results) -> Iterator[Finding]:
@@ -93,6 +101,11 @@ def _controlled(tidy: Tidy) -> Iterator[Finding]:
     if added:
         text = f"Added to the answer's log-probability the H-Neurons change its AUROC by {'; '.join(added)}."
         yield Finding(heading="Detection", badge="added", tone="plain", text=text)
+
+
+def _mechanism(tidy: Tidy) -> Iterator[Finding]:
+    for badge, text in explained(tidy):
+        yield Finding(heading="Mechanism", badge=badge, tone="plain", text=text)
 
 
 def _detection(tidy: Tidy) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from hneuro.codec import write_jsonl
 from hneuro.report.figures.alpha import alpha_pictures, change_pictures
 from hneuro.report.figures.detection import detection_pictures
 from hneuro.report.figures.layers import layer_pictures
+from hneuro.report.figures.mechanism import signal_pictures, sparsity_pictures, transfer_pictures
 from hneuro.report.figures.moments import moment_pictures
 from hneuro.report.figures.origin import origin_pictures
 from hneuro.report.figures.path import path_pictures
@@ -99,6 +100,9 @@ def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
         "path": (*path_pictures(tidy.results.path), *neuron_path_pictures(tidy.results)),
         "stability": stability_pictures(tidy.results),
         "detection": detection_pictures(tidy),
+        "signals": signal_pictures(tidy),
+        "transfer": transfer_pictures(tidy),
+        "sparsity": sparsity_pictures(tidy),
         "origin": (*origin_pictures(tidy), *moment_pictures(tidy)),
         **{f"alpha/{name}": alpha_pictures(tidy, name) for name in sets},
         **{f"change/{name}": change_pictures(tidy, name) for name in sets},

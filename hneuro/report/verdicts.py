@@ -191,6 +191,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def corrected(rows: Sequence[ResultRow]) -> list[tuple[ResultRow, float | None]]:
+    """Each row with its p after Holm's correction over those rows that have one."""
+    tested = [row.p_value for row in rows if row.p_value is not None and not missing(row.p_value)]
+    adjusted = iter(holm(tested))
+    return [(row, None if missing(row.p_value) else next(adjusted)) for row in rows]
+
+
 def drift_word(found: ResultRow) -> Word:
     """The row's p is one-sided: H-Neurons changed less than neurons do on average."""
     if missing(found.value) or found.p_value is None:

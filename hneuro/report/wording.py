@@ -20,9 +20,15 @@ CONDITIONS = {
     "logprob": "answer log-probability",
     "entropy": "answer entropy",
     "length": "answer length",
+    "unsure": "“are you sure?”",
+    "inconsistency": "samples that disagree",
+    "active_share": "few neurons at work",
+    "hoyer": "sparsity (Hoyer)",
+    "rarity": "rarity in training data",
+    "covariates": "frequency, confidence",
 }
 
-SHORT = {"logprob": "log-prob."}
+SHORT = {"logprob": "log-prob.", "covariates": "these"}
 
 # The ways in which a benchmark is read, and what each value is a share of.
 READINGS = {

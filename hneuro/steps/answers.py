@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hneuro.detection.evaluate import AnswerSet
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.together import load_together
-from hneuro.records import Judgement, LabelledResponse, Question, Response
+from hneuro.records import Judgement, LabelledResponse, Question, Response, UserError
+from hneuro.responses.recorded import RecordedSampler
 from hneuro.results import FunnelStep
 from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
@@ -57,6 +58,17 @@ def several(run: Context, model: LanguageModel, questions: Questions) -> Kept[tu
 def one_each(run: Context, model: LanguageModel, questions: Questions) -> Kept[tuple[Response, ...]]:
     """One response to each question of an evaluation set."""
     return _sampled(run, model, questions, 1, run.experiment.seed + 1)
+
+
+def repeated(run: Context, model: LanguageModel, questions: Questions) -> Kept[tuple[Response, ...]] | str:
+    """Several responses to each question of an evaluation set, `one_each`'s first, or why there are none."""
+    setup = run.experiment
+    try:
+        return _sampled(run, model, questions, setup.mechanism.samples, setup.seed + 1)
+    except UserError as fault:
+        if isinstance(setup.sampling, RecordedSampler):
+            return str(fault)  # what was not recorded cannot be sampled now
+        raise
 
 
 def _sampled(
@@ -201,17 +213,22 @@ def _without_probabilities(name: str, responses: Sequence[Response]) -> Iterator
 
 
 def testable(run: Context, measured: Sequence[Answers]) -> list[AnswerSet]:
-    """The sets that a detector can be tested on: those with both kinds of answers.
+    """The sets that a detector can be tested on, with the baselines of their rows."""
+    return two_sided(run, measured, Answers.answer_set)
+
+
+def two_sided(run: Context, measured: Sequence[Answers], of: Callable[[Answers], AnswerSet]) -> list[AnswerSet]:
+    """The sets with both kinds of answers. `of` reads the rows of one.
 
     A set of fabricated things that was hardly ever refused borrows its faithful side from the in-domain set.
     """
     sets: list[AnswerSet] = []
     for answers in measured:
-        own = answers.answer_set()
+        own = of(answers)
         faithful = sum(not r.hallucinated for r in answers.labelled)
         fabricated = not all(q.answerable for q in answers.questions.values())
         if fabricated and faithful < run.experiment.detection.min_refusals:
-            own = contrasted(answers, measured[0])
+            own = contrasted(answers, measured[0], of)
         if len(set(own.rows.y.tolist())) == 2:
             sets.append(own)
     return sets

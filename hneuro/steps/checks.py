@@ -35,7 +35,7 @@ def check_questions(run: Context, questions: Sequence[Question]) -> None:
 def check_parts(run: Context) -> None:
     """Whoever reads the responses can work."""
     setup = run.experiment
-    for part in (setup.judge, setup.span, setup.text, *setup.benchmarks.values()):
+    for part in (setup.judge, setup.span, setup.mechanism, setup.text, *setup.benchmarks.values()):
         if isinstance(part, Checked):
             part.check()
 

@@ -22,7 +22,7 @@ def sample_ahead(run: Context, parts: Parts, others: Parts) -> None:
     sampler = run.experiment.sampling
     if isinstance(sampler, EngineSampler):
         try:
-            for _ in _sets(run, parts, others):
+            for _ in (*_sets(run, parts, others), *_repeated(run, parts, others)):
                 pass
         finally:
             sampler.close()
@@ -36,6 +36,7 @@ def until(run: Context, stage: Stage, parts: Parts, others: Parts) -> str:
     else:
         told = _verdicts if stage == "verdicts" else _responses
         lines = [told(run, found) for found in _sets(run, parts, others)]
+        lines += [_responses(run, found) for found in _repeated(run, parts, others)]
     head = f"Stopped behind {stage}, as until={stage} asks. In {run.store.root.resolve()} there are now:"
     return "\n  ".join([head, *lines])
 
@@ -59,6 +60,17 @@ def _sets(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
         if model is not None:
             for label, questions in {name: parts["report"], **others}.items():
                 yield _Set(answers.label_of(label, model), questions, answers.one_each(run, model, questions))
+
+
+def _repeated(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
+    """More responses of the chat model to every evaluation set, which the mechanism table compares with each other."""
+    setup = run.experiment
+    if not setup.mechanism.measured or not setup.mechanism.samples:
+        return
+    for name, questions in {setup.identification.name: parts["report"], **others}.items():
+        found = answers.repeated(run, run.chat, questions)
+        if not isinstance(found, str):
+            yield _Set(f"{name} (again)", questions, found)
 
 
 def _responses(_: Context, found: _Set) -> str:

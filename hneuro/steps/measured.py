@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,12 +36,12 @@ class Answers:
         return AnswerSet(name=self.name, rows=self.rows(), baselines=features, note=self.note)
 
 
-def contrasted(own: Answers, faithful: Answers) -> AnswerSet:
+def contrasted(own: Answers, faithful: Answers, of: Callable[[Answers], AnswerSet] = Answers.answer_set) -> AnswerSet:
     """The hallucinated rows of `own` against the faithful rows of another set, as many of each.
 
     For sets of fabricated things whose questions were hardly ever refused, so that they have no faithful side.
     """
-    first, second = own.answer_set(), faithful.answer_set()
+    first, second = of(own), of(faithful)
     wrong, right = np.flatnonzero(first.rows.y == 1), np.flatnonzero(second.rows.y == 0)
     count = min(len(wrong), len(right))
     wrong, right = wrong[:count], right[:count]

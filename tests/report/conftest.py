@@ -152,6 +152,33 @@ def drift_of(kind: str, z: float) -> Iterator[ResultRow]:
                   low=0.01, high=0.02, n=count, p_value=0.2)  # fmt: skip
 
 
+def mechanism_rows() -> Iterator[ResultRow]:
+    """One signal was not measured, and one set has too few rows for a probe of its own."""
+    name = {"stage": "mechanism", "dataset": "people"}
+    values = {"h_neurons": 0.86, "logprob": 0.93, "rarity": 0.9, "hoyer": 0.45, "covariates": 0.95,
+              "covariates+h_neurons": 0.96}  # fmt: skip
+    for condition, value in values.items():
+        yield row(**name, condition=condition, note="held fixed: rarity, logprob" if "+" in condition else "",
+                  **around(value, 300))  # fmt: skip
+    yield row(**{**name, "n": 0}, condition="entropy", value=float("nan"), note="not told by the sampler")
+    for metric, condition in (
+        ("auroc_minus_h_neurons", "logprob"), ("auroc_minus_h_neurons", "rarity"), ("auroc_minus_logprob", "rarity"),
+        ("auroc_minus_covariates", "covariates+h_neurons"),
+    ):  # fmt: skip
+        yield row(**name, metric=metric, condition=condition, value=0.01, low=-0.01, high=0.03, p_value=0.2,
+                  note="held fixed: rarity, logprob" if "+" in condition else "")  # fmt: skip
+    yield row(**name, metric="auroc_within_covariates", condition="h_neurons", **around(0.55, 300))
+    for side, share in (("hallucinated", 0.3), ("faithful", 0.4)):
+        for layer in ("all layers", "layer 0", "layer 1"):
+            yield row(**name, metric="active_share", condition=side, stratum=layer, **around(share, 150))
+    for source in ("people", "drugs"):
+        yield row(**{**name, "dataset": source}, metric="neurons", condition="probe", value=4)
+        yield row(**name, metric="transfer_auroc", condition="probe", stratum=source, **around(0.8, 150))
+    yield row(**{**name, "dataset": "few", "n": 0}, metric="neurons", condition="probe", value=float("nan"), note="few")
+    yield row(**{**name, "n": 3}, metric="jaccard", condition="probe", stratum="drugs", value=0.6, p_value=0.001,
+              note="4 and 4 neurons")  # fmt: skip
+
+
 def neuron_rows() -> tuple[NeuronRow, ...]:
     draw = np.random.default_rng(3)
     return tuple(
@@ -253,7 +280,7 @@ def realistic() -> Results:
             "seed": "0",
             "hneuro": "0.1.0",
         },
-        rows=(*detection_rows(), *causal_rows(), *origin_rows()),
+        rows=(*detection_rows(), *mechanism_rows(), *causal_rows(), *origin_rows()),
         funnel=funnel_steps(),
         path=path_points(),
         neurons=neurons,

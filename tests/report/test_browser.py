@@ -47,8 +47,8 @@ def test_the_page_in_a_browser(results: Results, tmp_path: Path) -> None:
     shown = show(page, tmp_path / "profile")
     assert shown.console == []
     sections = re.findall(r'<section id="(\w+)"', shown.dom)
-    assert sections == ["findings", "headline", "funnel", "neurons", "path", "stability", "detection", "alpha",
-                        "origin", "responses", "notes", "provenance"]  # fmt: skip
+    assert sections == ["findings", "headline", "funnel", "neurons", "path", "stability", "detection", "mechanism",
+                        "alpha", "origin", "responses", "notes", "provenance"]  # fmt: skip
     assert shown.dom.count("<svg") == len(list((tmp_path / "run" / "figures").glob("*.svg")))
     assert "<script" not in shown.dom
 

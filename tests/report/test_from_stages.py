@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,12 @@ from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.detection.baselines import BASELINES
 from hneuro.detection.evaluate import AnswerSet, DetectionSettings, detect
+from hneuro.detection.mechanism.remaining import remaining_rows
+from hneuro.detection.mechanism.signals import SIGNALS, layer_rows, signal_rows
+from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.origin.transfer import backward_transfer
-from hneuro.records import NeuronSpace, Outcome, Probe, ProbeRows, Reading, SweepAnswer
+from hneuro.probe.selectors import L1
+from hneuro.records import HNeurons, NeuronSpace, Outcome, Probe, ProbeRows, Reading, SweepAnswer
 from hneuro.report.page import write_report
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes, discrimination
@@ -71,7 +76,21 @@ def rows() -> tuple[ResultRow, ...]:
 
     own = neuron_detector(TELLING, fit, select)
     controls = [neuron_detector((n, n + 1), fit, select) for n in (0, 5, 8)]
-    return (*detected, *caused, *backward_transfer(probe, own, controls, [people]))
+    return (*detected, *caused, *backward_transfer(probe, own, controls, [people]), *mechanism_rows(people))
+
+
+def mechanism_rows(people: AnswerSet) -> Iterator[ResultRow]:
+    """One signal was not measured; a second set gets a probe of its own."""
+    draw, n = np.random.default_rng(9), len(people.rows.y)
+    signals = replace(people, baselines=draw.normal(size=(n, len(SIGNALS))))
+    signals.baselines[:, SIGNALS.index("entropy")] = np.nan
+    yield from signal_rows([signals], {("people", "entropy"): "not told by the sampler"})
+    yield from remaining_rows([signals], folds=4, min_per_class=20, seed=0)
+    yield from layer_rows("people", people.rows.y == 1, people.rows.groups, draw.random((n, 3)).astype("f4"), least=20)
+    both = [people, answer_set("drugs", 7)]
+    own = HNeurons(neurons=TELLING, weights=(1.0, 1.0), space=SPACE, selection="l1")
+    sources = {s.name: s.rows for s in both if isinstance(s.rows, ProbeRows)} | {"other": "it is borrowed"}
+    yield from transfer_rows(both, sources, L1(C=(3.0,)), own, 3.0, 10, 0)
 
 
 def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results) -> None:
@@ -87,5 +106,14 @@ def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results
 def test_every_trial_is_on_the_page(rows: tuple[ResultRow, ...], results: Results, tmp_path) -> None:
     html = write_report(replace(results, rows=rows), tmp_path).read_text(encoding="utf-8")
     assert "this run." not in html
-    for name in ("detection_people", "alpha_doubt_compliance", "alpha_doubt_p_comply", "alpha_known_facts_accuracy"):
+    for reason in ("not told by the sampler", "it is borrowed", "when each data set selects neurons of its own"):
+        assert reason in html.lower(), reason
+    drawn = ("mechanism_people", "sparsity_people", "mechanism_transfer")
+    for name in (
+        *drawn,
+        "detection_people",
+        "alpha_doubt_compliance",
+        "alpha_doubt_p_comply",
+        "alpha_known_facts_accuracy",
+    ):
         assert (tmp_path / "figures" / f"{name}.svg").exists()

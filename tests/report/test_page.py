@@ -14,12 +14,14 @@ from hneuro.report.tables.headline import headline
 from hneuro.results import ResultRow, Results
 
 SECTIONS = [
-    "findings", "headline", "funnel", "neurons", "path", "stability", "detection", "alpha", "origin", "responses",
-    "notes", "provenance",
+    "findings", "headline", "funnel", "neurons", "path", "stability", "detection", "mechanism", "alpha", "origin",
+    "responses", "notes", "provenance",
 ]  # fmt: skip
 TABLES = (
     "headline_detection", "headline_causal", "detection", "causal", "changes", "slopes", "unparsed", "origin",
     "moments", "drift", "neurons", "path", "funnel", "length", "comparisons", "neuron_paths", "frequencies", "overlaps",
+    "mechanism",
+    "mechanism_remaining", "mechanism_transfer", "mechanism_overlaps", "mechanism_sparsity",
 )  # fmt: skip
 
 

@@ -8,6 +8,13 @@ from hneuro.report.tables.comparisons import comparisons_table, length_table
 from hneuro.report.tables.detection import detection_table
 from hneuro.report.tables.headline import headline_causal, headline_detection
 from hneuro.report.tables.judges import confusion_table, judges_table
+from hneuro.report.tables.mechanism import (
+    remaining_table,
+    set_overlaps_table,
+    signals_table,
+    sparsity_table,
+    transfer_table,
+)
 from hneuro.report.tables.origin import drift_table, moments_table, origin_table
 from hneuro.report.tables.selection import funnel_table, neurons_table, path_table
 from hneuro.report.tables.stability import frequencies_table, neuron_paths_table, overlaps_table
@@ -24,6 +31,11 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         detection_table(tidy),
         length_table(tidy),
         comparisons_table(tidy),
+        signals_table(tidy),
+        remaining_table(tidy),
+        transfer_table(tidy),
+        set_overlaps_table(tidy),
+        sparsity_table(tidy),
         causal_table(tidy),
         changes_table(tidy),
         slopes_table(tidy),

@@ -6,7 +6,7 @@ from hneuro.report import wording as say
 from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.table import Record, Table
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import holm
+from hneuro.report.verdicts import corrected
 from hneuro.results import ResultRow
 
 WITHIN = "pairs of one length"
@@ -55,13 +55,11 @@ def _strata(tidy: Tidy, dataset: str, condition: str) -> dict[str, ResultRow]:
 def comparisons_table(tidy: Tidy) -> Table:
     """Paired differences of AUROC between two detectors, corrected together."""
     measured = [r for r in tidy.results.rows if r.stage == "detection" and r.metric.startswith("auroc_minus_")]
-    places = [n for n, r in enumerate(measured) if not say.missing(r.p_value)]
-    adjusted = dict(zip(places, holm([measured[n].p_value or 0.0 for n in places]), strict=True))
-    rows = [(r, r.metric.removeprefix("auroc_minus_"), adjusted.get(n)) for n, r in enumerate(measured)]
+    rows = [(r, r.metric.removeprefix("auroc_minus_"), p) for r, p in corrected(measured)]
     return Table(
         name="comparisons",
         caption="Differences of AUROC on the same answers, paired, with 95 % intervals and p from a bootstrap over "
-        f"entities. Holm's correction is over the {len(places)} comparisons of this table.",
+        f"entities. Holm's correction is over the {sum(p is not None for _, _, p in rows)} comparisons of this table.",
         columns=(
             "dataset", "condition", "baseline", "difference", "difference_low", "difference_high", "n", "p_value",
             "p_holm",

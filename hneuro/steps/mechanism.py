@@ -1,0 +1,211 @@
+"""The mechanism table from the store: each signal on the rows that detection tests, and a probe of every set's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.detection.evaluate import AnswerSet, neuron_detector
+from hneuro.detection.mechanism.asking import in_words_of, p_unsure
+from hneuro.detection.mechanism.consistency import inconsistency
+from hneuro.detection.mechanism.frequency import Counts, frequencies, read_counts
+from hneuro.detection.mechanism.remaining import remaining_rows
+from hneuro.detection.mechanism.signals import as_signals, layer_rows, signal_rows
+from hneuro.detection.mechanism.sparsity import MEASURES, sparsity_of
+from hneuro.detection.mechanism.transfer import transfer_rows
+from hneuro.probe.solver import transposed
+from hneuro.records import HNeurons, JoinedRows, Probe, ProbeRows, Response
+from hneuro.results import FunnelStep, ResultRow
+from hneuro.steps import stored
+from hneuro.steps.answers import Identified, repeated, testable, two_sided
+from hneuro.steps.context import Context
+from hneuro.steps.features import features_in_file
+from hneuro.steps.measured import Answers
+from hneuro.store import Kept, fingerprint
+
+ASKED_PER_SHARD = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured about the answers of a set beside their contributions, or why it was not."""
+
+    answers: Answers
+    sparse: Kept[NDArray[np.float32]]  # [row, measure, 1 + layer]
+    unsure: Kept[NDArray[np.float32]] | str  # [row]
+    again: Kept[tuple[Response, ...]] | str
+    counts: NDArray[np.float64]  # [row]
+
+    def reads(self) -> dict[str, Any]:
+        return {
+            "answers": [self.answers.name, self.answers.digest, fingerprint(self.answers.labelled)],
+            "sparse": self.sparse.digest,
+            "unsure": self.unsure if isinstance(self.unsure, str) else self.unsure.digest,
+            "again": self.again if isinstance(self.again, str) else self.again.digest,
+            "counts": fingerprint(self.counts.tolist()),
+        }
+
+
+def mechanism(
+    run: Context, probe: Probe, neurons: HNeurons, identified: Identified, held_out: Sequence[Answers]
+) -> tuple[ResultRow, ...]:
+    """Nothing where it was turned off."""
+    setup = run.experiment
+    settings = setup.mechanism
+    if not settings.measured:
+        return ()
+    counts = read_counts(settings.counts) if settings.counts else None
+    measured = [_measured(run, answers, counts) for answers in held_out if answers.labelled]
+    unknown = "no count of the training data is known: name a file of them in mechanism.counts"
+    reasons = {
+        (m.answers.name, signal): reason
+        for m in measured
+        for signal, reason in (
+            ("logprob", "not told by the sampler"),
+            ("entropy", "not told by the sampler"),
+            ("unsure", m.unsure),
+            ("inconsistency", m.again if isinstance(m.again, str) else "fewer than two samples could be used"),
+            ("rarity", unknown if settings.counts is None else "not in the count file"),
+        )
+        if isinstance(reason, str)
+    }
+    reads = {
+        "measured": [m.reads() for m in measured],
+        "fit": [(a.digest, fingerprint(a.labelled)) for a in (identified.fit, identified.select)],
+        "neurons": neurons,
+        "reasons": {" ".join(key): reason for key, reason in reasons.items()},
+        "settings": [settings.folds, settings.min_per_class, setup.detection.min_refusals],
+        "seed": setup.seed,
+    }
+
+    def work() -> Sequence[ResultRow]:
+        detector = neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set())
+        signals = {m.answers.name: _signals(m, detector.scores_of(m.answers.rows())) for m in measured}
+        own = [m.answers for m in measured]
+        sets = two_sided(run, own, lambda answers: replace(answers.answer_set(), baselines=signals[answers.name]))
+        rows = [*signal_rows(sets, reasons), *remaining_rows(sets, settings.folds, settings.min_per_class, setup.seed)]
+        for m in measured:
+            read = m.answers.rows()
+            shares = m.sparse.value[:, 0]
+            rows += layer_rows(m.answers.name, read.y == 1, read.groups, shares, settings.min_per_class)
+        return rows
+
+    table = run.store.whole("mechanism", ResultRow, reads, work).value
+    return (*table, *_transfer(run, probe, neurons, held_out))
+
+
+def _measured(run: Context, answers: Answers, known: Counts | None) -> Measured:
+    setup = run.experiment
+    settings = setup.mechanism
+    asked = [answers.questions[r.question_id] for r in answers.labelled]
+    counts = frequencies(asked, known, settings.count_field)
+    if missing := int(np.isnan(counts).sum()) if known is not None else 0:
+        run.funnel.append(
+            FunnelStep(
+                stage="training frequency",
+                dataset=answers.name,
+                unit="responses",
+                entered=len(counts),
+                left=len(counts) - missing,
+                lost={"not in the count file": missing},
+            )
+        )
+    again: Kept[tuple[Response, ...]] | str = "turned off"
+    if settings.samples:
+        again = repeated(run, run.chat, tuple(answers.questions.values()))
+    return Measured(
+        answers=answers, sparse=_sparse(run, answers), unsure=_unsure(run, answers), again=again, counts=counts
+    )
+
+
+def _sparse(run: Context, answers: Answers) -> Kept[NDArray[np.float32]]:
+    space, lines = answers.found.space, answers.rows().lines
+    reads = {"contributions": answers.digest, "of": fingerprint([(r.question_id, r.sample) for r in answers.labelled])}
+
+    def work(rows: slice) -> NDArray[np.float32]:
+        return sparsity_of(answers.found.table, lines[rows], space)
+
+    shape = (len(lines), len(MEASURES), 1 + space.n_layers)
+    return run.store.array("sparsity", reads, shape, stored.slices(len(lines), stored.RESPONSES_PER_SHARD), work)
+
+
+def _unsure(run: Context, answers: Answers) -> Kept[NDArray[np.float32]] | str:
+    settings, model = run.experiment.mechanism, run.chat
+    asked = in_words_of(model, settings.asking)
+    if isinstance(asked, str):
+        return asked
+    said = [
+        (answers.questions[r.question_id].text, answers.responses[r.question_id, r.sample].text)
+        for r in answers.labelled
+    ]
+
+    def work(rows: slice) -> NDArray[np.float32]:
+        return p_unsure(model, asked, said[rows], settings.token_budget).astype(np.float32)
+
+    reads = {"model": model.identity, "asked": asked, "said": fingerprint(said)}
+    return run.store.array("unsure", reads, (len(said),), stored.slices(len(said), ASKED_PER_SHARD), work)
+
+
+def _signals(measured: Measured, score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[row, signal] of all answers of a set."""
+    answers = measured.answers
+    baselines = answers.answer_set().baselines
+    known = {
+        "h_neurons": score,
+        "logprob": baselines[:, 0],
+        "entropy": baselines[:, 1],
+        "active_share": measured.sparse.value[:, 0, 0].astype(np.float64),
+        "hoyer": measured.sparse.value[:, 1, 0].astype(np.float64),
+        "rarity": measured.counts,
+    }
+    if not isinstance(measured.unsure, str):
+        known["unsure"] = measured.unsure.value.astype(np.float64)
+    if not isinstance(measured.again, str):
+        known["inconsistency"] = inconsistency(answers.labelled, measured.again.value)
+    return as_signals(known, len(answers.labelled))
+
+
+def _transfer(run: Context, probe: Probe, neurons: HNeurons, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
+    setup = run.experiment
+    settings = setup.mechanism
+    if not settings.transfer:
+        return ()
+    reads = {
+        "selector": stored.described(setup.probe),
+        "strength": probe.strength,
+        "neurons": neurons,
+        "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in held_out],
+        "settings": [settings.min_per_class, setup.detection.min_refusals],
+        "seed": setup.seed,
+    }
+
+    def work() -> Sequence[ResultRow]:
+        sets = testable(run, [answers for answers in held_out if answers.labelled])
+        own = {answers.name: answers for answers in held_out}
+        sources = {tested.name: _source(run, tested, own[tested.name]) for tested in sets}
+        strength, least = probe.strength, settings.min_per_class
+        return list(transfer_rows(sets, sources, setup.probe, neurons, strength, least, setup.seed))
+
+    return run.store.whole("transfer", ResultRow, reads, work).value
+
+
+def _source(run: Context, tested: AnswerSet, own: Answers) -> ProbeRows | str:
+    """The rows of a set as a probe reads them: neuron by neuron from a file, where they are large."""
+    rows, space = tested.rows, own.found.space
+    large = 4 * len(rows.y) * space.size > stored.IN_MEMORY
+    if isinstance(rows, JoinedRows):
+        if large:
+            return "its faithful answers are those of another set, and both are too large to be put together"
+        return ProbeRows.of(rows.columns(range(space.size)), rows.y, rows.groups, space)
+    assert isinstance(rows, ProbeRows)
+    if not large:
+        return rows
+    block = partial(transposed, rows.table)
+    shape = (space.size, len(rows.table))
+    features = run.experiment.contribution.features
+    return replace(rows, by_neuron=features_in_file(run.store, {"of": own.digest}, shape, block, features))
