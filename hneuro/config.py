@@ -137,7 +137,9 @@ def explain(fault: BaseException) -> str:
 
 
 def _suggest(wanted: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(wanted, known, n=1)
+    near = difflib.get_close_matches(wanted, known, n=1) or [
+        name for name in known if wanted and name.startswith(wanted)
+    ]
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,9 +39,8 @@ def run_card(experiment: Experiment, data: Mapping[str, Origin] | None = None) -
     """
     return {
         "identity": experiment.identity,
-        "hneuro": __version__,
+        **code_now(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "commit": _commit(Path(__file__).parent.parent),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "machine": _machine(),
@@ -49,6 +50,11 @@ def run_card(experiment: Experiment, data: Mapping[str, Origin] | None = None) -
     }
 
 
+def code_now() -> dict[str, Any]:
+    """The version, and in a checkout the commit and what differs from it."""
+    return {"hneuro": __version__, "commit": _commit(Path(__file__).parent.parent)}
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -56,8 +62,12 @@ def _version(package: str) -> str | None:
         return None
 
 
+@cache
 def _commit(folder: Path) -> Mapping[str, Any] | None:
-    """The commit of a checkout and whether files differ from it; None where hneuro was installed without one."""
+    """The commit of a checkout, the files that differ from it, and a digest of the differences in those it knows.
+
+    None where hneuro was installed without a checkout.
+    """
 
     def git(*words: str) -> str:
         return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout
@@ -65,7 +75,9 @@ def _commit(folder: Path) -> Mapping[str, Any] | None:
     if not (folder / ".git").exists():
         return None
     try:
-        return {"id": git("rev-parse", "HEAD").strip(), "changed": git("status", "--porcelain").splitlines()}
+        changed = git("status", "--porcelain").splitlines()
+        diff = hashlib.sha256(git("diff", "HEAD").encode()).hexdigest()[:16] if changed else None
+        return {"id": git("rev-parse", "HEAD").strip(), "changed": changed, "diff": diff}
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -27,8 +27,33 @@ STAGES = (
     "causal",
     "origin",
 )
-BELOW = ("records", "results", "progress", "statistics", "disk", "codec", "making", "endpoint", "store", "organism", "models")
-ABOVE = ("tracking", "experiment", "steps", "pipeline", "config", "provenance", "runs", "cli", "__main__")
+BELOW = (
+    "records",
+    "results",
+    "progress",
+    "statistics",
+    "disk",
+    "codec",
+    "making",
+    "endpoint",
+    "store",
+    "organism",
+    "models",
+)
+ABOVE = (
+    "tracking",
+    "experiment",
+    "steps",
+    "pipeline",
+    "config",
+    "provenance",
+    "states",
+    "runs",
+    "sweeps",
+    "commands",
+    "cli",
+    "__main__",
+)
 ORDER = (*BELOW, *STAGES, "report", *ABOVE)
 
 
@@ -92,7 +117,8 @@ def test_stages_know_nothing_of_the_store(file: Path) -> None:
 
 
 def test_only_the_edges_know_hydra() -> None:
-    assert importers_of("hydra", "omegaconf") == {"cli.py", "config.py"}
+    sweeps = {f"sweeps/{name}.py" for name in ("grid", "cell")}
+    assert importers_of("hydra", "omegaconf") == {"config.py", "commands/run.py", *sweeps}
 
 
 def test_only_tracking_knows_wandb() -> None:
