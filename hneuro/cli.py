@@ -25,6 +25,8 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro run --cfg job                    the composed config, without running it
   hneuro run -m ... --dry-run             what that would compute, and what is there already
   hneuro status outputs/sweeps/...        what is done, running, failed and missing
+  hneuro rerun outputs/...                computes a finished run anew, and says what differs now
+  hneuro configs                          every choice of every group, and where it comes from
   hneuro report outputs/...               writes the report of finished runs again
 """
 
@@ -57,7 +59,24 @@ def _others(words: Sequence[str]) -> int:
     report.add_argument("run_dir", nargs="+", type=Path, help="a folder that `hneuro run` has finished")
     status = commands.add_parser("status", help="what is done, running, failed and missing of a sweep or of all runs")
     status.add_argument("folder", nargs="+", type=Path, help="the folder of a sweep, or outputs/")
+    configs = commands.add_parser("configs", help="every choice of every group, and where it comes from")
+    configs.add_argument(
+        "--config-dir", action="append", default=[], help="a folder of configs, or pkg://package.folder"
+    )
+    configs.add_argument("--check", type=Path, metavar="DIR", help="compose and build all choices of a folder")
+    rerun = commands.add_parser(
+        "rerun", help="computes a finished run anew and says what differs: code, machine, results"
+    )
+    rerun.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
     options = parser.parse_args(words)
+    if options.command == "rerun":
+        from hneuro.commands.rerun import rerun as again
+
+        return again(options.run_dir)
+    if options.command == "configs":
+        from hneuro.commands.configs import configs as tell
+
+        return tell(options.config_dir, options.check)
     if options.command == "status":
         from hneuro.commands.status import status as show
 

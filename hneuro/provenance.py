@@ -39,8 +39,11 @@ def run_card(experiment: Experiment, data: Mapping[str, Origin] | None = None) -
     """
     return {
         "identity": experiment.identity,
-        **code_now(),
+        "hneuro": __version__,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "folder": str(Path.cwd()),
+        "seed": experiment.seed,
+        "commit": _commit(Path(__file__).parent.parent),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "machine": _machine(),
@@ -50,11 +53,6 @@ def run_card(experiment: Experiment, data: Mapping[str, Origin] | None = None) -
     }
 
 
-def code_now() -> dict[str, Any]:
-    """The version, and in a checkout the commit and what differs from it."""
-    return {"hneuro": __version__, "commit": _commit(Path(__file__).parent.parent)}
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -62,9 +60,21 @@ def _version(package: str) -> str | None:
         return None
 
 
+def code_now() -> list[Any]:
+    """What tells one state of the code from another: the version, and in a checkout what is in hneuro/."""
+    commit = _commit(Path(__file__).parent.parent) or {}
+    return [__version__, commit.get("tree"), commit.get("diff")]
+
+
+def code_of(card: Mapping[str, Any]) -> list[Any]:
+    """`code_now` as it was when a run card was written."""
+    commit = card.get("commit") or {}
+    return [card.get("hneuro"), commit.get("tree"), commit.get("diff")]
+
+
 @cache
 def _commit(folder: Path) -> Mapping[str, Any] | None:
-    """The commit of a checkout, the files that differ from it, and a digest of the differences in those it knows.
+    """The commit of a checkout, the files that differ from it, and digests of hneuro/ and of what differs in it.
 
     None where hneuro was installed without a checkout.
     """
@@ -75,9 +85,13 @@ def _commit(folder: Path) -> Mapping[str, Any] | None:
     if not (folder / ".git").exists():
         return None
     try:
-        changed = git("status", "--porcelain").splitlines()
-        diff = hashlib.sha256(git("diff", "HEAD").encode()).hexdigest()[:16] if changed else None
-        return {"id": git("rev-parse", "HEAD").strip(), "changed": changed, "diff": diff}
+        diff = git("diff", "HEAD", "--", "hneuro")
+        return {
+            "id": git("rev-parse", "HEAD").strip(),
+            "changed": git("status", "--porcelain").splitlines(),
+            "tree": git("rev-parse", "HEAD:hneuro").strip(),
+            "diff": hashlib.sha256(diff.encode()).hexdigest()[:16] if diff else "",
+        }
     except (OSError, subprocess.CalledProcessError):
         return None
 

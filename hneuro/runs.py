@@ -56,7 +56,7 @@ def run_experiment(experiment: Experiment) -> str:
 
 def is_current(experiment: Experiment) -> bool:
     """Whether the finished run of this config was made by the code that runs now, and as the config wants it now."""
-    from hneuro.provenance import code_now
+    from hneuro.provenance import code_now, code_of
 
     folder = Path(experiment.output_dir) / experiment.run_name
     card = f"run_card-until-{experiment.until}.json" if experiment.until else "run_card.json"
@@ -65,7 +65,7 @@ def is_current(experiment: Experiment) -> bool:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return False
-    return bool(config == experiment.config) and {key: made.get(key) for key in code_now()} == code_now()
+    return bool(config == experiment.config) and code_of(made) == code_now()
 
 
 def rewrite_report(folder: Path) -> str:

@@ -57,10 +57,28 @@ def run(words: Sequence[str]) -> int:
         return 0
     task = Task(words)
     try:
-        call_hydra(["hneuro run", *task.words], task)
+        call_hydra(["hneuro run", *_with_sources(task.words)], task)
     finally:
         dismiss()
     return task.code
+
+
+def _with_sources(words: Sequence[str]) -> list[str]:
+    """Every --config-dir, a folder or pkg://package.folder, as a part of Hydra's search path, which takes several."""
+    from hneuro.config import config_source, lab_source
+
+    left, named = [], []
+    rest = iter(words)
+    for word in rest:
+        name, given, value = word.partition("=")
+        if name in ("--config-dir", "-cd"):
+            named.append(config_source(value if given else next(rest, "")))
+        else:
+            left.append(word)
+    if not named:
+        return left
+    sources = [source for source in (lab_source(), *named) if source]
+    return [*left, f"hydra.searchpath=[{','.join(sources)}]"]
 
 
 def complete(words: Sequence[str]) -> int:

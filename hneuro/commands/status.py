@@ -39,11 +39,10 @@ def _below(folder: Path, name: str) -> list[Path]:
 
 
 def _table(folder: Path, states: dict[Path, RunState]) -> str:
-    rows = [
-        [str(run.relative_to(folder)), state.state.value, "" if state.seconds is None else f"{state.seconds:.0f}"]
-        + [note(state, "")]
-        for run, state in states.items()
-    ]
+    rows = []
+    for run, state in states.items():
+        seconds = "" if state.seconds is None else f"{state.seconds:.0f}"
+        rows.append([str(run.relative_to(folder)), state.state.value, seconds, note(state, "")])
     counts = Counter(state.state for state in states.values())
     told = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
     table = tabulate(rows, headers=["run", "state", "s", ""], tablefmt="simple", disable_numparse=True)
