@@ -25,7 +25,8 @@ def rerun(run_dir: Path) -> int:
     config, card = _read(run_dir)
     where = run_dir / "rerun"
     config |= {"output_dir": str(where), "store_dir": str(where / "store"), "until": None}
-    if Path(card.get("folder", "")).is_dir():
+    config["tracker"] = {"_target_": "hneuro.tracking.LocalTracker"}  # it is a check, and no run of a project
+    if card.get("folder") and Path(card["folder"]).is_dir():
         os.chdir(card["folder"])  # what paths in its config are relative to
     experiment = build_plain(config)
     print(run_experiment(experiment), flush=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hneuro.cli import main
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.file import QuestionFile
 from hneuro.responses.decoding import Decoding
@@ -118,3 +119,52 @@ def test_a_sweep_killed_twice_is_finished_by_the_same_command_to_the_same_bits(
     assert "4 cells, 0 of them to run" in out
     assert before == {file: file.stat().st_mtime_ns for file in before}
     assert end(start(killed, "status", "outputs"), killed)[0] == 0
+
+
+def test_slurm_is_asked_for_one_array_and_a_cell_that_fails_is_told_though_its_job_is_completed(tmp_path: Path) -> None:
+    """The launcher's own log says "Job completed successfully" of both."""
+    cells = ["dataset=file", "benchmark=none", "model=hub", "model.name=m", "model.chat.path=/nowhere"]
+    cells.append("dataset.identification.path=a.jsonl,b.jsonl")
+    sweep = ["run", "-m", "launcher=slurm", "hydra.launcher.partition=long", *cells]
+    path = f"{PARTS / 'slurm'}{os.pathsep}{os.environ['PATH']}"
+    code, out, errors = end(start(tmp_path, *sweep, PATH=path, SEEN=str(tmp_path / "seen")), tmp_path)
+    assert code == 2, errors
+    assert "the file a.jsonl does not exist" in out
+    assert "the file b.jsonl does not exist" in out
+    asked = (tmp_path / "seen").read_text()
+    for line in ("--array=0-1", "--partition=long", "--time=1440", "--gpus-per-node=1", "--job-name=hneuro"):
+        assert f"#SBATCH {line}" in asked
+    for state in tmp_path.glob("outputs/hneuro/*/status.json"):
+        assert "Traceback" in (state.parent / "traceback.txt").read_text()
+
+
+def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dry = ["run", "-m", "--dry-run", *words, "probe.C=[50],[60]"]
+    assert main(dry) == 0
+    said = capsys.readouterr().out
+    assert not list(tmp_path.glob("outputs/*"))
+    assert "responses of at most" in said
+    assert "unknown" in said
+    assert said.count("shared with cell 0") == 2  # the two sets of responses of the second cell
+
+    assert main(["run", *words, "probe.C=[50]"]) == 0
+    capsys.readouterr()
+    assert main(dry) == 0
+    first, second = capsys.readouterr().out.split("cell 1: ")
+    assert "nothing would be computed but the report" in first
+    assert "\nprobe" in second
+    assert "responses of at most" not in second
+    assert main(["run", "--dry-run", *words, "sampling.samples=3"]) == 0
+    assert " s\n" in capsys.readouterr().out.replace("  ", "")  # timed: the same model has answered before
+
+    (run,) = [file.parent for file in tmp_path.glob("outputs/hneuro/*/status.json")]
+    card = json.loads((run / "run_card.json").read_text())
+    (run / "run_card.json").write_text(json.dumps(card | {"python": "3.0"}))
+    assert main(["rerun", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "python: 3.0 -> " in said
+    assert "results: the same, byte by byte" in said
+    assert "(0 stages computed" not in said
