@@ -26,7 +26,7 @@ def finish(sweep: Path, wanted: Iterable[Cell], launch: Callable[[Sequence[Cell]
     """Launches the wanted cells until each is done, has failed, or has died too often; waits for those of others."""
     waiting = list(wanted)
     tries: Counter[int] = Counter()
-    told = False
+    told, idle = False, 0
     while waiting:
         elsewhere = [cell for cell in waiting if state_of(sweep, cell).state is State.RUNNING]
         ready = [cell for cell in waiting if cell not in elsewhere]
@@ -44,7 +44,8 @@ def finish(sweep: Path, wanted: Iterable[Cell], launch: Callable[[Sequence[Cell]
         before = {cell.number: _stamps(sweep, cell) for cell in batch}
         broken = _launched(launch, batch)
         touched = [cell for cell in batch if _stamps(sweep, cell) != before[cell.number]]
-        if broken and not touched:
+        idle = idle + 1 if broken and not touched else 0
+        if broken and idle == 2:  # once, it may have died on the way to its first cell
             raise UserError(f"no cell could be launched: {type(broken).__name__}: {_first_line(broken)}") from broken
         tries.update(cell.number for cell in batch)
         ended = {

@@ -81,9 +81,12 @@ def test_a_cell_that_another_process_runs_is_waited_for_and_not_launched(
 
 
 def test_what_a_failed_run_leaves_is_read_back(tmp_path: Path) -> None:
-    with pytest.raises(UserError), keeping_state(tmp_path):
+    def fails() -> None:
         assert read_state(tmp_path).state is State.RUNNING
         raise UserError("no file q.jsonl")
+
+    with pytest.raises(UserError), keeping_state(tmp_path):
+        fails()
     state = read_state(tmp_path)
     assert (state.state, state.reason, state.code) == (State.FAILED, "no file q.jsonl", 2)
     assert "Traceback" in (tmp_path / "traceback.txt").read_text()
@@ -105,7 +108,7 @@ def test_what_a_failed_run_leaves_is_read_back(tmp_path: Path) -> None:
         (["run", "-m", "+probe.tol=1,2"], "probe.tol: there is no such key; did you mean 'tolerance'?"),
         (["run", "hydra/launcher=pbs"], "the launcher pbs is not installed"),
         (["status", "."], "holds neither a sweep nor a run"),
-        (["rerun", "."], ". is no finished run"),
+        (["rerun", "."], "is no finished run"),
         (["configs", "--check", "conf"], "there is no folder conf"),
     ],
 )
