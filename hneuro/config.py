@@ -93,6 +93,11 @@ def config_source(named: str) -> str:
     return named
 
 
+def quoted(value: str) -> str:
+    """A text as one value of Hydra's grammar, whatever signs it has."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def lab_source() -> str | None:
     """The configs that $HNEURO_CONFIG_DIR names."""
     named = os.environ.get("HNEURO_CONFIG_DIR")

@@ -18,7 +18,7 @@ COMMANDS = re.findall(r"^    hneuro (.*)$", (TEMPLATE / "README.md").read_text(e
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "lab"
+    folder = tmp_path / "our lab, 2026"
     shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(folder)

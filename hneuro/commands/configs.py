@@ -13,7 +13,16 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from tabulate import tabulate
 
-from hneuro.config import build_experiment, config_folder, config_source, explain, lab_source, register_schema, suggest
+from hneuro.config import (
+    build_experiment,
+    config_folder,
+    config_source,
+    explain,
+    lab_source,
+    quoted,
+    register_schema,
+    suggest,
+)
 from hneuro.records import UserError
 
 # Choices that stand inside another part, and how one is put there.
@@ -97,7 +106,7 @@ def _fault(folder: Path, group: str, choice: str, file: Path) -> str | None:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            cfg = compose("config", overrides=[f"hydra.searchpath=[{config_source(str(folder))}]", *words])
+            cfg = compose("config", overrides=[f"hydra.searchpath=[{quoted(config_source(str(folder)))}]", *words])
             build_experiment(cfg)
     except (HydraException, OmegaConfBaseException) as fault:
         return explain(fault)

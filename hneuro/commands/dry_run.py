@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from hneuro.experiment import Experiment
 from hneuro.making import TIMINGS, Work
-from hneuro.pipeline import run
+from hneuro.pipeline import run, run_until
 from hneuro.records import UserError
 from hneuro.steps import answers, checks
 from hneuro.steps.context import Context
@@ -46,6 +46,8 @@ class Need:
 
 
 class NotThereError(Exception):
+    """Ends a rehearsal at the first result that is not there."""
+
     def __init__(self, need: Need) -> None:
         super().__init__(need.stage)
         self.need = need
@@ -117,7 +119,10 @@ def needed(experiment: Experiment, store: Rehearsal) -> list[Need]:
             needs.append(replace(missing.need, what=what + (" of the base model" if model.completion else "")))
     if not needs and experiment.until != "responses":
         try:
-            run(experiment, store)
+            if experiment.until:
+                run_until(experiment, store, experiment.until)
+            else:
+                run(experiment, store)
         except NotThereError as missing:
             needs.append(missing.need)
     return needs
@@ -182,7 +187,10 @@ def _pace(root: Path) -> dict[tuple[str, str], float]:
     took: dict[tuple[str, str], list[float]] = defaultdict(list)
     file = root / TIMINGS
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        timed = json.loads(line)
+        try:
+            timed = json.loads(line)
+        except ValueError:  # cut by a kill: one measurement less
+            continue
         manifest = root / timed["stage"] / timed["key"] / "manifest.json"
         if manifest.exists():
             model = _model_of(json.loads(manifest.read_text(encoding="utf-8"))["reads"])

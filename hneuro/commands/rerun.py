@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hneuro.config import build_plain
 from hneuro.records import UserError
 from hneuro.results import Results
 from hneuro.runs import metrics, run_experiment
+from hneuro.states import State, read_state
 
 LEFT_OUT = {"command", "folder"}
 
@@ -24,6 +26,8 @@ def rerun(run_dir: Path) -> int:
     run_dir = run_dir.absolute()
     config, card = _read(run_dir)
     where = run_dir / "rerun"
+    if any(read_state(status.parent).state is State.DONE for status in where.glob("*/*/status.json")):
+        shutil.rmtree(where)  # an earlier one that was finished; one that was not goes on
     config |= {"output_dir": str(where), "store_dir": str(where / "store"), "until": None}
     config["tracker"] = {"_target_": "hneuro.tracking.LocalTracker"}  # it is a check, and no run of a project
     if card.get("folder") and Path(card["folder"]).is_dir():

@@ -65,7 +65,7 @@ def run(words: Sequence[str]) -> int:
 
 def _with_sources(words: Sequence[str]) -> list[str]:
     """Every --config-dir, a folder or pkg://package.folder, as a part of Hydra's search path, which takes several."""
-    from hneuro.config import config_source, lab_source
+    from hneuro.config import config_source, lab_source, quoted
 
     left, named = [], []
     rest = iter(words)
@@ -78,7 +78,7 @@ def _with_sources(words: Sequence[str]) -> list[str]:
     if not named:
         return left
     sources = [source for source in (lab_source(), *named) if source]
-    return [*left, f"hydra.searchpath=[{','.join(sources)}]"]
+    return [*left, f"hydra.searchpath=[{','.join(map(quoted, sources))}]"]
 
 
 def complete(words: Sequence[str]) -> int:

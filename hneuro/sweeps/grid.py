@@ -15,7 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
-from hneuro.config import build_experiment
+from hneuro.config import build_experiment, quoted
 from hneuro.experiment import Experiment
 from hneuro.records import UserError
 from hneuro.runs import is_current
@@ -103,7 +103,7 @@ class Grid(basic_sweeper.BasicSweeper):
             shutil.rmtree(cell_folder(sweep, cell), ignore_errors=True)
         with read_write(self.master), open_dict(self.master):
             self.master.hydra.sweep.dir = str(sweep)  # for the launcher; a job composes its config anew
-            self.master.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(sweep))}")
+            self.master.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(sweep))}")
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=run_cell, config=self.master
         )
@@ -125,11 +125,6 @@ def take_the_place_of_the_basic_sweeper() -> None:
     """Hydra makes sweepers of its own package, and of plugins that are installed as such, and no others."""
     basic = basic_sweeper.BasicSweeper
     Plugins.instance().class_name_to_class[f"{basic.__module__}.{basic.__name__}"] = Grid
-
-
-def _quoted(value: str) -> str:
-    """A text as one value of Hydra's grammar."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _placed(plan: Plan, experiments: dict[int, Experiment], sweep: Path) -> Plan:
