@@ -78,7 +78,9 @@ def _with_sources(words: Sequence[str]) -> list[str]:
     if not named:
         return left
     sources = [source for source in (lab_source(), *named) if source]
-    return [*left, f"hydra.searchpath=[{','.join(map(quoted, sources))}]"]
+    # Beside the other overrides, which argparse wants in one piece.
+    place = next((n for n, word in enumerate(left) if "=" in word and not word.startswith("-")), len(left))
+    return [*left[:place], f"hydra.searchpath=[{','.join(map(quoted, sources))}]", *left[place:]]
 
 
 def complete(words: Sequence[str]) -> int:
