@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hneuro import __version__
-from hneuro.models.parallel import dismiss, follow, is_follower, leading
+from hneuro.commands.run import complete, run
 from hneuro.records import UserError
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-log = logging.getLogger(__name__)
 
 ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neurons, arXiv:2512.01797) and tests them.
 
@@ -30,6 +23,10 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro run -m labeling=three_vs_one,one_vs_one seed=0,1,2
   hneuro run --help                       all groups and their choices
   hneuro run --cfg job                    the composed config, without running it
+  hneuro run -m ... --dry-run             what that would compute, and what is there already
+  hneuro status outputs/sweeps/...        what is done, running, failed and missing
+  hneuro rerun outputs/...                computes a finished run anew, and says what differs now
+  hneuro configs                          every choice of every group, and where it comes from
   hneuro report outputs/NAME/RUN          writes the report of a finished run again
   hneuro report outputs/NAME              tables and figures over all runs in it
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint of the run's model
@@ -41,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
         if any(word in ("-sc", "--shell-completion") for word in words):
-            return _complete(words)
+            return complete(words)
         if words[:1] == ["run"]:
-            return _run(words[1:])
+            return run(words[1:])
         return _others(words)
     except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)
@@ -54,6 +51,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _others(words: Sequence[str]) -> int:
+    options = _parser().parse_args(words)
+    if options.command == "rerun":
+        from hneuro.commands.rerun import rerun as again
+
+        return again(options.run_dir)
+    if options.command == "configs":
+        from hneuro.commands.configs import configs as tell
+
+        return tell(options.config_dir, options.check)
+    if options.command == "status":
+        from hneuro.commands.status import status as show
+
+        return show(options.folder)
+    if options.command == "edit":
+        return _edit(options)
+    from hneuro.summary import report_on
+
+    print(report_on(options.folder, options.out, options.published, options.wandb))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Of all commands but `run`, whose words belong to Hydra."""
     parser = argparse.ArgumentParser(
         prog="hneuro", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -83,13 +103,18 @@ def _others(words: Sequence[str]) -> int:
         "--no-validate", action="store_true", help="do not hold the edited checkpoint against the original"
     )
     edit.add_argument("--revert", type=Path, metavar="DIR", help="give an edited folder its original bits back")
-    options = parser.parse_args(words)
-    if options.command == "edit":
-        return _edit(options)
-    from hneuro.summary import report_on
-
-    print(report_on(options.folder, options.out, options.published, options.wandb))
-    return 0
+    status = commands.add_parser("status", help="what is done, running, failed and missing of a sweep or of all runs")
+    status.add_argument("folder", nargs="+", type=Path, help="the folder of a sweep, or outputs/")
+    configs = commands.add_parser("configs", help="every choice of every group, and where it comes from")
+    configs.add_argument(
+        "--config-dir", action="append", default=[], help="a folder of configs, or pkg://package.folder"
+    )
+    configs.add_argument("--check", type=Path, metavar="DIR", help="compose and build all choices of a folder")
+    rerun = commands.add_parser(
+        "rerun", help="computes a finished run anew and says what differs: code, machine, results"
+    )
+    rerun.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    return parser
 
 
 def _edit(options: argparse.Namespace) -> int:
@@ -113,67 +138,6 @@ def _edit(options: argparse.Namespace) -> int:
         )
     )
     return 0
-
-
-def _run(words: Sequence[str]) -> int:
-    """Hands the rest of the command line to Hydra; runs one experiment, or with -m one a combination."""
-    codes: list[int] = []
-
-    def task(cfg: DictConfig) -> None:
-        with leading():
-            codes.append(_one(cfg))
-
-    if is_follower():  # under torchrun
-        follow()
-        return 0
-    try:
-        _hydra(["hneuro run", *words], task)
-    finally:
-        dismiss()
-    return max(codes, default=0)
-
-
-def _one(cfg: DictConfig) -> int:
-    """One experiment. A failed one is reported and leaves its state on the disk; the others of a sweep go on."""
-    from hneuro.config import build_experiment
-    from hneuro.runs import run_experiment
-
-    try:
-        print(run_experiment(build_experiment(cfg)), flush=True)
-    except UserError as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    except Exception:
-        log.exception("the run has failed by a fault of hneuro; please report it with this traceback")
-        return 1
-    return 0
-
-
-def _complete(words: Sequence[str]) -> int:
-    """Shell completion: Hydra completes overrides, and does not know of the word `run` before them."""
-    line = os.environ.get("COMP_LINE", "")
-    os.environ["COMP_LINE"] = line.replace("hneuro run ", "hneuro ", 1)
-    _hydra(["hneuro", *(word for word in words if word != "run")], lambda _: None)
-    return 0
-
-
-def _hydra(argv: Sequence[str], task: object) -> None:
-    """Calls Hydra with a command line. What is wrong with an override becomes a `UserError` of one line."""
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from hneuro.config import config_folder, explain, register_schema
-
-    register_schema()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # faults come to us as they are, instead of being printed by Hydra
-    before, sys.argv = sys.argv, list(argv)
-    try:
-        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(task)()  # type: ignore[arg-type]
-    except (HydraException, OmegaConfBaseException) as fault:
-        raise UserError(explain(fault)) from fault
-    finally:
-        sys.argv = before
 
 
 if __name__ == "__main__":

@@ -80,19 +80,45 @@ def config_folder() -> Path:
     return inside if inside.is_dir() else beside
 
 
+def config_source(named: str) -> str:
+    """`file://...` or `pkg://...` of a lab's configs, which a user names as a folder or as pkg://package.folder."""
+    from importlib.util import find_spec
+
+    if not named.startswith("pkg://"):
+        folder = Path(named.removeprefix("file://")).absolute()
+        if not folder.is_dir():
+            raise UserError(f"there is no folder of configs {named}")
+        return f"file://{folder}"
+    try:
+        found = find_spec(named.removeprefix("pkg://"))
+    except (ImportError, ValueError):
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise UserError(f"there is no package {named.removeprefix('pkg://')}: install it, or add it to PYTHONPATH")
+    return named
+
+
+def quoted(value: str) -> str:
+    """A text as one value of Hydra's grammar, whatever signs it has."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def lab_source() -> str | None:
+    """The configs that $HNEURO_CONFIG_DIR names."""
+    named = os.environ.get("HNEURO_CONFIG_DIR")
+    return config_source(named) if named else None
+
+
 def register_schema() -> None:
-    """Makes the schema known to Hydra, and names a lab's folder of configs: $HNEURO_CONFIG_DIR, if it is set."""
+    """Makes the schema known to Hydra, and names a lab's configs to `conf/config.yaml`."""
     from hydra.core.config_store import ConfigStore
 
-    os.environ.setdefault("HNEURO_CONFIG_DIR", str(config_folder()))
+    os.environ["HNEURO_CONFIG_SOURCE"] = lab_source() or f"file://{config_folder()}"
     ConfigStore.instance().store(name="base_config", node=Config)
 
 
 def build_experiment(cfg: DictConfig) -> Experiment:
     """The composed config as plain values and parts; `UserError` names what does not fit."""
-    from hneuro.experiment import Experiment
-    from hneuro.store import fingerprint
-
     try:
         # Once more against the schema, and as plain values: Hydra lets "+key=value" past it.
         checked = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(cfg))
@@ -103,6 +129,15 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     values: dict[str, Any] = {str(key): value for key, value in plain.items() if key != "grader"}  # where it is used
     if missing := next(_missing(values, ""), None):
         raise UserError(_needed(missing))
+    return build_plain(values)
+
+
+def build_plain(values: dict[str, Any]) -> Experiment:
+    """The experiment of a config without anything left to resolve, as the config.yaml of a run has it."""
+    from hneuro.experiment import Experiment
+    from hneuro.store import fingerprint
+
+    values = dict(values)
     config = dict(values)
     dataset = values.pop("dataset")
     fields = {
@@ -144,7 +179,7 @@ def saved_experiment(file: Path) -> Experiment:
         raise UserError(f"{file} cannot be read: {' '.join(str(fault).split())}") from fault
     if not isinstance(config, dict):
         raise UserError(f"{file} is no config of a run")
-    return build_experiment(OmegaConf.create(config))
+    return build_plain(config)
 
 
 PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "until")
@@ -158,11 +193,13 @@ def explain(fault: BaseException) -> str:
     for cause in causes:
         if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
             known = [str(key) for key in cause.parent_node if key not in ("_target_", "hydra")]
-            return f"{cause.full_key}: there is no such key; {_suggest(str(cause.key), known)}"
+            return f"{cause.full_key}: there is no such key; {suggest(str(cause.key), known)}"
     if isinstance(fault, MissingConfigException) and fault.options:
         name = str(fault.missing_cfg_file)
         group, _, wanted = name.rpartition("/")
-        return f"{group}={wanted}: there is no such choice; {_suggest(wanted, sorted(fault.options))}"
+        if group == "hydra/launcher":
+            return f"the launcher {wanted} is not installed: pip install 'hneuro[joblib]' or 'hneuro[slurm]'"
+        return f"{group}={wanted}: there is no such choice; {suggest(wanted, sorted(fault.options))}"
     said = causes[-1] if isinstance(causes[-1], OmegaConfBaseException) else fault
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
     where = f"{said.full_key}: " if isinstance(said, OmegaConfBaseException) and said.full_key else ""
@@ -170,8 +207,10 @@ def explain(fault: BaseException) -> str:
     return where + "; ".join(line for line in lines if not line.startswith(hidden))
 
 
-def _suggest(wanted: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(wanted, known, n=1)
+def suggest(wanted: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(wanted, known, n=1) or [
+        name for name in known if wanted and name.startswith(wanted)
+    ]
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
 
 
@@ -200,7 +239,7 @@ def _fill(kind: type[Any], values: dict[str, Any], key: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
     for name in values:
         if name not in fields:
-            raise UserError(f"{key}.{name}: there is no such key; {_suggest(str(name), list(fields))}")
+            raise UserError(f"{key}.{name}: there is no such key; {suggest(str(name), list(fields))}")
     filled = {name: _value(hints[name], value, f"{key}.{name}") for name, value in values.items()}
     for name, f in fields.items():
         if name not in filled and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from hneuro.progress import track
 
 log = logging.getLogger(__name__)
 
+TIMINGS = "timings.jsonl"  # in the store: how long shards took, for estimates alone
 PATIENCE = 2.0  # seconds of waiting for another process before it is said
 
 
@@ -121,7 +123,7 @@ def _do_shards(folder: Path, partial: Path, locks: Path, work: Work) -> bool:
             return (partial / "manifest.json").exists() or folder.exists()
 
     waiting = [n for n in range(work.count) if not finished(n)]
-    queue, made = list(waiting), False
+    queue, made, seconds = list(waiting), 0, 0.0
     for place, n in enumerate(track(queue, folder.parent.name, total=work.count, done=work.count - len(waiting))):
         if finished(n):
             continue
@@ -129,8 +131,14 @@ def _do_shards(folder: Path, partial: Path, locks: Path, work: Work) -> bool:
             if not ours:
                 queue.append(n)  # looked at again behind all others: its owner may have died
             elif not finished(n):
+                started = time.perf_counter()
                 work.do(n)
+                seconds += time.perf_counter() - started
                 with appearing(marks[n]) as fresh:
                     fresh.write_text(f"{work.plan} {work.digest(n)}", encoding="utf-8")
-                made = True
-    return made
+                made += 1
+    if made:
+        timed = {"stage": folder.parent.name, "key": folder.name, "shards": made, "seconds": round(seconds, 4)}
+        with (folder.parent.parent / TIMINGS).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(timed) + "\n")  # in one write, so that processes do not cut each other's lines
+    return made > 0

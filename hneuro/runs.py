@@ -1,6 +1,7 @@
 """A run and its folder: what is there while it runs, when it has failed, and when it is done.
 
-status.json      "running", "done" or "failed", with the error and its traceback; where it stopped on request
+status.json      "running", "done" or "failed", with the error; where it stopped on request (`hneuro.states`)
+traceback.txt    of a failed run
 config.yaml      the composed config
 run_card.json    versions, hardware, commit; run_card-until-<stage>.json of a run that stopped behind a stage
 results.json     everything that the report is made from
@@ -10,15 +11,8 @@ disagreements.jsonl   where several judges disagree
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
-import os
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -28,9 +22,8 @@ from hneuro.experiment import Experiment
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
 from hneuro.results import Results
+from hneuro.states import keeping_state, write_text
 from hneuro.store import Store
-
-log = logging.getLogger(__name__)
 
 
 def run_experiment(experiment: Experiment) -> str:
@@ -45,20 +38,34 @@ def run_experiment(experiment: Experiment) -> str:
     folder = Path(experiment.output_dir) / experiment.run_name
     store = Store(Path(experiment.store_dir))
     until = experiment.until
-    with _status(folder, until):
-        _write(folder / "config.yaml", yaml.safe_dump(dict(experiment.config), sort_keys=False, allow_unicode=True))
+    with keeping_state(folder, until):
+        write_text(folder / "config.yaml", yaml.safe_dump(dict(experiment.config), sort_keys=False, allow_unicode=True))
         card = f"run_card-until-{until}.json" if until else "run_card.json"
-        _write(folder / card, json.dumps(run_card(experiment), indent=1))
+        write_text(folder / card, json.dumps(run_card(experiment), indent=1))
         if until:
             text = f"{pipeline.run_until(experiment, store, until)}\nThe same command without until={until} goes on."
         else:
             results = pipeline.run(experiment, store)
-            _write(folder / card, json.dumps(run_card(experiment, results.data), indent=1))
-            _write(folder / "results.json", json.dumps(to_plain(results), ensure_ascii=False))
+            write_text(folder / card, json.dumps(run_card(experiment, results.data), indent=1))
+            write_text(folder / "results.json", json.dumps(to_plain(results), ensure_ascii=False))
             text = _report(results, folder)
             experiment.tracker.publish(folder, experiment.run_name, experiment.config, metrics(results))
     computed, loaded = len(store.tally.computed), len(store.tally.loaded)
     return "\n".join([text, *usage(), f"({computed} stages computed, {loaded} loaded from {store.root})"])
+
+
+def is_current(experiment: Experiment) -> bool:
+    """Whether the finished run of this config was made by the code that runs now, and as the config wants it now."""
+    from hneuro.provenance import code_now, code_of
+
+    folder = Path(experiment.output_dir) / experiment.run_name
+    card = f"run_card-until-{experiment.until}.json" if experiment.until else "run_card.json"
+    try:
+        made = json.loads((folder / card).read_text(encoding="utf-8"))
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return bool(config == experiment.config) and code_of(made) == code_now()
 
 
 def rewrite_report(folder: Path) -> str:
@@ -92,34 +99,3 @@ def _report(results: Results, folder: Path) -> str:
 
     page = write_report(results, folder)
     return f"{headline(results)}\n\nreport: {page.resolve()}"
-
-
-@contextmanager
-def _status(folder: Path, until: str | None) -> Iterator[None]:
-    """Keeps status.json true whatever happens, and turns a full disk into a line that says what to do."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "status.json", json.dumps({"state": "running", "pid": os.getpid()}))
-        yield
-    except BaseException as fault:
-        failure = {"state": "failed", "error": f"{type(fault).__name__}: {fault}", "traceback": traceback.format_exc()}
-        _try_write(folder / "status.json", failure)
-        if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise UserError(
-                f"cannot write to {folder} or the store: {fault}; the same command goes on later"
-            ) from fault
-        raise
-    _write(folder / "status.json", json.dumps({"state": "done"} | ({"until": until} if until else {})))
-
-
-def _try_write(file: Path, content: Mapping[str, Any]) -> None:
-    try:
-        _write(file, json.dumps(content, indent=1))
-    except OSError as fault:
-        log.warning("cannot write %s: %s", file, fault)
-
-
-def _write(file: Path, text: str) -> None:
-    fresh = file.with_name(f"{file.name}.{os.getpid()}.fresh")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(file)

@@ -147,6 +147,10 @@ class Store:
         """The records that `work` makes in one piece: `records` with a single shard."""
         return self.records(stage, kind, reads, [None], lambda _: work())
 
+    def place(self, stage: str, reads: Mapping[str, Any]) -> Path:
+        """Where the result of a stage that reads this is, or would be."""
+        return self.root / stage / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
+
     def _kept(
         self,
         stage: str,
@@ -154,7 +158,7 @@ class Store:
         begin: Callable[[Path], Work],
         load: Callable[[Path], T],
     ) -> Kept[T]:
-        folder = self.root / stage / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
+        folder = self.place(stage, reads)
         with writing(f"the stage {stage}", self.root):
             made = not folder.exists() and make(folder, reads, begin)
         (self.tally.computed if made else self.tally.loaded).append(stage)

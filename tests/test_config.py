@@ -179,6 +179,7 @@ def test_a_lab_s_folder_of_configs_is_found(tmp_path: Path, monkeypatch: pytest.
         "defaults: [hub]\nname: ours\nchat:\n  path: /lab/models/ours\nprompting:\n  suffix: ''\n"
     )
     monkeypatch.setenv("HNEURO_CONFIG_DIR", str(tmp_path))
+    register_schema()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         assert experiment("model=ours").model.name == "ours"

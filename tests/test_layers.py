@@ -47,9 +47,12 @@ ABOVE = (
     "pipeline",
     "config",
     "provenance",
+    "states",
     "runs",
+    "sweeps",
     "summary",
     "editing",
+    "commands",
     "cli",
     "__main__",
 )
@@ -116,7 +119,8 @@ def test_stages_know_nothing_of_the_store(file: Path) -> None:
 
 
 def test_only_the_edges_know_hydra() -> None:
-    assert importers_of("hydra", "omegaconf") == {"cli.py", "config.py"}
+    sweeps = {f"sweeps/{name}.py" for name in ("grid", "cell")}
+    assert importers_of("hydra", "omegaconf") == {"config.py", "commands/run.py", "commands/configs.py", *sweeps}
 
 
 def test_only_tracking_knows_wandb() -> None:

@@ -1,0 +1,116 @@
+"""`hneuro run`: one experiment, or with -m a sweep."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hneuro.models.parallel import dismiss, follow, is_follower, leading
+from hneuro.records import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+MULTIRUN = {"-m", "--multirun"}
+
+
+class Task:
+    """What Hydra calls with the composed config of a single run. A sweep calls `run_cell`, and leaves its code here."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(word for word in words if word != "--dry-run")
+        self.code = 0
+        self.estimate: Any = None
+        if len(self.words) < len(words):
+            from hneuro.commands.dry_run import estimate
+
+            self.estimate = estimate
+
+    def __call__(self, cfg: DictConfig) -> None:
+        """A failed run is reported in a line, and leaves its state on the disk."""
+        from hneuro.config import build_experiment
+        from hneuro.runs import run_experiment
+
+        try:
+            experiment = build_experiment(cfg)
+            if self.estimate is not None:
+                self.code = self.estimate(None, {0: experiment})
+                return
+            with leading():
+                print(run_experiment(experiment), flush=True)
+        except UserError as fault:
+            print(f"error: {fault}", file=sys.stderr)
+            self.code = 2
+        except Exception:
+            log.exception("the run has failed by a fault of hneuro; please report it with this traceback")
+            self.code = 1
+
+
+def run(words: Sequence[str]) -> int:
+    """Hands the command line to Hydra. The exit code."""
+    if is_follower():  # under torchrun
+        follow()
+        return 0
+    task = Task(words)
+    try:
+        call_hydra(["hneuro run", *_with_sources(task.words)], task)
+    finally:
+        dismiss()
+    return task.code
+
+
+def _with_sources(words: Sequence[str]) -> list[str]:
+    """Every --config-dir, a folder or pkg://package.folder, as a part of Hydra's search path, which takes several."""
+    from hneuro.config import config_source, lab_source, quoted
+
+    left, named = [], []
+    rest = iter(words)
+    for word in rest:
+        name, given, value = word.partition("=")
+        if name in ("--config-dir", "-cd"):
+            named.append(config_source(value if given else next(rest, "")))
+        else:
+            left.append(word)
+    if not named:
+        return left
+    sources = [source for source in (lab_source(), *named) if source]
+    # Beside the other overrides, which argparse wants in one piece.
+    place = next((n for n, word in enumerate(left) if "=" in word and not word.startswith("-")), len(left))
+    return [*left[:place], f"hydra.searchpath=[{','.join(map(quoted, sources))}]", *left[place:]]
+
+
+def complete(words: Sequence[str]) -> int:
+    """Shell completion: Hydra completes overrides, and does not know of the word `run` before them."""
+    line = os.environ.get("COMP_LINE", "")
+    os.environ["COMP_LINE"] = line.replace("hneuro run ", "hneuro ", 1)
+    call_hydra(["hneuro", *(word for word in words if word != "run")], lambda _: None)
+    return 0
+
+
+def call_hydra(argv: Sequence[str], task: Any) -> None:
+    """Calls Hydra with a command line. What is wrong with an override becomes a `UserError` of one line."""
+    import hydra
+    from hydra.core.plugins import Plugins
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from hneuro.config import config_folder, explain, register_schema
+
+    register_schema()
+    if MULTIRUN & set(argv) or any(word.startswith("experiment=") for word in argv):
+        Plugins.instance()  # executes Hydra's own plugins a second time: what `Grid` is made of comes after it
+        from hneuro.sweeps.grid import take_the_place_of_the_basic_sweeper
+
+        take_the_place_of_the_basic_sweeper()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # faults come to us as they are, instead of being printed by Hydra
+    before, sys.argv = sys.argv, list(argv)
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(task)()
+    except (HydraException, OmegaConfBaseException) as fault:
+        raise UserError(explain(fault)) from fault
+    finally:
+        sys.argv = before

@@ -1,0 +1,142 @@
+"""The state of a run's folder: what a run writes about itself, and what others can tell from it.
+
+status.json      "running", "done" or "failed"; the error, its traceback, the seconds it took
+traceback.txt    of a failed run, for people
+owner-*.lock     held by a process that works on the run; the operating system frees it when its owner dies
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import platform
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from hneuro.records import UserError
+
+log = logging.getLogger(__name__)
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+OURS, THEIRS = 1, 2  # exit codes: a fault of hneuro, something the user can put right
+
+
+class State(str, Enum):
+    DONE = "done"
+    RUNNING = "running"
+    FAILED = "failed"
+    DIED = "died"  # it says that it runs, and nobody works on it
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """What is known of a run from its folder alone."""
+
+    state: State
+    reason: str = ""  # why it failed or died, or who is running it; one line
+    code: int = 0  # the exit code of a failed one
+    seconds: float | None = None  # of a finished one
+    until: str | None = None  # the stage behind which a finished one stopped
+
+
+@contextmanager
+def keeping_state(folder: Path, until: str | None = None) -> Iterator[None]:
+    """Keeps status.json true whatever happens, and turns a full disk into a line that says what to do."""
+    started = time.time()
+    owner = f"{platform.node()}-{os.getpid()}"
+    lock = FileLock(folder / f"owner-{owner}.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        _forget_the_dead(folder, but=Path(lock.lock_file))
+        write_text(folder / "status.json", json.dumps({"state": "running", "owner": owner, "started": started}))
+        yield
+    except BaseException as fault:
+        write_failure(folder, fault)
+        if isinstance(fault, OSError) and fault.errno in DISK:
+            raise UserError(
+                f"cannot write to {folder} or the store: {fault}; the same command goes on later"
+            ) from fault
+        raise
+    else:
+        (folder / "traceback.txt").unlink(missing_ok=True)
+        said: dict[str, Any] = {"state": "done", "seconds": round(time.time() - started, 3)}
+        write_text(folder / "status.json", json.dumps(said | ({"until": until} if until else {})))
+    finally:
+        lock.release()
+        with suppress(OSError):  # where the folder could not be made either
+            Path(lock.lock_file).unlink()
+
+
+def write_failure(folder: Path, fault: BaseException) -> None:
+    """Writes into a run's folder why it failed. Called while the fault is handled."""
+    told = traceback.format_exc()
+    code = THEIRS if isinstance(fault, UserError) or (isinstance(fault, OSError) and fault.errno in DISK) else OURS
+    name = "" if isinstance(fault, UserError) else f"{type(fault).__name__}: "
+    failure = {"state": "failed", "error": f"{name}{fault}", "code": code, "traceback": told}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "traceback.txt", told)
+        write_text(folder / "status.json", json.dumps(failure, indent=1))
+    except OSError as also:
+        log.warning("cannot write the state of %s: %s", folder, also)
+
+
+def read_state(folder: Path) -> RunState:
+    """The state of a run. Whether somebody works on it is asked of the operating system, not believed."""
+    try:
+        said: Mapping[str, Any] = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+        state = State(said["state"])
+    except FileNotFoundError:
+        return RunState(state=State.MISSING)
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        return RunState(state=State.DIED, reason=f"status.json cannot be read: {fault}", code=OURS)
+    if state is State.RUNNING:
+        owners = _living(folder)
+        if owners:
+            return RunState(state=state, reason=f"by {', '.join(owners)}")
+        return RunState(
+            state=State.DIED, reason=f"{said.get('owner', 'its process')} has ended without a word", code=OURS
+        )
+    if state is State.FAILED:
+        return RunState(state=state, reason=str(said.get("error", "")), code=int(said.get("code", OURS)))
+    return RunState(state=state, seconds=said.get("seconds"), until=said.get("until"))
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replaces a file as a whole."""
+    fresh = file.with_name(f"{file.name}.{os.getpid()}.fresh")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(file)
+
+
+def _living(folder: Path) -> list[str]:
+    """Who works on a run: those whose lock is held."""
+    return [file.stem.removeprefix("owner-") for file in sorted(folder.glob("owner-*.lock")) if _held(file)]
+
+
+def _held(file: Path) -> bool:
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _forget_the_dead(folder: Path, but: Path) -> None:
+    for file in folder.glob("owner-*.lock"):
+        if file != but and not _held(file):
+            file.unlink(missing_ok=True)

@@ -1,0 +1,170 @@
+"""Sweeps as a user meets them: real processes, killed where it hurts, on a tiny random model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hneuro.cli import main
+from hneuro.models.language_model import LanguageModel
+from hneuro.questions.file import QuestionFile
+from hneuro.responses.decoding import Decoding
+from hneuro.responses.sampler import TransformersSampler
+from hneuro.verdicts.words import normal_words
+
+PARTS = Path(__file__).parent.parent / "parts"
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> list[str]:
+    """Overrides of a cell that takes seconds: questions to half of which the gold answer is what the model says."""
+    file = tmp_path_factory.mktemp("questions") / "q.jsonl"
+    rows = [{"id": str(n), "question": f"What is number {n}?", "answers": ["x"]} for n in range(48)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=5))
+    said = sampler.sample(language_model, QuestionFile(path=str(file)).load().questions, 1, 0)
+    for n, (row, response) in enumerate(zip(rows, said, strict=True)):
+        if n % 2 and normal_words(response.text):
+            row["answers"] = [response.text]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return [
+        *("model=hub", "model.name=tiny", f"model.chat.path={tiny_checkpoint}", "model.dtype=float32"),
+        *("model.device=cpu", "dataset=file", f"dataset.identification.path={file}", "benchmark=none"),
+        *("sampling.samples=2", "sampling.decoding.temperature=0", "sampling.decoding.max_new_tokens=5"),
+        *("stability.resamples=0", "detection.control_seeds=2", "intervention.alphas=[0,1]", "quiet=true"),
+        *("intervention.control_seeds=1", "intervention.ranked=3", "intervention.known_questions=4"),
+    ]
+
+
+def start(folder: Path, *words: str, **env: str) -> subprocess.Popen[str]:
+    """What it says goes into files: workers that outlive it would keep a pipe open."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "hneuro", *words]
+    paths = os.pathsep.join([str(PARTS), *sys.path])
+    around = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    with (folder / "out").open("w") as out, (folder / "errors").open("w") as errors:
+        return subprocess.Popen(command, cwd=folder, env=around | env, stdout=out, stderr=errors, text=True)
+
+
+def end(process: subprocess.Popen[str], folder: Path) -> tuple[int, str, str]:
+    code = process.wait(timeout=240)
+    return code, (folder / "out").read_text(), (folder / "errors").read_text()
+
+
+def states(folder: Path) -> list[str]:
+    return [json.loads(file.read_text())["state"] for file in folder.glob("outputs/hneuro/*/status.json")]
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Everything that was computed, byte by byte."""
+    store = folder / "outputs" / "store"
+    files = [file for file in store.glob("*/*/*") if file.is_file()]
+    return {str(file.relative_to(store)): file.read_bytes() for file in files}
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    limit = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def at_work(folder: Path) -> list[int]:
+    """Ids of the processes that hold a run of the folder."""
+    return [int(file.stem.rpartition("-")[2]) for file in folder.glob("outputs/hneuro/*/owner-*.lock")]
+
+
+def test_a_sweep_killed_twice_is_finished_by_the_same_command_to_the_same_bits(
+    words: list[str], tmp_path: Path
+) -> None:
+    """SIGKILL to a worker, which takes all others along with it in joblib, then to the launcher."""
+    cells = [*words, "until=contributions", "seed=0,1,2,3"]
+    sweep = ["run", "-m", "launcher=joblib", *cells]
+    killed, straight = tmp_path / "killed", tmp_path / "straight"
+
+    first = start(killed, *sweep)
+    until(lambda: at_work(killed), first)
+    os.kill(at_work(killed)[0], signal.SIGKILL)
+    until(lambda: "done" in states(killed), first)
+    workers = psutil.Process(first.pid).children(recursive=True)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    psutil.wait_procs(workers, timeout=60)  # they see that nobody wants them any more
+    assert "the launcher has broken down" in (killed / "errors").read_text()
+
+    code, out, _ = end(start(killed, "status", "outputs/sweeps"), killed)
+    assert code == 1
+    assert "4 done" not in out
+    assert "hneuro run -m launcher=joblib" in out
+
+    code, out, errors = end(start(killed, *sweep), killed)
+    assert code == 0, errors
+    assert "4 done" in out
+    assert end(start(straight, "run", "-m", *cells), straight)[0] == 0
+    assert results(killed) == results(straight)
+
+    before = {file: file.stat().st_mtime_ns for file in killed.glob("outputs/hneuro/*/status.json")}
+    code, out, _ = end(start(killed, "run", "-m", *cells), killed)
+    assert code == 0
+    assert "4 cells, 0 of them to run" in out
+    assert before == {file: file.stat().st_mtime_ns for file in before}
+    assert end(start(killed, "status", "outputs"), killed)[0] == 0
+
+
+def test_slurm_is_asked_for_one_array_and_a_cell_that_fails_is_told_though_its_job_is_completed(tmp_path: Path) -> None:
+    """The launcher's own log says "Job completed successfully" of both."""
+    cells = ["dataset=file", "benchmark=none", "model=hub", "model.name=m", "model.chat.path=/nowhere"]
+    cells.append("dataset.identification.path=a.jsonl,b.jsonl")
+    sweep = ["run", "-m", "launcher=slurm", "hydra.launcher.partition=long", *cells]
+    path = f"{PARTS / 'slurm'}{os.pathsep}{os.environ['PATH']}"
+    code, out, errors = end(start(tmp_path, *sweep, PATH=path, SEEN=str(tmp_path / "seen")), tmp_path)
+    assert code == 2, errors
+    assert "the file a.jsonl does not exist" in out
+    assert "the file b.jsonl does not exist" in out
+    asked = (tmp_path / "seen").read_text()
+    for line in ("--array=0-1", "--partition=long", "--time=1440", "--gpus-per-node=1", "--job-name=hneuro"):
+        assert f"#SBATCH {line}" in asked
+    for state in tmp_path.glob("outputs/hneuro/*/status.json"):
+        assert "Traceback" in (state.parent / "traceback.txt").read_text()
+
+
+def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dry = ["run", "-m", "--dry-run", *words, "probe.C=[50],[60]"]
+    assert main(dry) == 0
+    said = capsys.readouterr().out
+    assert not list(tmp_path.glob("outputs/*"))
+    assert "responses of at most" in said
+    assert "unknown" in said
+    assert said.count("shared with cell 0") == 2  # the two sets of responses of the second cell
+
+    assert main(["run", *words, "probe.C=[50]"]) == 0
+    capsys.readouterr()
+    assert main(dry) == 0
+    first, second = capsys.readouterr().out.split("cell 1: ")
+    assert "nothing would be computed but the report" in first
+    assert "\nprobe" in second
+    assert "responses of at most" not in second
+    assert main(["run", "--dry-run", *words, "sampling.samples=3"]) == 0
+    assert " s\n" in capsys.readouterr().out.replace("  ", "")  # timed: the same model has answered before
+
+    (run,) = [file.parent for file in tmp_path.glob("outputs/hneuro/*/status.json")]
+    card = json.loads((run / "run_card.json").read_text())
+    (run / "run_card.json").write_text(json.dumps(card | {"python": "3.0"}))
+    assert main(["rerun", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "python: 3.0 -> " in said
+    assert "results: the same, byte by byte" in said
+    assert "(0 stages computed" not in said

@@ -1,0 +1,84 @@
+"""The template of a lab's package, copied out of the repository: every command of its README does what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hneuro.cli import main
+
+TEMPLATE = Path(__file__).parent.parent / "experiments" / "lab_template"
+COMMANDS = re.findall(r"^    hneuro (.*)$", (TEMPLATE / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "our lab, 2026"
+    shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_every_command_of_the_tutorial(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(COMMANDS) == 4
+    said = []
+    for command in COMMANDS:
+        assert main(shlex.split(command)) == 0, capsys.readouterr().err
+        said.append(capsys.readouterr().out)
+    listed, checked, dry, run = said
+    assert re.search(r"judge +first_word +pkg://our_lab.conf +Correct if the response begins", listed)
+    assert re.search(r"judge +rule +built in", listed)
+    assert "5 choices checked, 0 faults" in checked
+    assert "responses of at most 10 tokens" in dry
+    assert "report: " in run
+    (results,) = lab.glob("outputs/our_first/*/results.json")
+    assert {row["dataset"] for row in json.loads(results.read_text())["rows"]} >= {"short questions", "please_say_yes"}
+
+
+FAULTS = {
+    "judge/broken.yaml": ("_target_: our_lab.judges.FirstWordJuge\n", "there is no class"),
+    "judge/mistyped.yaml": ("_target_: our_lab.judges.FirstWordJudge\nrefusal: [no]\n", "did you mean 'refusals'"),
+    "jugde/x.yaml": ("_target_: our_lab.judges.FirstWordJudge\n", "no group 'jugde'; did you mean 'judge'"),
+    "probe/yaml.yaml": ("C: [1, 2\n", "no yaml"),
+    "probe/parent.yaml": ("defaults: [l2]\n", "l2"),
+    "dataset/words.yaml": (
+        "defaults: [short_people]\nidentification: {words: 0}\n",
+        "words must be at least 1, not 0",
+    ),
+    "judge/given.yaml": ("# checked with: judge.path=a.jsonl\ndefaults: [labels]\n", ""),
+    "judge/needed.yaml": ("defaults: [labels]\n", "judge.path"),
+}
+
+
+def test_faults_of_a_shared_folder_are_said_line_by_line(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conf = lab / "our_lab" / "conf"
+    for name, (text, _) in FAULTS.items():
+        (conf / name).parent.mkdir(exist_ok=True)
+        (conf / name).write_text(text)
+    assert main(["configs", "--check", "our_lab/conf"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "13 choices checked, 7 faults"
+    for name, (_, said) in FAULTS.items():
+        told = [line for line in lines if f"{name}: " in line]
+        assert len(told) == bool(said), name
+        assert all(said in line for line in told), told
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [("/nowhere/conf", "there is no folder of configs /nowhere/conf"), ("pkg://no_lab.conf", "there is no package")],
+)
+def test_configs_that_are_not_there(
+    named: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--config-dir", named, "--cfg", "job"]) == 2
+    assert said in capsys.readouterr().err
+    monkeypatch.setenv("HNEURO_CONFIG_DIR", named)
+    assert main(["run", "--cfg", "job"]) == 2
+    assert said in capsys.readouterr().err
