@@ -217,7 +217,9 @@ def _against_plain(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterato
     for one, own in curves.items():
         plain, variant, _ = one[0].partition("@")
         for curve in own if variant else ():
-            (other,) = (c for c in curves[plain, 0] if c.metric == curve.metric)
+            other = next((c for c in curves[plain, 0] if c.metric == curve.metric), None)
+            if other is None:
+                continue
             values, others = curve.values[:, 0], other.values[:, other.alphas.index(curve.alphas[0])]
             both = ~np.isnan(values) & ~np.isnan(others)
             difference = grouped_mean((values - others)[both], curve.groups[both])

@@ -47,7 +47,8 @@ def detection(
 def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> tuple[ResultRow, ...]:
     """Compliance on every benchmark, accuracy on known facts and perplexity, for every set, at every alpha."""
     setup = run.experiment
-    sets, monitor = swept_sets(run, probe, neurons, identified), risk_monitor(neurons, identified)
+    sets = swept_sets(run, probe, neurons, identified)
+    monitor = risk_monitor(neurons, identified) if "risky" in setup.intervention.variants else None
     benchmarks = list(setup.benchmarks.values())
     if identified.known:
         benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
