@@ -348,17 +348,22 @@ CASES = [
         ],
         ("dataset again", "none of its 12 questions is left", "12 also in file"),
     ),
+    Case(
+        "benchmark that nobody reads",
+        on_good_questions("benchmark=jailbreak"),
+        ("grader.model: benchmark.jailbreak is read by a model", "grader=local or grader=openai"),
+    ),
     Case("benchmark without its file", on_good_questions("benchmark=falseqa"), ("benchmark.falseqa.path",)),
     Case(
         "benchmark file that is not there",
-        on_good_questions("benchmark=falseqa", "benchmark.falseqa.path=f.csv"),
+        on_good_questions("benchmark=falseqa", "benchmark.falseqa.path=f.csv", "grader.model=m"),
         ("f.csv does not exist",),
     ),
     Case(
         "benchmark of nothing",
         lambda folder, model: [
             *data("f.csv", b"question,answer,label\n?,x,0\n")(folder, model),
-            *on_good_questions("benchmark=falseqa", "benchmark.falseqa.path=f.csv")(folder, model),
+            *on_good_questions("benchmark=falseqa", "benchmark.falseqa.path=f.csv", "grader.model=m")(folder, model),
         ],
         ("benchmark.falseqa has no prompts",),
     ),
@@ -405,7 +410,7 @@ CASES = [
         ],
         ("row 1 (q)", "answer tokens must be a list of texts"),
     ),
-    Case("judge without a model", ["judge=llm"], ("judge.endpoint.model", "Missing")),
+    Case("judge without a model", ["judge=llm"], ("judge.endpoint.model", "a value is needed here")),
     Case(
         "judge that is asked nowhere", [*LLM, "judge.endpoint.base_url=localhost:8000"], ("judge.endpoint", "http://")
     ),
@@ -421,7 +426,7 @@ CASES = [
         ("judge", "letters, or all texts"),
     ),
     Case("broken pattern", ["judge.refusal.refusing=['(']"], ("judge.refusal", "refusing", "no regular expression")),
-    Case("server without a model", ["sampling=server"], ("sampling.endpoint.model", "Missing")),
+    Case("server without a model", ["sampling=server"], ("sampling.endpoint.model", "a value is needed here")),
     Case("no samples of a server", [*SERVER, "sampling.samples=0"], ("sampling", "at least 1")),
     Case("server that is not there", on_good_questions(*SERVER, NOWHERE), ("cannot reach m at", "start the server")),
     Case(

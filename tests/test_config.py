@@ -51,7 +51,9 @@ NEEDED = {
     "span=recorded": [f"span.path={Path(__file__).parent}/parts/recorded.jsonl"],
     "labeling=mcq_contrastive": ["sampling=letters", "judge=letter", "contribution=last_prompt"],
     "labeling=mcq_non_contrastive": ["sampling=letters", "judge=letter", "contribution=last_prompt"],
-    "experiment=figure3a": ["benchmark.falseqa.path=f.csv"],
+    "experiment=figure3a": ["benchmark.falseqa.path=f.csv", "grader.model=m"],
+    "experiment=figure3c": ["grader.model=m"],
+    "experiment=figure3d": ["grader.model=m"],
     "experiment=mcq": ["model.name=m", "model.chat.path=p", "dataset.identification.path=q.jsonl"],
 }
 

@@ -15,7 +15,8 @@ from hneuro.report.across.published import read_published
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "experiments"
-PAGES = sorted(FOLDER.rglob("*.md"))
+# The commands of the lab's template need its package: tests/test_lab_template.py runs them.
+PAGES = sorted(page for page in FOLDER.rglob("*.md") if "lab_template" not in page.parts)
 ARTEFACTS = ("table1", "figure3a", "figure3b", "figure3c", "figure3d", "figure4a", "figure4b", "c_sweep")
 MODELS = {yaml.safe_load(file.read_text())["name"] for file in (ROOT / "conf" / "model").glob("*.yaml")
           if "name:" in file.read_text()}  # fmt: skip

@@ -424,7 +424,7 @@ CASES: dict[str, tuple[Prepare, str]] = {
     "a file that is no JSON": (neurons("3,0"), "n.json cannot be read: n.json, it is no JSON"),
     "a list of nothing": (neurons("[]"), "has no neurons: there is nothing to edit"),
     "a model that has changed": (changed_model, "the patch was made for other weights than those of"),
-    "no safetensors": (without_safetensors, "has no safetensors files: save the checkpoint again with transformers"),
+    "no safetensors": (without_safetensors, "only safetensors are read, so save it again with transformers"),
     "a model that is not there": (
         words("RUN", "--alpha", "0", "--out", "OUT", "--model", "lab/nowhere"),
         "cannot fetch the weights of lab/nowhere",

@@ -99,7 +99,7 @@ def test_a_shipped_organism_is_taken_if_it_is_of_this_recipe(
     monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "shipped")
     shutil.copytree(organism_folder, tmp_path / "shipped" / "llama_xs")
     assert checkpoint.organism(recipe, tmp_path / "cache") == tmp_path / "shipped" / "llama_xs"
-    monkeypatch.setattr(checkpoint, "make", lambda recipe, folder: shutil.copytree(organism_folder, folder))
+    monkeypatch.setattr(checkpoint, "make", lambda recipe, folder, on_the_way: shutil.copytree(organism_folder, folder))
     assert checkpoint.organism(Recipe(size="xs", seed=1), tmp_path / "cache").is_relative_to(tmp_path / "cache")
 
 

@@ -53,7 +53,8 @@ def test_agreement_is_a_table_and_the_disagreements_a_file_to_read(judged: Resul
     assert len(counts) == 2 * 3  # rows of nothing are left out
     (line,) = (tmp_path / "disagreements.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     assert from_plain(Disagreement, json.loads(line)) == judged.disagreements[0]
-    assert from_plain(Results, json.loads(json.dumps(to_plain(judged)))) == judged
+    plain = to_plain(judged)  # NaN, of what was not measured, equals nothing
+    assert to_plain(from_plain(Results, json.loads(json.dumps(plain)))) == plain
 
 
 def test_one_judge_has_no_table_and_leaves_no_file_of_an_earlier_run(
