@@ -117,5 +117,5 @@ class VllmSweep:
 
 
 def _reset(engine: Any) -> None:
-    if not engine.reset_prefix_cache():
+    if engine.reset_prefix_cache() is False:  # older versions say nothing
         raise UserError("vLLM did not reset its prefix cache, which is stale: set sampling.enable_prefix_caching=false")

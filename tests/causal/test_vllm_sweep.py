@@ -110,6 +110,7 @@ def test_answers_are_those_of_the_hooks(
     before = bits(engine)
     assert answers(sweep) == expected
     assert same(bits(engine), before)
+    assert answers(sweep, ROWS[::-1]) == expected[::-1], "the untouched model after all edits"
     assert len(engine.workers) == devices[0] * devices[1]
     assert len(vllm.started) == 1
     assert vllm.started[0]["worker_extension_cls"] == EXTENSION
@@ -140,6 +141,9 @@ def test_sampled_answers_share_their_noise_across_alphas(vllm: Any, model: Langu
 def test_a_prefix_cache_that_is_not_reset_would_be_seen(
     vllm: Any, model: LanguageModel, expected: tuple[SweepAnswer, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    reset = vllm.LLM.reset_prefix_cache
+    monkeypatch.setattr(vllm.LLM, "reset_prefix_cache", lambda engine: reset(engine) and None)
+    assert answers(sweep_of(model, gpu_memory_utilization=0.8)) == expected, "as older versions do it"
     monkeypatch.setattr(vllm.LLM, "reset_prefix_cache", lambda _: True)
     assert answers(sweep_of(model)) != expected
     monkeypatch.setattr(vllm.LLM, "reset_prefix_cache", lambda _: False)
