@@ -21,6 +21,7 @@ from hneuro.probe.stability import StabilitySettings
 from hneuro.questions.base import QuestionSource
 from hneuro.records import UserError
 from hneuro.responses.sampler import Sampler
+from hneuro.responses.vllm import VllmSampler
 from hneuro.spans.base import SpanLocator
 from hneuro.tracking import Tracker
 from hneuro.verdicts.base import Judge
@@ -96,6 +97,7 @@ class Experiment:
             raise UserError(f"until: {self.until!r} is no stage to stop behind: {', '.join(get_args(Stage))}, or null")
         self._check_letters()
         self._check_regions()
+        self._check_engine()
 
     def _check_names(self) -> None:
         if self.identification.name in self.evaluation:
@@ -131,6 +133,13 @@ class Experiment:
             raise UserError(
                 f"labeling {self.labeling.name} needs the region {', '.join(sorted(missing))}: "
                 f"add it to contribution.regions, which is {list(self.contribution.regions)}"
+            )
+
+    def _check_engine(self) -> None:
+        if self.intervention.engine == "vllm" and not isinstance(self.sampling, VllmSampler):
+            raise UserError(
+                "intervention.engine=vllm sweeps with the engine of sampling=vllm, but sampling is a "
+                f"{type(self.sampling).__name__}: choose sampling=vllm, or intervention.engine=transformers"
             )
 
     @property

@@ -19,6 +19,7 @@ def run_until(experiment: Experiment, store: Store, stage: Stage) -> str:
     this = Context(experiment, store)
     parts, others = answers.load_questions(this)
     checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
+    checks.check_engine(this)
     checks.check_origin(this)
     checks.check_benchmarks(this)
     return early.until(this, stage, parts, others)
@@ -31,6 +32,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     # Questions, split by entity before anything is sampled.
     parts, others = answers.load_questions(this)
     checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
+    checks.check_engine(this)
     checks.check_origin(this)
     checks.check_benchmarks(this)
     early.sample_ahead(this, parts, others)

@@ -6,8 +6,10 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -114,6 +116,25 @@ def spec(tiny_checkpoint: Path) -> ModelSpec:
 def language_model(spec: ModelSpec) -> LanguageModel:
     """The tiny chat model, read only: every test shares its weights."""
     return LanguageModel(spec.chat, spec, completion=False)
+
+
+@pytest.fixture
+def vllm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The stand-in for vLLM, with nothing running."""
+    from hneuro.responses.vllm import VllmSampler, environment
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "parts" / "engines"))
+    for name in [n for n in sys.modules if n.partition(".")[0] == "vllm"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in environment(VllmSampler()):
+        monkeypatch.setenv(name, "")  # so that it is restored afterwards
+        monkeypatch.delenv(name)
+    import vllm
+
+    yield vllm
+    VllmSampler().close()
+    for name in [n for n in sys.modules if n.partition(".")[0] == "vllm"]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.fixture(scope="session")

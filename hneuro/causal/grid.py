@@ -24,6 +24,9 @@ class SweepSettings:
     suppress: "generated" and "risky" scale by the alphas below 1, only where an answer is predicted, and only while the
     running risk there is above the detector's threshold; "mean" sets the neurons to their mean over faithful answers;
     "clamp" keeps them below the quantile `clamp` of their size there.
+
+    `engine`: with "vllm" the edit is made in the weights of the engine that `sampling` describes. Nothing but scaling
+    at every position can be made there, and no probability of complying is read.
     """
 
     alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
@@ -38,6 +41,7 @@ class SweepSettings:
     known_questions: int = 200  # on which the cost in accuracy is measured
     token_budget: int = 16384
     rows_per_shard: int = field(default=512, metadata=ASIDE)  # answers that a kill can cost
+    engine: Literal["transformers", "vllm"] = "transformers"
 
     def __post_init__(self) -> None:
         if len(set(self.alphas)) < 2 or not all(0 <= a < float("inf") for a in self.alphas):
@@ -50,6 +54,11 @@ class SweepSettings:
             raise ValueError("clamp is a quantile: it must be between 0 and 1")
         if self.variants and (1.0 not in self.alphas or min(self.alphas) >= 1):
             raise ValueError("variants need alpha 1, and an alpha below 1 to compare with")
+        if self.variants and self.engine == "vllm":
+            raise ValueError(
+                f"variants {list(self.variants)} cannot be made in weights, which engine=vllm edits: "
+                "choose engine=transformers, or variants=[]"
+            )
 
     @property
     def control_grid(self) -> tuple[float, ...]:

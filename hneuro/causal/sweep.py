@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hneuro.causal.grid import Cell
+from hneuro.causal.conversation import Reply, Row, Turn, answered, opened
 from hneuro.causal.readout import Fork, fork_of, log_odds_at, p_comply
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Opening, SweepAnswer
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Generated, Job, batches, generate
 from hneuro.responses.rows import Monitor
-
-Row = tuple[BenchmarkItem, Cell]
-Message = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,52 +30,25 @@ class Sweep:
     monitor: Monitor | None = None
 
     def openings(self, items: Sequence[BenchmarkItem]) -> tuple[Opening, ...]:
-        """The first replies of the untouched model to items that go on after one (section 3.2, sycophancy)."""
-        jobs = [Job(self.model.chat_ids(item.messages), self._draw(item, 0)) for item in items]
-        made = self._generated(jobs)
-        return tuple(
-            Opening(item_id=item.id, text=self.model.text_of(reply.token_ids))
-            for item, reply in zip(items, made, strict=True)
-        )
+        return opened(self.model, items, self.seed, self._replies)
 
     def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
-        """The answers of some rows in their order. `openings`: item -> its first reply, where it goes on after one."""
-        said = [[openings[item.id]] if item.follow_ups else [] for item, _ in rows]
-        forks = [fork_of(item, self.model.tokenizer) for item, _ in rows]
-        truncated = [False] * len(rows)
-        odds: dict[int, float] = {}
-        turns, waiting = 0, list(range(len(rows)))
-        while waiting:
-            jobs = [self._job(rows[n], said[n], forks[n] if turns == 0 else None) for n in waiting]
-            if turns == 0:
-                odds |= self._behind_shared_tokens(jobs, forks)
-            for n, reply in zip(waiting, self._generated(jobs), strict=True):
-                said[n].append(self.model.text_of(reply.token_ids))
-                truncated[n] |= reply.truncated
-                if reply.log_odds is not None:
-                    odds[n] = reply.log_odds
-            turns, waiting = turns + 1, [n for n in waiting if len(said[n]) <= len(rows[n][0].follow_ups)]
-        return tuple(
-            SweepAnswer(
-                item_id=item.id,
-                neuron_set=cell.neuron_set,
-                seed=cell.seed,
-                alpha=cell.alpha,
-                replies=tuple(said[n]),
+        return answered(self.model, rows, openings, self.seed, self._replies)
+
+    def _replies(self, turns: Sequence[Turn]) -> list[Reply]:
+        forks = [fork_of(turn.item, self.model.tokenizer) if turn.decides else None for turn in turns]
+        jobs = [_job(turn, fork) for turn, fork in zip(turns, forks, strict=True)]
+        odds = dict(self._behind_shared_tokens(jobs, forks))
+        made = self._generated(jobs)
+        odds |= {n: reply.log_odds for n, reply in enumerate(made) if reply.log_odds is not None}
+        return [
+            Reply(
+                text=self.model.text_of(reply.token_ids),
+                truncated=reply.truncated,
                 p_comply=p_comply(odds[n]) if n in odds else None,
-                truncated=truncated[n],
             )
-            for n, (item, cell) in enumerate(rows)
-        )
-
-    def _job(self, row: Row, said: Sequence[str], fork: Fork | None) -> Job:
-        """The next reply of a row; the odds of a fork are read as it begins, if they can be."""
-        item, cell = row
-        contest = (fork.comply, fork.resist) if fork and not fork.shared else None
-        return Job(self.model.chat_ids(conversation(item, said)), self._draw(item, len(said)), cell.treatment, contest)
-
-    def _draw(self, item: BenchmarkItem, turn: int) -> str:
-        return f"{self.seed}/{item.id}" + (f"/{turn}" if turn else "")
+            for n, reply in enumerate(made)
+        ]
 
     def _generated(self, jobs: Sequence[Job]) -> list[Generated]:
         """Rows that act at risk only take two passes a token, and are kept to themselves."""
@@ -107,9 +77,7 @@ class Sweep:
         return read
 
 
-def conversation(item: BenchmarkItem, said: Sequence[str]) -> list[Message]:
-    """The messages up to the model's next reply, after what it has said."""
-    messages = list(item.messages)
-    for reply, answer in zip(said, item.follow_ups, strict=False):
-        messages += [{"role": "assistant", "content": reply}, {"role": "user", "content": answer}]
-    return messages
+def _job(turn: Turn, fork: Fork | None) -> Job:
+    """The odds of a fork are read as the reply begins, if they can be."""
+    contest = (fork.comply, fork.resist) if fork and not fork.shared else None
+    return Job(turn.prompt_ids, turn.seed, turn.treatment, contest)

@@ -23,7 +23,7 @@ from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import grouped_mean, mcnemar, rate, signed_rank
 from hneuro.steps import answers
 from hneuro.steps.context import Context
-from hneuro.steps.sweeps import alpha_sweep
+from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps
 from hneuro.store import Store
 
 ORIGINAL, EDITED, HOOKED = "original", "edited", "hooked"
@@ -113,15 +113,16 @@ def _ask(run: Context, known: Sequence[Question], neurons: Sequence[int], alpha:
     alphas = (alpha, 1.0) if neurons else (1.0,)
     sets = [NeuronSet(name=HOOKED, seed=0, neurons=tuple(sorted(neurons)), alphas=alphas)]
     asked = {}
-    for benchmark in benchmarks:
-        swept = alpha_sweep(run.store, run.chat, benchmark, sets, setup.intervention, setup.seed)
-        read = list(zip(swept.answers.value, swept.readings.value, strict=True))
-        asked[benchmark.name] = Asked(
-            said=tuple(one for one in read if one[0].alpha == 1.0),
-            hooked=tuple(one for one in read if one[0].alpha != 1.0),
-            measures=benchmark.measures,
-            entities=tuple(str(item.meta.get("entity", item.id)) for item in swept.items),
-        )
+    with device_of_sweeps(run):
+        for benchmark in benchmarks:
+            swept = alpha_sweep(run, benchmark, sets)
+            read = list(zip(swept.answers.value, swept.readings.value, strict=True))
+            asked[benchmark.name] = Asked(
+                said=tuple(one for one in read if one[0].alpha == 1.0),
+                hooked=tuple(one for one in read if one[0].alpha != 1.0),
+                measures=benchmark.measures,
+                entities=tuple(str(item.meta.get("entity", item.id)) for item in swept.items),
+            )
     return asked
 
 

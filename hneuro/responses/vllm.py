@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +16,7 @@ from hneuro.records import ASIDE, Question, Response, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import check_texts, draw_name, response
 
-_engines: dict[tuple[VllmSampler, str], Any] = {}  # the one that runs, if any
+_engines: dict[tuple[VllmSampler, str, str], Any] = {}  # the one that runs, if any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +62,13 @@ class VllmSampler:
     ) -> tuple[Response, ...]:
         from hneuro.responses.noise import row_seed
 
-        engine = self._engine(model)
+        engine = self.engine(model)
         prompts = [model.prompt_ids(question.text) for question in questions]
         distinct = samples if self.decoding.temperature > 0 else 1  # vLLM refuses to say the greedy answer twice
         # vLLM seeds the n-th output of a request with seed + n.
-        wanted = [self._params(model, distinct, row_seed(draw_name(q, seed)) % (1 << 62)) for q in questions]
-        try:
-            made = engine.generate([{"prompt_token_ids": list(p)} for p in prompts], wanted, use_tqdm=False)
-        except (ValueError, RuntimeError) as fault:
-            raise UserError(f"vLLM cannot answer as {model.source.locate()}: {_line(fault)}") from fault
+        seeds = [row_seed(draw_name(q, seed)) % (1 << 62) for q in questions]
+        wanted = [sampling_params(model, self.decoding, n, count=distinct, logprobs=0) for n in seeds]
+        made = generated(engine, model, prompts, wanted)
         return tuple(
             response(model, question, n, prompt, ids, _logprobs(output, ids), ())
             for question, prompt, request in zip(questions, prompts, made, strict=True)
@@ -88,34 +86,29 @@ class VllmSampler:
             gc.collect()
             _empty_cache()
 
-    def _params(self, model: LanguageModel, count: int, seed: int) -> Any:
-        from vllm import SamplingParams
+    def engine(self, model: LanguageModel, extension: str = "", ready: Callable[[Any], None] = lambda _: None) -> Any:
+        """The `LLM` of a model, with `extension` in its workers. `ready` sees it once, and may refuse it."""
+        key = self, model.source.locate(), extension
+        if key not in _engines:
+            self.close()
+            self._prepare()
+            gc.collect()
+            _empty_cache()  # of weights that were let go
+            _engines[key] = self._started(model, extension)
+            try:
+                ready(_engines[key])
+            except BaseException:
+                self.close()
+                raise
+        return _engines[key]
 
-        stop = model.spec.prompting.completion_stop if model.completion else ""
-        return SamplingParams(
-            n=count,
-            temperature=self.decoding.temperature,
-            top_k=self.decoding.top_k or -1,
-            top_p=self.decoding.top_p,
-            max_tokens=self.decoding.max_new_tokens,
-            seed=seed,
-            logprobs=0,  # of the sampled token alone
-            stop=[stop] if stop else None,
-            detokenize=bool(stop),  # texts are made from the ids, as everywhere; only a stop needs them here
-        )
-
-    def _engine(self, model: LanguageModel) -> Any:
-        source = model.source
-        where = source.locate()
-        if (self, where) in _engines:
-            return _engines[self, where]
-        self.close()
-        self._prepare()
+    def _started(self, model: LanguageModel, extension: str) -> Any:
+        source, where = model.source, model.source.locate()
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else None
         try:
             from vllm import LLM
 
-            _engines[self, where] = LLM(
+            return LLM(
                 model=where,
                 revision=revision,
                 tokenizer_revision=revision,
@@ -127,6 +120,7 @@ class VllmSampler:
                 enable_prefix_caching=self.enable_prefix_caching,
                 enforce_eager=self.enforce_eager,
                 logprobs_mode="raw_logprobs",
+                worker_extension_cls=extension,
                 seed=0,  # every request has its own
             )
         except ImportError as fault:
@@ -136,7 +130,6 @@ class VllmSampler:
             ) from fault
         except (ValueError, RuntimeError, OSError, TypeError) as fault:
             raise UserError(f"vLLM cannot start {where}: {_line(fault)}") from fault
-        return _engines[self, where]
 
     def _prepare(self) -> None:
         """vLLM reads these settings from the environment; what the config says is what the store remembers."""
@@ -148,6 +141,35 @@ class VllmSampler:
                 )
         if self.version is not None and self.version != installed():
             raise UserError(f"sampling.version is {self.version}, but vLLM {installed()} is installed")
+
+
+def sampling_params(
+    model: LanguageModel, decoding: Decoding, seed: int, *, count: int = 1, logprobs: int | None = None
+) -> Any:
+    """How one prompt is answered. `logprobs=0`: with those of the sampled tokens alone."""
+    from vllm import SamplingParams
+
+    stop = model.spec.prompting.completion_stop if model.completion else ""
+    return SamplingParams(
+        n=count,
+        temperature=decoding.temperature,
+        top_k=decoding.top_k or -1,
+        top_p=decoding.top_p,
+        max_tokens=decoding.max_new_tokens,
+        seed=seed,
+        logprobs=logprobs,
+        stop=[stop] if stop else None,
+        detokenize=bool(stop),  # texts are made from the ids, as everywhere; only a stop needs them here
+    )
+
+
+def generated(engine: Any, model: LanguageModel, prompts: Sequence[Sequence[int]], wanted: Sequence[Any]) -> list[Any]:
+    """The outputs of every prompt; `UserError` with what vLLM has against one."""
+    try:
+        made: list[Any] = engine.generate([{"prompt_token_ids": list(p)} for p in prompts], wanted, use_tqdm=False)
+    except (ValueError, RuntimeError) as fault:
+        raise UserError(f"vLLM cannot answer as {model.source.locate()}: {_line(fault)}") from fault
+    return made
 
 
 def environment(sampler: VllmSampler) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
+from hneuro.models.parallel import is_team
 from hneuro.probe.selectors import Ranking
 from hneuro.records import LabelledResponse, NeuronSpace, Question, UserError
 from hneuro.results import FunnelStep
@@ -53,6 +54,19 @@ def check_neurons(run: Context) -> None:
                 f"{key}: {count} neurons and as many random ones to compare with are more than the "
                 f"{size} that {setup.model.name} has"
             )
+
+
+def check_engine(run: Context) -> None:
+    """The engine of the sweep can edit this model, as far as its config tells."""
+    if run.experiment.intervention.engine == "transformers":
+        return
+    here, instead = "intervention.engine=vllm", "choose intervention.engine=transformers"
+    if is_team():
+        raise UserError(f"{here} starts its own workers, which torchrun does not: run it alone, or {instead}")
+    if stored.shape_of(run.store, run.chat).experts > 1:
+        raise UserError(
+            f"{here}: {run.chat.source.locate()} is a mixture of experts, whose weights vLLM fuses: {instead}"
+        )
 
 
 def check_origin(run: Context) -> None:

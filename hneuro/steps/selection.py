@@ -22,7 +22,7 @@ from hneuro.steps import stored
 from hneuro.steps.answers import Identified, Questions
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
-from hneuro.steps.sweeps import alpha_sweep
+from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps
 from hneuro.store import fingerprint
 
 
@@ -55,7 +55,8 @@ def suppressed_accuracy(run: Context, probes: Sequence[Probe], known: Questions)
     if not sets:
         return [None] * len(probes)
     benchmark = known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens)
-    swept = alpha_sweep(run.store, run.chat, benchmark, sets, setup.intervention, setup.seed)
+    with device_of_sweeps(run):
+        swept = alpha_sweep(run, benchmark, sets)
     read = list(zip(swept.answers.value, swept.readings.value, strict=True))
     accuracy: dict[tuple[int, ...], float] = {}
     for chosen in sets:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.effects import effects
-from hneuro.causal.grid import NeuronSet, SweepSettings, cells
+from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.perplexity import losses, perplexity_rows
 from hneuro.detection.monitor import RiskMonitor
-from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Opening, Reading, SweepAnswer
+from hneuro.responses.decoding import Decoding
+from hneuro.responses.sampler import EngineSampler
+from hneuro.responses.vllm import VllmSampler
 from hneuro.results import ResultRow
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
-from hneuro.steps.stored import chunks, described
+from hneuro.steps.stored import chunks, described, shape_of
 from hneuro.store import Kept, Store, fingerprint
+
+if TYPE_CHECKING:
+    from hneuro.causal.conversation import Sweeper
 
 READINGS_PER_SHARD = 512
 
@@ -35,29 +41,27 @@ class Swept:
     readings: Kept[tuple[Reading, ...]]
 
 
+@contextmanager
+def device_of_sweeps(run: Context) -> Iterator[None]:
+    """Sweeps inside share an engine, if one answers them, which then leaves the device to the model."""
+    try:
+        yield
+    finally:
+        sampler = run.experiment.sampling
+        if run.experiment.intervention.engine == "vllm" and isinstance(sampler, EngineSampler):
+            sampler.close()
+
+
 def alpha_sweep(
-    store: Store,
-    model: LanguageModel,
-    benchmark: Benchmark,
-    sets: Sequence[NeuronSet],
-    settings: SweepSettings,
-    seed: int,
-    monitor: RiskMonitor | None = None,
+    run: Context, benchmark: Benchmark, sets: Sequence[NeuronSet], monitor: RiskMonitor | None = None
 ) -> Swept:
     """Another reading asks nothing again: the stage of the answers does not know how they are read."""
-    from hneuro.causal.sweep import Sweep
-
+    store, settings = run.store, run.experiment.intervention
     items = benchmark.items()[: settings.items]
     grid = cells(sets)
     watched = monitor if any(one.scope == "risky" for one in sets) else None
-    sweep = Sweep(model, benchmark.decoding, settings.token_budget, seed, watched)
-    reads: dict[str, Any] = {
-        "model": model.identity,
-        "decoding": benchmark.decoding,
-        "items": fingerprint(items),
-        "token_budget": settings.token_budget,
-        "seed": seed,
-    }
+    sweep, read_by_it = _sweeper(run, benchmark.decoding, watched)
+    reads = {**read_by_it, "decoding": benchmark.decoding, "items": fingerprint(items), "seed": run.experiment.seed}
     talks = [item for item in items if item.follow_ups]
     openings: dict[str, str] = {}
     if talks:
@@ -66,14 +70,16 @@ def alpha_sweep(
         openings = {opening.item_id: opening.text for opening in begun.value}
         reads["openings"] = begun.digest
     reads |= {"cells": grid, "monitor": None if watched is None else watched.reads}
-    rows = [(item, cell) for item in items for cell in grid]
-    answers = store.records(
-        f"sweep-{benchmark.name}",
-        SweepAnswer,
-        reads,
-        chunks(rows, settings.rows_per_shard),
-        lambda shard: sweep.answers(shard, openings),
+    if settings.engine == "vllm":  # where a treatment holds for all rows: cell by cell
+        shards = [part for cell in grid for part in chunks([(item, cell) for item in items], settings.rows_per_shard)]
+    else:
+        shards = chunks([(item, cell) for item in items for cell in grid], settings.rows_per_shard)
+    made = store.records(
+        f"sweep-{benchmark.name}", SweepAnswer, reads, shards, lambda shard: sweep.answers(shard, openings)
     )
+    answers = made
+    if settings.engine == "vllm":
+        answers = Kept(lambda: _by_item(made.value, len(items)), made.digest)
     by_id = {item.id: item for item in items}
 
     def read(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
@@ -83,6 +89,29 @@ def alpha_sweep(
     stage = f"readings-{benchmark.name}"
     readings = store.records(stage, Reading, known, chunks(answers.value, READINGS_PER_SHARD), read)
     return Swept(benchmark, items, answers, readings)
+
+
+def _by_item(answers: Sequence[SweepAnswer], items: int) -> tuple[SweepAnswer, ...]:
+    """Answers that were made cell by cell, each to all items, in the order of (item, cell)."""
+    return tuple(answer for n in range(items) for answer in answers[n::items])
+
+
+def _sweeper(run: Context, decoding: Decoding, monitor: RiskMonitor | None) -> tuple[Sweeper, Mapping[str, Any]]:
+    """Who answers, and what the answers depend on by that."""
+    setup = run.experiment
+    if setup.intervention.engine == "transformers":
+        from hneuro.causal.sweep import Sweep
+
+        budget = setup.intervention.token_budget
+        sweep = Sweep(run.chat, decoding, budget, setup.seed, monitor)
+        return sweep, {"model": run.chat.identity, "token_budget": budget}
+    from hneuro.causal.vllm_sweep import VllmSweep
+
+    sampler = setup.sampling
+    assert isinstance(sampler, VllmSampler)
+    engine = replace(sampler, samples=1, decoding=Decoding())  # neither is read here
+    reads = {"model": sampler.reads(run.chat), "engine": described(engine)}
+    return VllmSweep(run.chat, engine, decoding, shape_of(run.store, run.chat), setup.seed), reads
 
 
 def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:

@@ -18,7 +18,7 @@ from hneuro.steps.answers import Identified, testable
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
 from hneuro.steps.selection import neuron_sets, nonzero
-from hneuro.steps.sweeps import alpha_sweep, measured_effects, perplexity, usual_activity
+from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
 from hneuro.store import fingerprint
 
 
@@ -53,9 +53,9 @@ def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified
     if identified.known:
         benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
     rows: list[ResultRow] = []
-    for benchmark in benchmarks:
-        swept = alpha_sweep(run.store, run.chat, benchmark, sets, setup.intervention, setup.seed, monitor)
-        rows += measured_effects(run.store, swept)
+    with device_of_sweeps(run):
+        for benchmark in benchmarks:
+            rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
     whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
     return (*rows, *perplexity(run, whole))
 

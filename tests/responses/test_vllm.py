@@ -6,7 +6,6 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import EngineSampler, Sampler, TransformersSampler
-from hneuro.responses.vllm import VllmSampler
+from hneuro.responses.vllm import VllmSampler, sampling_params
 from hneuro.steps import stored
 from hneuro.store import Store
 
@@ -31,21 +30,6 @@ QUESTIONS = [
     Question(id=f"q{n}", dataset="d", text=text, answers=("x",), entity=str(n))
     for n, text in enumerate(["Who wrote Hamlet?", "Where?", "Who was it that wrote it, and why?"])
 ]
-
-
-@pytest.fixture
-def vllm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The stand-in, with nothing running."""
-    monkeypatch.syspath_prepend(str(ENGINES))
-    monkeypatch.delitem(sys.modules, "vllm", raising=False)
-    for name in SETTINGS:
-        monkeypatch.setenv(name, "")  # so that it is restored afterwards
-        monkeypatch.delenv(name)
-    import vllm
-
-    yield vllm
-    SAMPLER.close()
-    monkeypatch.delitem(sys.modules, "vllm")
 
 
 def test_every_output_is_kept_with_its_ids_and_logprobs(vllm: Any, language_model: LanguageModel) -> None:
@@ -207,17 +191,21 @@ def test_only_engines_come_before_the_weights() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_the_real_vllm_takes_what_it_is_given(language_model: LanguageModel) -> None:
+def test_the_real_vllm_takes_what_it_is_given(language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its signatures everywhere; samples where it finds a device."""
     import vllm
     from vllm.engine.arg_utils import EngineArgs
 
-    params = SAMPLER._params(language_model, 3, 5)
+    params = sampling_params(language_model, SAMPLER.decoding, 5, count=3, logprobs=0)
     assert (params.n, params.seed, params.logprobs, params.max_tokens) == (3, 5, 0, 8)
     known = {*inspect.signature(vllm.LLM).parameters, *inspect.signature(EngineArgs).parameters}
-    stand_in = importlib.util.spec_from_file_location("stand_in", ENGINES / "vllm" / "__init__.py")
+    folder = ENGINES / "vllm"
+    stand_in = importlib.util.spec_from_file_location(
+        "stand_in", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     assert stand_in is not None
     module = importlib.util.module_from_spec(stand_in)
+    monkeypatch.setitem(sys.modules, "stand_in", module)
     assert stand_in.loader is not None
     stand_in.loader.exec_module(module)
     assert {*inspect.signature(module.LLM).parameters, *module.ENGINE_ARGS} - {"kwargs"} <= known

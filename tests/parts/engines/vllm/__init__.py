@@ -1,20 +1,26 @@
 """A stand-in for vLLM: the parts of its interface that are used, on a model of the transformers library.
 
-Arguments and defaults are those of vLLM 0.33, and what vLLM refuses is refused. Ids and log-probabilities are real.
+Arguments and defaults are those of vLLM 0.33, and what vLLM refuses is refused. Ids and log-probabilities are real, and
+so are stale keys and values in a prefix cache that was not reset behind an edit.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+
+from .workers import workers_of
 
 __version__ = "0.33.0"
 GPUS = 1
+BLOCK = 4  # tokens of a block of the prefix cache
 running: list[LLM] = []  # engines that hold the device
 started: list[dict[str, Any]] = []  # what each was started with
 
@@ -24,6 +30,7 @@ ENGINE_ARGS = {
     "pipeline_parallel_size": 1,
     "enable_prefix_caching": None,
     "logprobs_mode": "raw_logprobs",
+    "worker_extension_cls": "",
     "max_logprobs": 20,
     "generation_config": "auto",
     "max_num_seqs": None,
@@ -134,7 +141,26 @@ class LLM:
         self.tokenizer = AutoTokenizer.from_pretrained(tokenizer or model)
         end = self.model.generation_config.eos_token_id
         self.ends = {*(end if isinstance(end, list) else [end])}
+        self.workers = workers_of(self.model, tensor_parallel_size, **self.args)
+        self.calls: list[tuple[str, list[Any]]] = []  # what the workers were asked to do
+        self.prefixes: list[tuple[list[int], list[tuple[Tensor, Tensor]]]] = []  # ids, keys and values of each layer
+        self.unfinished = False
         self.llm_engine = SimpleNamespace(engine_core=SimpleNamespace(shutdown=lambda: running.remove(self)))
+
+    def collective_rpc(
+        self, method: str, timeout: float | None = None, args: tuple[Any, ...] = (), kwargs: None = None
+    ) -> list[Any]:
+        assert self in running, "the engine has been shut down"
+        travelled = json.loads(json.dumps(args))  # plain values alone, and tuples arrive as lists
+        self.calls.append((method, travelled))
+        return [worker.call(method, travelled) for worker in self.workers]
+
+    def reset_prefix_cache(self, reset_running_requests: bool = False, reset_connector: bool = False) -> bool:
+        assert self in running, "the engine has been shut down"
+        if self.unfinished:
+            return False  # blocks are in use
+        self.prefixes.clear()
+        return True
 
     def generate(
         self,
@@ -148,6 +174,7 @@ class LLM:
         assert self in running, "the engine has been shut down"
         assert sampling_params is not None
         made = []
+        self.unfinished = True
         for number, (prompt, params) in enumerate(zip(prompts, sampling_params, strict=True)):
             (ids,) = prompt.values()
             if len(ids) > self.args["max_model_len"]:
@@ -157,6 +184,7 @@ class LLM:
                 )
             outputs = [self._output(ids, params, n) for n in range(params.n)]
             made.append(RequestOutput(str(number), None, ids, outputs[::-1]))  # in no order that is promised
+        self.unfinished = False
         return made
 
     @torch.inference_mode()
@@ -166,8 +194,15 @@ class LLM:
         logprobs: list[dict[int, Logprob]] = []
         stops = [params.stop] if isinstance(params.stop, str) else params.stop or []
         reason = "length"
+        known, past = self._cached(prompt)
         while len(said) < (params.max_tokens or 16) and len(prompt) + len(said) < self.args["max_model_len"]:
-            logits = self.model(torch.tensor([[*prompt, *said]])).logits[0, -1].float()
+            cache = DynamicCache(config=self.model.config)
+            for layer, (keys, values) in enumerate(past):
+                cache.update(keys[:, :, :known], values[:, :, :known], layer)
+            ids = torch.tensor([[*prompt, *said][known:]])
+            logits = self.model(ids, past_key_values=cache).logits[0, -1].float()
+            if not said:
+                self._remember(prompt, cache)
             token = self._draw(logits, params, generator)
             said.append(token)
             logprobs.append({token: Logprob(float(torch.log_softmax(logits, -1)[token]))})
@@ -176,6 +211,21 @@ class LLM:
                 break
         text = self.tokenizer.decode(said, skip_special_tokens=True) if params.detokenize else ""
         return CompletionOutput(index, text, said, None, logprobs if params.logprobs is not None else None, reason)
+
+    def _cached(self, prompt: list[int]) -> tuple[int, list[tuple[Tensor, Tensor]]]:
+        """How many tokens of a prompt were read before, in whole blocks, and their keys and values. Never the last."""
+        found: tuple[int, list[tuple[Tensor, Tensor]]] = (0, [])
+        for ids, past in self.prefixes:
+            same = next((n for n, (a, b) in enumerate(zip(ids, prompt, strict=False)) if a != b), len(ids))
+            length = min(same, len(prompt) - 1) // BLOCK * BLOCK
+            found = max(found, (length, past), key=lambda one: one[0])
+        return found
+
+    def _remember(self, prompt: list[int], cache: DynamicCache) -> None:
+        if self.args["enable_prefix_caching"] is not False:
+            size = len(prompt)
+            past = [(layer.keys[:, :, :size].clone(), layer.values[:, :, :size].clone()) for layer in cache.layers]
+            self.prefixes.append((prompt, past))
 
     @staticmethod
     def _draw(logits: torch.Tensor, params: SamplingParams, generator: torch.Generator) -> int:
