@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.capability import KNOWN_FACTS
 from hneuro.causal.grid import SweepSettings
 from hneuro.causal.perplexity import Text
 from hneuro.contributions.regions import ContributionSettings
@@ -98,6 +99,11 @@ class Experiment:
         self._check_letters()
         self._check_regions()
         self._check_engine()
+        if "risky" in self.intervention.variants and self.contribution.position != "predicting":
+            raise UserError(
+                "intervention.variants: risky reads the risk where an answer is predicted, where the detector was not "
+                f"trained (contribution.position={self.contribution.position}): choose contribution=predicting"
+            )
 
     def _check_names(self) -> None:
         if self.identification.name in self.evaluation:
@@ -106,6 +112,10 @@ class Experiment:
                 f"dataset.evaluation.{name}: the identification set has this name, and its held-out part is tested as "
                 f"{name} already: leave it out (~dataset.evaluation.{name}), or name it otherwise"
             )
+
+        names = [KNOWN_FACTS, *(benchmark.name for benchmark in self.benchmarks.values())]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f"benchmark: two of them are called {twice} in the tables: run them one after the other")
 
     def _check_letters(self) -> None:
         """Answers by letter are sampled, judged and labelled as such."""

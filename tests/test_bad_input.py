@@ -349,6 +349,16 @@ CASES = [
         ("dataset again", "none of its 12 questions is left", "12 also in file"),
     ),
     Case(
+        "risk read where no detector was trained",
+        ["intervention.variants=[risky]"],
+        ("intervention.variants: risky", "choose contribution=predicting"),
+    ),
+    Case(
+        "two benchmarks of one name",
+        ["benchmark=harmless", "+benchmark.more={_target_:hneuro.causal.benchmarks.harmless.Harmless}"],
+        ("benchmark: two of them are called harmless",),
+    ),
+    Case(
         "benchmark that nobody reads",
         on_good_questions("benchmark=jailbreak"),
         ("grader.model: benchmark.jailbreak is read by a model", "grader=local or grader=openai"),

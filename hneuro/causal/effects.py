@@ -220,8 +220,10 @@ def _against_plain(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterato
             other = next((c for c in curves[plain, 0] if c.metric == curve.metric), None)
             if other is None:
                 continue
-            values, others = curve.values[:, 0], other.values[:, other.alphas.index(curve.alphas[0])]
+            values, others = curve.values[:, 0], other.values[:, 0]
             both = ~np.isnan(values) & ~np.isnan(others)
+            if not both.any():
+                continue
             difference = grouped_mean((values - others)[both], curve.groups[both])
             p = curve.test(others[both], values[both])
             yield one, Measured(metric=f"minus_plain_{curve.metric}", estimate=difference, p=p)

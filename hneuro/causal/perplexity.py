@@ -26,6 +26,7 @@ from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import group_weights
 
 TEXT = "text"
+LOGITS = 1 << 28  # at a time
 
 
 @runtime_checkable
@@ -89,7 +90,9 @@ def losses(
     ids = [tuple(model.tokenizer(passage)["input_ids"])[:longest] for passage in passages]
     rows = [(cell, n) for cell in range(len(cells)) for n in range(len(ids))]
     found = np.zeros((len(cells), len(ids), 2), dtype=np.float32)
-    for batch in batches([len(ids[n]) for _, n in rows], token_budget):
+    # Here, unlike in generation, every position has its logits.
+    budget = min(token_budget, max(1, LOGITS // len(model.tokenizer)))
+    for batch in batches([len(ids[n]) for _, n in rows], budget):
         chosen = [rows[place] for place in batch]
         sums = _losses(model.loaded, [ids[n] for _, n in chosen], [cells[cell] for cell, _ in chosen])
         for (cell, n), total in zip(chosen, sums, strict=True):
@@ -110,8 +113,10 @@ def _losses(loaded: Loaded, sequences: Sequence[Sequence[int]], cells: Sequence[
     changes = edits(loaded.ffn.space, [cell.treatment for cell in cells], loaded.device, loaded.dtype)
     with intervene(loaded.ffn, changes):
         logits = loaded.model(input_ids=ids, use_cache=False).logits[:, :-1].to(ids.device)
-    said = torch.log_softmax(logits.float(), dim=-1).gather(-1, ids[:, 1:, None])[..., 0]
-    return [float(total) for total in -(said * asked).sum(dim=1)]
+    return [
+        float(((one.float().logsumexp(-1) - one.float().gather(-1, own[1:, None])[:, 0]) * here).sum())
+        for one, own, here in zip(logits, ids, asked, strict=True)
+    ]
 
 
 def perplexity_rows(cells: Sequence[Cell], found: NDArray[np.float32], sets: Sequence[str]) -> tuple[ResultRow, ...]:

@@ -107,8 +107,12 @@ def _size(space: NeuronSpace) -> str:
 def check_benchmarks(run: Context) -> None:
     """The prompts of every benchmark can be read."""
     for name, benchmark in run.experiment.benchmarks.items():
-        if not benchmark.items():
+        ids = [item.id for item in benchmark.items()]
+        if not ids:
             raise UserError(f"benchmark.{name} has no prompts: check its path and what is chosen from it")
+        if len(set(ids)) < len(ids):
+            twice = max(ids, key=ids.count)
+            raise UserError(f"benchmark.{name}: two of its prompts have the id {twice}, which must differ")
 
 
 def check_labelled(labelled: Sequence[LabelledResponse], part: str, funnel: Sequence[FunnelStep]) -> None:

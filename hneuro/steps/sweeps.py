@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,18 @@ from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import EngineSampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.results import ResultRow
+from hneuro.steps.checks import check_parts
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
 from hneuro.steps.stored import chunks, described, shape_of
 from hneuro.store import Kept, Store, fingerprint
 
 if TYPE_CHECKING:
-    from hneuro.causal.conversation import Sweeper
+    from hneuro.causal.conversation import Row, Sweeper
 
 READINGS_PER_SHARD = 512
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def alpha_sweep(
 ) -> Swept:
     """Another reading asks nothing again: the stage of the answers does not know how they are read."""
     store, settings = run.store, run.experiment.intervention
-    items = benchmark.items()[: settings.items]
+    items = chosen_items(benchmark.items(), settings.items)
     grid = cells(sets)
     watched = monitor if any(one.scope == "risky" for one in sets) else None
     sweep, read_by_it = _sweeper(run, benchmark.decoding, watched)
@@ -66,7 +70,8 @@ def alpha_sweep(
     openings: dict[str, str] = {}
     if talks:
         stage = f"openings-{benchmark.name}"
-        begun = store.records(stage, Opening, reads, chunks(talks, settings.rows_per_shard), sweep.openings)
+        shards_of_talks = chunks(talks, settings.rows_per_shard)
+        begun = store.records(stage, Opening, reads, shards_of_talks, checked(run, sweep.openings))
         openings = {opening.item_id: opening.text for opening in begun.value}
         reads["openings"] = begun.digest
     reads |= {"cells": grid, "monitor": None if watched is None else watched.reads}
@@ -74,9 +79,11 @@ def alpha_sweep(
         shards = [part for cell in grid for part in chunks([(item, cell) for item in items], settings.rows_per_shard)]
     else:
         shards = chunks([(item, cell) for item in items for cell in grid], settings.rows_per_shard)
-    made = store.records(
-        f"sweep-{benchmark.name}", SweepAnswer, reads, shards, lambda shard: sweep.answers(shard, openings)
-    )
+
+    def answer(shard: Sequence[Row]) -> Sequence[SweepAnswer]:
+        return sweep.answers(shard, openings)
+
+    made = store.records(f"sweep-{benchmark.name}", SweepAnswer, reads, shards, checked(run, answer))
     answers = made
     if settings.engine == "vllm":
         answers = Kept(lambda: _by_item(made.value, len(items)), made.digest)
@@ -89,6 +96,23 @@ def alpha_sweep(
     stage = f"readings-{benchmark.name}"
     readings = store.records(stage, Reading, known, chunks(answers.value, READINGS_PER_SHARD), read)
     return Swept(benchmark, items, answers, readings)
+
+
+def chosen_items(items: Sequence[BenchmarkItem], count: int | None) -> tuple[BenchmarkItem, ...]:
+    """A random part of the prompts, always the same, in their order: files are often sorted by topic."""
+    if count is None or len(items) <= count:
+        return tuple(items)
+    return tuple(items[n] for n in sorted(Random(0).sample(range(len(items)), count)))
+
+
+def checked(run: Context, work: Callable[[S], Sequence[T]]) -> Callable[[S], Sequence[T]]:
+    """The work, once it is known that whoever reads its answers can: a key may be missing, or a file."""
+
+    def first(shard: S) -> Sequence[T]:
+        check_parts(run)
+        return work(shard)
+
+    return first
 
 
 def _by_item(answers: Sequence[SweepAnswer], items: int) -> tuple[SweepAnswer, ...]:

@@ -201,6 +201,15 @@ def test_slopes_are_set_against_those_of_the_controls() -> None:
     assert one(rows, "slope_compliance", condition="h_neurons").value != random.value
 
 
+def test_a_variant_without_the_smallest_alpha_is_set_against_it() -> None:
+    """Set to the mean is "alpha 0", whatever the grid begins with."""
+    plain = {str(n): (R, C) for n in range(8)}
+    answers = sweep_of(plain, {}, (0.5, 1.0))
+    fixed = sweep_of(dict.fromkeys(plain, (C, C)), {}, (0.0, 1.0), neuron_set="h_neurons@mean")
+    rows = effects_of([*answers, *(a for a in fixed if a[0].alpha != 1.0)], {item: item for item in plain})
+    assert one(rows, "minus_plain_compliance").value == 1.0
+
+
 def test_a_variant_is_set_against_plain_scaling() -> None:
     plain = {str(n): (R, C) for n in range(8)}
     gentle = {item: (R if item < "2" else C, C) for item in plain}

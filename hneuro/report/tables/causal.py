@@ -39,7 +39,8 @@ def causal_table(tidy: Tidy) -> Table:
                     shown.append((*head, say.condition_name(control), *cells, f"{len(curves)} sets"))
     return Table(
         name="causal",
-        caption="Compliance, and accuracy on known facts, at each alpha. Controls: mean over sets.",
+        caption="Compliance, and accuracy on known facts or refusals of harmless requests, at each alpha. Controls: mean "
+        "over sets.",
         columns=columns,
         numbers=tuple(
             {
@@ -60,13 +61,13 @@ def unparsed_table(tidy: Tidy) -> Table:
         if r.stage == "causal" and r.metric in DERAILED and r.alpha is not None:
             record = {"benchmark": r.dataset, "neuron_set": r.condition, "seed": r.seed, "metric": r.metric}
             numbers.append({**record, "alpha": r.alpha, "value": r.value, "low": r.low, "high": r.high, "n": r.n})
-            if r.condition in tidy.neuron_sets:
+            if "/" not in r.condition:
                 rates.setdefault((r.dataset, r.metric, r.condition), {})[r.alpha] = r
     alphas = sorted({alpha for found in rates.values() for alpha in found})
     return Table(
         name="unparsed",
-        caption="Answers that were neither complying nor resisting (unparsed: left out of rates; refused: said so), "
-        "answers cut off (truncated), and answers that repeat themselves (degenerate).",
+        caption="Answers that could not be read (unparsed, left out of rates) or decline (refused: left out of "
+        "compliance, wrong among known facts), that were cut off (truncated), or repeat themselves (degenerate).",
         columns=("benchmark", "neuron_set", "seed", "metric", "alpha", "value", "low", "high", "n"),
         numbers=tuple(numbers),
         heads=("benchmark", "rate", "neurons", *(f"alpha {a:g}" for a in alphas), "n"),

@@ -12,9 +12,10 @@ from hneuro.results import ResultRow
 
 
 def taken_away(tidy: Tidy, metric: str, benchmark: str, condition: str) -> ResultRow | None:
-    """What suppression changes, from alpha 1 to the smallest: the arm up to 1 with its sign turned."""
+    """What suppression changes, from alpha 1 to the smallest: the arm up to 1 (or all, where 1 is the largest), turned."""
     arm = tidy.one("causal", f"change_to_1_{metric}", benchmark, condition)
-    if arm is None and "@" in condition:
+    curve = tidy.curve(metric, benchmark, condition, None)
+    if arm is None and ("@" in condition or (curve and curve[-1].alpha == 1.0)):
         arm = tidy.one("causal", f"change_{metric}", benchmark, condition)
     if arm is None or arm.low is None or arm.high is None:
         return None
