@@ -39,8 +39,8 @@ def causal_table(tidy: Tidy) -> Table:
                     shown.append((*head, say.condition_name(control), *cells, f"{len(curves)} sets"))
     return Table(
         name="causal",
-        caption="Compliance, and accuracy on known facts or refusals of harmless requests, at each alpha. Controls: mean "
-        "over sets.",
+        caption="Compliance, and accuracy on known facts or refusals of harmless requests, at each alpha. Controls: "
+        "mean over sets.",
         columns=columns,
         numbers=tuple(
             {

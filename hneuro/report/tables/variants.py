@@ -12,7 +12,7 @@ from hneuro.results import ResultRow
 
 
 def taken_away(tidy: Tidy, metric: str, benchmark: str, condition: str) -> ResultRow | None:
-    """What suppression changes, from alpha 1 to the smallest: the arm up to 1 (or all, where 1 is the largest), turned."""
+    """What suppression changes, from alpha 1 to the smallest: the arm up to 1 (all, where 1 is the largest), turned."""
     arm = tidy.one("causal", f"change_to_1_{metric}", benchmark, condition)
     curve = tidy.curve(metric, benchmark, condition, None)
     if arm is None and ("@" in condition or (curve and curve[-1].alpha == 1.0)):
