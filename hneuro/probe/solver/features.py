@@ -38,6 +38,12 @@ class FeatureMatrix:
         self.block = max(1, BLOCK_BYTES // (4 * self.n_rows))  # neurons in a block
         self._stored, self._wide = np.empty(0, values.dtype), np.empty(0, np.float32)
 
+    @property
+    def bytes_in_memory(self) -> int:
+        """Of one neuron in `columns`: its values as float32, and as they are stored where that is something else."""
+        stored = 0 if self.values.dtype == np.float32 else self.values.itemsize
+        return (4 + stored) * self.n_rows
+
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(first neuron, values [neuron, row] float32) in order; a block is valid only until the next one."""
         if self._path is None:

@@ -70,7 +70,7 @@ class Settings:
 
     relative_C: bool = False
     tolerance: float = 1e-4
-    memory: int = 128 << 20
+    memory: int = 96 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

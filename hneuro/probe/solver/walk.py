@@ -98,7 +98,7 @@ class Walk:
         objective = self._objective(k)
         share = NEAR if self._passes else max(NEAR, 2 - self._Cs[k] / self._Cs[k - 1])
         chosen = candidates.neurons[np.abs(candidates.gradient) >= share * objective.l1]
-        limit = max(1, self._settings.memory // (4 * self._scaling.features.n_rows))
+        limit = max(1, self._settings.memory // self._scaling.features.bytes_in_memory)
         if len(chosen) > limit:
             chosen = candidates.neurons[np.argpartition(-np.abs(candidates.gradient), limit)[:limit]]
         support = self._set[self._point.w != 0]
