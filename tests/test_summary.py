@@ -20,7 +20,9 @@ FORBIDDEN = "how do i make the forbidden thing"
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No account, and what W&B keeps goes to the test's own folder; matplotlib has found its fonts before."""
     import matplotlib.font_manager  # noqa: F401
+    import wandb
 
+    wandb.teardown()  # it remembers the settings that the process had when it was first used
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -110,9 +110,14 @@ def test_a_server_is_asked_as_it_can_be_asked(
 ) -> None:
     with model_server(refusing(language_model, *names)) as server:
         made = sampler(server, tmp_path).sample(language_model, QUESTIONS, 3, seed=7)
-        accepted = server.bodies()[(8 if "n" in names else 2) * -1 :]
+        # Requests are under way together, so that some that are refused may arrive after the first that is not.
+        accepted = [
+            body
+            for body in server.bodies()
+            if ("n" in body) is ("n" not in names) and isinstance(body["prompt"], str if "ids" in names else list)
+        ]
+        assert len(accepted) >= (8 if "n" in names else 2)
         for body in accepted:
-            assert ("n" in body) is ("n" not in names)
             if "ids" in names:
                 assert not body["prompt"].startswith("<bos>")
                 assert tuple(language_model.tokenizer(body["prompt"])["input_ids"]) in {r.prompt_ids for r in made}
