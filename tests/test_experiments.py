@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import fits_together
 
 from hneuro.cli import main
 from hneuro.report.across.published import read_published
@@ -31,15 +32,7 @@ REPORTS = sorted({line for text in TEXT.values() for line in re.findall(r"hneuro
 def test_every_run_command_composes(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "lab" / "model").mkdir(parents=True)
-    (tmp_path / "lab" / "model" / "ours.yaml").write_text("defaults: [hub]\nname: ours\nchat: {path: /ours}\n")
-    monkeypatch.chdir(tmp_path)
-    words = [word.replace("/lab/conf", str(tmp_path / "lab")) for word in shlex.split(command, comments=True)[1:]]
-    if "-m" in words:
-        words.remove("-m")
-        words = [word.split(",")[0] for word in words]
-    assert main([*words, *([] if "--cfg" in words else ["--cfg", "job"])]) == 0
-    assert "hneuro.probe.selectors" in capsys.readouterr().out
+    fits_together(command, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("command", REPORTS)

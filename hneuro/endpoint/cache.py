@@ -71,11 +71,3 @@ def opened(file: str | None) -> Iterator[Answers]:
     except sqlite3.Error as fault:
         way = "make room" if "full" in str(fault) else "choose another file as cache, or delete it if it is damaged"
         raise UserError(f"the cache of answers {file} cannot be used ({fault}): {way}") from fault
-
-
-def spent_in(file: str | None, model: str) -> Spent:
-    """What a model has spent in a cache that may not be there yet."""
-    if file is None or not Path(file).exists():
-        return Spent()
-    with opened(file) as answers:
-        return answers.spent(model)

@@ -8,9 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, ttest_1samp
 
-from hneuro.models.ffn import FFN
-from hneuro.models.files import StoredFFN
-from hneuro.origin.distance import distances
 from hneuro.origin.kinds import KINDS, MEASURES, PARTS
 from hneuro.probe.controls import layer_matched_set
 from hneuro.records import HNeurons, NeuronSpace
@@ -20,11 +17,6 @@ from hneuro.statistics import mean_of, share_at_least
 DRAWS = 1000  # layer-matched sets that the H-Neurons are compared with
 
 PerNeuron = NDArray[np.float64]
-
-
-def drift_ranks(chat: FFN | StoredFFN, base: FFN | StoredFFN) -> PerNeuron:
-    """Normalised ranks [kind, neuron] of the drift between two models: 0 = its weights changed most, 1 = least."""
-    return ranks_of(distances(chat, base))
 
 
 def ranks_of(moved: PerNeuron) -> PerNeuron:

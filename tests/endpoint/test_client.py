@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from model_server import Dies, Fails, Hangs, ModelServer, Raw, Received, Says, model_server, says
 
-from hneuro.endpoint.cache import Spent, spent_in
+from hneuro.endpoint.cache import Spent, opened
 from hneuro.endpoint.chat import ChatClient, Said, converse
 from hneuro.endpoint.client import ask
 from hneuro.endpoint.exchange import Failure, Request, usage
@@ -22,6 +22,11 @@ from hneuro.endpoint.settings import Endpoint
 from hneuro.records import UserError
 
 SECRET = "sk-not-for-anybody-0123456789"
+
+
+def spent_in(file: str, model: str) -> Spent:
+    with opened(file) as answers:
+        return answers.spent(model)
 
 
 def endpoint(server: ModelServer, folder: Path | None = None, **fields: Any) -> Endpoint:

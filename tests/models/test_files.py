@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from hneuro.models.ffn import find_ffn
 from hneuro.models.files import NotPlain, stored_ffn
 from hneuro.models.sources import HubCheckpoint
-from hneuro.origin.drift import drift_ranks
+from hneuro.origin.distance import distances
+from hneuro.origin.drift import ranks_of
 from hneuro.records import UserError
 
 
@@ -38,7 +39,7 @@ def test_rows_in_the_files_are_those_of_the_model(dense: Any, tmp_path: Path) ->
         if gate is not None and expected is not None:
             assert torch.equal(gate, expected)
             assert not torch.equal(gate, a.up_rows())
-    assert (drift_ranks(stored, own)[0] == 0.5).all()
+    assert (ranks_of(distances(stored, own))[0] == 0.5).all()
 
 
 def test_gates_are_found_where_there_are_any(layout: Callable[[str], Any]) -> None:

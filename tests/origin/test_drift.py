@@ -16,7 +16,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from hneuro.models.ffn import find_ffn
 from hneuro.models.files import StoredMatrix, stored_ffn
 from hneuro.models.sources import HubCheckpoint
-from hneuro.origin.drift import drift_ranks, drift_row, drift_rows, ranks_of
+from hneuro.origin.distance import distances
+from hneuro.origin.drift import drift_row, drift_rows, ranks_of
 from hneuro.records import HNeurons, NeuronSpace, UserError
 
 LAYERS, WIDTH = 2, 24
@@ -74,7 +75,7 @@ def test_ranks_follow_the_size_of_known_changes(make: Any) -> None:
                 away = torch.randn(part.shape, generator=draw)
                 away -= (away @ part) / (part @ part) * part
                 part += 0.02 * (place + 1) * part.norm() * away / away.norm()  # turns it by atan(0.02 (place + 1))
-    ranks = drift_ranks(find_ffn(chat), find_ffn(base))[0]
+    ranks = ranks_of(distances(find_ffn(chat), find_ffn(base)))[0]
     assert ranks.shape == (LAYERS * WIDTH,)
     assert np.argsort(-ranks).tolist() == order
     assert (ranks.min(), ranks.max()) == (0.0, 1.0)
@@ -89,7 +90,7 @@ def test_the_length_of_weights_is_no_drift() -> None:
             part *= 4
         up_and_down(chat, 0, 10)[0].neg_()
         up_and_down(chat, 1, 6)[1].neg_()
-    ranks = drift_ranks(find_ffn(chat), find_ffn(base))[0]
+    ranks = ranks_of(distances(find_ffn(chat), find_ffn(base)))[0]
     assert set(np.argsort(ranks)[:2]) == {10, WIDTH + 6}
     assert len(set(np.delete(ranks, [10, WIDTH + 6]))) == 1  # all others are level, the longer one among them
 
@@ -108,12 +109,12 @@ def test_up_and_down_count_alike() -> None:
         distance[neuron] = [1 - torch.cosine_similarity(a.double(), b.double(), dim=0).item() for a, b in pairs]
     drift = stats.zscore(distance).mean(1)
     expected = (stats.rankdata(-drift) - 1) / (len(drift) - 1)
-    np.testing.assert_allclose(drift_ranks(find_ffn(chat), find_ffn(base))[0], expected)
+    np.testing.assert_allclose(ranks_of(distances(find_ffn(chat), find_ffn(base)))[0], expected)
 
 
 def test_models_of_another_shape_are_named() -> None:
     with pytest.raises(UserError, match="differ in shape"):
-        drift_ranks(find_ffn(llama()), find_ffn(llama(width=20)))
+        ranks_of(distances(find_ffn(llama()), find_ffn(llama(width=20))))
 
 
 def h_neurons(*neurons: int) -> HNeurons:
@@ -153,7 +154,7 @@ def test_too_little_for_a_test_says_so(neurons: tuple[int, ...]) -> None:
 
 def test_two_equal_models_have_no_drift_to_rank() -> None:
     model = find_ffn(llama())
-    ranks = drift_ranks(model, model)[0]
+    ranks = ranks_of(distances(model, model))[0]
     np.testing.assert_array_equal(ranks, 0.5)
     row = drift_row(np.concatenate([ranks] * 3), h_neurons(1, 2, 3))
     assert row.p_value is None
@@ -216,6 +217,6 @@ def test_drift_of_two_sharded_checkpoints_holds_one_pair_of_tensors(
         return found
 
     monkeypatch.setattr(StoredMatrix, "read", counted)
-    assert drift_ranks(chat, base).shape == (4, LAYERS * 48)
+    assert ranks_of(distances(chat, base)).shape == (4, LAYERS * 48)
     assert len(read) == 2 * 3 * LAYERS
     assert max(alive) == 2
