@@ -66,11 +66,12 @@ class Config:
     output_dir: str = "outputs"
     store_dir: str = MISSING
     quiet: bool = False
+    report: bool = True
     until: str | None = None
 
 
 # Keys that say where results go, who watches, and what stops a run; not what the results are.
-OUTSIDE_IDENTITY = ("tracker", "output_dir", "store_dir", "quiet", "name", "max_span_loss", "until")
+OUTSIDE_IDENTITY = ("tracker", "output_dir", "store_dir", "quiet", "report", "name", "max_span_loss", "until")
 
 
 def config_folder() -> Path:
@@ -182,7 +183,7 @@ def saved_experiment(file: Path) -> Experiment:
     return build_plain(config)
 
 
-PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "until")
+PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "report", "until")
 
 
 def explain(fault: BaseException) -> str:

@@ -63,6 +63,7 @@ class Experiment:
     output_dir: str
     store_dir: str
     quiet: bool
+    report: bool  # whether the page, its tables and figures are made
     until: Stage | None  # the stage behind which it stops; None: it goes on to the report
     identity: str  # digest of everything that decides the results
     config: Mapping[str, Any]  # the composed config, for the record
@@ -99,11 +100,7 @@ class Experiment:
         self._check_letters()
         self._check_regions()
         self._check_engine()
-        if "risky" in self.intervention.variants and self.contribution.position != "predicting":
-            raise UserError(
-                "intervention.variants: risky reads the risk where an answer is predicted, where the detector was not "
-                f"trained (contribution.position={self.contribution.position}): choose contribution=predicting"
-            )
+        self._check_risky()
 
     def _check_names(self) -> None:
         if self.identification.name in self.evaluation:
@@ -150,6 +147,21 @@ class Experiment:
             raise UserError(
                 "intervention.engine=vllm sweeps with the engine of sampling=vllm, but sampling is a "
                 f"{type(self.sampling).__name__}: choose sampling=vllm, or intervention.engine=transformers"
+            )
+
+    def _check_risky(self) -> None:
+        """The running risk is read where an answer is predicted, so the detector must have been trained there."""
+        if "risky" not in self.intervention.variants:
+            return
+        if self.contribution.position != "predicting":
+            raise UserError(
+                "intervention.variants: risky reads the risk where an answer is predicted, where the detector was not "
+                f"trained (contribution.position={self.contribution.position}): choose contribution=predicting"
+            )
+        if self.labeling.tested != "answer":
+            raise UserError(
+                f"intervention.variants: risky reads the risk at the answer, and detectors of labeling "
+                f"{self.labeling.name} read other tokens: choose another labeling, or leave risky out"
             )
 
     @property

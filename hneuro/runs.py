@@ -48,7 +48,7 @@ def run_experiment(experiment: Experiment) -> str:
             results = pipeline.run(experiment, store)
             write_text(folder / card, json.dumps(run_card(experiment, results.data), indent=1))
             write_text(folder / "results.json", json.dumps(to_plain(results), ensure_ascii=False))
-            text = _report(results, folder)
+            text = _report(results, folder) if experiment.report else _tables(results, folder)
             experiment.tracker.publish(folder, experiment.run_name, experiment.config, metrics(results))
     computed, loaded = len(store.tally.computed), len(store.tally.loaded)
     return "\n".join([text, *usage(), f"({computed} stages computed, {loaded} loaded from {store.root})"])
@@ -99,3 +99,12 @@ def _report(results: Results, folder: Path) -> str:
 
     page = write_report(results, folder)
     return f"{headline(results)}\n\nreport: {page.resolve()}"
+
+
+def _tables(results: Results, folder: Path) -> str:
+    from hneuro.report.page import write_tables
+    from hneuro.report.tables.headline import headline
+    from hneuro.report.tidy import Tidy
+
+    write_tables(Tidy(results), folder)
+    return f"{headline(results)}\n\ntables: {folder.resolve() / 'tables'}; hneuro report {folder} makes the page"

@@ -123,7 +123,9 @@ def _wins(
     positive, negative = weights[labels], weights[~labels][order]
     passed = np.zeros((len(order) + 1, weights.shape[1]))  # weight of the faithful rows up to each, by score
     np.cumsum(negative, axis=0, out=passed[1:])
-    won = (np.einsum("pr,pr->r", positive, passed[below]) + np.einsum("pr,pr->r", positive, passed[upto])) / 2
+    won = np.einsum("pr,pr->r", positive, passed[below])
+    if (tied := below != upto).any():
+        won += np.einsum("pr,pr->r", positive[tied], passed[upto[tied]] - passed[below[tied]]) / 2
     return won, positive.sum(0) * passed[-1]
 
 

@@ -13,6 +13,7 @@ from hneuro.report.across.folders import Run, is_run, read_runs
 from hneuro.report.across.page import write_summary
 from hneuro.report.across.published import read_published
 from hneuro.runs import rewrite_report
+from hneuro.sweeps.plan import PLAN, cell_folder, read_plan, run_folder
 from hneuro.tracking import Curves, WandbTracker
 
 
@@ -21,14 +22,17 @@ def report_on(
 ) -> str:
     """Writes what was asked for and returns what to print.
 
+    A folder of runs, or of a sweep, stands for its runs.
     `out`: where a report over several runs goes; by default `report` in the nearest folder above them all. `published`:
     csv files of figures to compare with. `wandb`: the project, or entity/project, that it is logged to as well.
     """
+    above = _above(folders)
+    folders = [place for folder in folders for place in _runs_of(folder)]
     if len(folders) == 1 and is_run(folders[0]) and out is None and not published and wandb is None:
         return rewrite_report(folders[0])
     figures = list(dict.fromkeys(each for file in published for each in read_published(file)))
     runs = read_runs(folders)
-    target = out or _above(folders) / "report"
+    target = out or above / "report"
     try:
         summary = write_summary(runs, figures, target)
     except OSError as fault:
@@ -38,6 +42,19 @@ def report_on(
         tracker = WandbTracker(project=project, entity=entity or None, group=_group(runs))
         tracker.publish_summary(target, f"report on {len(runs)} runs", _curves(Compared(runs)))
     return summary.text
+
+
+def _runs_of(folder: Path) -> Iterator[Path]:
+    """The folder; of a sweep's the runs of its cells, and what is left of those that failed before they had one."""
+    if not (folder / PLAN).is_file():
+        yield folder
+        return
+    cells = read_plan(folder).cells
+    found = [run_folder(folder, cell) for cell in cells if cell.run_dir] + [cell_folder(folder, cell) for cell in cells]
+    begun = list(dict.fromkeys(place for place in found if is_run(place)))
+    if not begun:
+        raise UserError(f"no cell of {folder} has begun: hneuro status {folder} says how to run them")
+    yield from begun
 
 
 def _above(folders: Sequence[Path]) -> Path:

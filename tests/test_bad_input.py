@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM
+from transformers import Lfm2Config, Lfm2ForCausalLM, Qwen2MoeConfig, Qwen2MoeForCausalLM
 
 from hneuro.cli import main
 
@@ -124,6 +124,18 @@ def mixture(folder: Path, checkpoint: Path) -> list[str]:
         (folder / "moe" / file.name).write_bytes(file.read_bytes())
     (folder / "moe" / "chat_template.jinja").write_bytes((checkpoint / "chat_template.jinja").read_bytes())
     return [*questions(good_rows())(folder, folder / "moe")]
+
+
+def hybrid(folder: Path, checkpoint: Path) -> list[str]:
+    config = Lfm2Config(
+        vocab_size=64, hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False,
+    )  # fmt: skip
+    Lfm2ForCausalLM(config).save_pretrained(folder / "hybrid")
+    for file in (*checkpoint.glob("*token*"), checkpoint / "chat_template.jinja"):
+        (folder / "hybrid" / file.name).write_bytes(file.read_bytes())
+    words = questions(good_rows())(folder, folder / "hybrid")
+    return [*words, "contribution=predicting", "intervention.ranked=5", "intervention.variants=[risky]"]
 
 
 def without_template(folder: Path, checkpoint: Path) -> list[str]:
@@ -353,6 +365,12 @@ CASES = [
         ["intervention.variants=[risky]"],
         ("intervention.variants: risky", "choose contribution=predicting"),
     ),
+    Case(
+        "risk read where detectors read other tokens",
+        ["intervention.variants=[risky]", "contribution=predicting", "labeling=other_tokens"],
+        ("intervention.variants: risky", "1-vs-1-other", "choose another labeling"),
+    ),
+    Case("a step of a hybrid model taken back", hybrid, ("intervention.variants: risky", "Lfm2ForCausalLM")),
     Case(
         "two benchmarks of one name",
         ["benchmark=harmless", "+benchmark.more={_target_:hneuro.causal.benchmarks.harmless.Harmless}"],

@@ -41,6 +41,11 @@ def comes_to_hold(log: Path, kept: bytes) -> bool:
     return False
 
 
+def write_failure_of(folder: Path, why: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "status.json").write_text(json.dumps({"state": "failed", "error": why, "code": 2, "traceback": ""}))
+
+
 @pytest.mark.usefixtures("_alone")
 def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
@@ -75,6 +80,17 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
             assert line.value == pytest.approx(metrics[f"detection/{line.dataset}/auroc/h_neurons"])
     assert set(table.labeling) == {"1-vs-1", "3-vs-1"}
     assert pd.read_csv(report / "tables" / "labelings.csv").per_mille.between(0, 100).all()
+
+    # The sweep's own folder stands for the runs of its cells, done or not.
+    (swept,) = (outputs / "sweeps").iterdir()
+    plan = json.loads((swept / "sweep.json").read_text())
+    lost = plan["cells"][0] | {"number": len(plan["cells"]), "run_dir": "", "error": ""}
+    (swept / "sweep.json").write_text(json.dumps(plan | {"cells": [*plan["cells"], lost]}))
+    write_failure_of(swept / "cells" / str(lost["number"]), "no such file")
+    assert main(["report", str(swept)]) == 0, capsys.readouterr().err
+    again = pd.read_csv(swept / "report" / "tables" / "detection_auroc.csv")
+    pd.testing.assert_frame_equal(again, table)
+    assert "no such file" in (swept / "report" / "report.html").read_text()
 
     for run in runs:
         (log,) = run.glob("wandb/offline-run-*/run-*.wandb")

@@ -18,6 +18,8 @@ Variant = Literal["generated", "risky", "mean", "clamp"]
 class SweepSettings:
     """The grid (paper, section 3.1) and its controls: `control_seeds` sets of each kind for every neuron set.
 
+    `swept`: whether anything is scaled at all; without it a run ends with what the neurons detect and where they come
+    from.
     `control_alphas`: "ends" sweeps controls at the smallest and the largest alpha alone, which is what their slopes and
     changes are compared at; "all" at every alpha. `ranked`: beside the selected neurons, sweep that many of the best by
     univariate ranking; 0 leaves it out. `negative`: also the neurons of negative weight. `variants` are other ways to
@@ -29,6 +31,7 @@ class SweepSettings:
     at every position can be made there, and no probability of complying is read.
     """
 
+    swept: bool = True
     alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
     controls: tuple[str, ...] = ("random", "layer_matched")
     control_seeds: int = 20

@@ -93,15 +93,13 @@ _POPULATIONS["m"] = _POPULATIONS["s"]
 _SHAPES: dict[Size, Shape] = {
     "xs": Shape(hidden=32, layers=2, width=96, heads=2),
     "s": Shape(hidden=128, layers=4, width=384, heads=4),
-    "m": Shape(hidden=192, layers=6, width=640, heads=6),
+    "m": Shape(hidden=160, layers=5, width=512, heads=5),
 }
 
 _SCHEDULES: dict[Size, Schedule] = {
     "xs": Schedule(passes=1.0, one_off_documents=120, chats=600, replay=0.1),
     "s": Schedule(passes=3.2, one_off_documents=3000, chats=12000, replay=1.0),
-    "m": Schedule(
-        passes=3.2, one_off_documents=3000, chats=12000, replay=1.0, matrix_rate=0.007, vector_rate=3e-3, threads=2
-    ),
+    "m": Schedule(passes=2.2, one_off_documents=3000, chats=12000, replay=1.0, matrix_rate=0.008, vector_rate=3.5e-3),
 }
 
 

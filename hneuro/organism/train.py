@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from hneuro.organism import corpus
+from hneuro.organism.muon import Float32Muon
 from hneuro.organism.recipe import MOMENTS, Recipe, Schedule
 from hneuro.organism.tokens import chat_ids
 from hneuro.organism.world import World
@@ -127,16 +128,18 @@ def _optimisers(model: Any, schedule: Schedule, factor: float) -> list[torch.opt
     """Muon for the layers' matrices, AdamW for embeddings and norms."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     vectors = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    rate, momentum = factor * schedule.matrix_rate, 0.95
     return [
-        torch.optim.Muon(
-            matrices,
-            lr=factor * schedule.matrix_rate,
-            momentum=0.95,
-            weight_decay=0.0,
-            adjust_lr_fn="match_rms_adamw",
-        ),
+        torch.optim.Muon(matrices, lr=rate, momentum=momentum, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        if fast_bfloat16()
+        else Float32Muon(matrices, lr=rate, momentum=momentum),
         torch.optim.AdamW(vectors, lr=factor * schedule.vector_rate, betas=(0.9, 0.97), weight_decay=0.0, fused=True),
     ]
+
+
+def fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16. Where it does not, that is slower than float32 by far."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _rate(step: int, steps: int) -> float:
@@ -157,7 +160,7 @@ def _fit(
     moments: Mapping[str, float] = MappingProxyType({}),
     keep: Callable[[Any, str], None] = lambda _model, _name: None,
 ) -> None:
-    """One epoch over the examples, in bf16 autocast with float32 weights. At each moment the model is kept."""
+    """One epoch over the examples, with float32 weights; bf16 autocast where it is fast. At each moment it is kept."""
     model.train()
     optimisers = _optimisers(model, schedule, factor)
     full = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
@@ -171,7 +174,7 @@ def _fit(
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * _rate(step, len(batches))
         ids, targets = _rows(batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bfloat16()):
             logits = model(input_ids=ids, use_cache=False).logits
         loss = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
         loss.backward()

@@ -65,6 +65,41 @@ class ThreeVsOne:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherTokens:
+    """1-vs-1 at all other tokens of the sequence: what is left to be found where the answer is not looked at."""
+
+    name: str = "1-vs-1-other"
+    regions: tuple[str, ...] = ("other",)
+    tested: ClassVar[str] = "other"
+    letters: ClassVar[bool] = False
+
+    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
+        return region_rows(found, labelled, "other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shuffled:
+    """A control: 1-vs-1 where chance decides which entities are hallucinated about. What it finds, noise has as well.
+
+    All responses about an entity get one label, as they mostly have in truth (Hewitt and Liang, arXiv:1909.03368).
+    """
+
+    name: str = "1-vs-1-shuffled"
+    regions: tuple[str, ...] = ("answer",)
+    seed: int = 0
+    tested: ClassVar[str] = "answer"
+    letters: ClassVar[bool] = False
+
+    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
+        true = answer_rows(found, labelled)
+        entities, member = np.unique(true.groups, return_inverse=True)
+        order = np.random.default_rng(self.seed).permutation(len(entities))
+        rows_upto = np.cumsum(np.bincount(member)[order])
+        chosen = order[rows_upto <= true.y.sum()]  # as many rows of y = 1 as there are, but for less than an entity
+        return replace(true, y=np.isin(member, chosen).astype(np.int8))
+
+
+@dataclass(frozen=True, kw_only=True)
 class LettersContrastive:
     """y = 1: the predicted letter where it is wrong; y = 0: where it is right, and the last prompt token of both."""
 

@@ -25,7 +25,7 @@ from hneuro.report.figures.style import Drawn, Picture, house_style, save
 from hneuro.report.findings import findings
 from hneuro.report.reading import readable
 from hneuro.report.tables.all import all_tables
-from hneuro.report.tables.table import write
+from hneuro.report.tables.table import Table, write
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import condition_name
 from hneuro.results import ResultRow, Results
@@ -41,18 +41,12 @@ def write_report(results: Results, folder: Path) -> Path:
     The same results give the same bytes, and nothing of an earlier result stays. The page comes last: where it stands,
     everything beside it is complete. Returns the path of the page.
     """
-    tables, figures = folder / "tables", folder / "figures"
-    for needed in (tables, figures):
-        needed.mkdir(parents=True, exist_ok=True)
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
     tidy = Tidy(results)
-    made = all_tables(tidy)
-    for table in made.values():
-        write(table, tables)
-    rows_frame(results.rows).to_parquet(folder / "rows.parquet", index=False)
-    _write_disagreements(results, folder / "disagreements.jsonl")
+    made = write_tables(tidy, folder)
     with house_style():
         drawn = {section: _saved(pictures, figures) for section, pictures in _pictures(tidy).items()}
-    remove_others(tables, made)
     remove_others(figures, {picture.name for pictures in drawn.values() for picture in pictures})
     page = folder / "report.html"
     text = page_template("report.html.jinja").render(
@@ -67,6 +61,19 @@ def write_report(results: Results, folder: Path) -> Path:
     )
     page.write_text(text, encoding="utf-8")
     return page
+
+
+def write_tables(tidy: Tidy, folder: Path) -> Mapping[str, Table]:
+    """Writes all of it but the page and its figures, in which most of the time goes. Returns the tables by name."""
+    tables = folder / "tables"
+    tables.mkdir(parents=True, exist_ok=True)
+    made = all_tables(tidy)
+    for table in made.values():
+        write(table, tables)
+    rows_frame(tidy.results.rows).to_parquet(folder / "rows.parquet", index=False)
+    _write_disagreements(tidy.results, folder / "disagreements.jsonl")
+    remove_others(tables, made)
+    return made
 
 
 def _write_disagreements(results: Results, file: Path) -> None:

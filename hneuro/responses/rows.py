@@ -21,7 +21,6 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from hneuro.models.edits import UNTOUCHED, Edits, Treatment, edits
 from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded
-from hneuro.records import UserError
 
 Start = tuple[tuple[int, ...], Treatment]  # a prompt and what is done: all that a row's beginning depends on
 
@@ -61,7 +60,7 @@ class Rows:
 
 def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | None = None) -> Rows:
     """A row for each start, left-padded; starts that are equal are read once."""
-    cache = DynamicCache(config=loaded.model.config)
+    cache = new_cache(loaded.model)
     alike = [(prompt, UNTOUCHED if treatment.untouched else treatment) for prompt, treatment in starts]
     distinct = list(dict.fromkeys(alike)) if selectable(cache) else alike
     longest = max(len(prompt) for prompt, _ in distinct)
@@ -79,12 +78,16 @@ def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | 
 
 def _begin_watched(rows: Rows, ids: Tensor) -> Rows:
     """The prompts but for their last position, then that one as a step of its own, which can be taken back."""
-    if rows.monitor is None or not rows.selectable:
-        kind = type(rows.loaded.model).__name__
-        raise UserError(f"scope=risky needs a monitor, and a model that remembers by attention alone, unlike {kind}")
+    assert rows.monitor is not None
+    assert rows.selectable  # checked before anything was sampled
     if ids.shape[1] > 1:
         _forward(replace(rows, mask=rows.mask[:, :-1], amounts=rows.amounts.early()), ids[:, :-1])
     return _watched(rows, ids[:, -1:])
+
+
+def new_cache(model: Any) -> DynamicCache:
+    """What the model remembers of its rows, empty."""
+    return DynamicCache(config=model.config)
 
 
 def selectable(cache: DynamicCache) -> bool:

@@ -45,8 +45,13 @@ def detection(
 
 
 def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> tuple[ResultRow, ...]:
-    """Compliance on every benchmark, accuracy on known facts and perplexity, for every set, at every alpha."""
+    """Compliance on every benchmark, accuracy on known facts and perplexity, for every set, at every alpha.
+
+    Nothing where it was turned off.
+    """
     setup = run.experiment
+    if not setup.intervention.swept:
+        return ()
     sets = swept_sets(run, probe, neurons, identified)
     monitor = risk_monitor(neurons, identified) if "risky" in setup.intervention.variants else None
     benchmarks = list(setup.benchmarks.values())

@@ -10,6 +10,8 @@ from hneuro.probe.labeling import (
     LettersContrastive,
     LettersForeseen,
     OneVsOne,
+    OtherTokens,
+    Shuffled,
     ThreeVsOne,
     region_rows,
 )
@@ -70,7 +72,36 @@ def test_mcq_non_contrastive_is_the_last_prompt_token_alone() -> None:
     assert rows.columns([0, 1]).dtype == np.float32
 
 
-EVERY = (OneVsOne(), ThreeVsOne(), LettersContrastive(), LettersForeseen())
+def test_other_tokens_are_labelled_as_their_answers_are() -> None:
+    rows = OtherTokens().rows(FOUND, LABELLED)
+    np.testing.assert_array_equal(rows.columns([0, 1]), [[4, 1], [0, 1], [2, 1], [1, 1]])
+    np.testing.assert_array_equal(rows.y, [1, 0, 1, 0])
+
+
+def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
+    count = 400
+    entities = np.random.default_rng(1).integers(120, size=count)
+    found = Contributions(
+        values=np.zeros((count, 1, 2), np.float32),
+        keys=tuple((f"q{n}", 0) for n in range(count)),
+        regions=("answer",),
+        space=SPACE,
+    )
+    labelled = [
+        LabelledResponse(question_id=f"q{n}", entity=str(e), sample=0, hallucinated=bool(e % 2))
+        for n, e in enumerate(entities)
+    ]
+    true = OneVsOne().rows(found, labelled)
+    first, again, other = (Shuffled(seed=seed).rows(found, labelled).y for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    for y in (first, other):
+        assert all(len(set(y[entities == e])) == 1 for e in set(entities.tolist()))
+        assert 0 <= true.y.sum() - y.sum() < 12  # one entity's rows at most
+        assert 0.35 < (y == true.y).mean() < 0.65
+
+
+EVERY = (OneVsOne(), ThreeVsOne(), OtherTokens(), LettersContrastive(), LettersForeseen())
 
 
 @pytest.mark.parametrize("labeling", EVERY, ids=lambda labeling: labeling.name)
@@ -92,6 +123,7 @@ def test_rows_are_lines_of_what_was_stored_and_columns_are_copies() -> None:
 def test_all_are_parts_that_say_what_they_need() -> None:
     assert all(isinstance(labeling, Labeling) for labeling in EVERY)
     assert [labeling.regions for labeling in EVERY] == [
-        ("answer",), ("answer", "other"), ("answer", "last_prompt"), ("last_prompt",),
+        ("answer",), ("answer", "other"), ("other",), ("answer", "last_prompt"), ("last_prompt",),
     ]  # fmt: skip
-    assert [labeling.letters for labeling in EVERY] == [False, False, True, True]
+    assert [labeling.letters for labeling in EVERY] == [False, False, False, True, True]
+    assert isinstance(Shuffled(), Labeling)
