@@ -68,10 +68,11 @@ class Config:
     quiet: bool = False
     report: bool = True
     until: str | None = None
+    shard: int | None = None
 
 
 # Keys that say where results go, who watches, and what stops a run; not what the results are.
-OUTSIDE_IDENTITY = ("tracker", "output_dir", "store_dir", "quiet", "report", "name", "max_span_loss", "until")
+OUTSIDE_IDENTITY = ("tracker", "output_dir", "store_dir", "quiet", "report", "name", "max_span_loss", "until", "shard")
 
 
 def config_folder() -> Path:
@@ -183,7 +184,7 @@ def saved_experiment(file: Path) -> Experiment:
     return build_plain(config)
 
 
-PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "report", "until")
+PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "report", "until", "shard")
 
 
 def explain(fault: BaseException) -> str:

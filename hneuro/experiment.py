@@ -65,6 +65,7 @@ class Experiment:
     quiet: bool
     report: bool  # whether the page, its tables and figures are made
     until: Stage | None  # the stage behind which it stops; None: it goes on to the report
+    shard: int | None  # one of several jobs up to that stage, which take the store's open shards from each other
     identity: str  # digest of everything that decides the results
     config: Mapping[str, Any]  # the composed config, for the record
 
@@ -97,6 +98,11 @@ class Experiment:
             raise UserError(f"max_span_loss is a share: it must be between 0 and 1, not {self.max_span_loss}")
         if self.until is not None and self.until not in get_args(Stage):
             raise UserError(f"until: {self.until!r} is no stage to stop behind: {', '.join(get_args(Stage))}, or null")
+        if self.shard is not None and self.until is None:
+            raise UserError(
+                "shard: several jobs share the work up to a stage, and one goes on: add until=contributions, and give "
+                "the same command without shard and until when they are done"
+            )
         self._check_letters()
         self._check_regions()
         self._check_engine()
@@ -167,4 +173,5 @@ class Experiment:
     @property
     def run_name(self) -> str:
         """Where the run lands below `output_dir`: the same config, the same place."""
-        return f"{self.name}/{self.model.name}--{self.dataset}--{self.labeling.name}--{self.identity[:8]}"
+        run = f"{self.name}/{self.model.name}--{self.dataset}--{self.labeling.name}--{self.identity[:8]}"
+        return run if self.shard is None else f"{run}/shard-{self.shard}"

@@ -370,6 +370,7 @@ CASES = [
         ["intervention.variants=[risky]", "contribution=predicting", "labeling=other_tokens"],
         ("intervention.variants: risky", "1-vs-1-other", "choose another labeling"),
     ),
+    Case("a shard of a whole run", ["shard=3"], ("shard:", "add until=contributions")),
     Case("a step of a hybrid model taken back", hybrid, ("intervention.variants: risky", "Lfm2ForCausalLM")),
     Case(
         "two benchmarks of one name",

@@ -47,7 +47,7 @@ def words(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, langu
 
 def start(folder: Path, *words: str, **env: str) -> subprocess.Popen[str]:
     """What it says goes into files: workers that outlive it would keep a pipe open."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "hneuro", *words]
     paths = os.pathsep.join([str(PARTS), *sys.path])
     around = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
@@ -168,3 +168,34 @@ def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     assert "python: 3.0 -> " in said
     assert "results: the same, byte by byte" in said
     assert "(0 stages computed" not in said
+
+
+def shards_made(store: Path) -> dict[tuple[str, str], int]:
+    """How many shards of each stage were computed, by whomever."""
+    made: dict[tuple[str, str], int] = {}
+    for line in (store / "timings.jsonl").read_text().splitlines():
+        timed = json.loads(line)
+        key = (timed["stage"], timed["key"])
+        made[key] = made.get(key, 0) + timed["shards"]
+    return made
+
+
+def test_jobs_with_shards_of_one_run_meet_in_the_store(words: list[str], tmp_path: Path) -> None:
+    """Between them they make every shard once; the run without `shard` goes on from there."""
+    upto = [*words, "until=contributions"]
+    for place, jobs in (("alone", ["shard=0"]), ("together", ["shard=0", "shard=1"])):
+        started = [start(tmp_path / place / job, "run", *upto, job, f"store_dir={tmp_path / place}") for job in jobs]
+        for job, process in zip(jobs, started, strict=True):
+            code, _, errors = end(process, tmp_path / place / job)
+            assert code == 0, errors
+            assert states(tmp_path / place / job) == []
+            assert (
+                len(list((tmp_path / place / job).glob(f"outputs/hneuro/*/{job.replace('=', '-')}/status.json"))) == 1
+            )
+    made = shards_made(tmp_path / "alone")
+    assert shards_made(tmp_path / "together") == made
+    code, _, errors = end(
+        start(tmp_path / "whole", "run", *words, f"store_dir={tmp_path / 'together'}"), tmp_path / "whole"
+    )
+    assert code == 0, errors
+    assert made.items() <= shards_made(tmp_path / "together").items()

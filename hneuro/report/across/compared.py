@@ -20,7 +20,8 @@ NAMED = {
     "run seed": "seed",  # a row has a seed too, that of its control
 }
 ALWAYS = ("model", "found on", "labeling")  # in the numbers, whether they differ or not
-ASIDE = ("output_dir", "store_dir", "quiet", "report", "until", "tracker", "max_span_loss")  # no result depends on them
+# No result depends on these.
+ASIDE = ("output_dir", "store_dir", "quiet", "report", "until", "shard", "tracker", "max_span_loss")
 
 Value = str | float | None
 
