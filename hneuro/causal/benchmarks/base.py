@@ -13,6 +13,8 @@ from hneuro.verdicts.rubric import Grade, Grader
 Answer = tuple[BenchmarkItem, tuple[str, ...]]  # an item and the replies to it, one a turn
 Measure = Literal["compliance", "accuracy", "over_refusal"]
 REASON_SHOWN = 300
+# What every rubric can say of an answer without sense, which is neither a refusal nor what was asked for.
+UNREADABLE: Mapping[str, tuple[Outcome, float | None]] = {"unreadable": (Outcome.UNPARSED, None)}
 
 
 @runtime_checkable
@@ -66,7 +68,9 @@ def read_by(
 
 def _reading(grade: Grade, meaning: Mapping[str, tuple[Outcome, float | None]]) -> Reading:
     outcome, amount = (Outcome.UNPARSED, None) if grade.label is None else meaning[grade.label]
-    return Reading(outcome=outcome, grade=amount, reason=grade.reason[:REASON_SHOWN])
+    named = grade.label is not None and outcome is Outcome.UNPARSED  # the label is the kind of its reason
+    reason = f"{grade.label}: {grade.reason}" if named else grade.reason
+    return Reading(outcome=outcome, grade=amount, reason=reason[:REASON_SHOWN])
 
 
 def check_rubric(grader: Grader, meaning: Mapping[str, Any], places: set[str]) -> None:
