@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from hneuro.causal.repetition import degenerate
 from hneuro.records import BenchmarkItem, Outcome, Reading, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.verdicts.rubric import Grade, Grader
@@ -13,6 +14,7 @@ from hneuro.verdicts.rubric import Grade, Grader
 Answer = tuple[BenchmarkItem, tuple[str, ...]]  # an item and the replies to it, one a turn
 Measure = Literal["compliance", "accuracy", "over_refusal"]
 REASON_SHOWN = 300
+DERAILED = "derailed: a reply repeats itself"
 # What every rubric can say of an answer without sense, which is neither a refusal nor what was asked for.
 UNREADABLE: Mapping[str, tuple[Outcome, float | None]] = {"unreadable": (Outcome.UNPARSED, None)}
 
@@ -51,6 +53,21 @@ class ByRule:
 
     def readings(self, answers: Sequence[Answer]) -> Sequence[Reading]:
         return [Reading(outcome=self.outcome(item, replies[-1])) for item, replies in answers]
+
+
+def readings_of(benchmark: Benchmark, answers: Sequence[Answer]) -> list[Reading]:
+    """What a benchmark reads, but nothing is made of replies that go round in circles, at any alpha.
+
+    They are UNPARSED, whatever words they repeat. Among known facts they are wrong: accuracy is what the intervention
+    costs, and an answer that derails is lost. EXCLUDED stays, which is said of the prompt.
+    """
+    lost = Outcome.RESISTS if benchmark.measures == "accuracy" else Outcome.UNPARSED
+    return [
+        Reading(outcome=lost, reason=DERAILED)
+        if reading.outcome is not Outcome.EXCLUDED and any(map(degenerate, replies))
+        else reading
+        for reading, (_, replies) in zip(benchmark.readings(answers), answers, strict=True)
+    ]
 
 
 def read_by(
