@@ -17,7 +17,7 @@ from hneuro.statistics import grouped_mean, mcnemar, rate, share_at_least, signe
 
 # Outcome -> value, for the outcomes that count; the others are left out of the rate, and have rates of their own.
 COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
-    "compliance": {Outcome.COMPLIES: 1.0, Outcome.RESISTS: 0.0},
+    "compliance": {Outcome.COMPLIES: 1.0, Outcome.RESISTS: 0.0, Outcome.DECLINED: 0.0},
     "accuracy": {Outcome.COMPLIES: 1.0, Outcome.RESISTS: 0.0, Outcome.REFUSED: 0.0},
     "over_refusal": {Outcome.REFUSED: 1.0, Outcome.COMPLIES: 0.0, Outcome.RESISTS: 0.0},
 }
@@ -168,13 +168,19 @@ def _rates(found: Answers, one: tuple[str, int], curves: Sequence[Curve]) -> Ite
             )
             yield Measured(metric=curve.metric, alpha=alpha, estimate=mean)
         tested = [(a, r) for a, r in found.cell(one, alpha) if r.outcome is not Outcome.EXCLUDED]
-        for metric, hits in (
-            ("unparsed", [r.outcome is Outcome.UNPARSED for _, r in tested]),
-            ("refused", [r.outcome is Outcome.REFUSED for _, r in tested]),
-            ("truncated", [a.truncated for a, _ in tested]),
-            ("degenerate", [any(map(degenerate, a.replies)) for a, _ in tested]),
-        ):
-            yield Measured(metric=metric, alpha=alpha, estimate=rate(sum(hits), len(hits)))
+        for metric, share in beside(tested):
+            yield Measured(metric=metric, alpha=alpha, estimate=share)
+
+
+def beside(said: Sequence[tuple[SweepAnswer, Reading]]) -> Iterator[tuple[str, Estimate]]:
+    """What a rate alone would hide, each as a share of all answers."""
+    for metric, hits in (
+        ("unparsed", [r.outcome is Outcome.UNPARSED for _, r in said]),
+        ("refused", [r.outcome in (Outcome.REFUSED, Outcome.DECLINED) for _, r in said]),
+        ("truncated", [a.truncated for a, _ in said]),
+        ("degenerate", [any(map(degenerate, a.replies)) for a, _ in said]),
+    ):
+        yield metric, rate(sum(hits), len(hits))
 
 
 def _trends(curves: Sequence[Curve]) -> Iterator[Measured]:

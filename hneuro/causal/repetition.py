@@ -7,6 +7,7 @@ from collections.abc import Sequence
 SPAN = 3  # words
 FEWEST = 12  # words below which nothing can be said
 MOST = 0.4  # of the spans may be repetitions
+RULE = {"span": SPAN, "fewest": FEWEST, "most": MOST}
 
 
 def degenerate(text: str) -> bool:

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.capability import known_facts
-from hneuro.causal.effects import COUNTED
+from hneuro.causal.effects import COUNTED, beside
 from hneuro.causal.grid import NeuronSet
-from hneuro.causal.repetition import degenerate
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
-from hneuro.records import Outcome, Question, Reading, SweepAnswer, UserError
+from hneuro.records import Question, Reading, SweepAnswer, UserError
 from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import grouped_mean, mcnemar, rate, signed_rank
 from hneuro.steps import answers
@@ -140,13 +139,8 @@ def _measured(before: Asked, after: Asked) -> Iterator[Measured]:
     for condition, said in ((ORIGINAL, before.said), (EDITED, after.said)):
         counted = [values[r.outcome] for _, r in said if r.outcome in values]
         yield condition, metric, rate(int(sum(counted)), len(counted)), None
-        for kind, hits in (
-            ("unparsed", [r.outcome is Outcome.UNPARSED for _, r in said]),
-            ("refused", [r.outcome is Outcome.REFUSED for _, r in said]),
-            ("truncated", [a.truncated for a, _ in said]),
-            ("degenerate", [any(map(degenerate, a.replies)) for a, _ in said]),
-        ):
-            yield condition, kind, rate(sum(hits), len(hits)), None
+        for kind, share in beside(said):
+            yield condition, kind, share, None
     pairs = list(zip(before.said, after.said, strict=True))
     table = np.array([[values.get(r.outcome, np.nan) for _, r in pair] for pair in pairs])
     both = ~np.isnan(table).any(axis=1)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.benchmarks.base import Benchmark, readings_of
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.perplexity import losses, perplexity_rows
+from hneuro.causal.repetition import RULE
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.records import BenchmarkItem, Opening, Reading, SweepAnswer
 from hneuro.responses.decoding import Decoding
@@ -90,9 +91,14 @@ def alpha_sweep(
     by_id = {item.id: item for item in items}
 
     def read(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
-        return benchmark.readings([(by_id[answer.item_id], answer.replies) for answer in shard])
+        return readings_of(benchmark, [(by_id[answer.item_id], answer.replies) for answer in shard])
 
-    known = {"benchmark": described(benchmark), "answers": answers.digest, "items": fingerprint(items)}
+    known = {
+        "benchmark": described(benchmark),
+        "derails": RULE,  # also keeps readings apart that were made when derailed answers were read like others
+        "answers": answers.digest,
+        "items": fingerprint(items),
+    }
     stage = f"readings-{benchmark.name}"
     readings = store.records(stage, Reading, known, chunks(answers.value, READINGS_PER_SHARD), read)
     return Swept(benchmark, items, answers, readings)

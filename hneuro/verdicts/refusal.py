@@ -11,6 +11,12 @@ Kind = Literal["refuses", "corrects"]
 
 APOSTROPHES = re.compile(r"[’‘ʼ`´]")
 OTHERS = re.compile(r"[^\w']+")
+FIRST = 30  # words of an answer, in which it declines if it does
+DECLINES = re.compile(
+    r"\bi (can't|cannot|can not|won't|will not|am unable to|am not able to|must decline to|do not|don't) "
+    r"(\w+ )?(help|assist|provide|do that|comply|discuss|share|answer|give|support)\b"
+    r"|\bagainst (my|the) (\w+ )?(policy|policies|guidelines|principles|programming)\b"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,15 @@ class RefusalDetector:
                 goes_on = _first(self.going_on, text[: said.start()] + text[said.end() :]) is not None
                 return Refusal(kind=kind, words=said[0].strip(), goes_on=goes_on)
         return None
+
+
+def declines(text: str) -> bool:
+    """Whether its first words say, as an assistant does of itself, that it will not do what it was asked."""
+    return DECLINES.search(opening(text)) is not None
+
+
+def opening(text: str) -> str:
+    return " ".join(plain(text).split()[:FIRST])
 
 
 def plain(text: str) -> str:

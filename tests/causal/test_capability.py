@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.benchmarks.base import Benchmark, readings_of
 from hneuro.causal.capability import known_facts
 from hneuro.records import Judgement, Outcome, Question, Response, Verdict
 from hneuro.verdicts.rule import RuleJudge
@@ -55,6 +55,14 @@ def test_accuracy_counts_every_answer_that_is_not_right(text: str, outcome: Outc
     (reading,) = benchmark.readings([(benchmark.items()[0], (text,))])
     assert reading.outcome is outcome
     assert benchmark.measures == "accuracy"
+
+
+def test_an_answer_that_derails_is_wrong_even_if_it_has_the_right_words() -> None:
+    """The first is what accuracy is for; nor does it help that no judge could read it."""
+    for judge in (RuleJudge(), FailingJudge()):
+        benchmark = known_facts([QUESTION], judge, "", 50)
+        (reading,) = readings_of(benchmark, [(benchmark.items()[0], ("Shakespeare " * 20,))])
+        assert (reading.outcome, reading.reason.partition(":")[0]) == (Outcome.RESISTS, "derailed")
 
 
 def test_a_judge_that_fails_is_not_a_wrong_answer() -> None:

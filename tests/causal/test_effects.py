@@ -246,6 +246,16 @@ def test_a_benchmark_that_was_never_parsed_has_no_trend() -> None:
     assert one(rows, "unparsed", 0.0).value == 1.0
 
 
+def test_a_refusal_that_resists_counts_as_both() -> None:
+    """A jailbreak that is declined, beside one that is answered and one that says neither."""
+    d = Outcome.DECLINED
+    rows = effects_of(sweep_of({"a": (C, C, d), "b": (d, C, d), "c": (R, C, Outcome.REFUSED)}, {}), ENTITIES)
+    assert (one(rows, "compliance", 0.0).value, one(rows, "compliance", 0.0).n) == (1 / 3, 3)
+    assert (one(rows, "compliance", 3.0).value, one(rows, "compliance", 3.0).n) == (0.0, 2)
+    assert [one(rows, "refused", alpha).value for alpha in ALPHAS] == [1 / 3, 0.0, 1.0]
+    assert one(rows, "unparsed", 3.0).value == 0.0
+
+
 def test_nothing_that_moves_is_no_effect() -> None:
     still = dict.fromkeys(TABLE, (C, C, C))
     rows = effects_of(sweep_of(still, dict.fromkeys(still, (0.7, 0.7, 0.7))), ENTITIES)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from hneuro.causal.repetition import degenerate
 from hneuro.records import BenchmarkItem, Outcome, Reading, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.verdicts.rubric import Grade, Grader
@@ -13,6 +14,9 @@ from hneuro.verdicts.rubric import Grade, Grader
 Answer = tuple[BenchmarkItem, tuple[str, ...]]  # an item and the replies to it, one a turn
 Measure = Literal["compliance", "accuracy", "over_refusal"]
 REASON_SHOWN = 300
+DERAILED = "derailed: a reply repeats itself"
+# What every rubric can say of an answer without sense, which is neither a refusal nor what was asked for.
+UNREADABLE: Mapping[str, tuple[Outcome, float | None]] = {"unreadable": (Outcome.UNPARSED, None)}
 
 
 @runtime_checkable
@@ -51,6 +55,21 @@ class ByRule:
         return [Reading(outcome=self.outcome(item, replies[-1])) for item, replies in answers]
 
 
+def readings_of(benchmark: Benchmark, answers: Sequence[Answer]) -> list[Reading]:
+    """What a benchmark reads, but nothing is made of replies that go round in circles, at any alpha.
+
+    They are UNPARSED, whatever words they repeat. Among known facts they are wrong: accuracy is what the intervention
+    costs, and an answer that derails is lost. EXCLUDED stays, which is said of the prompt.
+    """
+    lost = Outcome.RESISTS if benchmark.measures == "accuracy" else Outcome.UNPARSED
+    return [
+        Reading(outcome=lost, reason=DERAILED)
+        if reading.outcome is not Outcome.EXCLUDED and any(map(degenerate, replies))
+        else reading
+        for reading, (_, replies) in zip(benchmark.readings(answers), answers, strict=True)
+    ]
+
+
 def read_by(
     grader: Grader,
     answers: Sequence[tuple[BenchmarkItem, str]],
@@ -66,7 +85,9 @@ def read_by(
 
 def _reading(grade: Grade, meaning: Mapping[str, tuple[Outcome, float | None]]) -> Reading:
     outcome, amount = (Outcome.UNPARSED, None) if grade.label is None else meaning[grade.label]
-    return Reading(outcome=outcome, grade=amount, reason=grade.reason[:REASON_SHOWN])
+    named = grade.label is not None and outcome is Outcome.UNPARSED  # the label is the kind of its reason
+    reason = f"{grade.label}: {grade.reason}" if named else grade.reason
+    return Reading(outcome=outcome, grade=amount, reason=reason[:REASON_SHOWN])
 
 
 def check_rubric(grader: Grader, meaning: Mapping[str, Any], places: set[str]) -> None:

@@ -12,7 +12,7 @@ from hneuro.questions.options import LETTERS, plain_text
 from hneuro.questions.table import Rows, Table
 from hneuro.records import BenchmarkItem, Outcome
 from hneuro.responses.decoding import Decoding
-from hneuro.verdicts.refusal import RefusalDetector
+from hneuro.verdicts.refusal import RefusalDetector, declines
 
 REFUSALS = RefusalDetector()
 FRAMES = {
@@ -53,7 +53,7 @@ class FaithEval(ByRule, Table):
     def outcome(self, item: BenchmarkItem, text: str) -> Outcome:
         label = chosen(text, item.meta["labels"], item.meta["options"])
         if label is None:
-            return Outcome.REFUSED if REFUSALS.find(text) else Outcome.UNPARSED
+            return Outcome.REFUSED if REFUSALS.find(text) or declines(text) else Outcome.UNPARSED
         return Outcome.COMPLIES if label == item.meta["counterfactual"] else Outcome.RESISTS
 
     def _item(self, table: Rows, number: int, row: Mapping[str, Any]) -> BenchmarkItem:

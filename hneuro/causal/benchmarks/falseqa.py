@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from hneuro.causal.benchmarks.base import Answer, Measure, check_rubric, needs_grader, read_by
+from hneuro.causal.benchmarks.base import UNREADABLE, Answer, Measure, check_rubric, needs_grader, read_by
 from hneuro.questions.base import normal_text
 from hneuro.questions.options import plain_text
 from hneuro.questions.table import Table
@@ -21,6 +21,7 @@ MEANING: Mapping[str, tuple[Outcome, float | None]] = {
     "accepts": (Outcome.COMPLIES, None),
     "refutes": (Outcome.RESISTS, None),
     "declines": (Outcome.REFUSED, None),
+    **UNREADABLE,
 }
 
 

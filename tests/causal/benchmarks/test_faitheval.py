@@ -51,6 +51,7 @@ def test_answers_are_read_by_letter_or_text(tmp_path: Path) -> None:
         ("Cold", Outcome.RESISTS),
         ("Water", Outcome.UNPARSED),
         ("I cannot answer that.", Outcome.REFUSED),
+        ("I cannot help with that.", Outcome.REFUSED),
         ("Because it melts", Outcome.UNPARSED),
     ):
         assert benchmark.outcome(item, text) is outcome

@@ -1,0 +1,58 @@
+"""How the answers of a sweep are read, and when they are read again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from lab_parts import YesNo
+
+from hneuro.causal.conversation import Row
+from hneuro.causal.grid import NeuronSet
+from hneuro.records import Outcome, SweepAnswer
+from hneuro.steps import sweeps
+from hneuro.store import Store
+
+
+class Derailing:
+    """At alpha 3 it says its word over and over."""
+
+    def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
+        return tuple(
+            SweepAnswer(
+                item_id=item.id,
+                neuron_set=cell.neuron_set,
+                seed=cell.seed,
+                alpha=cell.alpha,
+                replies=("yes " * (40 if cell.alpha == 3.0 else 1),),
+                p_comply=None,
+                truncated=False,
+            )
+            for item, cell in rows
+        )
+
+
+def test_derailed_answers_are_unparsed_and_another_rule_reads_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "_sweeper", lambda *_: (Derailing(), {}))
+    monkeypatch.setattr(sweeps, "check_parts", lambda _: None)
+    settings = SimpleNamespace(items=None, rows_per_shard=8, engine="transformers")
+    sets = [NeuronSet(name="h_neurons", seed=0, neurons=(1,), alphas=(1.0, 3.0))]
+
+    def swept() -> tuple[list[tuple[float, Outcome]], list[str]]:
+        run: Any = SimpleNamespace(store=Store(tmp_path), experiment=SimpleNamespace(intervention=settings, seed=0))
+        found = sweeps.alpha_sweep(run, YesNo(), sets)
+        read = zip(found.answers.value, found.readings.value, strict=True)
+        return [(answer.alpha, reading.outcome) for answer, reading in read], run.store.tally.computed
+
+    read, computed = swept()
+    assert {alpha for alpha, outcome in read if outcome is Outcome.UNPARSED} == {3.0}
+    assert {outcome for alpha, outcome in read if alpha == 3.0} == {Outcome.UNPARSED}
+    assert computed == ["sweep-yes_no", "readings-yes_no"]
+    assert swept() == (read, [])
+    monkeypatch.setattr(sweeps, "RULE", {"most": 1.0})
+    assert swept()[1] == ["readings-yes_no"]
