@@ -86,13 +86,7 @@ def auroc_difference(
     """
     labels = np.asarray(y, dtype=bool)
     (one, ones), (other, others) = (_areas(labels, scores, groups, strata, seed) for scores in (first, second))
-    difference = ones - others
-    low, high = _middle(difference)
-    found = difference[~np.isnan(difference)]
-    estimate = Estimate(value=one - other, low=low, high=high, n=len(labels))
-    if not len(found):
-        return estimate, float("nan")
-    return estimate, min(1.0, 2 * (1 + min((found <= 0).sum(), (found >= 0).sum())) / (1 + len(found)))
+    return _against_zero(one - other, ones - others, len(labels))
 
 
 def _areas(
@@ -138,6 +132,15 @@ def _middle(resampled: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _against_zero(value: float, resampled: NDArray[np.float64], n: int) -> tuple[Estimate, float]:
+    low, high = _middle(resampled)
+    estimate = Estimate(value=value, low=low, high=high, n=n)
+    found = resampled[~np.isnan(resampled)]
+    if not len(found):
+        return estimate, float("nan")
+    return estimate, min(1.0, 2 * (1 + min((found <= 0).sum(), (found >= 0).sum())) / (1 + len(found)))
+
+
 def grouped_mean(values: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimate:
     """A mean over rows with a percentile bootstrap over their groups."""
     x = np.asarray(values, dtype=np.float64)
@@ -147,6 +150,25 @@ def grouped_mean(values: ArrayLike, groups: ArrayLike, seed: int = 0) -> Estimat
     draws = _draws(count, RESAMPLES, seed)
     low, high = _middle((np.bincount(member, weights=x) @ draws) / (np.bincount(member) @ draws))
     return Estimate(value=float(x.mean()), low=low, high=high, n=len(x))
+
+
+def grouped_difference(first: ArrayLike, values: ArrayLike, groups: ArrayLike, seed: int = 0) -> tuple[Estimate, float]:
+    """Mean of the rows where `first` holds minus that of the others, in a bootstrap over groups, and p two-sided.
+
+    Groups with rows on both sides are drawn as one; p as in `auroc_difference`. n counts both sides.
+    """
+    x, side = np.asarray(values, dtype=np.float64), np.asarray(first, dtype=bool)
+    member, count = _members(groups)
+    draws = _draws(count, RESAMPLES, seed)
+    means, resampled = [], []
+    for here in (side, ~side):
+        if not here.any():
+            return Estimate(value=np.nan, low=np.nan, high=np.nan, n=len(x)), float("nan")
+        total = np.bincount(member[here], weights=x[here], minlength=count) @ draws
+        rows = np.bincount(member[here], minlength=count) @ draws
+        means.append(float(x[here].mean()))
+        resampled.append(np.divide(total, rows, out=np.full_like(total, np.nan), where=rows > 0))
+    return _against_zero(means[0] - means[1], resampled[0] - resampled[1], len(x))
 
 
 def mcnemar(before: ArrayLike, after: ArrayLike) -> float:

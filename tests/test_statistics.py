@@ -16,6 +16,7 @@ from hneuro.statistics import (
     auroc,
     auroc_difference,
     group_weights,
+    grouped_difference,
     grouped_mean,
     mcnemar,
     mean_of,
@@ -109,6 +110,28 @@ def test_strata_without_a_pair_give_no_number() -> None:
     found = auroc([1, 1, 0], [0.1, 0.2, 0.3], list("abc"), ["short", "short", "long"])
     assert isnan(found.value)
     assert isnan(found.low)
+
+
+def test_grouped_difference_is_of_two_means_and_draws_whole_groups() -> None:
+    draw = np.random.default_rng(3)
+    first = np.arange(200) % 2 == 0
+    own = draw.normal(size=200) + 0.8 * first
+    found, p = grouped_difference(first, own, np.arange(200))
+    welch = stats.ttest_ind(own[first], own[~first], equal_var=False)
+    assert found.value == pytest.approx(own[first].mean() - own[~first].mean())
+    assert (found.low, found.high) == pytest.approx(tuple(welch.confidence_interval(0.95)), abs=0.04)
+    assert p < 0.01
+    back, p_back = grouped_difference(~first, own, np.arange(200))
+    assert (back.value, p_back) == (pytest.approx(-found.value), p)
+    # What a group has on both sides is not a difference between them.
+    shared = np.repeat(5 * draw.normal(size=20), 10)
+    inside, _ = grouped_difference(first, shared, np.repeat(np.arange(20), 10))
+    assert (inside.low, inside.high) == pytest.approx((0, 0), abs=1e-9)
+    # Ten equal rows of one group are one observation.
+    copied, _ = grouped_difference(np.tile(first, 10), np.tile(own, 10), np.tile(np.arange(200), 10))
+    assert (copied.low, copied.high, copied.n) == (pytest.approx(found.low), pytest.approx(found.high), 2000)
+    assert isnan(grouped_difference(np.ones(4, bool), np.arange(4), np.arange(4))[0].value)
+    assert grouped_difference(first, np.ones(200), np.arange(200))[1] == 1.0
 
 
 def test_auroc_difference_is_paired() -> None:

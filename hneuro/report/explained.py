@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hneuro.report import wording as say
-from hneuro.report.tables.mechanism import ADDED, STAGE, adjusted, held_fixed
+from hneuro.report.tables.mechanism import ADDED, STAGE, adjusted, held_fixed, sparsity_differences
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import DETECTION_LEVEL, corrected
 
@@ -39,6 +39,8 @@ def explained(tidy: Tidy) -> Iterator[tuple[str, str]]:
         yield "held fixed", f"With {held} held fixed, the H-Neurons change the AUROC by {'; '.join(added)}."
     if across := _across(tidy):
         yield "across sets", across
+    if density := _density(tidy):
+        yield "density", density
 
 
 def _across(tidy: Tidy) -> str:
@@ -54,4 +56,37 @@ def _across(tidy: Tidy) -> str:
         f"When each data set selects neurons of its own, {more} of {len(pairs)} pairs of sets share more of them than "
         f"as many drawn at random would (Holm, p < {DETECTION_LEVEL:g}); found on one set and tested on another, they "
         f"have AUROC {say.number(min(known), 2)} to {say.number(max(known), 2)}."
+    )
+
+
+def _density(tidy: Tidy) -> str:
+    """Are familiar inputs represented more densely? Faithful answers stand for familiar inputs."""
+    found = sparsity_differences(tidy)
+    whole = {name: pair for name, pair in found.items() if name[2] == "all layers"}
+    sets = [dataset for measure, dataset, _ in whole if measure == "active_share"]
+    if not sets:
+        return ""
+    each = []
+    for dataset in sets:
+        sides = [tidy.rows(STAGE, "active_share", dataset, side) for side in ("faithful", "hallucinated")]
+        shares = (next((r for r in side if r.stratum == "all layers"), None) for side in sides)
+        faithful, hallucinated = (say.percent(r.value if r else None) for r in shares)
+        share, p = whole["active_share", dataset, "all layers"]
+        hoyer, p_hoyer = whole.get(("hoyer", dataset, "all layers"), (None, None))
+        index = f"; in Hoyer's index {say.signed_interval(hoyer)}, {say.p_text(p_hoyer)}" if hoyer else ""
+        each.append(
+            f"on {say.plain(dataset)} {hallucinated} of the neurons carry 90 % of a hallucinated answer, {faithful} of "
+            f"a faithful one (difference {say.points_interval(share)} points, {say.p_text(p)}{index})"
+        )
+    # Fewer neurons that carry it all, or a higher index: the hallucinated answers are the sparser ones.
+    sparser = [
+        (measure == "hoyer") == (row.value > 0)
+        for (measure, _, layer), (row, p) in found.items()
+        if layer != "all layers" and p is not None and p < DETECTION_LEVEL
+    ]
+    single = sum(layer != "all layers" for _, _, layer in found)
+    return (
+        f"Are familiar inputs represented more densely, if faithful answers stand for them? O{'; '.join(each)[1:]}. "
+        f"Layer by layer, of {single} comparisons by either measure, faithful answers are the denser ones in "
+        f"{sum(sparser)} and the sparser ones in {len(sparser) - sum(sparser)} (Holm, p < {DETECTION_LEVEL:g})."
     )

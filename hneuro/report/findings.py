@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hneuro.report import wording as say
+from hneuro.report.costs import costs
 from hneuro.report.explained import explained
 from hneuro.report.tables.variants import taken_away
 from hneuro.report.tidy import Tidy
@@ -59,6 +60,7 @@ def findings(tidy: Tidy) -> tuple[Finding, ...]:
         *_controlled(tidy),
         *_mechanism(tidy),
         *_causal(tidy),
+        *(Finding(**cost._asdict()) for cost in costs(tidy)),
         *_origin(tidy),
     )
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from hneuro.codec import write_jsonl
 from hneuro.report.figures.alpha import alpha_pictures, change_pictures
+from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.detection import detection_pictures
 from hneuro.report.figures.layers import layer_pictures
 from hneuro.report.figures.mechanism import signal_pictures, sparsity_pictures, transfer_pictures
@@ -111,6 +112,7 @@ def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
         "transfer": transfer_pictures(tidy),
         "sparsity": sparsity_pictures(tidy),
         "origin": (*origin_pictures(tidy), *moment_pictures(tidy)),
+        **{f"cost/{name}": cost_pictures(tidy, name) for name in sets},
         **{f"alpha/{name}": alpha_pictures(tidy, name) for name in sets},
         **{f"change/{name}": change_pictures(tidy, name) for name in sets},
     }

@@ -15,7 +15,7 @@ from hneuro.detection.mechanism.asking import in_words_of, p_unsure
 from hneuro.detection.mechanism.consistency import inconsistency
 from hneuro.detection.mechanism.frequency import Counts, frequencies, read_counts
 from hneuro.detection.mechanism.remaining import remaining_rows
-from hneuro.detection.mechanism.signals import as_signals, layer_rows, signal_rows
+from hneuro.detection.mechanism.signals import LAYER_METRICS, as_signals, layer_rows, signal_rows
 from hneuro.detection.mechanism.sparsity import MEASURES, sparsity_of
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.probe.solver import transposed
@@ -81,6 +81,7 @@ def mechanism(
         "reasons": {" ".join(key): reason for key, reason in reasons.items()},
         "settings": [settings.folds, settings.min_per_class, setup.detection.min_refusals],
         "seed": setup.seed,
+        "by layer": LAYER_METRICS,  # a table without some of them is of another version
     }
 
     def work() -> Sequence[ResultRow]:
@@ -91,8 +92,7 @@ def mechanism(
         rows = [*signal_rows(sets, reasons), *remaining_rows(sets, settings.folds, settings.min_per_class, setup.seed)]
         for m in measured:
             read = m.answers.rows()
-            shares = m.sparse.value[:, 0]
-            rows += layer_rows(m.answers.name, read.y == 1, read.groups, shares, settings.min_per_class)
+            rows += layer_rows(m.answers.name, read.y == 1, read.groups, m.sparse.value, settings.min_per_class)
         return rows
 
     table = run.store.whole("mechanism", ResultRow, reads, work).value

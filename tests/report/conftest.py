@@ -171,6 +171,11 @@ def mechanism_rows() -> Iterator[ResultRow]:
     for side, share in (("hallucinated", 0.3), ("faithful", 0.4)):
         for layer in ("all layers", "layer 0", "layer 1"):
             yield row(**name, metric="active_share", condition=side, stratum=layer, **around(share, 150))
+            yield row(**name, metric="hoyer", condition=side, stratum=layer, **around(0.8 - share, 150))
+    for layer, p in (("all layers", 0.001), ("layer 0", 0.002), ("layer 1", 0.4)):
+        for metric, size in (("active_share", -0.1), ("hoyer", 0.1)):
+            yield row(**name, metric=f"{metric}_minus_faithful", condition="hallucinated", stratum=layer, value=size,
+                      low=size - 0.03, high=size + 0.03, p_value=p)  # fmt: skip
     for source in ("people", "drugs"):
         yield row(**{**name, "dataset": source}, metric="neurons", condition="probe", value=4)
         yield row(**name, metric="transfer_auroc", condition="probe", stratum=source, **around(0.8, 150))

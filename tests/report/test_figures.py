@@ -11,6 +11,7 @@ from matplotlib.image import imread
 from hneuro.report.figures.alpha import SMALLEST_SPAN, alpha_pictures
 from hneuro.report.figures.detection import detection_pictures
 from hneuro.report.figures.forest import ForestRow, forest
+from hneuro.report.figures.origin import origin_pictures
 from hneuro.report.figures.path import path_pictures
 from hneuro.report.figures.stability import neuron_path_pictures, stability_pictures
 from hneuro.report.figures.style import PAGE_COLOURS, Picture, axes, entitle, figure_of, house_style, inline, save
@@ -104,6 +105,24 @@ def test_every_neuron_has_its_dot_and_every_h_neuron_its_path(styled, results: R
     assert [tuple(line) for line in drawn] == [n.path for n in results.neurons]
     assert list(stability_pictures(replace(results, stability=None))) == []
     assert list(neuron_path_pictures(replace(results, neurons=()))) == []
+
+
+def test_drift_ranks_are_drawn_as_a_distribution_and_by_part(styled, results: Results) -> None:
+    pictures = {p.name: p.figure.axes[0] for p in origin_pictures(Tidy(results))}
+    drawn = pictures["origin_drift_distribution"]
+    lines = {str(line.get_label()): line for line in drawn.lines}
+    assert list(lines["all neurons"].get_ydata()) == [0, 1]
+    ranks = sorted(n.drift_rank for n in results.neurons if n.drift_rank is not None)
+    x, y = lines["H-Neurons"].get_data()
+    assert list(x) == [0.0, *ranks, 1.0]
+    assert list(y) == [*(pytest.approx(k / 14) for k in range(15)), 1.0]
+    (band,) = (one.get_paths()[0].vertices for one in drawn.collections)
+    low, high = (end(y for x, y in band if x == pytest.approx(0.5)) for end in (min, max))
+    assert (low, high) == (pytest.approx(3 / 14), pytest.approx(11 / 14)), "binomial: 14 neurons, half of them"
+    labels = [label.get_text() for label in pictures["origin_drift"].get_yticklabels()]
+    assert labels == ["each H-Neuron"] + [
+        label for part in ("up and down", "up", "down", "gate") for label in (f"mean, {part}", "same layers")
+    ]
 
 
 def test_suppression_is_drawn_where_it_was_measured(styled, results: Results) -> None:

@@ -15,6 +15,7 @@ from hneuro.detection.baselines import BASELINES
 from hneuro.detection.evaluate import AnswerSet, DetectionSettings, detect
 from hneuro.detection.mechanism.remaining import remaining_rows
 from hneuro.detection.mechanism.signals import SIGNALS, layer_rows, signal_rows
+from hneuro.detection.mechanism.sparsity import MEASURES
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.selectors import L1
@@ -86,7 +87,8 @@ def mechanism_rows(people: AnswerSet) -> Iterator[ResultRow]:
     signals.baselines[:, SIGNALS.index("entropy")] = np.nan
     yield from signal_rows([signals], {("people", "entropy"): "not told by the sampler"})
     yield from remaining_rows([signals], folds=4, min_per_class=20, seed=0)
-    yield from layer_rows("people", people.rows.y == 1, people.rows.groups, draw.random((n, 3)).astype("f4"), least=20)
+    sparse = draw.random((n, len(MEASURES), 3)).astype("f4")
+    yield from layer_rows("people", people.rows.y == 1, people.rows.groups, sparse, least=20)
     both = [people, answer_set("drugs", 7)]
     own = HNeurons(neurons=TELLING, weights=(1.0, 1.0), space=SPACE, selection="l1")
     sources = {s.name: s.rows for s in both if isinstance(s.rows, ProbeRows)} | {"other": "it is borrowed"}

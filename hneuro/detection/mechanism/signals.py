@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.detection.evaluate import AnswerSet
+from hneuro.detection.mechanism.sparsity import MEASURES
 from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import auroc, auroc_difference, grouped_mean
+from hneuro.statistics import auroc, auroc_difference, grouped_difference, grouped_mean
 
 # Each is turned so that more of it should mean a hallucination, whatever it turns out to mean.
 SIGNALS = ("h_neurons", "logprob", "entropy", "unsure", "inconsistency", "active_share", "hoyer", "rarity")
+DIFFERENCES = tuple(f"{measure}_minus_faithful" for measure in MEASURES)
+LAYER_METRICS = (*MEASURES, *DIFFERENCES)  # what is told of each layer
 OWN, CONFIDENCE, RARITY = (SIGNALS.index(name) for name in ("h_neurons", "logprob", "rarity"))
 
 Turn = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -62,18 +65,26 @@ def signal_rows(sets: Sequence[AnswerSet], reasons: Reasons) -> Iterator[ResultR
 
 
 def layer_rows(
-    name: str, hallucinated: NDArray[np.bool_], groups: NDArray[Any], shares: NDArray[np.float32], least: int
+    name: str, hallucinated: NDArray[np.bool_], groups: NDArray[Any], sparse: NDArray[np.float32], least: int
 ) -> Iterator[ResultRow]:
-    """Mean active share of hallucinated and of faithful rows, over all layers and in each: shares [row, 1 + layer].
+    """`LAYER_METRICS`, over all layers and in each, from sparse [row, measure, 1 + layer].
 
-    A side of fewer than `least` rows is left out.
+    Means of hallucinated and of faithful rows, and the former minus the latter with p. A side of fewer than `least`
+    rows is left out, and so is its difference.
     """
-    for condition, side in (("hallucinated", hallucinated), ("faithful", ~hallucinated)):
-        for place in range(shares.shape[1]):
-            known = side & ~np.isnan(shares[:, place])
-            if known.sum() >= least:
-                made = row_of(grouped_mean(shares[known, place], groups[known]), "active_share", name, condition)
-                yield replace(made, stratum="all layers" if place == 0 else f"layer {place - 1}")
+    sides = (("hallucinated", hallucinated), ("faithful", ~hallucinated))
+    for measure, (metric, difference) in enumerate(zip(MEASURES, DIFFERENCES, strict=True)):
+        for place in range(sparse.shape[2]):
+            stratum = "all layers" if place == 0 else f"layer {place - 1}"
+            values = sparse[:, measure, place]
+            known = ~np.isnan(values)
+            enough = [(condition, known & side) for condition, side in sides if (known & side).sum() >= least]
+            for condition, here in enough:
+                mean = grouped_mean(values[here], groups[here])
+                yield replace(row_of(mean, metric, name, condition), stratum=stratum)
+            if len(enough) == len(sides):
+                found, p = grouped_difference(hallucinated[known], values[known], groups[known])
+                yield replace(row_of(found, difference, name, "hallucinated"), stratum=stratum, p_value=p)
 
 
 def row_of(estimate: Estimate, metric: str, dataset: str, condition: str) -> ResultRow:

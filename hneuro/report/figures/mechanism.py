@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from hneuro.report.figures.detection import safe
 from hneuro.report.figures.forest import forest, of
 from hneuro.report.figures.style import FAINT, H_NEURONS, RANDOM, Picture, axes, colour_of, entitle, figure_of
-from hneuro.report.tables.mechanism import STAGE, transfer_cell
+from hneuro.report.tables.mechanism import SPARSITY, STAGE, transfer_cell
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CHANCE
 from hneuro.report.wording import condition_name, missing, number, percent, plain
@@ -36,33 +36,41 @@ def signal_pictures(tidy: Tidy) -> Iterator[Picture]:
 
 
 def sparsity_pictures(tidy: Tidy) -> Iterator[Picture]:
-    for dataset in tidy.datasets(STAGE, "active_share"):
-        drawn, said = axes(), []
-        for side, colour, marker in (("hallucinated", H_NEURONS, "o"), ("faithful", RANDOM, "s")):
-            rows = tidy.rows(STAGE, "active_share", dataset, side)
-            layers = [r for r in rows if r.stratum.startswith("layer ") and not missing(r.value)]
-            if not layers:
-                continue
-            at = [int(r.stratum.removeprefix("layer ")) for r in layers]
-            drawn.plot(at, [r.value for r in layers], color=colour, marker=marker, markersize=3.5, label=side)
-            lows = [r.value if r.low is None else r.low for r in layers]
-            highs = [r.value if r.high is None else r.high for r in layers]
-            drawn.fill_between(at, lows, highs, color=colour, alpha=0.2, linewidth=0)
-            said.append(f"{side} " + ", ".join(percent(r.value, 0) for r in layers))
-        if not said:
-            continue  # no layer has a value
-        entitle(drawn, f"Neurons that carry 90 %: {plain(dataset)}")
-        drawn.set(xlabel="layer (0 at the input)", ylabel="share of the layer")
-        drawn.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
-        drawn.xaxis.set_major_locator(MaxNLocator(integer=True))
-        drawn.legend(loc="best")
-        yield Picture(
-            name=f"sparsity_{safe(dataset)}",
-            alt=f"Share of each layer's neurons that carry 90 % of the contribution on {plain(dataset)}: "
-            + "; ".join(said)
-            + ".",
-            figure=figure_of(drawn),
-        )
+    """Layer by layer, for each data set: the share of the neurons that does most of the work, and Hoyer's index."""
+    for dataset in dict.fromkeys(name for measure in SPARSITY for name in tidy.datasets(STAGE, measure)):
+        for measure in SPARSITY:
+            drawn, said = axes(), []
+            show = percent if measure == "active_share" else number
+            for side, colour, marker in (("hallucinated", H_NEURONS, "o"), ("faithful", RANDOM, "s")):
+                rows = tidy.rows(STAGE, measure, dataset, side)
+                layers = [r for r in rows if r.stratum.startswith("layer ") and not missing(r.value)]
+                if not layers:
+                    continue
+                at = [int(r.stratum.removeprefix("layer ")) for r in layers]
+                drawn.plot(at, [r.value for r in layers], color=colour, marker=marker, markersize=3.5, label=side)
+                lows = [r.value if r.low is None else r.low for r in layers]
+                highs = [r.value if r.high is None else r.high for r in layers]
+                drawn.fill_between(at, lows, highs, color=colour, alpha=0.2, linewidth=0)
+                said.append(f"{side} " + ", ".join(show(r.value, 0 if show is percent else 2) for r in layers))
+            if not said:
+                continue  # no layer has a value
+            drawn.set_xlabel("layer (0 at the input)")
+            if measure == "active_share":
+                name, what = "sparsity", "Share of each layer's neurons that carry 90 % of the contribution"
+                entitle(drawn, f"Neurons that carry 90 %: {plain(dataset)}")
+                drawn.set_ylabel("share of the layer")
+                drawn.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
+            else:
+                name, what = measure, "Hoyer's index of each layer"
+                entitle(drawn, f"Sparsity (Hoyer): {plain(dataset)}")
+                drawn.set_ylabel("1 = one neuron does it all")
+            drawn.xaxis.set_major_locator(MaxNLocator(integer=True))
+            drawn.legend(loc="best")
+            yield Picture(
+                name=f"{name}_{safe(dataset)}",
+                alt=f"{what} on {plain(dataset)}: {'; '.join(said)}.",
+                figure=figure_of(drawn),
+            )
 
 
 def transfer_pictures(tidy: Tidy) -> Iterator[Picture]:

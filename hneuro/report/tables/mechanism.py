@@ -12,6 +12,8 @@ from hneuro.results import ResultRow
 STAGE = "mechanism"
 ADDED = ("auroc_minus_covariates", "covariates+h_neurons")
 HELD = "held fixed: "
+SPARSITY = {"active_share": "carry 90 %", "hoyer": "Hoyer"}
+MINUS = "_minus_faithful"
 
 
 def adjusted(tidy: Tidy) -> dict[tuple[str, str, str], float | None]:
@@ -168,34 +170,52 @@ def set_overlaps_table(tidy: Tidy) -> Table:
     )  # fmt: skip
 
 
+def sparsity_differences(tidy: Tidy) -> dict[tuple[str, str, str], tuple[ResultRow, float | None]]:
+    """Hallucinated minus faithful, with p after Holm's correction over all: by (measure, data set, layer)."""
+    rows = [r for r in tidy.results.rows if r.stage == STAGE and r.metric in (f"{m}{MINUS}" for m in SPARSITY)]
+    return {(r.metric.removesuffix(MINUS), r.dataset, r.stratum): (r, p) for r, p in corrected(rows)}
+
+
 def sparsity_table(tidy: Tidy) -> Table:
-    """A row a layer: the share of its neurons that carries 90 % of the contribution."""
+    """A row a layer and measure."""
+    differences = sparsity_differences(tidy)
     numbers: list[Record] = []
     shown = []
-    for dataset in tidy.datasets(STAGE, "active_share"):
-        sides = [
-            {row.stratum: row for row in tidy.rows(STAGE, "active_share", dataset, side)}
-            for side in ("faithful", "hallucinated")
-        ]
-        for layer in dict.fromkeys(name for side in sides for name in side):
-            faithful, hallucinated = (side.get(layer) for side in sides)
-            numbers.append(
-                {
-                    "dataset": dataset, "layer": layer, **numbers_of("faithful", faithful),
-                    **numbers_of("hallucinated", hallucinated),
-                }
-            )  # fmt: skip
-            cells = (say.percent_interval(side) for side in (faithful, hallucinated))
-            shown.append((say.plain(dataset), layer, *cells))
+    for measure, name in SPARSITY.items():
+        show, minus = (
+            (say.percent_interval, say.points_interval)
+            if measure == "active_share"
+            else (say.with_interval, say.signed_interval)
+        )
+        for dataset in tidy.datasets(STAGE, measure):
+            sides = [
+                {row.stratum: row for row in tidy.rows(STAGE, measure, dataset, side)}
+                for side in ("faithful", "hallucinated")
+            ]
+            for layer in dict.fromkeys(place for side in sides for place in side):
+                faithful, hallucinated = (side.get(layer) for side in sides)
+                difference, p = differences.get((measure, dataset, layer), (None, None))
+                numbers.append(
+                    {
+                        "dataset": dataset, "measure": measure, "layer": layer, **numbers_of("faithful", faithful),
+                        **numbers_of("hallucinated", hallucinated), **numbers_of("difference", difference),
+                        "p_value": difference.p_value if difference else None, "p_holm": p,
+                    }
+                )  # fmt: skip
+                cells = (show(faithful), show(hallucinated), minus(difference), say.p_cell(p))
+                shown.append((say.plain(dataset), name, layer, *cells))
+    estimates = ("faithful", "hallucinated", "difference")
     return Table(
         name="mechanism_sparsity",
-        caption="Share of the neurons that carries 90 % of the contribution at the answer, mean over answers with 95 % "
-        "intervals. Small: few neurons do it all.",
+        caption="Sparsity at the answer, mean over answers with 95 % intervals: the share of the neurons that carries "
+        "90 % of the contribution (small: few do it all), and Hoyer's index (0: all alike, 1: one does it all). "
+        "Difference: hallucinated minus faithful, in points for the share, bootstrap over entities; Holm's correction "
+        f"is over all {len(differences)} differences.",
         columns=(
-            "dataset", "layer", "faithful", "faithful_low", "faithful_high", "hallucinated", "hallucinated_low",
-            "hallucinated_high",
+            "dataset", "measure", "layer", *(f"{name}{end}" for name in estimates for end in ("", "_low", "_high")),
+            "p_value", "p_holm",
         ),
         numbers=tuple(numbers),
-        heads=("data set", "layer", "faithful answers", "hallucinated answers"),
+        heads=("data set", "measure", "layer", "faithful answers", "hallucinated answers", "difference", "p (Holm)"),
         shown=tuple(shown),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hneuro.detection.evaluate import AnswerSet
 from hneuro.detection.mechanism.remaining import cross_fitted, entity_folds, remaining_rows
-from hneuro.detection.mechanism.signals import SIGNALS, as_signals, layer_rows, signal_rows
+from hneuro.detection.mechanism.signals import LAYER_METRICS, SIGNALS, as_signals, layer_rows, signal_rows
 from hneuro.records import NeuronSpace, ProbeRows
 from hneuro.results import ResultRow
 
@@ -111,13 +111,21 @@ def test_too_few_rows_are_a_reason(known: NDArray[np.bool_], says: str) -> None:
     assert says in row.note
 
 
-def test_layers_have_a_mean_for_each_kind_of_answer() -> None:
+def test_layers_have_both_measures_of_each_kind_of_answer_and_their_difference() -> None:
     shares = np.tile(np.array([0.5, 0.4, 0.6], np.float32), (N, 1)) - 0.1 * Y[:, None].astype(np.float32)
-    rows = list(layer_rows("set", Y == 1, GROUPS, shares, least=20))
-    found = {(r.condition, r.stratum): round(r.value, 5) for r in rows}
-    assert found == {
-        ("hallucinated", "all layers"): 0.4, ("hallucinated", "layer 0"): 0.3, ("hallucinated", "layer 1"): 0.5,
-        ("faithful", "all layers"): 0.5, ("faithful", "layer 0"): 0.4, ("faithful", "layer 1"): 0.6,
-    }  # fmt: skip
-    few = list(layer_rows("set", Y == 1, GROUPS, np.where(Y[:, None] == 1, np.nan, shares), least=20))
-    assert {r.condition for r in few} == {"faithful"}
+    sparse = np.stack([shares, 1 - shares], axis=1)
+    rows = list(layer_rows("set", Y == 1, GROUPS, sparse, least=20))
+    assert {r.metric for r in rows} == set(LAYER_METRICS)
+    found = {(r.metric, r.condition, r.stratum): round(r.value, 5) for r in rows}
+    layers = ("all layers", "layer 0", "layer 1")
+    for layer, faithful in zip(layers, (0.5, 0.4, 0.6), strict=True):
+        assert found["active_share", "faithful", layer] == faithful
+        assert found["active_share", "hallucinated", layer] == round(faithful - 0.1, 5)
+        assert found["hoyer", "hallucinated", layer] == round(1.1 - faithful, 5)
+        assert found["active_share_minus_faithful", "hallucinated", layer] == -0.1
+        assert found["hoyer_minus_faithful", "hallucinated", layer] == 0.1
+    assert len(rows) == 2 * 3 * 3
+    assert all((r.p_value is not None) == r.metric.endswith("minus_faithful") for r in rows)
+    assert {r.n for r in rows if r.p_value is not None} == {N}
+    few = list(layer_rows("set", Y == 1, GROUPS, np.where(Y[:, None, None] == 1, np.nan, sparse), least=20))
+    assert {(r.metric, r.condition) for r in few} == {("active_share", "faithful"), ("hoyer", "faithful")}
