@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, fisher_exact, t, wilcoxon
+from scipy.stats import binomtest, fisher_exact, norm, t, wilcoxon
 
 from hneuro.results import Estimate
 
@@ -69,6 +69,36 @@ def auroc(
     value, resampled = _areas(labels, scores, groups, strata, seed)
     low, high = _middle(resampled)
     return Estimate(value=value, low=low, high=high, n=len(labels))
+
+
+def auroc_in_closed_form(y: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Estimate:
+    """`auroc` with the normal interval of Obuchowski's variance for clustered rows, a hundred times as fast.
+
+    For what there is a lot of, such as controls. Source: Obuchowski, Biometrics 53 (1997) 567, equations 3 to 5.
+    """
+    labels, values = np.asarray(y, dtype=bool), np.asarray(scores, dtype=np.float64)
+    member, count = _members(groups)
+    wrong, right = values[labels], values[~labels]
+    if not len(wrong) or not len(right):
+        return Estimate(value=np.nan, low=np.nan, high=np.nan, n=len(labels))
+    above, below = _passed(wrong, right), 2 * len(wrong) - _passed(right, wrong)
+    value = float(above.sum() / (2 * len(wrong) * len(right)))  # the very bits of `auroc`
+    wins, losses = (
+        np.bincount(member[own], weights=halves / (2 * len(other)) - value, minlength=count) / len(halves)
+        for own, halves, other in ((labels, above, right), (~labels, below, wrong))
+    )
+    sides = [(wins, len(np.unique(member[labels]))), (losses, len(np.unique(member[~labels])))]
+    variance = sum(float(part @ part) * size / max(1, size - 1) for part, size in sides)
+    variance += 2 * float(wins @ losses) * count / max(1, count - 1)
+    half = float(norm.ppf((1 + LEVEL) / 2)) * np.sqrt(max(0.0, variance))
+    return Estimate(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=len(labels))
+
+
+def _passed(values: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Twice how many of the others each value is above, so that a tie counts one."""
+    ordered = np.sort(others)
+    below, upto = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    return np.asarray(below + upto)
 
 
 def auroc_difference(

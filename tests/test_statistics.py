@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from hneuro.statistics import (
     auroc,
     auroc_difference,
+    auroc_in_closed_form,
     group_weights,
     grouped_difference,
     grouped_mean,
@@ -83,6 +84,21 @@ def test_auroc_bootstrap_is_that_of_repeated_rows() -> None:
             areas.append(np.mean((ahead > 0) + (ahead == 0) / 2))
     found = auroc(y, scores, groups)
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])))
+
+
+def test_the_closed_form_has_the_value_and_nearly_the_interval_of_the_bootstrap() -> None:
+    draw = np.random.default_rng(5)
+    groups = draw.integers(0, 150, 400)
+    shift = draw.normal(size=150)[groups]  # rows of a group are alike, which must widen the interval
+    y = shift + draw.normal(size=400) > 0
+    for scores in (shift + draw.normal(size=400), draw.integers(0, 4, 400) + y, draw.normal(size=400)):
+        for members in (groups, np.arange(400)):
+            plain, closed = auroc(y, scores, members), auroc_in_closed_form(y, scores, members)
+            assert (closed.value, closed.n) == (plain.value, plain.n)
+            assert (closed.low, closed.high) == pytest.approx((plain.low, plain.high), abs=0.012)
+    wide, narrow = (auroc_in_closed_form(y, shift, members) for members in (groups, np.arange(400)))
+    assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
+    assert isnan(auroc_in_closed_form([True, True], [1, 2], [0, 1]).value)
 
 
 def test_within_strata_only_pairs_of_one_stratum_count() -> None:

@@ -15,8 +15,17 @@ from hneuro.probe.controls import control_set
 from hneuro.progress import track
 from hneuro.records import Probe, Rows
 from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import auroc, auroc_difference, mean_of, rate, share_at_least, youden_threshold
+from hneuro.statistics import (
+    auroc,
+    auroc_difference,
+    auroc_in_closed_form,
+    mean_of,
+    rate,
+    share_at_least,
+    youden_threshold,
+)
 
+INTERVALS = "controls: closed form"  # how they are made, for the key of what is kept
 MEASURES = ("auroc", "accuracy", "auroc_in_stratum", "auroc_within_length", "auroc_minus_*")  # metrics of the rows
 LOGPROB, LENGTH = BASELINES.index("logprob"), BASELINES.index("length")
 
@@ -54,6 +63,8 @@ def detect(
     seed: int,
 ) -> tuple[ResultRow, ...]:
     """One row for each (set of questions, condition, metric); controls have a row a seed and a summary row.
+
+    Intervals of AUROC are bootstrapped; those of the single controls, of which there are many, have a closed form.
 
     `neuron_sets`: name -> flat neurons, "h_neurons" among them. No control has a neuron of nonzero weight. p of a set:
     the share of its "random" controls that do as well; p of a summary of controls: the share of these. Every detector
@@ -172,7 +183,7 @@ def _added(baseline: Scored, own: Scored, detector: Detector, select: AnswerSet,
 def _measure(scored: Scored, sets: Sequence[AnswerSet], draw: int | None = None) -> Iterator[ResultRow]:
     for tested, known, scores in _measurable(scored, sets):
         y = tested.rows.y[known]
-        area = auroc(y, scores, tested.rows.groups[known])
+        area = (auroc if draw is None else auroc_in_closed_form)(y, scores, tested.rows.groups[known])
         right = rate(int(((scores > scored.threshold) == y).sum()), len(y))
         for metric, estimate in (("auroc", area), ("accuracy", right)):
             yield replace(_row(metric, tested.name, scored.condition, estimate), seed=draw, note=tested.note)

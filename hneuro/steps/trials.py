@@ -9,7 +9,7 @@ import numpy as np
 
 from hneuro.causal.capability import known_facts
 from hneuro.causal.grid import NeuronSet
-from hneuro.detection.evaluate import MEASURES, detect, neuron_detector
+from hneuro.detection.evaluate import INTERVALS, MEASURES, detect, neuron_detector
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe
@@ -32,7 +32,7 @@ def detection(
         "probe": fingerprint([probe.weight.tolist(), probe.bias]),
         "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *held_out)],
         "settings": setup.detection,
-        "measures": MEASURES,
+        "measures": [*MEASURES, INTERVALS],
         "neuron_sets": sets,
         "seed": setup.seed,
     }
