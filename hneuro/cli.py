@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a fault of ours (with its traceback), 2 something the user
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro report outputs/NAME              tables and figures over all runs in it
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint of the run's model
 """
+COMMANDS = ("run", "report", "edit", "status", "configs", "rerun")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _others(words: Sequence[str]) -> int:
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        said = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
+        raise UserError(f"hneuro {words[0]}: there is no such command; {said}")
     options = _parser().parse_args(words)
     if options.command == "rerun":
         from hneuro.commands.rerun import rerun as again
@@ -109,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     configs.add_argument(
         "--config-dir", action="append", default=[], help="a folder of configs, or pkg://package.folder"
     )
-    configs.add_argument("--check", type=Path, metavar="DIR", help="compose and build all choices of a folder")
+    configs.add_argument(
+        "--check", metavar="DIR", help="compose and build all choices of a folder, or of pkg://package.folder"
+    )
     rerun = commands.add_parser(
         "rerun", help="computes a finished run anew and says what differs: code, machine, results"
     )

@@ -3,52 +3,56 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 from hneuro import __version__
 from hneuro.codec import to_plain
 from hneuro.experiment import Experiment
+from hneuro.models.spec import pick_device
 from hneuro.records import Origin
 
+# What computes, what reads and writes, and what starts a run elsewhere.
 PACKAGES = (
-    "torch",
-    "transformers",
-    "tokenizers",
-    "hydra-core",
-    "omegaconf",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "pandas",
-    "vllm",
+    *("torch", "transformers", "tokenizers", "accelerate", "safetensors", "bitsandbytes", "torchao", "vllm", "openai"),
+    *("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "datasets", "huggingface-hub", "wandb"),
+    *("hydra-core", "omegaconf", "pydantic", "hydra-joblib-launcher", "hydra-submitit-launcher", "submitit"),
 )
 
 
-def run_card(experiment: Experiment, data: Mapping[str, Origin] | None = None) -> dict[str, Any]:
+def run_card(
+    experiment: Experiment, overrides: Sequence[str] = (), data: Mapping[str, Origin] | None = None
+) -> dict[str, Any]:
     """Versions, hardware, commit and identity of a run. No environment variable is read into it, so no secret is.
 
+    `overrides`: the run's own, where the command may be that of a whole sweep, or of a cluster's worker.
     `data`: where each data set came from, which is known once it has been read.
     """
+    model = experiment.model
     return {
         "identity": experiment.identity,
         "hneuro": __version__,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "overrides": list(overrides),
         "folder": str(Path.cwd()),
-        "seed": experiment.seed,
+        "seeds": dict(_seeds(experiment.config, "")),
         "commit": _commit(Path(__file__).parent.parent),
+        "lab": {name: _package(name) for name in sorted(set(_packages(experiment.config)) - {"hneuro"})},
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "machine": _machine(),
-        "chat": experiment.model.chat.identity(),
-        "base": experiment.model.base.identity() if experiment.model.base else None,
+        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "machine": {**_machine(), "device": pick_device(model.device)},
+        "chat": model.chat.identity(),
+        "base": model.base.identity() if model.base else None,
+        "checkpoints": {name: source.identity() for name, source in model.checkpoints.items()},
         "data": to_plain(data),
     }
 
@@ -58,6 +62,45 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _seeds(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Every seed that a config names, by its dotted key."""
+    for name, value in node.items() if isinstance(node, Mapping) else ():
+        if name == "seed" or str(name).endswith("_seed"):
+            yield f"{key}{name}", value
+        yield from _seeds(value, f"{key}{name}.")
+
+
+def _packages(node: Any) -> Iterator[str]:
+    """The top package of every part in a config."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield str(node["_target_"]).partition(".")[0]
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for inside in node:
+            yield from _packages(inside)
+
+
+def _package(name: str) -> dict[str, Any]:
+    """A lab's package: what is installed under its name, and what its source is, which says more of an editable one."""
+    installed = [name] if _version(name) else packages_distributions().get(name, [])
+    module = importlib.import_module(name)  # its part has been built: it is there already
+    files = [(file, file.relative_to(top)) for top in map(Path, getattr(module, "__path__", ())) for file in _py(top)]
+    if not files and module.__file__:
+        files = [(Path(module.__file__), Path(module.__file__).name)]
+    digest = hashlib.sha256()
+    for file, called in files:
+        digest.update(f"{called}\0".encode() + file.read_bytes() + b"\0")
+    return {
+        "distribution": ", ".join(f"{found} {_version(found)}" for found in dict.fromkeys(installed)) or None,
+        "sources": digest.hexdigest()[:16],
+    }
+
+
+def _py(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
 
 
 def code_now() -> list[Any]:
@@ -74,9 +117,10 @@ def code_of(card: Mapping[str, Any]) -> list[Any]:
 
 @cache
 def _commit(folder: Path) -> Mapping[str, Any] | None:
-    """The commit of a checkout, the files that differ from it, and digests of hneuro/ and of what differs in it.
+    """The commit of a checkout, the files that differ from it, and what differs in hneuro/ and conf/.
 
-    None where hneuro was installed without a checkout.
+    "tree" and "diff" are of hneuro/ alone, which decides whether a result is still that of the code; what conf/ says is
+    compared as the composed config. None where hneuro was installed without a checkout.
     """
 
     def git(*words: str) -> str:
@@ -85,23 +129,60 @@ def _commit(folder: Path) -> Mapping[str, Any] | None:
     if not (folder / ".git").exists():
         return None
     try:
-        diff = git("diff", "HEAD", "--", "hneuro")
+        lines, patch = _patch(folder, git, "hneuro", "conf")
+        _, code = _patch(folder, git, "hneuro")
         return {
             "id": git("rev-parse", "HEAD").strip(),
             "changed": git("status", "--porcelain").splitlines(),
             "tree": git("rev-parse", "HEAD:hneuro").strip(),
-            "diff": hashlib.sha256(diff.encode()).hexdigest()[:16] if diff else "",
+            "diff": code,
+            "patch": {"digest": patch, "lines": lines},
         }
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
+def _patch(folder: Path, git: Callable[..., str], *below: str) -> tuple[dict[str, str], str]:
+    """Lines that came and went in each file that differs from the commit, new ones too, and a digest; "" of none."""
+    digest = hashlib.sha256(git("diff", "HEAD", "--", *below).encode())
+    lines = {}
+    for row in git("diff", "--numstat", "--no-renames", "HEAD", "--", *below).splitlines():
+        came, went, name = row.split("\t", 2)
+        lines[name] = f"+{came} -{went}"
+    kinds = [f"{part}/*.{kind}" for part in below for kind in ("py", "yaml")]
+    for name in git("ls-files", "-z", "--others", "--exclude-standard", "--", *kinds).split("\0")[:-1]:
+        content = (folder / name).read_bytes()
+        digest.update(f"{name}\0".encode() + content)
+        lines[name] = f"+{len(content.splitlines())} -0"
+    return lines, digest.hexdigest()[:16] if lines else ""
+
+
 def _machine() -> dict[str, Any]:
     import torch
 
+    cards = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
     return {
         "system": platform.platform(),
+        "cpu": _cpu(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())],
+        "memory": _memory(),
+        "gpus": [f"{card.name}, {card.total_memory / 2**30:.0f} GiB" for card in cards],
+        "cuda": torch.version.cuda,
     }
+
+
+def _cpu() -> str:
+    """The processor as it is sold, where the system says it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> str | None:
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+    except (AttributeError, ValueError):  # not on Windows
+        return None

@@ -3,7 +3,7 @@
 status.json      "running", "done" or "failed", with the error; where it stopped on request (`hneuro.states`)
 traceback.txt    of a failed run
 config.yaml      the composed config
-run_card.json    versions, hardware, commit; run_card-until-<stage>.json of a run that stopped behind a stage
+run_card.json    overrides, versions, hardware, commit; run_card-until-<stage>.json of a run that stopped behind a stage
 results.json     everything that the report is made from
 report.html  tables/  figures/  rows.parquet
 disagreements.jsonl   where several judges disagree
@@ -12,6 +12,7 @@ disagreements.jsonl   where several judges disagree
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -26,10 +27,10 @@ from hneuro.states import keeping_state, write_text
 from hneuro.store import Store
 
 
-def run_experiment(experiment: Experiment) -> str:
+def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str:
     """Runs the method and writes the run's folder. Returns the headline table and where the report lies.
 
-    Of a run that stops behind a stage: what is in the store.
+    Of a run that stops behind a stage: what is in the store. `overrides` are kept in the run card, and read by nobody.
     """
     from hneuro import pipeline
     from hneuro.provenance import run_card
@@ -41,12 +42,12 @@ def run_experiment(experiment: Experiment) -> str:
     with keeping_state(folder, until):
         write_text(folder / "config.yaml", yaml.safe_dump(dict(experiment.config), sort_keys=False, allow_unicode=True))
         card = f"run_card-until-{until}.json" if until else "run_card.json"
-        write_text(folder / card, json.dumps(run_card(experiment), indent=1))
+        write_text(folder / card, json.dumps(run_card(experiment, overrides), indent=1))
         if until:
             text = f"{pipeline.run_until(experiment, store, until)}\nThe same command without until={until} goes on."
         else:
             results = pipeline.run(experiment, store)
-            write_text(folder / card, json.dumps(run_card(experiment, results.data), indent=1))
+            write_text(folder / card, json.dumps(run_card(experiment, overrides, results.data), indent=1))
             write_text(folder / "results.json", json.dumps(to_plain(results), ensure_ascii=False))
             text = _report(results, folder) if experiment.report else _tables(results, folder)
             experiment.tracker.publish(folder, experiment.run_name, experiment.config, metrics(results))

@@ -82,3 +82,10 @@ def test_configs_that_are_not_there(
     monkeypatch.setenv("HNEURO_CONFIG_DIR", named)
     assert main(["run", "--cfg", "job"]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_package_is_checked_as_its_folder_is(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["configs", "--check", "pkg://our_lab.conf"]) == 0
+    assert "5 choices checked, 0 faults" in capsys.readouterr().out
+    assert main(["configs", "--check", "pkg://our_lb.conf"]) == 2
+    assert "there is no package our_lb.conf" in capsys.readouterr().err

@@ -33,11 +33,11 @@ INSIDE = {
 CHECKED_WITH = re.compile(r"^# checked with: (.*)$", re.MULTILINE)
 
 
-def configs(sources: Sequence[str], check: Path | None) -> int:
-    """Lists the choices of the package, of $HNEURO_CONFIG_DIR and of `sources`; or checks a folder."""
+def configs(sources: Sequence[str], check: str | None) -> int:
+    """Lists the choices of the package, of $HNEURO_CONFIG_DIR and of `sources`; or checks a folder or package."""
     register_schema()
     if check is not None:
-        return _check(check)
+        return _check(folder_of(config_source(check)) if check.startswith("pkg://") else Path(check))
     named = [lab_source(), *(config_source(source) for source in sources)]
     origins = {"built in": config_folder()} | {source: folder_of(source) for source in named if source}
     rows = [

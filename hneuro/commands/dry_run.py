@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from hneuro.causal.grid import NeuronSet, SweepSettings, cells
 from hneuro.experiment import Experiment
 from hneuro.making import TIMINGS, Work
+from hneuro.models.sources import on_disk
 from hneuro.pipeline import run, run_until
 from hneuro.records import UserError
 from hneuro.steps import answers, checks
@@ -155,23 +157,55 @@ def _told(experiment: Experiment, store: Store, needs: Sequence[Need], shared: M
 
 def _sizes(experiment: Experiment) -> str:
     grid = experiment.intervention
-    sets = (1 + bool(grid.ranked)) * (1 + len(grid.controls) * grid.control_seeds)
+    columns = sum(columns_of(grid).values())
     items = "all" if grid.items is None else f"at most {grid.items}"
+    parts = ", ".join(f"{count} {name}" for name, count in columns_of(grid).items() if count)
     weights = _weights(experiment)
     held = "unknown before its files are here" if weights is None else f"{weights / 1e6:,.1f} MB"
     return (
-        f"alpha sweeps: {len(experiment.benchmarks)} benchmarks and known facts, {items} items each, "
-        f"{len(grid.alphas)} alphas x {sets} sets of neurons\n"
+        f"alpha sweeps: at most {columns} answers to each prompt ({parts}); {items} prompts of each of "
+        f"{len(experiment.benchmarks)} benchmarks, and at most {columns * grid.known_questions:,} answers to "
+        f"{grid.known_questions} known facts\n"
         f"memory: the weights of the model take {held}, batches come on top"
     )
+
+
+def columns_of(grid: SweepSettings) -> dict[str, int]:
+    """Answers to each prompt of a benchmark, by what is done to the model: the sets of `swept_sets`, without neurons.
+
+    At most so many: a probe may have no neurons of negative weight.
+    """
+
+    def one(name: str, seed: int, alphas: Sequence[float]) -> NeuronSet:
+        return NeuronSet(name=name, seed=seed, neurons=(), alphas=tuple(alphas))
+
+    names = ["h_neurons", *(["ranked"] if grid.ranked else [])]
+    sets = {
+        "of neuron sets": [one(name, 0, grid.alphas) for name in names],
+        "of controls": [
+            one(f"{name}/{kind}", draw, grid.control_grid)
+            for name in names
+            for kind in grid.controls
+            for draw in range(grid.control_seeds)
+        ],
+        "of negative neurons": [one("negative", 0, grid.alphas)] if grid.negative else [],
+        "of variants": [
+            one(f"{name}@{variant}", 0, grid.suppressing if variant in ("generated", "risky") else (0.0, 1.0))
+            for name in names
+            for variant in grid.variants
+        ],
+    }
+    changed = {part: sum(cell.alpha != 1.0 for cell in cells(found)) for part, found in sets.items()}
+    untouched = sum(cell.alpha == 1.0 for cell in cells([one for found in sets.values() for one in found]))
+    return {"untouched": untouched, **changed}
 
 
 def _weights(experiment: Experiment) -> float | None:
     """Bytes of the model's weights in the precision they are computed in; None where its files are not on this disk."""
     from safetensors import safe_open
 
-    folder = Path(experiment.model.chat.locate())
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    folder = on_disk(experiment.model.chat)
+    files = [] if folder is None else sorted(folder.glob("*.safetensors"))
     total = 0.0
     for file in files:
         with safe_open(file, framework="np") as tensors:

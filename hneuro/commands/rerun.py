@@ -18,7 +18,15 @@ from hneuro.results import Results
 from hneuro.runs import metrics, run_experiment
 from hneuro.states import State, read_state
 
-LEFT_OUT = {"command", "folder"}
+LEFT_OUT = {"command", "folder"}  # where it was started is no difference
+ABSENT = "not there"
+CALLED = {
+    "commit.id": "commit",
+    "commit.changed": "files that differ from the commit",
+    "commit.tree": "hneuro/ as committed",
+    "commit.diff": "hneuro/ beyond the commit",
+    "commit.patch.digest": "hneuro/ and conf/ beyond the commit",
+}
 
 
 def rerun(run_dir: Path) -> int:
@@ -33,7 +41,7 @@ def rerun(run_dir: Path) -> int:
     if card.get("folder") and Path(card["folder"]).is_dir():
         os.chdir(card["folder"])  # what paths in its config are relative to
     experiment = build_plain(config)
-    print(run_experiment(experiment), flush=True)
+    print(run_experiment(experiment, card.get("overrides", ())), flush=True)
     folder = where / experiment.run_name
     _, now = _read(folder)
     print("\nsince then:")
@@ -50,16 +58,35 @@ def rerun(run_dir: Path) -> int:
     return 1
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any], name: str = "") -> Iterator[str]:
-    """Lines for all that two run cards do not have in common."""
-    for key in dict.fromkeys([*then, *now]):
-        old, new, called = then.get(key), now.get(key), f"{name}{key}"
-        if not name and key in LEFT_OUT:
-            continue  # where it was started is no difference
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{called}.")
-        elif old != new:
-            yield f"  {called}: {old} -> {new}"
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Lines for all that two run cards do not have in common. What an older one does not keep is only named."""
+    for key, new in now.items():
+        if key in then and key not in LEFT_OUT:
+            yield from _differ(key, then[key], new)
+    unknown = [key for key in now if key not in then]
+    if unknown:
+        yield f"  not known, because the card of the run does not keep it: {', '.join(unknown)}"
+
+
+def _differ(key: str, old: Any, new: Any) -> Iterator[str]:
+    if old == new:
+        return
+    if all(value is None or isinstance(value, Mapping) for value in (old, new)):
+        first, second = old or {}, new or {}
+        for inside in dict.fromkeys([*first, *second]):
+            yield from _differ(f"{key}.{inside}", first.get(inside, ABSENT), second.get(inside, ABSENT))
+        return
+    said = f"{_said(old)} -> {_said(new)}"
+    if isinstance(old, list) and isinstance(new, list):
+        moved = [f"no longer {one}" for one in old if one not in new] + [f"now {one}" for one in new if one not in old]
+        said = "; ".join(moved) or said
+    yield f"  {CALLED.get(key, key.replace('commit.patch.lines.', 'lines beyond the commit in '))}: {said}"
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(inside)}" for name, inside in value.items())
+    return "nothing" if value in ("", None) else str(value)
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

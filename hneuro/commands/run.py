@@ -32,16 +32,19 @@ class Task:
 
     def __call__(self, cfg: DictConfig) -> None:
         """A failed run is reported in a line, and leaves its state on the disk."""
+        from hydra.core.hydra_config import HydraConfig
+
         from hneuro.config import build_experiment
         from hneuro.runs import run_experiment
 
+        overrides = [str(word) for word in HydraConfig.get().overrides.task]
         try:
             experiment = build_experiment(cfg)
             if self.estimate is not None:
                 self.code = self.estimate(None, {0: experiment})
                 return
             with leading():
-                print(run_experiment(experiment), flush=True)
+                print(run_experiment(experiment, overrides), flush=True)
         except UserError as fault:
             print(f"error: {fault}", file=sys.stderr)
             self.code = 2

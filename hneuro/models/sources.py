@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,6 +94,23 @@ class OrganismCheckpoint:
 
     def files(self) -> Path:
         return self.folder() / self.role
+
+
+def on_disk(source: CheckpointSource) -> Path | None:
+    """The folder of a checkpoint whose weights are all here, in the cache of the hub too; nothing is fetched."""
+    folder = Path(source.locate())
+    if not folder.is_dir() and isinstance(source, HubCheckpoint):
+        from huggingface_hub import snapshot_download
+
+        try:
+            folder = Path(snapshot_download(source.path, revision=source.commit(), local_files_only=True))
+        except (OSError, ValueError):  # not in the cache
+            return None
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():  # a download that was cut has some of them
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return folder if all((folder / name).is_file() for name in named) else None
+    return folder if any(folder.glob("*.safetensors")) else None
 
 
 @cache

@@ -27,7 +27,7 @@ def run_cell(cfg: DictConfig) -> None:
     cell = _cell_of(sweep, [str(word) for word in hydra.overrides.task])
     try:
         with leading():
-            print(run_experiment(build_experiment(cfg)), flush=True)
+            print(run_experiment(build_experiment(cfg), cell.overrides), flush=True)
     except (Exception, SystemExit) as fault:
         if not state_of(sweep, cell).code:
             write_failure(cell_folder(sweep, cell), fault)

@@ -57,7 +57,7 @@ def test_the_paper_s_sets_are_loaded_disjoint_and_their_origins_recorded(tmp_pat
         "bioasq": {},
         "nonexist": {"over the limit": 500},
     }
-    card = run_card(experiment, run.data)["data"]
+    card = run_card(experiment, data=run.data)["data"]
     assert card["triviaqa"]["source"] == f"{tmp_path}/t.jsonl"
     assert {name: origin["rows"] for name, origin in card.items()} == {
         "triviaqa": 40,

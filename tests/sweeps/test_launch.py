@@ -107,6 +107,7 @@ def test_what_a_failed_run_leaves_is_read_back(tmp_path: Path) -> None:
         (["run", "-m", "probee=l1,l2"], "probee: there is no such key; did you mean 'probe'?"),
         (["run", "-m", "+probe.tol=1,2"], "probe.tol: there is no such key; did you mean 'tolerance'?"),
         (["run", "hydra/launcher=pbs"], "the launcher pbs is not installed"),
+        (["staus", "."], "hneuro staus: there is no such command; did you mean 'status'?"),
         (["status", "."], "holds neither a sweep nor a run"),
         (["rerun", "."], "is no finished run"),
         (["configs", "--check", "conf"], "there is no folder conf"),
