@@ -26,16 +26,19 @@ def finish(sweep: Path, wanted: Iterable[Cell], launch: Callable[[Sequence[Cell]
     """Launches the wanted cells until each is done, has failed, or has died too often; waits for those of others."""
     waiting = list(wanted)
     tries: Counter[int] = Counter()
+    elsewhere: set[int] = set()  # cells that other processes have been seen at: what they end in is the end of the cell
     told, idle = False, 0
     while waiting:
-        elsewhere = [cell for cell in waiting if state_of(sweep, cell).state is State.RUNNING]
-        ready = [cell for cell in waiting if cell not in elsewhere]
+        states = {cell.number: state_of(sweep, cell).state for cell in waiting}
+        ended = {number for number in elsewhere if states.get(number) in (State.DONE, State.FAILED)}
+        waiting = [cell for cell in waiting if cell.number not in ended]
+        elsewhere |= {number for number, state in states.items() if state is State.RUNNING}
+        ready = [cell for cell in waiting if states[cell.number] is not State.RUNNING]
         if not ready:
-            if not told:
-                log.warning("%d of the cells are run by other processes: waiting for them", len(elsewhere))
-            told = True
-            time.sleep(PAUSE)
-            waiting = [c for c in waiting if state_of(sweep, c).state not in (State.DONE, State.FAILED)]
+            if waiting and not told:
+                log.warning("%d of the cells are run by other processes: waiting for them", len(waiting))
+                told = True
+            time.sleep(PAUSE if waiting else 0)
             continue
         fewest = min(tries[cell.number] for cell in ready)
         batch = [cell for cell in ready if tries[cell.number] == fewest]

@@ -80,6 +80,23 @@ def test_a_cell_that_another_process_runs_is_waited_for_and_not_launched(
     assert state_of(sweep, cell).state is State.DONE
 
 
+def test_a_cell_that_another_process_finishes_meanwhile_is_not_launched(tmp_path: Path) -> None:
+    """What the workers of a killed launcher are still at, while its command is given again."""
+    sweep, log = tmp_path / "sweeps" / "x", []
+    wanted = cells(2)
+    other = keeping_state(run_folder(sweep, wanted[1]))
+    other.__enter__()
+
+    def launch(batch: Sequence[Cell]) -> None:
+        log.append([cell.number for cell in batch])
+        with keeping_state(run_folder(sweep, wanted[0])):
+            other.__exit__(None, None, None)
+
+    finish(sweep, wanted, launch)
+    assert log == [[0]]
+    assert [state_of(sweep, cell).state for cell in wanted] == [State.DONE, State.DONE]
+
+
 def test_what_a_failed_run_leaves_is_read_back(tmp_path: Path) -> None:
     def fails() -> None:
         assert read_state(tmp_path).state is State.RUNNING
