@@ -200,7 +200,8 @@ def explain(fault: BaseException) -> str:
         name = str(fault.missing_cfg_file)
         group, _, wanted = name.rpartition("/")
         if group == "hydra/launcher":
-            return f"the launcher {wanted} is not installed: pip install 'hneuro[joblib]' or 'hneuro[slurm]'"
+            extras = "'hneuro[joblib]', 'hneuro[slurm]' or 'hneuro[ray]'"
+            return f"the launcher {wanted} is not installed: pip install {extras}"
         return f"{group}={wanted}: there is no such choice; {suggest(wanted, sorted(fault.options))}"
     said = causes[-1] if isinstance(causes[-1], OmegaConfBaseException) else fault
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
