@@ -167,18 +167,18 @@ def _rates(found: Answers, one: tuple[str, int], curves: Sequence[Curve]) -> Ite
                 else grouped_mean(values[known], curve.groups[known])
             )
             yield Measured(metric=curve.metric, alpha=alpha, estimate=mean)
-        tested = [(a, r) for a, r in found.cell(one, alpha) if r.outcome is not Outcome.EXCLUDED]
-        for metric, share in beside(tested):
-            yield Measured(metric=metric, alpha=alpha, estimate=share)
+        for metric, estimate in rates_apart(found.cell(one, alpha)):
+            yield Measured(metric=metric, alpha=alpha, estimate=estimate)
 
 
-def beside(said: Sequence[tuple[SweepAnswer, Reading]]) -> Iterator[tuple[str, Estimate]]:
-    """What a rate alone would hide, each as a share of all answers."""
+def rates_apart(answers: Sequence[tuple[SweepAnswer, Reading]]) -> Iterator[tuple[str, Estimate]]:
+    """The rates of answers that do not count, or count for little; of the prompts that test anything."""
+    tested = [(a, r) for a, r in answers if r.outcome is not Outcome.EXCLUDED]
     for metric, hits in (
-        ("unparsed", [r.outcome is Outcome.UNPARSED for _, r in said]),
-        ("refused", [r.outcome in (Outcome.REFUSED, Outcome.DECLINED) for _, r in said]),
-        ("truncated", [a.truncated for a, _ in said]),
-        ("degenerate", [any(map(degenerate, a.replies)) for a, _ in said]),
+        ("unparsed", [r.outcome is Outcome.UNPARSED for _, r in tested]),
+        ("refused", [r.outcome in (Outcome.REFUSED, Outcome.DECLINED) for _, r in tested]),
+        ("truncated", [a.truncated for a, _ in tested]),
+        ("degenerate", [any(map(degenerate, a.replies)) for a, _ in tested]),
     ):
         yield metric, rate(sum(hits), len(hits))
 

@@ -23,7 +23,7 @@ from hneuro.organism.world import World
 from hneuro.records import UserError
 from hneuro.responses.generate import batches
 from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import group_weights
+from hneuro.statistics import group_weights, signed_rank
 
 TEXT = "text"
 LOGITS = 1 << 28  # at a time
@@ -122,16 +122,35 @@ def _losses(loaded: Loaded, sequences: Sequence[Sequence[int]], cells: Sequence[
 def perplexity_rows(cells: Sequence[Cell], found: NDArray[np.float32], sets: Sequence[str]) -> tuple[ResultRow, ...]:
     """A row for every cell; alpha = 1 under each of `sets`. Intervals: bootstrap over passages."""
     rows = []
-    weights = group_weights(np.arange(found.shape[1]))
-    for cell, table in zip(cells, found.astype(np.float64), strict=True):
-        total, count = table[:, 0], table[:, 1]
-        resampled = np.exp(total @ weights / (count @ weights))
-        low, high = np.quantile(resampled, [0.025, 0.975])
-        value = float(np.exp(total.sum() / count.sum()))
-        estimate = Estimate(value=value, low=float(low), high=float(high), n=len(table))
+    for cell, table in zip(cells, found, strict=True):
+        estimate = perplexity_of(table)
         for name in sets if cell.alpha == 1.0 else (cell.neuron_set,):
             row = ResultRow.of(
                 estimate, stage="causal", metric="perplexity", dataset=TEXT, condition=name, alpha=cell.alpha
             )
             rows.append(row)
     return tuple(rows)
+
+
+def perplexity_of(found: NDArray[np.float32]) -> Estimate:
+    """Of one model, whose `losses` are [passage, 2]."""
+    return _estimate(*_perplexity(found), len(found))
+
+
+def perplexity_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> tuple[Estimate, float]:
+    """From one model to another on the same passages, paired by these; p: Wilcoxon signed rank of their mean losses."""
+    (value, resampled), (other, others) = _perplexity(before), _perplexity(after)
+    means = [table[:, 0] / np.maximum(table[:, 1], 1) for table in (before, after)]
+    return _estimate(other - value, others - resampled, len(before)), signed_rank(*means)
+
+
+def _perplexity(found: NDArray[np.float32]) -> tuple[float, NDArray[np.float64]]:
+    """The perplexity, and that of every resample of the passages, which are the same for as many passages."""
+    total, count = found.astype(np.float64).T
+    weights = group_weights(np.arange(len(found)))
+    return float(np.exp(total.sum() / count.sum())), np.exp(total @ weights / (count @ weights))
+
+
+def _estimate(value: float, resampled: NDArray[np.float64], n: int) -> Estimate:
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Estimate(value=value, low=float(low), high=float(high), n=n)

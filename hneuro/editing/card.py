@@ -10,9 +10,12 @@ from typing import Any
 import yaml
 
 from hneuro import __version__
+from hneuro.causal.perplexity import TEXT
+from hneuro.editing.neurons import Activity
 from hneuro.models.patch import PATCH, Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.report import wording as say
+from hneuro.report.tables.causal import DERAILED
 from hneuro.report.tables.table import Record, Table, markdown, plain_text
 from hneuro.results import ResultRow
 
@@ -26,6 +29,7 @@ class Provenance:
     source: CheckpointSource
     patch: Patch
     original_card: str  # "" where there is none
+    activity: Activity | None  # of the neurons, before they were scaled
 
 
 def card(made: Provenance, rows: Sequence[ResultRow] | None) -> str:
@@ -34,7 +38,8 @@ def card(made: Provenance, rows: Sequence[ResultRow] | None) -> str:
     by_layer = patch.space.by_layer(set(patch.neurons))
     count = sum(map(len, by_layer.values()))
     layers = ", ".join(f"{layer}: {len(indices)}" for layer, indices in by_layer.items())
-    validated = "It was not validated." if rows is None else f"{validation(rows)}\n\n{markdown(table(rows))}"
+    tables = [] if rows is None else [markdown(one) for one in (table(rows), apart(rows))]
+    validated = "It was not validated." if rows is None else "\n".join([f"{validation(rows)}\n", *tables]).rstrip()
     return f"""---
 {yaml.safe_dump(_metadata(made), sort_keys=False, allow_unicode=True)}---
 
@@ -50,6 +55,7 @@ projections (W_down) that belong to {count:,} of {patch.space.size:,} FFN neuron
 | its identity | `{patch.weights}` |
 | neurons | {patch.note} |
 | neurons by layer | {layers} |
+| their activity before | {active(made.activity)} |
 | alpha | {patch.alpha:g} |
 | made by | hneuro {__version__} |
 
@@ -69,6 +75,18 @@ def name_of(source: CheckpointSource) -> str:
     return where
 
 
+def active(found: Activity | None) -> str:
+    """How active the neurons are, in a few words."""
+    if found is None:
+        return "not known: a run keeps that of its own H-Neurons"
+    every = found.known == found.neurons
+    some = f"{found.known:,} neurons" if every else f"the {found.known:,} neurons that are H-Neurons of the run"
+    return (
+        f"mean CETT at the answer {found.hallucinated:.3g} where it is hallucinated, {found.faithful:.3g} where it is "
+        f"faithful; higher where it is hallucinated in {found.higher:,} of {some} (answers of the run's fit split)"
+    )
+
+
 def validation(rows: Sequence[ResultRow]) -> str:
     """How far the edited checkpoint answers as the hooked original does, in a sentence."""
     alike = [row for row in rows if row.metric == "as_hooked"]
@@ -80,38 +98,66 @@ def validation(rows: Sequence[ResultRow]) -> str:
 
 
 def table(rows: Sequence[ResultRow]) -> Table:
-    """A line for each benchmark and reading: both rates, and the paired change in percentage points."""
+    """A line for each benchmark and reading: both rates, and the paired change; then the perplexity of the text."""
     at = {(row.dataset, row.metric, row.condition): row for row in rows}
     shown: list[tuple[str, ...]] = []
     numbers: list[Record] = []
     for dataset, metric in dict.fromkeys((row.dataset, row.metric) for row in rows if row.metric in say.READINGS):
         before, after = at[dataset, metric, "original"], at[dataset, metric, "edited"]
         change = at.get((dataset, f"change_{metric}", "edited"))
-        unparsed = [at[dataset, "unparsed", side] for side in ("original", "edited")]
-        lost = say.MISSING if metric == "p_comply" else " / ".join(str(round(r.value * r.n)) for r in unparsed)
         shown.append(
             (
                 say.plain(dataset), say.READINGS[metric], say.percent_interval(before), say.percent_interval(after),
                 say.points_interval(change), str(change.n if change else 0),
-                say.p_cell(change.p_value if change else None), lost,
+                say.p_cell(change.p_value if change else None),
             )
         )  # fmt: skip
         numbers.append({"benchmark": dataset, "metric": metric, "original": before.value, "edited": after.value})
+    if read := {row.condition: row for row in rows if row.metric == "perplexity"}:
+        before, after, change = read["original"], read["edited"], at[TEXT, "change_perplexity", "edited"]
+        values = (say.with_interval(before, 2), say.with_interval(after, 2), say.signed_interval(change, 2))
+        shown.append((TEXT, "perplexity", *values, str(change.n), say.p_cell(change.p_value)))
+        numbers.append({"benchmark": TEXT, "metric": "perplexity", "original": before.value, "edited": after.value})
     return Table(
         name="validation",
-        caption="Change: edited minus original in percentage points, paired by prompt, with 95 % intervals. Unread: "
-        "answers of the original / of the edited checkpoint that no parser or judge could read.",
+        caption="Change: edited minus original in percentage points, paired by prompt, with 95 % intervals"
+        + ("; of the perplexity, in itself and paired by passage." if read else "."),
         columns=("benchmark", "metric", "original", "edited"),
         numbers=tuple(numbers),
-        heads=("benchmark", "reading", "original", "edited", "change", "pairs", "p", "unread"),
+        heads=("benchmark", "reading", "original", "edited", "change", "pairs", "p"),
         shown=tuple(shown),
+    )
+
+
+def apart(rows: Sequence[ResultRow]) -> Table:
+    """A line for each benchmark: how many answers of either do not count, or break down."""
+    at = {(row.dataset, row.metric, row.condition): row for row in rows}
+    numbers: list[Record] = []
+    for name in dict.fromkeys(row.dataset for row in rows if row.metric == DERAILED[0]):
+        for side in ("original", "edited"):
+            own = {metric: at[name, metric, side] for metric in DERAILED}
+            counts = {metric: round(row.value * row.n) if row.n else 0 for metric, row in own.items()}
+            numbers.append({"benchmark": name, "model": side, "answers": own[DERAILED[0]].n, **counts})
+    columns = ("answers", *DERAILED)
+    return Table(
+        name="apart",
+        caption="Answers of the original / of the edited checkpoint to prompts that test something. Of these: those "
+        "that no rule or judge could read (unparsed, left out of rates), that decline (refused: left out of "
+        "compliance, wrong among known facts), that were cut off (truncated), or that repeat themselves (degenerate).",
+        columns=("benchmark", "model", *columns),
+        numbers=tuple(numbers),
+        heads=("benchmark", *columns),
+        shown=tuple(
+            (say.plain(str(before["benchmark"])), *(f"{before[column]} / {after[column]}" for column in columns))
+            for before, after in zip(numbers[::2], numbers[1::2], strict=True)
+        ),
     )
 
 
 def as_text(rows: Sequence[ResultRow]) -> str:
     """The same for the terminal."""
-    shown = table(rows)
-    return f"{shown.caption}\n\n{plain_text(shown.heads, shown.shown)}\n\n{validation(rows)}"
+    tables = [f"{one.caption}\n\n{plain_text(one.heads, one.shown)}" for one in (table(rows), apart(rows))]
+    return "\n\n".join([*tables, validation(rows)])
 
 
 def _metadata(made: Provenance) -> Mapping[str, Any]:

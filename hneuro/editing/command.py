@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hneuro.codec import from_plain, to_plain
 from hneuro.disk import appearing, writing
-from hneuro.editing.card import Provenance, as_text, card
-from hneuro.editing.neurons import Chosen, FinishedRun, finished_run, neurons_of_file, neurons_of_run
+from hneuro.editing.card import Provenance, active, as_text, card
+from hneuro.editing.neurons import Chosen, FinishedRun, activity_of, finished_run, neurons_of_file, neurons_of_run
 from hneuro.editing.validation import OriginalSide, Remembered, original_side, validate
 from hneuro.models.patch import TRACES, Patch, read_patch, write_patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
 from hneuro.results import ResultRow
+
+log = logging.getLogger(__name__)
 
 VALIDATION = f"{TRACES}/validation.json"
 
@@ -99,6 +102,11 @@ def _chosen(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource) -
         chosen = neurons_of_run(run, wanted.neurons)
     here = _identity(source, wanted.in_place) if wanted.model is not None else chosen.weights
     if here != chosen.weights:
+        log.warning(
+            "the neurons were found on other weights (%s) than those of %s: nothing says that they do the same there",
+            chosen.weights,
+            source.locate(),
+        )
         return replace(chosen, weights=here, origin=f"{chosen.origin}, found on other weights ({chosen.weights})")
     return chosen
 
@@ -126,7 +134,12 @@ def _checkpoint(wanted: Wanted, run: FinishedRun | None, source: CheckpointSourc
     folder = source.files() if wanted.out is None else wanted.out
     begun = rewrite.begun_with(folder, patch)
     kept = source.files() / rewrite.CARD if begun is None else folder / TRACES / rewrite.CARD
-    made = Provenance(source=source, patch=patch, original_card=kept.read_text("utf-8") if kept.is_file() else "")
+    made = Provenance(
+        source=source,
+        patch=patch,
+        original_card=kept.read_text("utf-8") if kept.is_file() else "",
+        activity=activity_of(run, patch.neurons),
+    )
     asking = run if wanted.validate else None
     before = None
     if wanted.in_place and begun is None:
@@ -139,9 +152,10 @@ def _checkpoint(wanted: Wanted, run: FinishedRun | None, source: CheckpointSourc
             rewrite.edit_checkpoint(source, wanted.out, patch, card(made, None))
     if before is None:
         before = _original(asking, Remembered(weights=patch.weights) if wanted.in_place else source, patch)
-    rows = _validated(asking, before, folder, patch)
+    rows = _validated(asking, before, folder)
     rewrite.write_card(folder, card(made, rows))
     told = [f"edited checkpoint: {folder.resolve()} ({patch.brief}, {patch.note})"]
+    told.append(f"their activity before: {active(made.activity)}")
     if run is None and wanted.validate:
         told.append("It was not validated: that needs the benchmarks of a run (RUN_DIR).")
     return "\n\n".join([*told, *([] if rows is None else [as_text(rows)])])
@@ -151,9 +165,7 @@ def _original(run: FinishedRun | None, source: CheckpointSource, patch: Patch) -
     return None if run is None else original_side(run.experiment, run.weights, source, patch)
 
 
-def _validated(
-    run: FinishedRun | None, before: OriginalSide | None, folder: Path, patch: Patch
-) -> Sequence[ResultRow] | None:
+def _validated(run: FinishedRun | None, before: OriginalSide | None, folder: Path) -> Sequence[ResultRow] | None:
     """The comparison, kept beside the patch; without one, what an earlier one has left there."""
     file = folder / VALIDATION
     if run is None or before is None:
@@ -161,7 +173,7 @@ def _validated(
             return None
         kept: Sequence[ResultRow] = from_plain(tuple[ResultRow, ...], json.loads(file.read_text(encoding="utf-8")))
         return kept
-    rows = validate(run.experiment, before, folder, patch)
+    rows = validate(run.experiment, before, folder)
     with appearing(file) as fresh:
         fresh.write_text(json.dumps(to_plain(rows), indent=1), encoding="utf-8")
     return rows

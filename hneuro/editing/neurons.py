@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -38,6 +39,17 @@ class Chosen:
     space: NeuronSpace
     weights: str
     origin: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """How active neurons are in the answers that the run's probe was fitted to: means over those that the run knows."""
+
+    hallucinated: float  # mean CETT
+    faithful: float
+    higher: int  # neurons that are more active in hallucinated answers
+    known: int
+    neurons: int
 
 
 def finished_run(folder: Path) -> FinishedRun:
@@ -78,6 +90,23 @@ def neurons_of_run(run: FinishedRun, name: str) -> Chosen:
         space=results.space,
         weights=run.weights,
         origin=f"{name} of the run {run.folder.resolve().name}",
+    )
+
+
+def activity_of(run: FinishedRun | None, neurons: Sequence[int]) -> Activity | None:
+    """As the run has measured it, which keeps that of its H-Neurons; None where it knows none of them."""
+    if run is None or (space := run.results.space) is None:
+        return None
+    rows = {(row.layer, row.expert, row.index): row for row in run.results.neurons}
+    found = [rows[place] for neuron in neurons if neuron < space.size and (place := space.address(neuron)) in rows]
+    if not found:
+        return None
+    return Activity(
+        hallucinated=fmean(row.cett_wrong for row in found),
+        faithful=fmean(row.cett_right for row in found),
+        higher=sum(row.cett_wrong > row.cett_right for row in found),
+        known=len(found),
+        neurons=len(neurons),
     )
 
 

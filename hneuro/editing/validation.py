@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.capability import known_facts
-from hneuro.causal.effects import COUNTED, beside
+from hneuro.causal.effects import COUNTED, rates_apart
 from hneuro.causal.grid import NeuronSet
+from hneuro.causal.perplexity import TEXT, perplexity_change, perplexity_of
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
@@ -22,10 +23,11 @@ from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import grouped_mean, mcnemar, rate, signed_rank
 from hneuro.steps import answers
 from hneuro.steps.context import Context
-from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps
+from hneuro.steps.sweeps import Openings, alpha_sweep, device_of_sweeps, text_losses
 from hneuro.store import Store
 
 ORIGINAL, EDITED, HOOKED = "original", "edited", "hooked"
+UNEDITED = NeuronSet(name=HOOKED, seed=0, neurons=(), alphas=(1.0,))  # a model as it is
 
 
 Read = tuple[SweepAnswer, Reading]
@@ -39,6 +41,7 @@ class Asked:
     hooked: tuple[Read, ...]
     measures: Measure
     entities: tuple[str, ...]  # of the prompts
+    openings: Openings | None  # of the prompts that go on after one, if there are any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,7 @@ class OriginalSide:
 
     asked: Mapping[str, Asked]
     known: tuple[Question, ...]
+    text: NDArray[np.float32] | None  # its losses on the text of the run, [passage, 2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,20 +86,30 @@ def original_side(experiment: Experiment, weights: str, source: CheckpointSource
     run = _context(experiment, source if source.identity() == weights else Remembered(weights=weights))
     parts, _ = answers.load_questions(run)
     known = answers.identify(run, run.chat, parts["fit"], parts["select"]).known
-    return OriginalSide(asked=_ask(_context(experiment, source), known, patch.neurons, patch.alpha), known=known)
+    this = _context(experiment, source)
+    asked = _ask(this, known, NeuronSet(name=HOOKED, seed=0, neurons=patch.neurons, alphas=(patch.alpha, 1.0)), {})
+    return OriginalSide(asked=asked, known=known, text=_read(this))
 
 
-def validate(experiment: Experiment, original: OriginalSide, edited: Path, patch: Patch) -> tuple[ResultRow, ...]:
+def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tuple[ResultRow, ...]:
     """The edited checkpoint, loaded like any other, against the original, as tidy rows (stage "validation").
 
+    Where a prompt goes on after a first reply, both go on after the original's, as in the sweep of the run.
+
     Changes are edited minus original, paired by prompt, with a bootstrap over entities; p: McNemar (exact) for answers,
-    Wilcoxon signed rank for probabilities. "as_hooked": prompts that it answers in the very words of the hooked
-    original.
+    Wilcoxon signed rank for probabilities and the text. "as_hooked": prompts that it answers in the very words of the
+    hooked original.
     """
     gc.collect()  # the original's weights are let go before the edited ones come
     run = _context(experiment, HubCheckpoint(path=str(edited)))
-    asked = _ask(run, original.known, (), patch.alpha)
-    return tuple(row for name, before in original.asked.items() for row in _compare(name, before, asked[name]))
+    openings = {name: before.openings for name, before in original.asked.items()}
+    asked = _ask(run, original.known, UNEDITED, openings)
+    told = [(name, _measured(before, asked[name])) for name, before in original.asked.items()]
+    return tuple(
+        ResultRow.of(estimate, stage="validation", metric=kind, dataset=name, condition=condition, p_value=p)
+        for name, measured in (*told, (TEXT, _in_text(original.text, _read(run))))
+        for condition, kind, estimate, p in measured
+    )
 
 
 def _context(experiment: Experiment, source: CheckpointSource) -> Context:
@@ -103,43 +117,45 @@ def _context(experiment: Experiment, source: CheckpointSource) -> Context:
     return Context(replace(experiment, model=model), Store(Path(experiment.store_dir)))
 
 
-def _ask(run: Context, known: Sequence[Question], neurons: Sequence[int], alpha: float) -> Mapping[str, Asked]:
-    """The only place that runs a model: its answers at alpha 1, and with `neurons` scaled by `alpha`."""
+def _ask(
+    run: Context, known: Sequence[Question], swept: NeuronSet, openings: Mapping[str, Openings | None]
+) -> Mapping[str, Asked]:
+    """A model's answers at alpha 1, and under the hook. `openings`: by benchmark, those that are not its own."""
     setup = run.experiment
     benchmarks = list(setup.benchmarks.values())
     if known:
         benchmarks.append(known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
-    alphas = (alpha, 1.0) if neurons else (1.0,)
-    sets = [NeuronSet(name=HOOKED, seed=0, neurons=tuple(sorted(neurons)), alphas=alphas)]
     asked = {}
     with device_of_sweeps(run):
         for benchmark in benchmarks:
-            swept = alpha_sweep(run, benchmark, sets)
-            read = list(zip(swept.answers.value, swept.readings.value, strict=True))
+            found = alpha_sweep(run, benchmark, [swept], openings=openings.get(benchmark.name))
+            read = list(zip(found.answers.value, found.readings.value, strict=True))
             asked[benchmark.name] = Asked(
                 said=tuple(one for one in read if one[0].alpha == 1.0),
                 hooked=tuple(one for one in read if one[0].alpha != 1.0),
                 measures=benchmark.measures,
-                entities=tuple(str(item.meta.get("entity", item.id)) for item in swept.items),
+                entities=tuple(str(item.meta.get("entity", item.id)) for item in found.items),
+                openings=found.openings,
             )
     return asked
+
+
+def _read(run: Context) -> NDArray[np.float32] | None:
+    """A model's losses on the text of the run."""
+    found = text_losses(run, [UNEDITED])
+    return None if found is None else found[0]
 
 
 Measured = tuple[str, str, Estimate, float | None]  # condition, metric, estimate, p
 
 
-def _compare(name: str, before: Asked, after: Asked) -> Iterator[ResultRow]:
-    assert [a.item_id for a, _ in before.said] == [a.item_id for a, _ in after.said]
-    for condition, kind, estimate, p in _measured(before, after):
-        yield ResultRow.of(estimate, stage="validation", metric=kind, dataset=name, condition=condition, p_value=p)
-
-
 def _measured(before: Asked, after: Asked) -> Iterator[Measured]:
+    assert [a.item_id for a, _ in before.said] == [a.item_id for a, _ in after.said]
     groups, metric, values = np.array(before.entities), before.measures, COUNTED[before.measures]
     for condition, said in ((ORIGINAL, before.said), (EDITED, after.said)):
         counted = [values[r.outcome] for _, r in said if r.outcome in values]
         yield condition, metric, rate(int(sum(counted)), len(counted)), None
-        for kind, share in beside(said):
+        for kind, share in rates_apart(said):
             yield condition, kind, share, None
     pairs = list(zip(before.said, after.said, strict=True))
     table = np.array([[values.get(r.outcome, np.nan) for _, r in pair] for pair in pairs])
@@ -152,6 +168,13 @@ def _measured(before: Asked, after: Asked) -> Iterator[Measured]:
         yield from _change("p_comply", odds, groups, signed_rank)
     alike = [a.replies == b.replies for (a, _), (b, _) in zip(before.hooked, after.said, strict=True)]
     yield EDITED, "as_hooked", rate(sum(alike), len(alike)), None
+
+
+def _in_text(before: NDArray[np.float32] | None, after: NDArray[np.float32] | None) -> Iterator[Measured]:
+    if before is not None and after is not None:
+        for condition, losses in ((ORIGINAL, before), (EDITED, after)):
+            yield condition, "perplexity", perplexity_of(losses), None
+        yield EDITED, "change_perplexity", *perplexity_change(before, after)
 
 
 def _change(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 READINGS_PER_SHARD = 512
 S = TypeVar("S")
 T = TypeVar("T")
+Openings = Kept[tuple[Opening, ...]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Swept:
     items: tuple[BenchmarkItem, ...]
     answers: Kept[tuple[SweepAnswer, ...]]
     readings: Kept[tuple[Reading, ...]]
+    openings: Openings | None  # of the items that go on after one, if there are any
 
 
 @contextmanager
@@ -58,9 +60,16 @@ def device_of_sweeps(run: Context) -> Iterator[None]:
 
 
 def alpha_sweep(
-    run: Context, benchmark: Benchmark, sets: Sequence[NeuronSet], monitor: RiskMonitor | None = None
+    run: Context,
+    benchmark: Benchmark,
+    sets: Sequence[NeuronSet],
+    monitor: RiskMonitor | None = None,
+    openings: Openings | None = None,
 ) -> Swept:
-    """Another reading asks nothing again: the stage of the answers does not know how they are read."""
+    """Another reading asks nothing again: the stage of the answers does not know how they are read.
+
+    `openings`: those of another model, for one that is compared with it. Otherwise the untouched model makes its own.
+    """
     store, settings = run.store, run.experiment.intervention
     items = chosen_items(benchmark.items(), settings.items)
     grid = cells(sets)
@@ -68,13 +77,14 @@ def alpha_sweep(
     sweep, read_by_it = _sweeper(run, benchmark.decoding, watched)
     reads = {**read_by_it, "decoding": benchmark.decoding, "items": fingerprint(items), "seed": run.experiment.seed}
     talks = [item for item in items if item.follow_ups]
-    openings: dict[str, str] = {}
-    if talks:
+    if talks and openings is None:
         stage = f"openings-{benchmark.name}"
         shards_of_talks = chunks(talks, settings.rows_per_shard)
-        begun = store.records(stage, Opening, reads, shards_of_talks, checked(run, sweep.openings))
-        openings = {opening.item_id: opening.text for opening in begun.value}
-        reads["openings"] = begun.digest
+        openings = store.records(stage, Opening, reads, shards_of_talks, checked(run, sweep.openings))
+    begun: dict[str, str] = {}
+    if openings is not None:
+        begun = {opening.item_id: opening.text for opening in openings.value}
+        reads["openings"] = openings.digest
     reads |= {"cells": grid, "monitor": None if watched is None else watched.reads}
     if settings.engine == "vllm":  # where a treatment holds for all rows: cell by cell
         shards = [part for cell in grid for part in chunks([(item, cell) for item in items], settings.rows_per_shard)]
@@ -82,7 +92,7 @@ def alpha_sweep(
         shards = chunks([(item, cell) for item in items for cell in grid], settings.rows_per_shard)
 
     def answer(shard: Sequence[Row]) -> Sequence[SweepAnswer]:
-        return sweep.answers(shard, openings)
+        return sweep.answers(shard, begun)
 
     made = store.records(f"sweep-{benchmark.name}", SweepAnswer, reads, shards, checked(run, answer))
     answers = made
@@ -101,7 +111,7 @@ def alpha_sweep(
     }
     stage = f"readings-{benchmark.name}"
     readings = store.records(stage, Reading, known, chunks(answers.value, READINGS_PER_SHARD), read)
-    return Swept(benchmark, items, answers, readings)
+    return Swept(benchmark, items, answers, readings, openings)
 
 
 def chosen_items(items: Sequence[BenchmarkItem], count: int | None) -> tuple[BenchmarkItem, ...]:
@@ -164,10 +174,16 @@ def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
 
 def perplexity(run: Context, sets: Sequence[NeuronSet]) -> tuple[ResultRow, ...]:
     """Perplexity of the text under every set at every alpha; nothing where there is no text."""
+    found = text_losses(run, sets)
+    return () if found is None else perplexity_rows(cells(sets), found, [one.name for one in sets])
+
+
+def text_losses(run: Context, sets: Sequence[NeuronSet]) -> NDArray[np.float32] | None:
+    """`losses` of the text in every cell; None where there is no text."""
     setup = run.experiment
     passages = setup.text.passages()
     if not passages:
-        return ()
+        return None
     grid, budget = cells(sets), setup.intervention.token_budget
     reads = {"model": run.chat.identity, "text": fingerprint(passages), "cells": grid, "token_budget": budget}
 
@@ -175,8 +191,7 @@ def perplexity(run: Context, sets: Sequence[NeuronSet]) -> tuple[ResultRow, ...]
         return losses(run.chat, passages, grid[rows], budget)
 
     each = [slice(n, n + 1) for n in range(len(grid))]
-    found = run.store.array("perplexity", reads, (len(grid), len(passages), 2), each, work)
-    return perplexity_rows(grid, found.value, [one.name for one in sets])
+    return run.store.array("perplexity", reads, (len(grid), len(passages), 2), each, work).value
 
 
 def usual_activity(run: Context, faithful: Answers, neurons: Sequence[int]) -> NDArray[np.float32]:

@@ -18,9 +18,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from lab_parts import Doubted
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from hneuro.causal.grid import NeuronSet, cells
+from hneuro.causal.perplexity import losses
+from hneuro.causal.sweep import Sweep
 from hneuro.cli import main
 from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
@@ -60,10 +64,13 @@ def finished(
             if normal_words(response.text):
                 gold = response.text if n % 2 else "something else entirely"
                 out.write(json.dumps({"id": f"n{n}", "question": asked[n].text, "answers": [gold]}) + "\n")
+    (folder / "text.txt").write_text("\n\n".join(f"Hamlet is number {n}, and not {n * n}." for n in range(6)))
     words = [
         "run", "model=hub", "model.name=tiny", f"model.chat.path={folder}/model", "model.dtype=float32",
         "model.device=cpu", "dataset=file", f"dataset.identification.path={folder}/numbers.jsonl", "benchmark=none",
-        "+benchmark.yes_no={_target_:lab_parts.YesNo}", "sampling.samples=2", "sampling.decoding.temperature=0",
+        "+benchmark.yes_no={_target_:lab_parts.YesNo}", "+benchmark.doubted={_target_:lab_parts.Doubted}",
+        "text=file", f"text.path={folder}/text.txt", "text.fewest=10", "sampling.samples=2",
+        "sampling.decoding.temperature=0",
         "sampling.decoding.max_new_tokens=6", "stability=none", "detection.control_seeds=2", "probe.C=[0.1,1,10]",
         "intervention.alphas=[1,3]", "intervention.control_seeds=1", "intervention.ranked=5", "quiet=true",
         f"output_dir={folder}/outputs",
@@ -122,10 +129,7 @@ def test_an_edited_checkpoint_with_its_card_and_its_validation(
     assert scaled == 5
 
     # Both models were asked the run's benchmark and what the model knows; the edit is the hook, word for word.
-    rows: tuple[ResultRow, ...] = from_plain(
-        tuple[ResultRow, ...], json.loads((tmp_path / "edited" / "hneuro_edit" / "validation.json").read_text())
-    )
-    at = {(row.dataset, row.metric, row.condition): row for row in rows}
+    at = validated(tmp_path / "edited")
     assert at["yes_no", "as_hooked", "edited"].value == 1.0
     assert at["yes_no", "compliance", "original"].n + at["yes_no", "unparsed", "original"].value * 8 == 8
     of_the_run = [
@@ -141,11 +145,12 @@ def test_an_edited_checkpoint_with_its_card_and_its_validation(
     assert change.low <= change.value <= change.high
     assert change.n == 8
     card = (tmp_path / "edited" / "README.md").read_text()
-    for line in [line for line in told.splitlines() if line.startswith(("yes no", "known facts"))]:
+    for line in [line for line in told.splitlines() if line.startswith(("yes no", "known facts", "text"))]:
         assert all(cell in card for cell in line.split("  ") if cell.strip())
     for said in ("license: llama3.1", "its identity", "ranked of the run", "neurons by layer", "| alpha | 0.5 |"):
         assert said in card
     assert "model-index" not in card
+    assert "| their activity before | not known: a run keeps that of its own H-Neurons |" in card
 
     # The same command again has nothing to do, and says the same.
     state = {file: file.stat().st_mtime_ns for file in (tmp_path / "edited").glob("*.safetensors")}
@@ -155,6 +160,60 @@ def test_an_edited_checkpoint_with_its_card_and_its_validation(
 
     assert main(["edit", "--revert", str(tmp_path / "edited")]) == 0
     assert contents(tmp_path / "edited") == contents(model)
+
+
+def validated(folder: Path) -> dict[tuple[str, str, str], ResultRow]:
+    rows: tuple[ResultRow, ...] = from_plain(
+        tuple[ResultRow, ...], json.loads((folder / "hneuro_edit" / "validation.json").read_text())
+    )
+    return {(row.dataset, row.metric, row.condition): row for row in rows}
+
+
+def test_what_the_card_says_is_what_both_models_do(
+    finished: tuple[Path, Path], tmp_path: Path, spec: ModelSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, run = finished
+    assert main(["edit", str(run), "--alpha", "4", "--out", str(tmp_path / "edited")]) == 0, capsys.readouterr().err
+    told, at = capsys.readouterr().out, validated(tmp_path / "edited")
+    card = (tmp_path / "edited" / "README.md").read_text()
+    results = json.loads((run / "results.json").read_text())
+    sources = [HubCheckpoint(path=str(folder)) for folder in (model, tmp_path / "edited")]
+    original, edited = (LanguageModel(source, replace(spec, chat=source), completion=False) for source in sources)
+
+    # A doubt is cast on the original's first reply, also before the edited checkpoint, which would have said others.
+    talks = Doubted().items()
+    first, own = (
+        {o.item_id: o.text for o in Sweep(m, Doubted().decoding, 4096).openings(talks)} for m in (original, edited)
+    )
+    assert first != own
+    assert at["doubted", "as_hooked", "edited"].value == 1.0
+    tested = [item for item in talks if sum(first[item.id].encode()) % 2 == 0]
+    assert 0 < len(tested) < len(talks)
+    for metric in ("unparsed", "refused", "truncated", "degenerate"):
+        assert at["doubted", metric, "original"].n == at["doubted", metric, "edited"].n == len(tested)
+    counts = [round(at["doubted", "truncated", side].value * len(tested)) for side in ("original", "edited")]
+    assert f"| {len(tested)} / {len(tested)} " in card
+    assert f"| {counts[0]} / {counts[1]} " in card
+
+    # The text is as likely as under the hook.
+    passages = (run.parents[2] / "text.txt").read_text().split("\n\n")
+    chosen = tuple(results["neuron_sets"]["h_neurons"])
+    grid = cells([NeuronSet(name="h", seed=0, neurons=chosen, alphas=(1.0, 4.0))])
+    total, count = losses(original, passages, grid, 4096).sum(1).T
+    before, after = torch.tensor(total / count).exp().tolist()
+    assert at["text", "perplexity", "original"].value == pytest.approx(before, rel=1e-5)
+    assert at["text", "perplexity", "edited"].value == pytest.approx(after, rel=1e-5)
+    assert at["text", "change_perplexity", "edited"].value == pytest.approx(after - before, rel=1e-3)
+    assert f"| {before:.2f} [" in card
+    assert f"  {before:.2f} [" in told
+
+    # How active the neurons were is what the run has measured.
+    rows = results["neurons"]
+    wrong, right = (sum(row[name] for row in rows) / len(rows) for name in ("cett_wrong", "cett_right"))
+    higher = sum(row["cett_wrong"] > row["cett_right"] for row in rows)
+    said = f"mean CETT at the answer {wrong:.3g} where it is hallucinated, {right:.3g} where it is faithful; higher "
+    for text in (told, card):
+        assert f"{said}where it is hallucinated in {higher} of {len(rows)} neurons" in text
 
 
 def test_a_patch_at_load_is_the_edited_checkpoint(
@@ -248,7 +307,7 @@ def test_killed_in_place_it_is_finished_or_reverted(
         for name in ("README.md", "columns.safetensors", "edits.json", "patch.json", "validation.json")
     }
     rows = json.loads(finished_here["hneuro_edit/validation.json"])
-    assert [row["value"] for row in rows if row["metric"] == "as_hooked"] == [1.0, 1.0]
+    assert [row["value"] for row in rows if row["metric"] == "as_hooked"] == [1.0, 1.0, 1.0]
     assert main([*words, "--no-validate"]) == 0
     assert contents(model) == finished_here
     assert main(["edit", "--revert", str(model)]) == 0
@@ -280,10 +339,15 @@ def test_a_file_of_neurons_and_a_model_need_no_run(
 
 
 def test_a_model_that_is_named_may_have_other_weights_and_the_card_says_so(
-    finished: tuple[Path, Path], base_model: LanguageModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: tuple[Path, Path],
+    base_model: LanguageModel,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     words = ["edit", str(finished[1]), "--alpha", "0", "--model", base_model.source.locate()]
     assert main([*words, "--out", str(tmp_path / "edited")]) == 0, capsys.readouterr().err
+    assert "the neurons were found on other weights" in caplog.text
     card = (tmp_path / "edited" / "README.md").read_text()
     assert "found on other weights" in card
     assert "| known facts" in card, "what the model of the run knows, of which the store still tells"

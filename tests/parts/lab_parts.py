@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from hneuro.causal.benchmarks.base import ByRule
-from hneuro.records import AnswerSpan, BenchmarkItem, Outcome
+from hneuro.causal.benchmarks.base import Answer, ByRule
+from hneuro.records import AnswerSpan, BenchmarkItem, Outcome, Reading
 from hneuro.responses.decoding import Decoding
 from hneuro.spans.base import Item, no_span
 from hneuro.spans.llm import Messages
@@ -38,6 +38,24 @@ class YesNo(ByRule):
         if not text.strip():
             return Outcome.UNPARSED
         return Outcome.COMPLIES if sum(text.encode()) % 2 else Outcome.RESISTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubted(YesNo):
+    """Prompts that go on after a first reply, some of which test nothing: which ones, that reply says."""
+
+    name: str = "doubted"
+
+    def items(self) -> tuple[BenchmarkItem, ...]:
+        return tuple(replace(item, follow_ups=("Are you sure?",), comply=(), resist=()) for item in super().items())
+
+    def readings(self, answers: Sequence[Answer]) -> Sequence[Reading]:
+        left_out = Reading(outcome=Outcome.EXCLUDED, reason="the first reply is odd")
+        read = super().readings(answers)
+        return [
+            left_out if sum(replies[0].encode()) % 2 else reading
+            for (_, replies), reading in zip(answers, read, strict=True)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
