@@ -21,7 +21,7 @@ PAGES = sorted(page for page in FOLDER.rglob("*.md") if "lab_template" not in pa
 ARTEFACTS = ("table1", "figure3a", "figure3b", "figure3c", "figure3d", "figure4a", "figure4b", "c_sweep")
 MODELS = {yaml.safe_load(file.read_text())["name"] for file in (ROOT / "conf" / "model").glob("*.yaml")
           if "name:" in file.read_text()}  # fmt: skip
-TEXT = {page: page.read_text(encoding="utf-8") for page in PAGES}
+TEXT = {page: re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8")) for page in PAGES}  # a command is one line
 RUNS = sorted(
     {line for text in TEXT.values() for line in re.findall(r"hneuro run [^`\n]*", text) if "--help" not in line}
 )

@@ -1,0 +1,86 @@
+"""Commands of README and of the page on configs, executed on a finished sweep of one tiny cell."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hneuro.cli import main
+from hneuro.models.language_model import LanguageModel
+from hneuro.questions.file import QuestionFile
+from hneuro.responses.decoding import Decoding
+from hneuro.responses.sampler import TransformersSampler
+
+ROOT = Path(__file__).parent.parent
+LAB = ROOT / "experiments" / "lab_template"
+TEXT = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "experiments/configs.md"))
+FOUND = sorted({line.strip() for line in re.findall(r"hneuro (?:status|rerun|configs|report|edit) ?[^`\n]*", TEXT)})
+WORDS = [line for line in FOUND if "--published" not in line and ("edit" not in line or "--patch-only" in line)]
+REHEARSED = sorted(set(re.findall(r"hneuro run [^`\n]*--dry-run[^`\n]*", TEXT)))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> Path:
+    """A folder in which `hneuro run -m` has been at work: half of the questions have what the model says as gold."""
+    folder = tmp_path_factory.mktemp("finished")
+    file = folder / "q.jsonl"
+    rows = [{"id": str(n), "question": f"What is number {n}?", "answers": ["x"]} for n in range(48)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=5))
+    said = sampler.sample(language_model, QuestionFile(path=str(file)).load().questions, 1, 0)
+    for n, (row, response) in enumerate(zip(rows, said, strict=True)):
+        if n % 2 and response.text.strip():
+            row["answers"] = [response.text]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [
+        *("model=hub", "model.name=tiny", f"model.chat.path={tiny_checkpoint}", "model.dtype=float32"),
+        *("model.device=cpu", "dataset=file", f"dataset.identification.path={file}", "benchmark=none"),
+        *("sampling.samples=2", "sampling.decoding.temperature=0", "sampling.decoding.max_new_tokens=5"),
+        *("stability.resamples=0", "detection.control_seeds=2", "intervention.alphas=[0,1]", "quiet=true"),
+        *("intervention.control_seeds=1", "intervention.ranked=3", "intervention.known_questions=4"),
+        *("mechanism=none", "probe.C=[50]"),
+    ]
+    with contextlib.chdir(folder):
+        assert main(["run", "-m", *words]) == 0
+    return folder
+
+
+def test_there_is_something_to_execute() -> None:
+    assert {line.split()[1] for line in WORDS} == {"status", "rerun", "configs", "report", "edit"}
+    assert REHEARSED
+
+
+@pytest.mark.parametrize("command", WORDS)
+def test_a_command_does_what_the_text_says(
+    command: str, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run,) = (file.parent for file in finished.glob("outputs/hneuro/*/results.json"))
+    (sweep,) = finished.glob("outputs/sweeps/*")
+    meant = {
+        "outputs/sweeps/NAME": str(sweep),
+        "outputs/NAME/RUN": str(run),
+        "outputs/NAME": "outputs/hneuro",
+        "outputs/smoke": "outputs/hneuro",
+        "RUN_DIR": str(run),
+        "DIR": str(LAB / "our_lab" / "conf"),
+        "our_lab/conf": str(LAB / "our_lab" / "conf"),
+    }
+    monkeypatch.chdir(finished)
+    monkeypatch.syspath_prepend(str(LAB))
+    assert main([meant.get(word, word) for word in shlex.split(command)[1:]]) == 0, capsys.readouterr().err
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", REHEARSED)
+def test_a_rehearsal_says_what_would_be_computed(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command)[1:]) == 0
+    assert "responses of at most" in capsys.readouterr().out
+    assert not (tmp_path / "outputs" / "store").exists()
