@@ -138,6 +138,30 @@ def test_slurm_is_asked_for_one_array_and_a_cell_that_fails_is_told_though_its_j
         assert "Traceback" in (state.parent / "traceback.txt").read_text()
 
 
+def test_ray_keeps_the_cells_of_a_sweep_through_one_that_fails_and_one_that_is_killed(
+    words: list[str], tmp_path: Path
+) -> None:
+    """In an environment of its own: what Ray's launcher depends on excludes what this one is pinned to."""
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="needs hneuro[ray]")
+    (found,) = [word for word in words if word.startswith("dataset.identification.path=")]
+    cells = [*words, "until=contributions", f"{found},nowhere.jsonl", "seed=0,1"]
+    sweep = ["run", "-m", "launcher=ray", *cells]
+
+    process = start(tmp_path, *sweep)
+    until(lambda: at_work(tmp_path), process)
+    os.kill(at_work(tmp_path)[0], signal.SIGKILL)
+    code, out, errors = end(process, tmp_path)
+    assert code == 2, errors
+    assert "the launcher has broken down (WorkerCrashedError" in errors
+    assert "the file nowhere.jsonl does not exist" in out
+    assert sorted(states(tmp_path)) == ["done", "done", "failed", "failed"]
+
+    code, out, _ = end(start(tmp_path, "status", "outputs/sweeps"), tmp_path)
+    assert code == 1
+    assert "2 done, 2 failed" in out
+    assert "hneuro run -m launcher=ray" in out
+
+
 def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
