@@ -89,7 +89,7 @@ def _package(name: str) -> dict[str, Any]:
     module = importlib.import_module(name)  # its part has been built: it is there already
     files = [(file, file.relative_to(top)) for top in map(Path, getattr(module, "__path__", ())) for file in _py(top)]
     if not files and module.__file__:
-        files = [(Path(module.__file__), Path(module.__file__).name)]
+        files = [(Path(module.__file__), Path(Path(module.__file__).name))]
     digest = hashlib.sha256()
     for file, called in files:
         digest.update(f"{called}\0".encode() + file.read_bytes() + b"\0")
