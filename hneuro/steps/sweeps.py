@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.effects import effects
+from hneuro.causal.effects import TESTED, effects
 from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.perplexity import losses, perplexity_rows
 from hneuro.detection.monitor import RiskMonitor
@@ -147,6 +147,7 @@ def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
         "readings": swept.readings.digest,
         "name": name,
         "measures": measures,
+        "tested": TESTED,  # rows of older code lack some of it
         "entities": fingerprint(entity_of),
     }
 
