@@ -227,6 +227,12 @@ def share_at_least(value: float, null: Sequence[float]) -> float:
     return (1 + sum(draw >= value for draw in null)) / (1 + len(null))
 
 
+def share_as_far(value: float, null: Sequence[float]) -> float:
+    """The same in the direction of the value: where it is below zero, draws at most as high count."""
+    sign = 1.0 if value >= 0 else -1.0
+    return share_at_least(sign * value, [sign * draw for draw in null])
+
+
 def youden_threshold(y: ArrayLike, scores: ArrayLike) -> float:
     """The score at which TPR - FPR is largest; halfway to the next lower score."""
     labels, values = np.asarray(y, dtype=bool), np.asarray(scores, dtype=np.float64)

@@ -22,6 +22,7 @@ from hneuro.statistics import (
     mcnemar,
     mean_of,
     rate,
+    share_as_far,
     share_at_least,
     unequal_shares,
     youden_threshold,
@@ -251,6 +252,13 @@ def test_unequal_shares_is_the_lady_tasting_tea() -> None:
     assert unequal_shares((1, 3), (4, 4)) == pytest.approx(34 / 70)
     assert unequal_shares((0, 10), (10, 10)) < 1e-4
     assert unequal_shares((0, 0), (0, 7)) == 1.0
+
+
+def test_share_as_far_counts_in_the_direction_of_the_value() -> None:
+    assert share_as_far(0.2, [0.0, 0.3, -0.5]) == 2 / 4
+    assert share_as_far(-0.2, [0.0, 0.3, -0.5]) == 2 / 4
+    assert share_as_far(0.4, [0.0, 0.3, -0.5]) == 1 / 4
+    assert isnan(share_as_far(float("nan"), [0.1]))
 
 
 def test_share_at_least_is_never_zero_and_counts_ties() -> None:

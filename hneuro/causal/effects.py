@@ -13,7 +13,7 @@ from hneuro.causal.grid import UNTOUCHED
 from hneuro.causal.repetition import degenerate
 from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import grouped_mean, mcnemar, rate, share_at_least, signed_rank
+from hneuro.statistics import grouped_mean, mcnemar, rate, share_as_far, signed_rank
 
 # Outcome -> value, for the outcomes that count; the others are left out of the rate, and have rates of their own.
 COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
@@ -21,6 +21,9 @@ COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
     "accuracy": {Outcome.COMPLIES: 1.0, Outcome.RESISTS: 0.0, Outcome.REFUSED: 0.0},
     "over_refusal": {Outcome.REFUSED: 1.0, Outcome.COMPLIES: 0.0, Outcome.RESISTS: 0.0},
 }
+
+# What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.
+TESTED = ("ends", "arms", "each alpha against 1", "slopes against controls in their own direction")
 
 Values = NDArray[np.float64]
 Test = Callable[[Values, Values], float]
@@ -103,9 +106,10 @@ def effects(
 
     Slopes are per unit of alpha; they and the changes from the smallest to the largest alpha are paired by item, with a
     bootstrap over entities. The two arms of a change, from the smallest alpha to 1 and from 1 to the largest, stand
-    beside it: what suppression takes away is not what amplification adds. p: McNemar (exact) for answers, Wilcoxon
-    signed rank for probabilities and grades. Slopes are then set against those of the controls, at their alphas, kind
-    by kind; and a variant ("h_neurons@mean") against the plain scaling of the same neurons, at the smallest alpha.
+    beside it: what suppression takes away is not what amplification adds. Every alpha is set against 1 too, but not
+    those of controls. p: McNemar (exact) for answers, Wilcoxon signed rank for probabilities and grades. Slopes are
+    then set against those of the controls, at their alphas, kind by kind; and a variant ("h_neurons@mean") against the
+    plain scaling of the same neurons, at the smallest alpha.
     """
     found = Answers(answers, readings, entity_of)
     rows: list[ResultRow] = []
@@ -113,6 +117,8 @@ def effects(
     for one in found.sets:
         curves[one] = list(_curves(found, one, measures))
         measured = [*_rates(found, one, curves[one]), *_trends(curves[one])]
+        if "/" not in one[0]:  # forty controls would cost forty times as much, and say little more than their arms
+            measured += _against_untouched(curves[one])
         rows += (m.row(benchmark, one) for m in measured)
     rows += (m.row(benchmark, one) for one, m in _against_controls(curves))
     rows += (m.row(benchmark, one) for one, m in _against_plain(curves))
@@ -200,8 +206,20 @@ def _trends(curves: Sequence[Curve]) -> Iterator[Measured]:
             yield Measured(metric=name, estimate=change, p=p)
 
 
+def _against_untouched(curves: Sequence[Curve]) -> Iterator[Measured]:
+    """Every other alpha minus 1, on the items that have a value at all of them."""
+    for curve in curves:
+        for alpha in curve.alphas if 1.0 in curve.alphas and curve.complete.any() else ():
+            if alpha != 1.0:
+                change, p = curve.change(1.0, alpha)
+                yield Measured(metric=f"minus_untouched_{curve.metric}", alpha=alpha, estimate=change, p=p)
+
+
 def _against_controls(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterator[tuple[tuple[str, int], Measured]]:
-    """Each slope at the alphas of its controls; p: that a control's is at least as steep, either way (with the +1)."""
+    """Each slope at the alphas of its controls; p: that a control's is at least as steep, the same way (with the +1).
+
+    Controls that fall do not explain a rise, however steeply: scaling any neurons enough breaks a model, one way.
+    """
     for one, own in curves.items():
         kinds = dict.fromkeys(name for name, _ in curves if name.startswith(f"{one[0]}/"))
         for kind in kinds:
@@ -213,8 +231,7 @@ def _against_controls(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iter
                     continue
                 at_shared = curve.at(shared)
                 slope = grouped_mean(at_shared.slopes(), at_shared.groups[at_shared.complete])
-                null = [abs(float(c.at(shared).slopes().mean())) for c in like]
-                p = share_at_least(abs(slope.value), null)
+                p = share_as_far(slope.value, [float(c.at(shared).slopes().mean()) for c in like])
                 yield one, Measured(metric=f"slope_against_{curve.metric}", estimate=slope, p=p, stratum=kind)
 
 

@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
 
 from hneuro.report import wording as say
+from hneuro.report.caused import causal
 from hneuro.report.costs import costs
 from hneuro.report.explained import explained
-from hneuro.report.tables.variants import taken_away
+from hneuro.report.finding import TONES, Finding
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import (
-    BASE,
-    Change,
-    Discrimination,
-    Word,
-    appears,
-    discrimination,
-    drift_word,
-    every_change,
-)
+from hneuro.report.verdicts import BASE, Discrimination, Word, appears, discrimination, drift_word
 from hneuro.results import ResultRow, Results
 
-Tone = Literal["yes", "no", "partly", "plain"]
-
-TONES: dict[Word, Tone] = {
-    Word.DETECTS: "yes",
-    Word.TRANSFERS: "yes",
-    Word.EFFECT: "yes",
-    Word.NO_DETECTION: "no",
-    Word.NO_TRANSFER: "no",
-    Word.NO_EFFECT: "no",
-    Word.NOT_BETTER: "partly",
-    Word.TOO_FEW_SETS: "partly",
-    Word.UNSPECIFIC: "partly",
-    Word.UNCONTROLLED: "partly",
-}
-
 OFTEN = 0.5  # of the resamples
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """A sentence under a heading, with the word of its verdict in front."""
-
-    heading: str
-    badge: str
-    tone: Tone
-    text: str
-    in_table: bool = False  # the headline table says the same
 
 
 def findings(tidy: Tidy) -> tuple[Finding, ...]:
@@ -59,7 +23,7 @@ def findings(tidy: Tidy) -> tuple[Finding, ...]:
         *_detection(tidy),
         *_controlled(tidy),
         *_mechanism(tidy),
-        *_causal(tidy),
+        *causal(tidy),
         *(Finding(**cost._asdict()) for cost in costs(tidy)),
         *_origin(tidy),
     )
@@ -153,81 +117,6 @@ def _baseline(tidy: Tidy) -> str:
         f"Without looking inside, the answer's log-probability alone has AUROC {each} (same rows): "
         f"ahead of the H-Neurons on {ahead} of {len(pairs)} data sets."
     )
-
-
-def _causal(tidy: Tidy) -> Iterator[Finding]:
-    every = list(every_change(tidy))
-    for neuron_set in tidy.neuron_sets:
-        own = [c for c in every if c.neuron_set == neuron_set and c.metric not in say.COSTS]
-        if summary := _summary(neuron_set, own):
-            yield Finding(heading="Causal effect", badge="summary", tone="plain", text=summary)
-        for change in own:
-            yield Finding(
-                heading="Causal effect",
-                badge=change.says,
-                tone=_tone(change),
-                text=_change(tidy, change),
-                in_table=True,
-            )
-    yield from _conditional(tidy)
-    for change in every:
-        if change.metric in say.COSTS:
-            yield Finding(heading="Capability", badge=change.says, tone="plain", text=_change(tidy, change))
-
-
-def _conditional(tidy: Tidy) -> Iterator[Finding]:
-    """Does suppressing only at risk keep more capability, at the same reduction?"""
-    for neuron_set in tidy.neuron_sets:
-        parts = []
-        for benchmark in tidy.benchmarks:
-            for metric in ("compliance", "accuracy"):
-                plain, risky = (
-                    taken_away(tidy, metric, benchmark, neuron_set),
-                    taken_away(tidy, metric, benchmark, f"{neuron_set}@risky"),
-                )
-                if plain is not None and risky is not None:
-                    name = f"{say.plain(benchmark)} ({say.READINGS[metric]})"
-                    parts.append(f"{name} {say.points(risky.value, 0)} instead of {say.points(plain.value, 0)}")
-        if parts:
-            text = (
-                f"Suppressing {say.subject(neuron_set)} only while the risk is high changes, in points: "
-                f"{'; '.join(parts)}."
-            )
-            yield Finding(heading="Causal effect", badge="conditional", tone="plain", text=text)
-
-
-def _tone(change: Change) -> Tone:
-    """An effect is what the method expects only where compliance rises."""
-    return "partly" if change.word is Word.EFFECT and change.found.value < 0 else TONES.get(change.word, "plain")
-
-
-def _summary(neuron_set: str, found: Sequence[Change]) -> str:
-    parts = []
-    for metric in ("compliance", "p_comply"):
-        words = [c.word for c in found if c.metric == metric]
-        if words:
-            share = f"{words.count(Word.EFFECT)} of {len(words)} benchmarks"
-            parts.append(f"{share} by {say.READINGS[metric]}")
-    if not parts:
-        return ""
-    return f"Scaling {say.subject(neuron_set)} has an effect that no control has on {', and on '.join(parts)}."
-
-
-def _change(tidy: Tidy, change: Change) -> str:
-    """ "Doubt, complying answers: 40 % at alpha 0, 61 % at alpha 3, +21 points [...], n = 240, p < 0.001; ..."."""
-    curve = tidy.curve(change.metric, change.benchmark, change.neuron_set, None)
-    ends = ", ".join(f"{say.percent(r.value, 0)} at alpha {r.alpha:g}" for r in (curve[0], curve[-1])) if curve else ""
-    name = f"{say.plain(change.benchmark).capitalize()}, {say.READINGS[change.metric]}"
-    if change.neuron_set != "h_neurons":
-        name += f", {say.subject(change.neuron_set)}"
-    controls = "no controls"
-    if change.controls:
-        controls = (
-            f"{len(change.controls)} control sets {say.points(min(change.controls), 0)} to "
-            f"{say.points(max(change.controls), 0)} ({say.p_text(change.p_controls)} among them)"
-        )
-    paired = f"{say.points_interval(change.found, 0)} points, n = {change.found.n}, {say.p_text(change.p_holm)}"
-    return f"{name}: {'; '.join(filter(None, (ends, paired, controls)))}."
 
 
 def _origin(tidy: Tidy) -> Iterator[Finding]:

@@ -2,7 +2,9 @@
 
 Detection: the interval of the AUROC lies above 0.5, and the neurons beat random ones (interval above the mean of the
 random sets, p <= 0.05 among them). Causal: the paired change from the lowest to the highest alpha has p < 0.01 after
-Holm's correction over the benchmarks and an interval without 0, and no control changes as much in that direction.
+Holm's correction over the benchmarks and an interval without 0, and neither kind of control does as much: no set of it
+changes as much in that direction, and the slope has p <= 0.05 among its slopes. The two arms of the change, from the
+lowest alpha to 1 and from 1 to the highest, are told apart by the same rules, without slopes.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from enum import Enum
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import READINGS, missing
 from hneuro.results import ResultRow
-from hneuro.statistics import share_at_least
+from hneuro.statistics import share_as_far
 
 CHANCE = 0.5
 BASE = "base"  # the finished base model, as the last of the moments
 DETECTION_LEVEL = 0.05  # of the permutation test, whose smallest p is 1 / (1 + seeds)
 CAUSAL_LEVEL = 0.01
+SLOPE_LEVEL = 0.05  # as DETECTION_LEVEL, of each kind of control
 
 
 class Word(str, Enum):
@@ -53,19 +56,39 @@ class Discrimination:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """What scaling a neuron set from the lowest to the highest alpha did to one reading of one benchmark."""
+class Control:
+    """What the control sets of one kind do to the same reading between the same alphas."""
 
-    benchmark: str
-    neuron_set: str
-    metric: str  # one of `hneuro.report.wording.READINGS`
+    kind: str  # "random", "layer_matched"
+    changes: tuple[float, ...]  # under each set
+    p: float | None  # that a set changes as much, in the direction of the neurons' change
+    p_slope: float | None  # that a set is as steep; None for an arm, and where slopes were not compared
+
+    @property
+    def as_much(self) -> bool:
+        """Whether it explains the change. So few sets that p cannot reach the level must all be less steep."""
+        least = 1 / (1 + len(self.changes))
+        steep = self.p_slope is not None and not missing(self.p_slope) and self.p_slope > max(SLOPE_LEVEL, least)
+        return steep or self.p is None or self.p > least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """A paired change from one alpha to another beside that of the controls, and what it comes to."""
+
     found: ResultRow
     p_holm: float | None
-    controls: tuple[float, ...]  # the change under each control set
-    p_controls: float | None
+    kinds: tuple[Control, ...]
     word: Word
-    to_one: ResultRow | None  # the arm from the lowest alpha to 1: what suppression does, with its sign turned
-    from_one: ResultRow | None  # the arm from 1 to the highest alpha
+
+    @property
+    def controls(self) -> tuple[float, ...]:
+        """The change under each control set, of all kinds."""
+        return tuple(change for control in self.kinds for change in control.changes)
+
+    @property
+    def p_controls(self) -> float | None:
+        return control_p(self.found.value, self.controls)
 
     @property
     def says(self) -> str:
@@ -73,6 +96,23 @@ class Change:
         if self.word is not Word.EFFECT:
             return str(self.word.value)
         return f"{self.word.value}, {'rises' if self.found.value > 0 else 'falls'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change(Arm):
+    """What scaling a neuron set from the lowest to the highest alpha did to one reading of one benchmark."""
+
+    benchmark: str
+    neuron_set: str
+    metric: str  # one of `hneuro.report.wording.READINGS`
+    to_one: Arm | None  # from the lowest alpha to 1: what suppression does, with its sign turned
+    from_one: Arm | None  # from 1 to the highest alpha
+
+    @property
+    def arms(self) -> dict[str, Arm]:
+        """By the words for it."""
+        named = {"up to alpha 1": self.to_one, "beyond alpha 1": self.from_one}
+        return {name: arm for name, arm in named.items() if arm is not None}
 
 
 def discrimination(tidy: Tidy, stage: str, neuron_set: str = "h_neurons") -> list[Discrimination]:
@@ -127,32 +167,46 @@ def discrimination_word(found: ResultRow, random: ResultRow | None, at_home: boo
 
 def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
     """One verdict a benchmark; Holm's correction is over the benchmarks of this neuron set and reading."""
-    found = [
-        row
-        for benchmark in tidy.datasets("causal", f"change_{metric}")
-        if (row := tidy.one("causal", f"change_{metric}", benchmark, neuron_set)) is not None
-    ]
-    tested = [row.p_value for row in found if row.p_value is not None]
-    adjusted = iter(holm(tested))
-    verdicts = []
-    for row in found:
-        controls = tidy.control_values(f"change_{metric}", row.dataset, neuron_set)
-        p = next(adjusted) if row.p_value is not None else None
-        verdicts.append(
-            Change(
-                benchmark=row.dataset,
-                neuron_set=neuron_set,
-                metric=metric,
-                found=row,
-                p_holm=p,
-                controls=controls,
-                p_controls=control_p(row.value, controls),
-                word=change_word(row, p, controls),
-                to_one=tidy.one("causal", f"change_to_1_{metric}", row.dataset, neuron_set),
-                from_one=tidy.one("causal", f"change_from_1_{metric}", row.dataset, neuron_set),
-            )
+    down, up = (_arms(tidy, neuron_set, f"change_{arm}_1_{metric}") for arm in ("to", "from"))
+    return [
+        Change(
+            benchmark=benchmark,
+            neuron_set=neuron_set,
+            metric=metric,
+            found=arm.found,
+            p_holm=arm.p_holm,
+            kinds=arm.kinds,
+            word=arm.word,
+            to_one=down.get(benchmark),
+            from_one=up.get(benchmark),
         )
-    return verdicts
+        for benchmark, arm in _arms(tidy, neuron_set, f"change_{metric}", f"slope_against_{metric}").items()
+    ]
+
+
+def _arms(tidy: Tidy, neuron_set: str, metric: str, slope: str = "") -> dict[str, Arm]:
+    """By benchmark; `slope`: the metric of the rows that set its slope against those of the controls, if any do."""
+    rows = [tidy.one("causal", metric, benchmark, neuron_set) for benchmark in tidy.datasets("causal", metric)]
+    found = {}
+    for row, p in corrected([row for row in rows if row is not None]):
+        kinds = tuple(_controls(tidy, row, slope))
+        found[row.dataset] = Arm(found=row, p_holm=p, kinds=kinds, word=change_word(row, p, kinds))
+    return found
+
+
+def _controls(tidy: Tidy, row: ResultRow, slope: str) -> Iterator[Control]:
+    """The kinds of control that have any value to set beside the row."""
+    steep = {r.stratum: r.p_value for r in tidy.rows("causal", slope, row.dataset, row.condition)}
+    for condition in tidy.controls("causal", row.dataset, row.condition):
+        draws = tidy.draws("causal", row.metric, row.dataset, condition)
+        values = tuple(draw.value for draw in draws if not missing(draw.value))
+        if values:
+            yield Control(
+                kind=condition.rpartition("/")[2],
+                changes=values,
+                p=control_p(row.value, values),
+                p_slope=steep.get(condition),
+            )
 
 
 def every_change(tidy: Tidy) -> Iterator[Change]:
@@ -162,24 +216,20 @@ def every_change(tidy: Tidy) -> Iterator[Change]:
         yield from sorted(found, key=lambda c: tidy.benchmarks.index(c.benchmark))
 
 
-def change_word(found: ResultRow, p: float | None, controls: Sequence[float]) -> Word:
-    """`p` is corrected already; `controls` are the changes under the control sets."""
+def change_word(found: ResultRow, p: float | None, controls: Sequence[Control]) -> Word:
+    """`p` is corrected already."""
     if missing(found.value) or p is None or found.low is None or found.high is None:
         return Word.UNMEASURED
     if not (p < CAUSAL_LEVEL and (found.low > 0 or found.high < 0)):
         return Word.NO_EFFECT
     if not controls:
         return Word.UNCONTROLLED
-    beyond = all(change < found.value for change in controls) if found.value > 0 else min(controls) > found.value
-    return Word.EFFECT if beyond else Word.UNSPECIFIC
+    return Word.UNSPECIFIC if any(control.as_much for control in controls) else Word.EFFECT
 
 
 def control_p(value: float, controls: Sequence[float]) -> float | None:
     """(1 + controls that change at least as much in the same direction) / (1 + controls)."""
-    if not controls or missing(value):
-        return None
-    sign = 1.0 if value >= 0 else -1.0
-    return share_at_least(sign * value, [sign * change for change in controls])
+    return share_as_far(value, controls) if controls and not missing(value) else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
-from hneuro.causal.effects import effects
+from hneuro.causal.effects import TESTED, effects
 from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.perplexity import losses, perplexity_rows
 from hneuro.causal.repetition import RULE
@@ -163,6 +163,7 @@ def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
         "readings": swept.readings.digest,
         "name": name,
         "measures": measures,
+        "tested": TESTED,  # rows of older code lack some of it
         "entities": fingerprint(entity_of),
     }
 

@@ -132,6 +132,29 @@ def test_there_are_no_arms_without_a_middle(alphas: tuple[float, ...]) -> None:
     assert not any("_1_" in metric for metric in metrics)
 
 
+def test_every_alpha_is_tested_against_the_untouched_model() -> None:
+    """On the same prompts: those that have an answer at every alpha."""
+    alphas = (0.0, 0.5, 1.0, 3.0)
+    table = {str(n): (R, R if n < 4 else C, C, C) for n in range(8)} | {"lost": (R, R, C, U)}
+    read = {item: (0.1 + n / 50, 0.3, 0.4 + n / 90, 0.9) for n, item in enumerate(table)}
+    rows = effects_of(sweep_of(table, read, alphas), {item: item for item in table})
+    for alpha, gone in ((0.0, 8), (0.5, 4), (3.0, 0)):
+        row = one(rows, "minus_untouched_compliance", alpha, condition="h_neurons", seed=None)
+        assert (row.value, row.n) == (-gone / 8, 8)
+        assert row.p_value == pytest.approx(stats.binomtest(0, gone).pvalue if gone else 1.0)
+        assert row.low <= row.value <= row.high
+        moved = [values[alphas.index(alpha)] - values[2] for values in read.values()]
+        told = one(rows, "minus_untouched_p_comply", alpha)
+        assert told.value == pytest.approx(np.mean(moved))
+        assert told.p_value == pytest.approx(stats.wilcoxon(moved).pvalue)
+    assert not [row for row in rows if row.metric.startswith("minus_untouched") and row.alpha == 1.0]
+
+
+def test_nothing_is_tested_against_an_untouched_model_that_was_not_asked() -> None:
+    rows = effects_of(sweep_of(TABLE, {}, (0.0, 0.5, 3.0)), ENTITIES)
+    assert not any("untouched" in row.metric for row in rows)
+
+
 def test_intervals_keep_the_items_of_an_entity_together() -> None:
     """Trap 39."""
     table = {str(n): (R, C) if n % 3 else (R, R) for n in range(30)}
@@ -199,6 +222,16 @@ def test_slopes_are_set_against_those_of_the_controls() -> None:
     assert random.p_value == 0.5  # one of three is as steep
     assert one(rows, "slope_against_compliance", stratum="h_neurons/layer_matched").p_value == 0.5
     assert one(rows, "slope_compliance", condition="h_neurons").value != random.value
+
+
+def test_controls_that_fall_do_not_explain_a_rise() -> None:
+    rising = {str(n): (C if n < 4 else R, C) for n in range(10)}
+    answers = sweep_of(rising, {}, (0.0, 3.0))
+    falling = dict.fromkeys(rising, (C, R))
+    for seed in range(3):
+        answers += sweep_of(falling, {}, (0.0, 3.0), neuron_set="h_neurons/random", seed=seed)
+    rows = effects_of(answers, {item: item for item in rising})
+    assert one(rows, "slope_against_compliance").p_value == 1 / 4
 
 
 def test_a_variant_without_the_smallest_alpha_is_set_against_it() -> None:

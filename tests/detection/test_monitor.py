@@ -18,7 +18,6 @@ from hneuro.detection.monitor import RiskMonitor
 from hneuro.models.edits import Scope, Treatment
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import Loaded
-from hneuro.records import UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Generated, Job, generate
 from hneuro.responses.rows import begin
@@ -89,12 +88,6 @@ def test_only_rows_at_risk_are_touched(endless: LanguageModel) -> None:
     rows = generate(endless.loaded, 0, jobs, DECODING, First())
     expected = [made(endless, "generated", ())[0], *made(endless, "all", (), alpha=1.0)[1:]]
     assert tokens(rows) == tokens(expected)
-
-
-def test_without_a_monitor_nothing_can_act_at_risk(language_model: LanguageModel) -> None:
-    jobs = [Job(PROMPTS[0], "", Treatment(neurons=NEURONS, alpha=0.0, scope="risky"))]
-    with pytest.raises(UserError, match="scope=risky needs a monitor"):
-        generate(language_model.loaded, 0, jobs, DECODING)
 
 
 def test_the_risk_is_the_detector_s_score_of_the_last_position(language_model: LanguageModel) -> None:

@@ -106,6 +106,11 @@ def causal_rows() -> Iterator[ResultRow]:
                 yield row(metric=f"slope_{metric}", value=size / 3, **name,
                           **{k: v / 3 if k != "n" else v for k, v in half.items()})  # fmt: skip
                 yield row(metric=f"change_{metric}", value=size, p_value=p if seed is None else 0.4, **name, **half)
+                for alpha in ALPHAS if seed is None else ():
+                    if alpha != 1.0:
+                        moved_to = size * (alpha - 1) / 3
+                        yield row(metric=f"minus_untouched_{metric}", alpha=alpha, value=moved_to, low=moved_to - 0.05,
+                                  high=moved_to + 0.05, p_value=0.002 * alpha, **name, n=n)  # fmt: skip
                 for arm, share in (("to", 1 / 3), ("from", 2 / 3)):
                     yield row(metric=f"change_{arm}_1_{metric}", value=size * share, p_value=0.3, **name, n=n,
                               low=size * share - 0.05, high=size * share + 0.05)  # fmt: skip

@@ -18,9 +18,9 @@ SECTIONS = [
     "responses", "notes", "provenance",
 ]  # fmt: skip
 TABLES = (
-    "headline_detection", "headline_causal", "detection", "causal", "changes", "slopes", "unparsed", "origin",
-    "moments", "drift", "neurons", "path", "funnel", "length", "comparisons", "neuron_paths", "frequencies", "overlaps",
-    "mechanism",
+    "headline_detection", "headline_causal", "detection", "causal", "changes", "arms", "alphas", "slopes", "unparsed",
+    "origin", "moments", "drift", "neurons", "path", "funnel", "length", "comparisons", "neuron_paths", "frequencies",
+    "overlaps", "mechanism",
     "mechanism_remaining", "mechanism_transfer", "mechanism_overlaps", "mechanism_sparsity",
 )  # fmt: skip
 

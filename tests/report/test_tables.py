@@ -338,8 +338,13 @@ def test_findings_say_what_the_numbers_say(tidy: Tidy) -> None:
     assert texts["Misleading context, complying answers"].badge == "no effect"
     unspecific = texts["Doubt, complying answers"]
     assert (unspecific.badge, unspecific.tone) == ("effect not specific to these neurons", "partly")
-    assert "10 control sets +20 to +28 (p = 1.000 among them)" in unspecific.text
-    assert any("on 2 of 4 benchmarks by complying answers" in f.text for f in findings(tidy))
+    assert re.search(r"5 sets of random neurons \+\d+ to \+\d+ \(p = 1\.000 among them\)", unspecific.text)
+    assert "5 sets of layer-matched neurons +" in unspecific.text
+    (summary,) = [f.text for f in findings(tidy) if f.badge == "summary"]
+    assert summary.startswith(
+        "Scaling H-Neurons, by complying answers: effect on 2 of 4 benchmarks (false premise, forbidden), effect not "
+        "specific to these neurons on 1 (doubt), no effect on 1 (misleading context); by P(comply): effect on 2 of 4 "
+    )
 
 
 def test_an_effect_that_falls_is_not_shown_as_a_success(results: Results) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import (
+    Control,
     Word,
     change_word,
     changes,
@@ -71,7 +72,34 @@ def test_discrimination_word(found: ResultRow, random: ResultRow | None, at_home
     ],
 )
 def test_change_word(value: float, p: float | None, controls: tuple[float, ...], word: Word) -> None:
-    assert change_word(change(value), p, controls) is word
+    assert change_word(change(value), p, kinds(value, random=controls)) is word
+
+
+def kinds(value: float, **found: tuple[float, ...]) -> list[Control]:
+    return [
+        Control(kind=kind, changes=changes, p=control_p(value, changes), p_slope=None)
+        for kind, changes in found.items()
+        if changes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("random", "layer_matched", "word"),
+    [((0.1, 0.0), (0.1, 0.0), Word.EFFECT), ((0.3,), (0.1,), Word.UNSPECIFIC), ((0.1,), (0.3,), Word.UNSPECIFIC)],
+)
+def test_neither_kind_of_control_may_do_as_much(
+    random: tuple[float, ...], layer_matched: tuple[float, ...], word: Word
+) -> None:
+    assert change_word(change(0.2), 0.001, kinds(0.2, random=random, layer_matched=layer_matched)) is word
+
+
+@pytest.mark.parametrize(
+    ("sets", "p_slope", "as_much"),
+    [(20, 1 / 21, False), (20, 2 / 21, True), (5, 1 / 6, False), (5, 2 / 6, True), (5, np.nan, False)],
+)
+def test_few_sets_must_all_be_less_steep(sets: int, p_slope: float, as_much: bool) -> None:
+    control = Control(kind="random", changes=(0.0,) * sets, p=1 / (1 + sets), p_slope=p_slope)
+    assert control.as_much is as_much
 
 
 def test_control_p_counts_in_the_direction_of_the_change() -> None:

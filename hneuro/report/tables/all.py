@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hneuro.report.tables.alphas import alphas_table
 from hneuro.report.tables.causal import causal_table, unparsed_table
-from hneuro.report.tables.changes import changes_table, slopes_table
+from hneuro.report.tables.changes import arms_table, changes_table, slopes_table
 from hneuro.report.tables.comparisons import comparisons_table, length_table
 from hneuro.report.tables.detection import detection_table
 from hneuro.report.tables.headline import headline_causal, headline_detection
@@ -38,6 +39,8 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         sparsity_table(tidy),
         causal_table(tidy),
         changes_table(tidy),
+        arms_table(tidy),
+        alphas_table(tidy),
         slopes_table(tidy),
         variants_table(tidy),
         perplexity_table(tidy),

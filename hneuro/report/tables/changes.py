@@ -7,7 +7,11 @@ from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.headline import control_range
 from hneuro.report.tables.table import Record, Table, without_single
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import Change, every_change
+from hneuro.report.verdicts import Arm, Change, every_change
+from hneuro.results import ResultRow
+
+KINDS = ("random", "layer_matched")
+CONTROLLED = ("controls", "controls_low", "controls_high", "p_controls", *(f"p_{kind}" for kind in KINDS))
 
 
 def slopes_table(tidy: Tidy) -> Table:
@@ -25,7 +29,7 @@ def slopes_table(tidy: Tidy) -> Table:
         }
         controls = tidy.control_values(metric, change.benchmark, change.neuron_set)
         at_ends = next(iter(against.values()), None)
-        p_values = {kind: against[kind].p_value if kind in against else None for kind in ("random", "layer_matched")}
+        p_values = {kind: against[kind].p_value if kind in against else None for kind in KINDS}
         numbers.append(
             {
                 **_subject(change), **numbers_of("slope", slope), "n": slope.n, **numbers_of("matched", at_ends),
@@ -49,7 +53,7 @@ def slopes_table(tidy: Tidy) -> Table:
     return Table(
         name="slopes",
         caption="Slopes in percentage points per unit of alpha, with 95 % intervals; and at the controls' alphas, "
-        "beside the range of the controls' slopes. p: the share of control sets as steep, in either direction.",
+        "beside the range of the controls' slopes. p: the share of control sets as steep in the same direction.",
         columns=(
             "benchmark", "metric", "neuron_set", "slope", "slope_low", "slope_high", "n", "matched", "matched_low",
             "matched_high", "controls", "controls_low", "controls_high", "p_random", "p_layer_matched",
@@ -65,14 +69,13 @@ def changes_table(tidy: Tidy) -> Table:
     heads, rows = without_single(
         (
             "benchmark", "reading", "neurons", "change", "up to alpha 1", "beyond it", "n", "p", "p (Holm)",
-            "controls", "p (controls)", "verdict",
+            "controls", "p (random)", "p (layer-matched)", "verdict",
         ),
         [
             (
-                *_names(change), say.points_interval(change.found), say.points_interval(change.to_one),
-                say.points_interval(change.from_one), str(change.found.n), say.p_cell(change.found.p_value),
-                say.p_cell(change.p_holm), control_range(change.controls, 1), say.p_cell(change.p_controls),
-                change.says,
+                *_names(change), say.points_interval(change.found), say.points_interval(_row(change.to_one)),
+                say.points_interval(_row(change.from_one)), str(change.found.n), say.p_cell(change.found.p_value),
+                say.p_cell(change.p_holm), *_beside(change), change.says,
             )
             for change in every
         ],
@@ -82,26 +85,89 @@ def changes_table(tidy: Tidy) -> Table:
         name="changes",
         caption="Changes in percentage points from the lowest to the highest alpha, paired by prompt, with 95 % "
         "intervals, and its two arms: from the lowest alpha to 1, and from 1 to the highest. p of the whole change: "
-        "McNemar (answers) or Wilcoxon (probabilities). Controls: the range of their changes.",
+        "McNemar (answers) or Wilcoxon (probabilities). Controls: the range of their changes; p: the share of the "
+        "sets of a kind that change as much in the same direction. The verdict also asks the slopes.",
         columns=(
             "benchmark", "metric", "neuron_set", "change", "change_low", "change_high", "n", "p_value", "p_holm",
-            "controls", "controls_low", "controls_high", "p_controls", "verdict", "to_1", "to_1_low", "to_1_high",
-            "to_1_p", "from_1", "from_1_low", "from_1_high", "from_1_p",
+            *CONTROLLED, "verdict", "to_1", "to_1_low", "to_1_high", "to_1_p", "from_1", "from_1_low",
+            "from_1_high", "from_1_p",
         ),
         numbers=tuple(
             {
                 **_subject(change), **numbers_of("change", change.found), "n": change.found.n,
-                "p_value": change.found.p_value, "p_holm": change.p_holm, "controls": len(change.controls),
-                "controls_low": min(change.controls, default=None), "controls_high": max(change.controls, default=None),
-                "p_controls": change.p_controls, "verdict": change.says, **numbers_of("to_1", change.to_one),
-                "to_1_p": change.to_one.p_value if change.to_one else None, **numbers_of("from_1", change.from_one),
-                "from_1_p": change.from_one.p_value if change.from_one else None,
+                "p_value": change.found.p_value, "p_holm": change.p_holm, **_controls(change),
+                "verdict": change.says,
+                **numbers_of("to_1", _row(change.to_one)),
+                "to_1_p": change.to_one.found.p_value if change.to_one else None,
+                **numbers_of("from_1", _row(change.from_one)),
+                "from_1_p": change.from_one.found.p_value if change.from_one else None,
             }
             for change in every
         ),
         heads=heads,
         shown=tuple(rows),
     )  # fmt: skip
+
+
+def arms_table(tidy: Tidy) -> Table:
+    """Suppression and amplification apart, each with all that the whole change has."""
+    every = [(change, name, arm) for change in every_change(tidy) for name, arm in change.arms.items()]
+    heads, rows = without_single(
+        (
+            "benchmark", "reading", "neurons", "arm", "change", "n", "p", "p (Holm)", "controls", "p (random)",
+            "p (layer-matched)", "verdict",
+        ),
+        [
+            (
+                *_names(change), name, say.points_interval(arm.found), str(arm.found.n),
+                say.p_cell(arm.found.p_value), say.p_cell(arm.p_holm), *_beside(arm), arm.says,
+            )
+            for change, name, arm in every
+        ],
+        "neurons",
+    )  # fmt: skip
+    return Table(
+        name="arms",
+        caption="The two arms of each change in percentage points, with 95 % intervals: from the lowest alpha to 1 "
+        "(what rises there, suppression takes away), and from 1 to the highest (what rises, amplification adds). "
+        "Holm's correction is over the benchmarks, for each arm, reading and set of neurons.",
+        columns=(
+            "benchmark", "metric", "neuron_set", "arm", "change", "change_low", "change_high", "n", "p_value", "p_holm",
+            *CONTROLLED, "verdict",
+        ),
+        numbers=tuple(
+            {
+                **_subject(change), "arm": name, **numbers_of("change", arm.found), "n": arm.found.n,
+                "p_value": arm.found.p_value, "p_holm": arm.p_holm, **_controls(arm), "verdict": arm.says,
+            }
+            for change, name, arm in every
+        ),
+        heads=heads,
+        shown=tuple(rows),
+    )  # fmt: skip
+
+
+def _row(arm: Arm | None) -> ResultRow | None:
+    return arm.found if arm else None
+
+
+def _controls(arm: Arm) -> Record:
+    """The columns `CONTROLLED`."""
+    numbers: Record = {
+        "controls": len(arm.controls), "controls_low": min(arm.controls, default=None),
+        "controls_high": max(arm.controls, default=None), "p_controls": arm.p_controls,
+    }  # fmt: skip
+    return {**numbers, **{f"p_{kind}": p for kind, p in _p_of(arm).items()}}
+
+
+def _beside(arm: Arm) -> tuple[str, ...]:
+    """The same as people read it: the range, and p among each kind."""
+    return control_range(arm.controls, 1), *map(say.p_cell, _p_of(arm).values())
+
+
+def _p_of(arm: Arm) -> dict[str, float | None]:
+    found = {control.kind: control.p for control in arm.kinds}
+    return {kind: found.get(kind) for kind in KINDS}
 
 
 def _subject(change: Change) -> Record:
