@@ -96,11 +96,11 @@ def test_the_script_of_the_organism_is_sound_and_composes(
     done = subprocess.run([str(script), "seed=1"], env={"HNEURO": str(echo), "OUT": "there", "PATH": "/usr/bin:/bin"},
                           capture_output=True, text=True, check=True)  # fmt: skip
     *runs, report = done.stdout.splitlines()
-    assert report == "report there/organism_paper"
+    assert report == "report there/organism_paper --published experiments/table1/published.csv"
     assert len(runs) == 3
     monkeypatch.chdir(tmp_path)
     for line in runs:
-        assert "model=organism_llama_s,organism_mistral_s,organism_qwen3_s model.chat.size=s,m" in line
+        assert "model=organism_llama_s,organism_gemma3_s,organism_qwen3_s model.chat.size=s,m" in line
         assert line.endswith(" seed=1")
         words = [re.sub("=.*,", "=", word) for word in line.split() if word != "-m"]
         assert main([*words, "--cfg", "job"]) == 0
