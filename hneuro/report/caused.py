@@ -67,7 +67,7 @@ def _summary(neuron_set: str, found: Sequence[Change]) -> str:
     parts = []
     for metric in ("compliance", "p_comply"):
         own = [c for c in found if c.metric == metric]
-        said = []
+        said: list[str] = []
         for word in POOLED:
             names = [_fallen(c) for c in own if c.word is word]
             if names:

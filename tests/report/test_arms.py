@@ -16,7 +16,7 @@ from hneuro.results import ResultRow, Results
 @pytest.fixture(scope="module")
 def amplified(results: Results) -> Results:
     """The arm beyond alpha 1 has p-values that mean something; the other has not."""
-    p_values = {"false_premise": 1e-6, "misleading_context": 0.7, "doubt": 1e-5, "forbidden": 0.004}
+    p_values = {"false_premise": 1e-6, "misleading_context": 0.7, "doubt": 1e-5, "forbidden": 0.006}
     rows = (
         replace(row, p_value=p_values[row.dataset])
         if (row.metric, row.condition) == ("change_from_1_compliance", "h_neurons")
@@ -34,9 +34,9 @@ def test_each_arm_has_its_p_its_controls_and_its_verdict(amplified: Results) -> 
         "false_premise": Word.EFFECT,
         "misleading_context": Word.NO_EFFECT,
         "doubt": Word.UNSPECIFIC,
-        "forbidden": Word.NO_EFFECT,  # 0.004 is twice that after Holm's correction, and the interval holds 0
+        "forbidden": Word.NO_EFFECT,  # 0.006 alone would do, twice that does not
     }
-    assert beyond["forbidden"].p_holm == pytest.approx(2 * 0.004)
+    assert beyond["forbidden"].p_holm == pytest.approx(2 * 0.006)
     assert beyond["false_premise"].p_holm == pytest.approx(4 * 1e-6)
     for name, arm in beyond.items():
         draws = tidy.control_values("change_from_1_compliance", name, "h_neurons")
