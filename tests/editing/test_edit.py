@@ -150,7 +150,10 @@ def test_an_edited_checkpoint_with_its_card_and_its_validation(
     for said in ("license: llama3.1", "its identity", "ranked of the run", "neurons by layer", "| alpha | 0.5 |"):
         assert said in card
     assert "model-index" not in card
-    assert "| their activity before | not known: a run keeps that of its own H-Neurons |" in card
+    sets = json.loads((run / "results.json").read_text())["neuron_sets"]
+    shared = set(sets["ranked"]) & set(sets["h_neurons"])
+    assert 0 < len(shared) < 5
+    assert f" of the {len(shared)} neurons that are H-Neurons of the run (" in card
 
     # The same command again has nothing to do, and says the same.
     state = {file: file.stat().st_mtime_ns for file in (tmp_path / "edited").glob("*.safetensors")}
@@ -327,6 +330,7 @@ def test_a_file_of_neurons_and_a_model_need_no_run(
         n: (weights[f"model.layers.{n}.mlp.down_proj.weight"] == 0).all(0).nonzero()[:, 0].tolist() for n in range(3)
     }
     assert zeros == {0: [3], 1: [], 2: [63]}
+    assert "| their activity before | not known: " in (tmp_path / "edited" / "README.md").read_text()
     # A list holds for whatever model it is given with, also for one that is edited already.
     twice = ["edit", "--model", str(tmp_path / "edited"), *words[3:], "--out", str(tmp_path / "twice")]
     assert main(twice) == 0
