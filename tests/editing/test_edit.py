@@ -150,7 +150,10 @@ def test_an_edited_checkpoint_with_its_card_and_its_validation(
     for said in ("license: llama3.1", "its identity", "ranked of the run", "neurons by layer", "| alpha | 0.5 |"):
         assert said in card
     assert "model-index" not in card
-    assert "| their activity before | not known: a run keeps that of its own H-Neurons |" in card
+    sets = json.loads((run / "results.json").read_text())["neuron_sets"]
+    shared = set(sets["ranked"]) & set(sets["h_neurons"])
+    assert 0 < len(shared) < 5
+    assert f" of the {len(shared)} neurons that are H-Neurons of the run (" in card
 
     # The same command again has nothing to do, and says the same.
     state = {file: file.stat().st_mtime_ns for file in (tmp_path / "edited").glob("*.safetensors")}
@@ -327,6 +330,7 @@ def test_a_file_of_neurons_and_a_model_need_no_run(
         n: (weights[f"model.layers.{n}.mlp.down_proj.weight"] == 0).all(0).nonzero()[:, 0].tolist() for n in range(3)
     }
     assert zeros == {0: [3], 1: [], 2: [63]}
+    assert "| their activity before | not known: " in (tmp_path / "edited" / "README.md").read_text()
     # A list holds for whatever model it is given with, also for one that is edited already.
     twice = ["edit", "--model", str(tmp_path / "edited"), *words[3:], "--out", str(tmp_path / "twice")]
     assert main(twice) == 0
@@ -336,6 +340,55 @@ def test_a_file_of_neurons_and_a_model_need_no_run(
     again = [*words[:-1], str(tmp_path / "edited" / "hneuro_edit" / "patch.json"), "--out", str(tmp_path / "again")]
     assert main(again) == 0
     assert contents(tmp_path / "again")["model.safetensors"] == contents(tmp_path / "edited")["model.safetensors"]
+
+
+LOCAL_TASK = """
+task: numbers
+dataset_path: json
+dataset_kwargs: {data_files: {test: FOLDER/rows.jsonl}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{q}}"
+doc_to_choice: ["yes", "no"]
+doc_to_target: "yes"
+metric_list: [{metric: acc}]
+"""
+
+
+def test_lm_evaluation_harness_reads_the_edited_weights(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    """Its log-probabilities are those of the edited checkpoint, and not the original's."""
+    pytest.importorskip("lm_eval")
+    (tmp_path / "list.json").write_text("[[0, 3], [1, 5], [2, 63]]")
+    words = ["edit", "--model", str(finished[0]), "--alpha", "0", "--neurons", str(tmp_path / "list.json")]
+    assert main([*words, "--out", str(tmp_path / "edited")]) == 0
+    asked = [f"Is it number {n}?" for n in range(4)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"q": text}) + "\n" for text in asked))
+    (tmp_path / "numbers.yaml").write_text(LOCAL_TASK.replace("FOLDER", str(tmp_path)))
+    harness = [
+        sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--tasks", "numbers", "--include_path", str(tmp_path),
+        "--device", "cpu", "--batch_size", "2", "--log_samples", "--output_path", str(tmp_path / "told"),
+        "--model_args", f"pretrained={tmp_path / 'edited'},dtype=float32",
+    ]  # fmt: skip
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(harness, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (file,) = (tmp_path / "told").rglob("samples_numbers_*.jsonl")
+    told = {
+        row["doc"]["q"]: [float(reply[0]) for reply in row["filtered_resps"]]
+        for row in map(json.loads, file.read_text().splitlines())
+    }
+    assert sorted(told) == asked
+    for text, odds in told.items():
+        assert odds == pytest.approx([log_probability(tmp_path / "edited", text, w) for w in (" yes", " no")], abs=1e-3)
+        assert odds != pytest.approx([log_probability(finished[0], text, w) for w in (" yes", " no")], abs=1e-2)
+
+
+def log_probability(folder: Path, context: str, continuation: str) -> float:
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    ids, begun = tokenizer(context + continuation)["input_ids"], len(tokenizer(context)["input_ids"])
+    with torch.no_grad():
+        odds = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+    return sum(float(odds[n - 1, ids[n]]) for n in range(begun, len(ids)))
 
 
 def test_a_model_that_is_named_may_have_other_weights_and_the_card_says_so(
