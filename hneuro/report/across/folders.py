@@ -104,7 +104,8 @@ def _read(folder: Path) -> Run:
     """A run whose files are damaged is unreadable: it is listed as such, and costs the others nothing."""
     try:
         state, error = _state(folder / "status.json")
-        config = _config(folder / "config.yaml")
+        file = folder / "config.yaml"  # a cell that failed before its run began has none
+        config = _config(file) if state == DONE or file.exists() else {}
         results = read_results(folder / "results.json") if state == DONE else None
     except UserError as fault:
         return Run(folder=folder, state="unreadable", error=str(fault))
