@@ -29,7 +29,7 @@ def swept() -> Swept:
         BenchmarkItem(id=item, benchmark="doubt", messages=({"role": "user", "content": "?"},), comply=(), resist=())
         for item in ("a", "b")
     )
-    return Swept(YesNo(), items, Kept(lambda: answers, "answers"), Kept(lambda: readings, "readings"))  # type: ignore[arg-type]
+    return Swept(YesNo(), items, Kept(lambda: answers, "answers"), Kept(lambda: readings, "readings"), None)  # type: ignore[arg-type]
 
 
 def test_rows_are_stored_under_what_is_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
