@@ -18,8 +18,9 @@ from typing import Any
 from hneuro import __version__
 from hneuro.codec import to_plain
 from hneuro.experiment import Experiment
+from hneuro.models.sources import CheckpointSource
 from hneuro.models.spec import pick_device
-from hneuro.records import Origin
+from hneuro.records import Origin, UserError
 
 # What computes, what reads and writes, and what starts a run elsewhere.
 PACKAGES = (
@@ -52,7 +53,7 @@ def run_card(
         "machine": {**_machine(), "device": pick_device(model.device)},
         "chat": model.chat.identity(),
         "base": model.base.identity() if model.base else None,
-        "checkpoints": {name: source.identity() for name, source in model.checkpoints.items()},
+        "checkpoints": {name: _identity(name, source) for name, source in model.checkpoints.items()},
         "data": to_plain(data),
     }
 
@@ -81,6 +82,13 @@ def _packages(node: Any) -> Iterator[str]:
     if isinstance(node, list | tuple):
         for inside in node:
             yield from _packages(inside)
+
+
+def _identity(name: str, source: CheckpointSource) -> Any:
+    try:
+        return source.identity()
+    except UserError as fault:
+        raise UserError(f"model.checkpoints.{name}: {fault}") from fault
 
 
 def _package(name: str) -> dict[str, Any]:

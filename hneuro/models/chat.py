@@ -39,8 +39,8 @@ class Prompting:
 
     @property
     def options(self) -> dict[str, Any]:
-        """All that a chat template is given beside the messages; `strftime_now` is how it asks for the day."""
-        return {"strftime_now": date.fromisoformat(self.today).strftime, **self.template_options}
+        """All that a chat template is given beside the messages."""
+        return dict(self.template_options)
 
     def question_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
         return self.chat_ids(tokenizer, [{"role": "user", "content": text + self.suffix}])

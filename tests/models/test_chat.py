@@ -57,16 +57,6 @@ def test_an_option_that_the_template_does_not_know_is_refused(tokenizer: Any) ->
 ASKS_FOR_THE_DAY = "{{ bos_token }}{{ strftime_now('%d %b %Y') }}:{{ messages[0]['content'] }}"
 
 
-def test_a_template_that_asks_for_the_day_is_told_the_same_one_every_day(tokenizer: Any) -> None:
-    """Else prompts, and with them the keys of all that was measured on them, would change at midnight."""
-    dated = with_template(tokenizer, ASKS_FOR_THE_DAY)
-    assert tokenizer.decode(Prompting(suffix="").question_ids(dated, "Where?")) == "<bos>26 Jul 2024:Where?"
-    other = Prompting(suffix="", today="2025-03-17")
-    assert tokenizer.decode(other.question_ids(dated, "Where?")) == "<bos>17 Mar 2025:Where?"
-    with pytest.raises(ValueError, match="today must be a day such as 2024-07-26, not soon"):
-        Prompting(today="soon")
-
-
 def test_double_bos_is_refused(tokenizer: Any) -> None:
     """Trap 15: it would shift every position."""
     template = "{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}"
