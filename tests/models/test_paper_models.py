@@ -43,7 +43,7 @@ SYSTEM = "{% set system = messages[0]['content'] if messages[0]['role'] == 'syst
 TURN = "<user>{{ messages[-1]['content'] }}<end><assistant>"
 LLAMA = SYSTEM + "{% if not date_string is defined %}{% set date_string = '26 Jul 2024' %}{% endif %}"
 LLAMA += "{{ bos_token }}[cut-off December 2023, today {{ date_string }}]{{ system }}" + TURN
-SMALL = SYSTEM + "{% set today = strftime_now('%Y-%m-%d') %}{{ bos_token }}"
+SMALL = SYSTEM + "{% set today = '2025-03-17' %}{{ bos_token }}"
 SMALL += "[{{ system or 'You are Mistral Small. The current date is ' + today }}]" + TURN
 IN_USER_TURN = SYSTEM + "{{ bos_token }}<user>{{ system }}{{ messages[-1]['content'] }}<end><assistant>"
 TEMPLATES = {"llama31_8b": LLAMA, "llama33_70b": LLAMA, "mistral_small_24b": SMALL}
