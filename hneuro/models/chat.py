@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 
 from jinja2 import TemplateError
@@ -17,13 +16,11 @@ class Prompting:
     """How questions are put to a model (paper, appendix: answer-only suffix for chat models, "\\nAnswer:" for base).
 
     `template_options` go to the chat template, such as {"enable_thinking": False} for a model that thinks at length.
-    `today` is the day that a template is told if it asks for one: with the real one, prompts would change every day.
     """
 
     suffix: str = " Respond with the answer only, without any explanation."
     system: str | None = None
     template_options: Mapping[str, Any] = field(default_factory=dict)
-    today: str = "2024-07-26"
     completion: str = "{question}\nAnswer:"
     completion_stop: str = "\n"  # a base model has no end of turn: its answer ends before this text
 
@@ -32,15 +29,6 @@ class Prompting:
             raise ValueError("completion must contain {question}")
         if "add_generation_prompt" in self.template_options:
             raise ValueError("template_options cannot set add_generation_prompt: a prompt ends where the model speaks")
-        try:
-            date.fromisoformat(self.today)
-        except ValueError:
-            raise ValueError(f"today must be a day such as 2024-07-26, not {self.today}") from None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """All that a chat template is given beside the messages."""
-        return dict(self.template_options)
 
     def question_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
         return self.chat_ids(tokenizer, [{"role": "user", "content": text + self.suffix}])
@@ -57,7 +45,7 @@ class Prompting:
                 raise UserError(f"the chat template of {tokenizer.name_or_path} has no option {option!r}")
         try:
             ids = tokenizer.apply_chat_template(
-                said, add_generation_prompt=True, tokenize=True, return_dict=False, **self.options
+                said, add_generation_prompt=True, tokenize=True, return_dict=False, **self.template_options
             )
         except TemplateError as fault:  # some templates know no system role
             raise UserError(f"the chat template of {tokenizer.name_or_path} refuses the prompt: {fault}") from fault

@@ -38,7 +38,7 @@ def _prompt(model: LanguageModel) -> tuple[str, str]:
         return text, "" if text[-1].isspace() else " "
     model.prompt_ids("?")  # refuses a tokenizer without chat template, or with one that does not work
     asked = [{"role": "user", "content": "?"}]
-    render = partial(model.tokenizer.apply_chat_template, tokenize=False, **model.spec.prompting.options)
+    render = partial(model.tokenizer.apply_chat_template, tokenize=False, **model.spec.prompting.template_options)
     text = render(asked, add_generation_prompt=True)
     answered = render([*asked, {"role": "assistant", "content": "A"}])
     # A template that shows an answer elsewhere, such as behind an empty thought, says nothing about blanks.

@@ -54,9 +54,6 @@ def test_an_option_that_the_template_does_not_know_is_refused(tokenizer: Any) ->
         Prompting(template_options={"add_generation_prompt": False})
 
 
-ASKS_FOR_THE_DAY = "{{ bos_token }}{{ strftime_now('%d %b %Y') }}:{{ messages[0]['content'] }}"
-
-
 def test_double_bos_is_refused(tokenizer: Any) -> None:
     """Trap 15: it would shift every position."""
     template = "{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}"

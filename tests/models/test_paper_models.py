@@ -38,19 +38,18 @@ VISION = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "n
 }
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 
-# What the templates of the hub do, in few words: where a system prompt goes, and which day is written.
+# What the templates of the hub do, in few words: where a system prompt goes, and what is written without one.
 SYSTEM = "{% set system = messages[0]['content'] if messages[0]['role'] == 'system' else '' %}"
 TURN = "<user>{{ messages[-1]['content'] }}<end><assistant>"
 LLAMA = SYSTEM + "{% if not date_string is defined %}{% set date_string = '26 Jul 2024' %}{% endif %}"
 LLAMA += "{{ bos_token }}[cut-off December 2023, today {{ date_string }}]{{ system }}" + TURN
-SMALL = SYSTEM + "{% set today = '2025-03-17' %}{{ bos_token }}"
-SMALL += "[{{ system or 'You are Mistral Small. The current date is ' + today }}]" + TURN
+SMALL = SYSTEM + "{{ bos_token }}[{{ system or 'You are Mistral Small.' }}]" + TURN
 IN_USER_TURN = SYSTEM + "{{ bos_token }}<user>{{ system }}{{ messages[-1]['content'] }}<end><assistant>"
 TEMPLATES = {"llama31_8b": LLAMA, "llama33_70b": LLAMA, "mistral_small_24b": SMALL}
 BEGINS = {
     "llama31_8b": "<bos>[cut-off December 2023, today 26 Jul 2024]<user>",
     "llama33_70b": "<bos>[cut-off December 2023, today 26 Jul 2024]<user>",
-    "mistral_small_24b": "<bos>[You are Mistral Small. The current date is 2025-03-17]<user>",
+    "mistral_small_24b": "<bos>[You are Mistral Small.]<user>",
 }
 
 
