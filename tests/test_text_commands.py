@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from tiny_cell import tiny_cell
 
 from hneuro.cli import main
 from hneuro.models.language_model import LanguageModel
-from hneuro.questions.file import QuestionFile
-from hneuro.responses.decoding import Decoding
-from hneuro.responses.sampler import TransformersSampler
 
 ROOT = Path(__file__).parent.parent
 LAB = ROOT / "experiments" / "lab_template"
@@ -26,25 +23,9 @@ REHEARSED = sorted(set(re.findall(r"hneuro run [^`\n]*--dry-run[^`\n]*", TEXT)))
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> Path:
-    """A folder in which `hneuro run -m` has been at work: half of the questions have what the model says as gold."""
+    """A folder in which `hneuro run -m` has been at work."""
     folder = tmp_path_factory.mktemp("finished")
-    file = folder / "q.jsonl"
-    rows = [{"id": str(n), "question": f"What is number {n}?", "answers": ["x"]} for n in range(48)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=5))
-    said = sampler.sample(language_model, QuestionFile(path=str(file)).load().questions, 1, 0)
-    for n, (row, response) in enumerate(zip(rows, said, strict=True)):
-        if n % 2 and response.text.strip():
-            row["answers"] = [response.text]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    words = [
-        *("model=hub", "model.name=tiny", f"model.chat.path={tiny_checkpoint}", "model.dtype=float32"),
-        *("model.device=cpu", "dataset=file", f"dataset.identification.path={file}", "benchmark=none"),
-        *("sampling.samples=2", "sampling.decoding.temperature=0", "sampling.decoding.max_new_tokens=5"),
-        *("stability.resamples=0", "detection.control_seeds=2", "intervention.alphas=[0,1]", "quiet=true"),
-        *("intervention.control_seeds=1", "intervention.ranked=3", "intervention.known_questions=4"),
-        *("mechanism=none", "probe.C=[50]"),
-    ]
+    words = [*tiny_cell(folder, tiny_checkpoint, language_model), "mechanism=none", "probe.C=[50]"]
     with contextlib.chdir(folder):
         assert main(["run", "-m", *words]) == 0
     return folder

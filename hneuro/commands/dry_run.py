@@ -156,17 +156,22 @@ def _told(experiment: Experiment, store: Store, needs: Sequence[Need], shared: M
 
 
 def _sizes(experiment: Experiment) -> str:
+    weights = _weights(experiment)
+    held = "unknown before its files are here" if weights is None else f"{weights / 1e6:,.1f} MB"
+    return f"{_sweeps(experiment)}\nmemory: the weights of the model take {held}, batches come on top"
+
+
+def _sweeps(experiment: Experiment) -> str:
     grid = experiment.intervention
+    if not grid.swept:
+        return "alpha sweeps: none (intervention.swept=false)"
     columns = sum(columns_of(grid).values())
     items = "all" if grid.items is None else f"at most {grid.items}"
     parts = ", ".join(f"{count} {name}" for name, count in columns_of(grid).items() if count)
-    weights = _weights(experiment)
-    held = "unknown before its files are here" if weights is None else f"{weights / 1e6:,.1f} MB"
     return (
         f"alpha sweeps: at most {columns} answers to each prompt ({parts}); {items} prompts of each of "
         f"{len(experiment.benchmarks)} benchmarks, and at most {columns * grid.known_questions:,} answers to "
-        f"{grid.known_questions} known facts\n"
-        f"memory: the weights of the model take {held}, batches come on top"
+        f"{grid.known_questions} known facts"
     )
 
 

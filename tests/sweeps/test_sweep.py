@@ -13,36 +13,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tiny_cell import tiny_cell
 
 from hneuro.cli import main
 from hneuro.models.language_model import LanguageModel
-from hneuro.questions.file import QuestionFile
-from hneuro.responses.decoding import Decoding
-from hneuro.responses.sampler import TransformersSampler
-from hneuro.verdicts.words import normal_words
 
 PARTS = Path(__file__).parent.parent / "parts"
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> list[str]:
-    """Overrides of a cell that takes seconds: questions to half of which the gold answer is what the model says."""
-    file = tmp_path_factory.mktemp("questions") / "q.jsonl"
-    rows = [{"id": str(n), "question": f"What is number {n}?", "answers": ["x"]} for n in range(48)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=5))
-    said = sampler.sample(language_model, QuestionFile(path=str(file)).load().questions, 1, 0)
-    for n, (row, response) in enumerate(zip(rows, said, strict=True)):
-        if n % 2 and normal_words(response.text):
-            row["answers"] = [response.text]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return [
-        *("model=hub", "model.name=tiny", f"model.chat.path={tiny_checkpoint}", "model.dtype=float32"),
-        *("model.device=cpu", "dataset=file", f"dataset.identification.path={file}", "benchmark=none"),
-        *("sampling.samples=2", "sampling.decoding.temperature=0", "sampling.decoding.max_new_tokens=5"),
-        *("stability.resamples=0", "detection.control_seeds=2", "intervention.alphas=[0,1]", "quiet=true"),
-        *("intervention.control_seeds=1", "intervention.ranked=3", "intervention.known_questions=4"),
-    ]
+    return tiny_cell(tmp_path_factory.mktemp("questions"), tiny_checkpoint, language_model)
 
 
 def start(folder: Path, *words: str, **env: str) -> subprocess.Popen[str]:
@@ -172,6 +153,8 @@ def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     assert not list(tmp_path.glob("outputs/*"))
     assert "responses of at most" in said
     assert "unknown" in said
+    assert main(["run", "--dry-run", *words, "intervention.swept=false"]) == 0
+    assert "alpha sweeps: none" in capsys.readouterr().out
     assert said.count("shared with cell 0") == 2  # the two sets of responses of the second cell
 
     assert main(["run", *words, "probe.C=[50]"]) == 0
