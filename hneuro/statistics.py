@@ -13,8 +13,10 @@ from hneuro.results import Estimate
 
 RESAMPLES = 2000
 LEVEL = 0.95
+BLOCK = 128  # resamples at a time: what is worked on stays in the processor's cache
 
 
+@lru_cache(maxsize=4096)
 def rate(hits: int, n: int) -> Estimate:
     """A proportion with its Wilson interval. n = 0 gives NaN, which tables show as "-"."""
     if n == 0:
@@ -123,34 +125,56 @@ def _areas(
     labels: NDArray[np.bool_], scores: ArrayLike, groups: ArrayLike, strata: ArrayLike | None, seed: int
 ) -> tuple[float, NDArray[np.float64]]:
     """The area on the rows and on each resample [resample]; NaN where no hallucinated row meets a faithful one."""
-    values = np.asarray(scores, dtype=np.float64)
-    parts = np.zeros(len(labels)) if strata is None else np.asarray(strata)
+    values = np.ascontiguousarray(scores, dtype=np.float64)
+    parts = np.zeros(len(labels), dtype=np.intp) if strata is None else _members(strata)[0]
+    member, count = _members(groups)
+    return _remembered(labels.tobytes(), values.tobytes(), member.tobytes(), parts.tobytes(), count, seed)
 
-    def area(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        won, pairs = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
-        for part in np.unique(parts):
-            here = parts == part
-            more, of = _wins(labels[here], values[here], weights[here])
+
+@lru_cache(maxsize=256)  # 16 kB each: one score is compared with several others
+def _remembered(
+    labels: bytes, values: bytes, member: bytes, parts: bytes, count: int, seed: int
+) -> tuple[float, NDArray[np.float64]]:
+    """`_areas` of the bytes of its arrays, the groups as numbers below `count`."""
+    hallucinated, scores = np.frombuffer(labels, dtype=bool), np.frombuffer(values)
+    group, stratum = np.frombuffer(member, dtype=np.intp), np.frombuffer(parts, dtype=np.intp)
+
+    def area(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        won, pairs = np.zeros(drawn.shape[1]), np.zeros(drawn.shape[1])
+        for part in np.unique(stratum):
+            here = stratum == part
+            more, of = _wins(hallucinated[here], scores[here], group[here], drawn)
             won, pairs = won + more, pairs + of
         return np.asarray(np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0))
 
-    return float(area(np.ones((len(labels), 1)))[0]), area(group_weights(groups, seed=seed))
+    resampled = area(_draws(count, RESAMPLES, seed))
+    resampled.flags.writeable = False  # shared by every caller
+    return float(area(np.ones((count, 1)))[0]), resampled
 
 
 def _wins(
-    labels: NDArray[np.bool_], values: NDArray[np.float64], weights: NDArray[np.float64]
+    labels: NDArray[np.bool_], values: NDArray[np.float64], group: NDArray[np.intp], drawn: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weight of the pairs in which the hallucinated row scores higher, ties by half, and of all pairs [resample]."""
+    """Weight of the pairs in which the hallucinated row scores higher, ties by half, and of all pairs [resample].
+
+    `drawn` [group, resample]: the weight of each row of a group, a whole number.
+    """
     order = np.argsort(values[~labels], kind="stable")
-    below = np.searchsorted(values[~labels][order], values[labels], side="left")
-    upto = np.searchsorted(values[~labels][order], values[labels], side="right")
-    positive, negative = weights[labels], weights[~labels][order]
-    passed = np.zeros((len(order) + 1, weights.shape[1]))  # weight of the faithful rows up to each, by score
-    np.cumsum(negative, axis=0, out=passed[1:])
-    won = np.einsum("pr,pr->r", positive, passed[below])
-    if (tied := below != upto).any():
-        won += np.einsum("pr,pr->r", positive[tied], passed[upto[tied]] - passed[below[tied]]) / 2
-    return won, positive.sum(0) * passed[-1]
+    faithful = values[~labels][order]
+    below, upto = (np.searchsorted(faithful, values[labels], side=side) for side in ("left", "right"))
+    tied, positive, negative = below != upto, group[labels], group[~labels][order]
+    pairs = np.prod([np.bincount(part, minlength=len(drawn)) @ drawn for part in (positive, negative)], axis=0)
+    exact = np.float32 if 2 * pairs.max() < 1 << 24 else np.float64  # whole numbers and halves: the same bits in both
+    won = np.empty(drawn.shape[1])
+    for start in range(0, drawn.shape[1], BLOCK):
+        some = drawn[:, start : start + BLOCK].astype(exact)
+        passed = np.zeros((len(order) + 1, some.shape[1]), dtype=exact)  # weight of the faithful rows up to each
+        np.cumsum(some[negative], axis=0, out=passed[1:])
+        mine = np.einsum("pr,pr->r", some[positive], passed[below])
+        if tied.any():
+            mine += np.einsum("pr,pr->r", some[positive[tied]], passed[upto[tied]] - passed[below[tied]]) / 2
+        won[start : start + BLOCK] = mine
+    return won, pairs
 
 
 def _middle(resampled: NDArray[np.float64]) -> tuple[float, float]:
