@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from hneuro.records import ASIDE
 
 R = TypeVar("R")
+AS_IT_IS = frozenset((str, int, bool, type(None)))  # the types whose values are JSON
 
 
 def to_plain(value: Any) -> Any:
@@ -27,10 +28,16 @@ def to_plain(value: Any) -> Any:
 
 
 def _plain(value: Any, tagged: bool) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        tag = {"@": f"{type(value).__module__}.{type(value).__qualname__}"} if tagged else {}
-        fields = (f for f in dataclasses.fields(value) if not (tagged and ASIDE.items() <= f.metadata.items()))
-        return tag | {f.name: _plain(getattr(value, f.name), tagged) for f in fields}
+    kind = type(value)
+    if kind in AS_IT_IS:
+        return value
+    if kind in (list, tuple) and AS_IT_IS.issuperset(map(type, value)):  # token ids, of which there are many
+        return list(value)
+    if dataclasses.is_dataclass(kind):
+        found: dict[str, Any] = {"@": f"{kind.__module__}.{kind.__qualname__}"} if tagged else {}
+        for name in _counting(kind) if tagged else _fields(kind):
+            found[name] = _plain(getattr(value, name), tagged)
+        return found
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -44,6 +51,17 @@ def _plain(value: Any, tagged: bool) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+@cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind))
+
+
+@cache
+def _counting(kind: type[Any]) -> tuple[str, ...]:
+    """The fields that say what comes out."""
+    return tuple(f.name for f in dataclasses.fields(kind) if not ASIDE.items() <= f.metadata.items())
 
 
 def from_plain(kind: Any, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -167,8 +168,10 @@ def _wins(
     exact = np.float32 if 2 * pairs.max() < 1 << 24 else np.float64  # whole numbers and halves: the same bits in both
     won = np.empty(drawn.shape[1])
     for start in range(0, drawn.shape[1], BLOCK):
-        some = drawn[:, start : start + BLOCK].astype(exact)
-        passed = np.zeros((len(order) + 1, some.shape[1]), dtype=exact)  # weight of the faithful rows up to each
+        some: NDArray[Any] = drawn[:, start : start + BLOCK].astype(exact)
+        passed: NDArray[Any] = np.zeros(
+            (len(order) + 1, some.shape[1]), dtype=exact
+        )  # weight of the faithful rows up to each
         np.cumsum(some[negative], axis=0, out=passed[1:])
         mine = np.einsum("pr,pr->r", some[positive], passed[below])
         if tied.any():

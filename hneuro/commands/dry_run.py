@@ -68,11 +68,16 @@ class Rehearsal(Store):
         return super().arrays(stage, reads, kinds, shards, work)
 
     def _kept(
-        self, stage: str, reads: Mapping[str, Any], begin: Callable[[Path], Work], load: Callable[[Path], Any]
+        self,
+        stage: str,
+        reads: Mapping[str, Any],
+        begin: Callable[[Path], Work],
+        load: Callable[[Path], Any],
+        kind: object = None,
     ) -> Kept[Any]:
         place = self.place(stage, reads)
         if place.exists():
-            return super()._kept(stage, reads, begin, load)
+            return super()._kept(stage, reads, begin, load, kind)
         shards, size = self._size
         done = len(list(Path(f"{place}.partial").glob("shard-*.done")))
         raise NotThereError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,8 @@ def baseline_features(
         response, span = responses[item.question_id, item.sample], spans[item.question_id, item.sample]
         tokens = list(span.tokens)
         features[row] = (
-            np.mean([response.logprobs[n] for n in tokens]) if response.logprobs else np.nan,
-            np.mean([response.entropies[n] for n in tokens]) if response.entropies else np.nan,
+            fmean([response.logprobs[n] for n in tokens]) if response.logprobs else np.nan,
+            fmean([response.entropies[n] for n in tokens]) if response.entropies else np.nan,
             len(tokens),
         )
     return features

@@ -75,7 +75,9 @@ def detect(
     found: list[ResultRow] = []
     nonzero = {int(n) for n in np.flatnonzero(probe.weight)}
     plain = _baselines(fit, select, sets)
-    every = [*plain, _whole(probe, select, sets)]
+    whole = _whole(probe, select, sets)
+    every = [whole]
+    found += _measure(whole, sets)
     for name, neurons in neuron_sets.items():
         null: dict[tuple[str, str, str], list[float]] = {}
         for kind in settings.controls:
@@ -98,12 +100,15 @@ def detect(
         for logprob in (baseline for baseline in plain if baseline.condition == BASELINES[LOGPROB]):
             added = _added(logprob, own, detector, select, sets)
             found += _differences([(added, logprob)], sets)
+            found += _measure(added, sets)
             every.append(added)
-    for scored in every:
-        if scored.condition not in neuron_sets:
-            found += _measure(scored, sets)
-        found += _within_length(scored, sets)
-    return tuple(found)
+    return (*found, *(row for scored in every for row in _within_length(scored, sets)))
+
+
+def detect_by_baselines(fit: AnswerSet, select: AnswerSet, sets: Sequence[AnswerSet]) -> tuple[ResultRow, ...]:
+    """The same rows for what needs no look inside, which are the same for every probe on these answers."""
+    plain = _baselines(fit, select, sets)
+    return tuple(row for scored in plain for row in (*_measure(scored, sets), *_within_length(scored, sets)))
 
 
 @dataclass(frozen=True, kw_only=True)

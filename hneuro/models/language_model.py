@@ -86,6 +86,11 @@ class LanguageModel:
         """Lets go of the weights; they are loaded again if somebody needs them."""
         self.__dict__.pop("loaded", None)
 
+    def is_the_same(self, source: CheckpointSource, spec: ModelSpec) -> bool:
+        """Whether it is the model of this config, as it lies on the disk now."""
+        unchanged = (source, spec) == (self.source, self.spec) and spec.patch is None
+        return unchanged and source.identity() == self._asked["weights"]
+
     def prompt_ids(self, question: str) -> tuple[int, ...]:
         if self.completion:
             return self.spec.prompting.completion_ids(self.tokenizer, question)
@@ -104,3 +109,13 @@ class LanguageModel:
         """The text as the model wrote it: without special tokens, and with every blank, so that offsets hold."""
         text: str = self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
+
+
+_latest: list[LanguageModel] = []  # at most one
+
+
+def chat_model(source: CheckpointSource, spec: ModelSpec) -> LanguageModel:
+    """The chat model of a config; that of the run before in this process, loaded already, where it is the same."""
+    if not (_latest and _latest[0].is_the_same(source, spec)):
+        _latest[:] = [LanguageModel(source, spec, completion=False)]  # the other goes before this one is loaded
+    return _latest[0]

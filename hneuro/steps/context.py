@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from hneuro.experiment import Experiment
-from hneuro.models.language_model import LanguageModel
+from hneuro.models.language_model import LanguageModel, chat_model
 from hneuro.records import Judgement, Origin, Question, Response
 from hneuro.results import FunnelStep
 from hneuro.store import Store
@@ -25,7 +25,7 @@ class Context:
 
     @cached_property
     def chat(self) -> LanguageModel:
-        return LanguageModel(self.experiment.model.chat, self.experiment.model, completion=False)
+        return chat_model(self.experiment.model.chat, self.experiment.model)
 
     @cached_property
     def base(self) -> LanguageModel | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hneuro import __version__
-from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.experiment import Experiment
 from hneuro.records import HNeurons, LabelledResponse, Verdict
@@ -33,8 +33,18 @@ def coloured(
     }
 
     def work() -> list[ColouredResponse]:
+        from hneuro.contributions.extract import extract
+
         detector = neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set())
-        return [_coloured(run, detector, answers, item) for answers in held_out for item in _shown(answers)]
+        items = [(answers, item) for answers in held_out for item in _shown(answers)]
+        sequences = [_sequence(answers, item) for answers, item in items]
+        pooling = [_pooling(run, answers, item) for answers, item in items]
+        most = max((len(weights) for weights in pooling), default=0)
+        even = [np.pad(weights, ((0, most - len(weights)), (0, 0))) for weights in pooling]
+        budget = run.experiment.contribution.token_budget
+        read = extract(run.chat.loaded, sequences, even, budget, only=detector.columns)
+        risks = [detector.on_columns().risk(x[: len(own)]) for x, own in zip(read, pooling, strict=True)]
+        return [_coloured(run, answers, item, own) for (answers, item), own in zip(items, risks, strict=True)]
 
     return run.store.whole("coloured", ColouredResponse, reads, work).value
 
@@ -45,22 +55,29 @@ def _shown(answers: Answers) -> list[LabelledResponse]:
     return [*wrong, *right]
 
 
-def _coloured(run: Context, detector: Detector, answers: Answers, item: LabelledResponse) -> ColouredResponse:
-    from hneuro.contributions.extract import extract
+def _sequence(answers: Answers, item: LabelledResponse) -> tuple[int, ...]:
+    response = answers.responses[item.question_id, item.sample]
+    return (*response.prompt_ids, *response.token_ids)
+
+
+def _pooling(run: Context, answers: Answers, item: LabelledResponse) -> NDArray[np.float32]:
+    """Where the detector reads: at each token of the response, and last at the answer as a whole [reading, token]."""
     from hneuro.contributions.regions import averages, region_weights
 
     key = (item.question_id, item.sample)
-    response, span, question = answers.responses[key], answers.spans[key], answers.questions[item.question_id]
+    response, span = answers.responses[key], answers.spans[key]
     begin, length = len(response.prompt_ids), len(response.token_ids)
-    ids = (*response.prompt_ids, *response.token_ids)
     settings = run.experiment.contribution
     # The position that the detector reads: a token's own, or the one before it.
     shift = 1 if settings.position == "predicting" or answers.tested == "last_prompt" else 0
-    each = averages([[begin + n - shift] for n in range(length)], len(ids))
+    each = averages([[begin + n - shift] for n in range(length)], begin + length)
     whole = region_weights(response, span, settings, run.chat.special_ids)[[settings.regions.index(answers.tested)]]
-    weights = np.concatenate([each, whole])
-    found = extract(run.chat.loaded, [ids], [weights], settings.token_budget, only=detector.columns)[0]
-    risks = detector.on_columns().risk(found)
+    return np.concatenate([each, whole])
+
+
+def _coloured(run: Context, answers: Answers, item: LabelledResponse, risks: NDArray[np.float64]) -> ColouredResponse:
+    key = (item.question_id, item.sample)
+    response, span, question = answers.responses[key], answers.spans[key], answers.questions[item.question_id]
     refused = not question.answerable
     return ColouredResponse(
         dataset=answers.name,
@@ -69,7 +86,7 @@ def _coloured(run: Context, detector: Detector, answers: Answers, item: Labelled
         verdict=Verdict.WRONG if item.hallucinated else Verdict.REFUSED if refused else Verdict.CORRECT,
         tokens=tuple(token_texts(response.token_ids, run.chat.text_of)),
         risks=tuple(float(r) for r in risks[:-1]),
-        in_answer=tuple(n in set(span.tokens) for n in range(length)),
+        in_answer=tuple(n in set(span.tokens) for n in range(len(response.token_ids))),
         score=float(risks[-1]),
     )
 

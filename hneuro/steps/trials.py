@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
 from hneuro.causal.capability import known_facts
 from hneuro.causal.grid import NeuronSet
-from hneuro.detection.evaluate import INTERVALS, MEASURES, detect, neuron_detector
+from hneuro.detection.evaluate import (
+    INTERVALS,
+    MEASURES,
+    AnswerSet,
+    detect,
+    detect_by_baselines,
+    neuron_detector,
+)
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe
@@ -28,20 +36,28 @@ def detection(
     setup = run.experiment
     fit, select = identified.fit, identified.select
     sets = neuron_sets(run, neurons, fit)
-    reads = {
-        "probe": fingerprint([probe.weight.tolist(), probe.bias]),
+    answers = {
         "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *held_out)],
         "settings": setup.detection,
         "measures": [*MEASURES, INTERVALS],
+    }
+    reads = {
+        **answers,
+        "probe": fingerprint([probe.weight.tolist(), probe.bias]),
         "neuron_sets": sets,
         "seed": setup.seed,
     }
 
-    def work() -> Sequence[ResultRow]:
-        tested = testable(run, held_out)
-        return detect(probe, sets, fit.answer_set(), select.answer_set(), tested, setup.detection, setup.seed)
+    @cache
+    def tested() -> tuple[AnswerSet, AnswerSet, Sequence[AnswerSet]]:
+        return fit.answer_set(), select.answer_set(), testable(run, held_out)
 
-    return run.store.whole("detection", ResultRow, reads, work).value
+    own = run.store.whole(
+        "detection", ResultRow, reads, lambda: detect(probe, sets, *tested(), setup.detection, setup.seed)
+    )
+    # By themselves, because every cell of a sweep over probes has the same.
+    baselines = run.store.whole("baselines", ResultRow, answers, lambda: detect_by_baselines(*tested()))
+    return (*own.value, *baselines.value)
 
 
 def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> tuple[ResultRow, ...]:

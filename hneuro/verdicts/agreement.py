@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -50,9 +51,7 @@ def agreements(judged: Sequence[Judged]) -> tuple[Agreement, ...]:
 
 def disagreements(judged: Sequence[Judged]) -> tuple[Disagreement, ...]:
     """The responses of which those judges who can say anything do not all say the same, each distinct one once."""
-    counts: dict[tuple[str, str, str], int] = {}
-    for question, response, _ in judged:
-        counts[_mark(question, response)] = counts.get(_mark(question, response), 0) + 1
+    counts = Counter(_mark(question, response) for question, response, judgement in judged if judgement.votes)
     return tuple(
         Disagreement(
             dataset=question.dataset,
@@ -70,7 +69,8 @@ def disagreements(judged: Sequence[Judged]) -> tuple[Disagreement, ...]:
 
 
 def _distinct(judged: Sequence[Judged]) -> Sequence[Judged]:
-    """One of each group of equal responses to the same question whose judges say the same."""
+    """One of each group of equal responses to the same question whose judges say the same; none of a single judge's."""
+    judged = [(question, response, judgement) for question, response, judgement in judged if judgement.votes]
     seen: Mapping[object, Judged] = {
         (_mark(question, response), _verdicts(judgement.votes)): (question, response, judgement)
         for question, response, judgement in reversed(judged)

@@ -14,7 +14,14 @@ from sklearn.metrics import roc_auc_score
 
 from hneuro.detection.baselines import BASELINES
 from hneuro.detection.detector import Detector
-from hneuro.detection.evaluate import LENGTH, AnswerSet, DetectionSettings, detect, neuron_detector
+from hneuro.detection.evaluate import (
+    LENGTH,
+    AnswerSet,
+    DetectionSettings,
+    detect,
+    detect_by_baselines,
+    neuron_detector,
+)
 from hneuro.records import NeuronSpace, Probe, ProbeRows
 from hneuro.results import ResultRow
 from hneuro.statistics import share_at_least, youden_threshold
@@ -52,7 +59,8 @@ SETS = (answer_set("inside", 2), answer_set("outside", 3, n=120, effect=0.4, not
 @pytest.fixture(scope="module")
 def found() -> tuple[ResultRow, ...]:
     sets = {"h_neurons": PLANTED, "ranked": (3, 60, 120, 121, 122)}
-    return detect(probe(), sets, FIT, SELECT, SETS, SETTINGS, seed=0)
+    own = detect(probe(), sets, FIT, SELECT, SETS, SETTINGS, seed=0)
+    return (*own, *detect_by_baselines(FIT, SELECT, SETS))
 
 
 def of(rows: tuple[ResultRow, ...], **wanted: object) -> list[ResultRow]:
@@ -302,7 +310,8 @@ def test_a_baseline_is_measured_on_the_rows_of_which_it_is_known() -> None:
     logprob = BASELINES.index("logprob")
     every = (slice(0, 150), slice(0, 20), slice(50, None))
     fit, select, tested = (without(s, logprob, rows) for s, rows in zip((FIT, SELECT, SETS[0]), every, strict=True))
-    rows = detect(probe(), {"h_neurons": PLANTED}, fit, select, [tested, SETS[1]], SETTINGS, 0)
+    own_rows = detect(probe(), {"h_neurons": PLANTED}, fit, select, [tested, SETS[1]], SETTINGS, 0)
+    rows = (*own_rows, *detect_by_baselines(fit, select, [tested, SETS[1]]))
     assert not any(isnan(row.value) for row in rows if row.metric in ("auroc", "accuracy"))
     n = {(r.dataset, r.metric, r.condition): r.n for r in rows if not r.stratum}
     assert n[SETS[0].name, "auroc", "h_neurons"] == n[SETS[0].name, "auroc", "entropy"] == len(SETS[0].rows.y)
@@ -323,7 +332,8 @@ def test_a_baseline_that_nobody_told_is_left_out() -> None:
     for column in (BASELINES.index("logprob"), BASELINES.index("entropy")):
         sets = [without(s, column, slice(None)) for s in sets]
     fit, select, *tested = sets
-    rows = detect(probe(), {"h_neurons": PLANTED}, fit, select, tested, SETTINGS, 0)
+    own = detect(probe(), {"h_neurons": PLANTED}, fit, select, tested, SETTINGS, 0)
+    rows = (*own, *detect_by_baselines(fit, select, tested))
     assert {r.condition for r in rows} == {
         "h_neurons",
         "h_neurons/random",

@@ -12,7 +12,7 @@ from hneuro.causal.capability import KNOWN_FACTS
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.detection.baselines import BASELINES
-from hneuro.detection.evaluate import AnswerSet, DetectionSettings, detect
+from hneuro.detection.evaluate import AnswerSet, DetectionSettings, detect, detect_by_baselines
 from hneuro.detection.mechanism.remaining import remaining_rows
 from hneuro.detection.mechanism.signals import SIGNALS, layer_rows, signal_rows
 from hneuro.detection.mechanism.sparsity import MEASURES
@@ -67,7 +67,8 @@ def rows() -> tuple[ResultRow, ...]:
     probe = Probe(weight=weight, bias=0.0, strength=1.0, space=SPACE)
     fit, select, people = (answer_set(name, seed) for seed, name in enumerate(("fit", "select", "people")))
     settings = DetectionSettings(control_seeds=19)
-    detected = detect(probe, {"h_neurons": TELLING}, fit, select, [people], settings, seed=0)
+    own_rows = detect(probe, {"h_neurons": TELLING}, fit, select, [people], settings, seed=0)
+    detected = (*own_rows, *detect_by_baselines(fit, select, [people]))
     caused: list[ResultRow] = []
     for benchmark, measures in (("doubt", "compliance"), (KNOWN_FACTS, "accuracy")):
         pairs = swept(benchmark)
