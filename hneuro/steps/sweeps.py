@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
+from hneuro.causal.beside import chosen_items, replies_read
 from hneuro.causal.effects import TESTED, effects
 from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.perplexity import losses, perplexity_rows
@@ -100,8 +100,10 @@ def alpha_sweep(
         answers = Kept(lambda: _by_item(made.value, len(items)), made.digest)
     by_id = {item.id: item for item in items}
 
+    said = replies_read(items, answers.value)
+
     def read(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
-        return readings_of(benchmark, [(by_id[answer.item_id], answer.replies) for answer in shard])
+        return readings_of(benchmark, [(by_id[answer.item_id], said(answer)) for answer in shard])
 
     known = {
         "benchmark": described(benchmark),
@@ -112,13 +114,6 @@ def alpha_sweep(
     stage = f"readings-{benchmark.name}"
     readings = store.records(stage, Reading, known, chunks(answers.value, READINGS_PER_SHARD), read)
     return Swept(benchmark, items, answers, readings, openings)
-
-
-def chosen_items(items: Sequence[BenchmarkItem], count: int | None) -> tuple[BenchmarkItem, ...]:
-    """A random part of the prompts, always the same, in their order: files are often sorted by topic."""
-    if count is None or len(items) <= count:
-        return tuple(items)
-    return tuple(items[n] for n in sorted(Random(0).sample(range(len(items)), count)))
 
 
 def checked(run: Context, work: Callable[[S], Sequence[T]]) -> Callable[[S], Sequence[T]]:
