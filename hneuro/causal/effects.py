@@ -148,10 +148,15 @@ class Measured:
         )
 
 
+def curve_of(found: Answers, one: tuple[str, int], measures: Measure) -> Curve:
+    """What the answers of a set count for."""
+    values = COUNTED[measures]
+    return found.curve(one, measures, mcnemar, lambda _, reading: values.get(reading.outcome, np.nan))
+
+
 def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Curve]:
     """The readings of a set that have any value: the answers, the probability of complying, the grade."""
-    values = COUNTED[measures]
-    yield found.curve(one, measures, mcnemar, lambda _, reading: values.get(reading.outcome, np.nan))
+    yield curve_of(found, one, measures)
     for metric, value in (
         ("p_comply", lambda answer, _: np.nan if answer.p_comply is None else answer.p_comply),
         ("grade", lambda _, reading: np.nan if reading.grade is None else reading.grade),

@@ -149,9 +149,14 @@ def _sweeper(run: Context, decoding: Decoding, monitor: RiskMonitor | None) -> t
     return VllmSweep(run.chat, engine, decoding, shape_of(run.store, run.chat), setup.seed), reads
 
 
+def entities(swept: Swept) -> dict[str, str]:
+    """Item -> what it is about."""
+    return {item.id: str(item.meta.get("entity", item.id)) for item in swept.items}
+
+
 def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
     """Rates, slopes and tests of one sweep, whose bootstraps take seconds."""
-    entity_of = {item.id: str(item.meta.get("entity", item.id)) for item in swept.items}
+    entity_of = entities(swept)
     name, measures = swept.benchmark.name, swept.benchmark.measures
     reads = {
         "answers": swept.answers.digest,
