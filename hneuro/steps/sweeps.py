@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
-from hneuro.causal.beside import chosen_items, replies_read
+from hneuro.causal.beside import BESIDE, chosen_items, replies_read
 from hneuro.causal.effects import TESTED, effects
 from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.perplexity import losses, perplexity_rows
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hneuro.causal.conversation import Row, Sweeper
 
 READINGS_PER_SHARD = 512
+STRATA = ("dataset", "framing", "variant", "policy")  # keys of an item's meta
 S = TypeVar("S")
 T = TypeVar("T")
 Openings = Kept[tuple[Opening, ...]]
@@ -154,6 +155,15 @@ def entities(swept: Swept) -> dict[str, str]:
     return {item.id: str(item.meta.get("entity", item.id)) for item in swept.items}
 
 
+def strata(items: Sequence[BenchmarkItem]) -> dict[str, tuple[str, ...]]:
+    """Item -> the parts that it belongs to, of those kinds of which its benchmark has several."""
+    beside = {item.meta.get(BESIDE) for item in items}
+    read = [item for item in items if item.id not in beside]
+    kinds = [kind for kind in STRATA if len({str(item.meta[kind]) for item in read if kind in item.meta}) > 1]
+    found = {item.id: tuple(str(item.meta[kind]) for kind in kinds if kind in item.meta) for item in read}
+    return {item: parts for item, parts in found.items() if parts}
+
+
 def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
     """Rates, slopes and tests of one sweep, whose bootstraps take seconds."""
     entity_of = entities(swept)
@@ -166,9 +176,11 @@ def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
         "tested": TESTED,  # rows of older code lack some of it
         "entities": fingerprint(entity_of),
     }
+    if strata_of := strata(swept.items):
+        reads["strata"] = fingerprint(strata_of)
 
     def work() -> Sequence[ResultRow]:
-        return effects(swept.answers.value, swept.readings.value, name, measures, entity_of)
+        return effects(swept.answers.value, swept.readings.value, name, measures, entity_of, strata_of)
 
     return store.whole("effects", ResultRow, reads, work).value
 
