@@ -119,7 +119,7 @@ def auroc_difference(
     """
     labels = np.asarray(y, dtype=bool)
     (one, ones), (other, others) = (_areas(labels, scores, groups, strata, seed) for scores in (first, second))
-    return _against_zero(one - other, ones - others, len(labels))
+    return against_zero(one - other, ones - others, len(labels))
 
 
 def _areas(
@@ -189,7 +189,8 @@ def _middle(resampled: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _against_zero(value: float, resampled: NDArray[np.float64], n: int) -> tuple[Estimate, float]:
+def against_zero(value: float, resampled: NDArray[np.float64], n: int) -> tuple[Estimate, float]:
+    """A value with the percentile interval of its resamples, and p two-sided, as in `auroc_difference`."""
     low, high = _middle(resampled)
     estimate = Estimate(value=value, low=low, high=high, n=n)
     found = resampled[~np.isnan(resampled)]
@@ -225,7 +226,7 @@ def grouped_difference(first: ArrayLike, values: ArrayLike, groups: ArrayLike, s
         rows = np.bincount(member[here], minlength=count) @ draws
         means.append(float(x[here].mean()))
         resampled.append(np.divide(total, rows, out=np.full_like(total, np.nan), where=rows > 0))
-    return _against_zero(means[0] - means[1], resampled[0] - resampled[1], len(x))
+    return against_zero(means[0] - means[1], resampled[0] - resampled[1], len(x))
 
 
 def mcnemar(before: ArrayLike, after: ArrayLike) -> float:

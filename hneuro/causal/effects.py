@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
 }
 
 # What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.
-TESTED = ("ends", "arms", "each alpha against 1", "slopes against controls in their own direction")
+TESTED = ("ends", "arms", "each alpha against 1", "slopes against controls in their own direction", "within strata")
 
 Values = NDArray[np.float64]
 Test = Callable[[Values, Values], float]
@@ -48,6 +48,10 @@ class Curve:
     def at(self, alphas: Sequence[float]) -> Curve:
         places = [self.alphas.index(alpha) for alpha in alphas]
         return Curve(self.metric, tuple(alphas), self.values[:, places], self.groups, self.test)
+
+    def among(self, items: NDArray[np.bool_]) -> Curve:
+        """Of some of the items."""
+        return Curve(self.metric, self.alphas, self.values[items], self.groups[items], self.test)
 
     def slopes(self) -> Values:
         """Per unit of alpha, of each complete item, 0 if it never moves; their mean is the slope of the mean."""
@@ -101,6 +105,7 @@ def effects(
     benchmark: str,
     measures: Measure,
     entity_of: Mapping[str, str],
+    strata_of: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[ResultRow, ...]:
     """Result rows for every neuron set of one benchmark. Answers that do not count are left out of rates, and counted.
 
@@ -109,7 +114,8 @@ def effects(
     beside it: what suppression takes away is not what amplification adds. Every alpha is set against 1 too, but not
     those of controls. p: McNemar (exact) for answers, Wilcoxon signed rank for probabilities and grades. Slopes are
     then set against those of the controls, at their alphas, kind by kind; and a variant ("h_neurons@mean") against the
-    plain scaling of the same neurons, at the smallest alpha.
+    plain scaling of the same neurons, at the smallest alpha. `strata_of`: the parts that an item belongs to, each of
+    which gets rates and a change of its own, but not for controls.
     """
     found = Answers(answers, readings, entity_of)
     rows: list[ResultRow] = []
@@ -119,6 +125,7 @@ def effects(
         measured = [*_rates(found, one, curves[one]), *_trends(curves[one])]
         if "/" not in one[0]:  # forty controls would cost forty times as much, and say little more than their arms
             measured += _against_untouched(curves[one])
+            measured += _within(found, curves[one][0], strata_of or {})
         rows += (m.row(benchmark, one) for m in measured)
     rows += (m.row(benchmark, one) for one, m in _against_controls(curves))
     rows += (m.row(benchmark, one) for one, m in _against_plain(curves))
@@ -148,10 +155,15 @@ class Measured:
         )
 
 
+def curve_of(found: Answers, one: tuple[str, int], measures: Measure) -> Curve:
+    """What the answers of a set count for."""
+    values = COUNTED[measures]
+    return found.curve(one, measures, mcnemar, lambda _, reading: values.get(reading.outcome, np.nan))
+
+
 def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Curve]:
     """The readings of a set that have any value: the answers, the probability of complying, the grade."""
-    values = COUNTED[measures]
-    yield found.curve(one, measures, mcnemar, lambda _, reading: values.get(reading.outcome, np.nan))
+    yield curve_of(found, one, measures)
     for metric, value in (
         ("p_comply", lambda answer, _: np.nan if answer.p_comply is None else answer.p_comply),
         ("grade", lambda _, reading: np.nan if reading.grade is None else reading.grade),
@@ -213,6 +225,20 @@ def _against_untouched(curves: Sequence[Curve]) -> Iterator[Measured]:
             if alpha != 1.0:
                 change, p = curve.change(1.0, alpha)
                 yield Measured(metric=f"minus_untouched_{curve.metric}", alpha=alpha, estimate=change, p=p)
+
+
+def _within(found: Answers, curve: Curve, strata_of: Mapping[str, Collection[str]]) -> Iterator[Measured]:
+    """The rates of each part of the items, and its change from the smallest to the largest alpha."""
+    every = dict.fromkeys(stratum for item in found.items for stratum in strata_of.get(item, ()))
+    for stratum in every:
+        part = curve.among(np.array([stratum in strata_of.get(item, ()) for item in found.items]))
+        for alpha, values in zip(part.alphas, part.values.T, strict=True):
+            known = values[~np.isnan(values)]
+            mean = rate(int(known.sum()), len(known))
+            yield Measured(metric=f"{curve.metric}_within", alpha=alpha, estimate=mean, stratum=stratum)
+        if len(part.alphas) > 1 and part.complete.any():
+            change, p = part.change(part.alphas[0], part.alphas[-1])
+            yield Measured(metric=f"change_{curve.metric}_within", estimate=change, p=p, stratum=stratum)
 
 
 def _against_controls(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterator[tuple[tuple[str, int], Measured]]:

@@ -13,7 +13,7 @@ from hneuro.disk import appearing, writing
 from hneuro.editing.card import Provenance, active, as_text, card
 from hneuro.editing.neurons import Chosen, FinishedRun, activity_of, finished_run, neurons_of_file, neurons_of_run
 from hneuro.editing.validation import OriginalSide, Remembered, original_side, validate
-from hneuro.models.patch import TRACES, Patch, read_patch, write_patch
+from hneuro.models.patch import TRACES, Patch, found_elsewhere, read_patch, write_patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
@@ -101,12 +101,8 @@ def _chosen(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource) -
         assert run is not None
         chosen = neurons_of_run(run, wanted.neurons)
     here = _identity(source, wanted.in_place) if wanted.model is not None else chosen.weights
-    if here != chosen.weights:
-        log.warning(
-            "the neurons were found on other weights (%s) than those of %s: nothing says that they do the same there",
-            chosen.weights,
-            source.locate(),
-        )
+    if told := found_elsewhere(chosen.weights, chosen.origin, here, source.locate()):
+        log.warning(told)
         return replace(chosen, weights=here, origin=f"{chosen.origin}, found on other weights ({chosen.weights})")
     return chosen
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hneuro.models.patch import Patch, apply_patch, check_fits, read_patch
+from hneuro.models.patch import Patch, apply_patch, check_fits, found_elsewhere, read_patch
 from hneuro.models.sources import CheckpointSource
 from hneuro.models.spec import ModelSpec, pick_device
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
     from hneuro.models.load import Loaded
+
+log = logging.getLogger(__name__)
 
 
 class LanguageModel:
@@ -26,11 +29,13 @@ class LanguageModel:
 
     @cached_property
     def patch(self) -> Patch | None:
-        """The edit that the chat model is given when it is loaded; it has to be made for its weights."""
+        """The edit that the chat model is given when it is loaded; who gives it that of another model is told so."""
         if self.spec.patch is None or self.completion:
             return None
         patch = read_patch(Path(self.spec.patch))
-        check_fits(patch, patch.space, self.source.identity(), self.source.locate())
+        told = found_elsewhere(patch.weights, patch.note, self.source.identity(), self.source.locate())
+        if told:
+            log.warning("model.patch=%s: %s", self.spec.patch, told)
         return patch
 
     @cached_property

@@ -70,12 +70,25 @@ def read_patch(path: Path) -> Patch:
     return patch
 
 
+def found_elsewhere(found_on: str, origin: str, weights: str, model: str) -> str:
+    """What to tell of neurons that were found on other weights; "" where they are those of the model at hand."""
+    if found_on == weights:
+        return ""
+    return (
+        f"the neurons ({origin or 'of unknown origin'}) were found on other weights ({found_on}) than those of {model} "
+        f"({weights}): nothing says that they do the same there"
+    )
+
+
 def check_fits(patch: Patch, space: NeuronSpace, weights: str | None, model: str) -> None:
-    """`UserError` unless the patch was made for this model."""
+    """`UserError` unless the patch was made for this model; without `weights` for one of its shape."""
     if patch.space != space:
         raise UserError(f"the patch is for a model with {patch.space}, but {model} has {space}")
     if weights is not None and patch.weights != weights:
-        raise UserError(f"the patch was made for other weights than those of {model}: find its neurons on this model")
+        raise UserError(
+            f"the patch was made for other weights ({patch.weights}) than those of {model} ({weights}): find its "
+            "neurons on this model, or name it as --model to edit it all the same"
+        )
 
 
 def apply_patch(loaded: Loaded, patch: Patch) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hneuro.report import wording as say
+from hneuro.report.conditional import conditional
 from hneuro.report.finding import TONES, Finding, Tone
-from hneuro.report.tables.variants import taken_away
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Change, Control, Word, every_change
 
@@ -30,31 +30,10 @@ def causal(tidy: Tidy) -> Iterator[Finding]:
                 text=_change(tidy, change),
                 in_table=True,
             )
-    yield from _conditional(tidy)
+    yield from conditional(tidy)
     for change in every:
         if change.metric in say.COSTS:
             yield Finding(heading="Capability", badge=change.says, tone="plain", text=_change(tidy, change))
-
-
-def _conditional(tidy: Tidy) -> Iterator[Finding]:
-    """Does suppressing only at risk keep more capability, at the same reduction?"""
-    for neuron_set in tidy.neuron_sets:
-        parts = []
-        for benchmark in tidy.benchmarks:
-            for metric in ("compliance", "accuracy"):
-                plain, risky = (
-                    taken_away(tidy, metric, benchmark, neuron_set),
-                    taken_away(tidy, metric, benchmark, f"{neuron_set}@risky"),
-                )
-                if plain is not None and risky is not None:
-                    name = f"{say.plain(benchmark)} ({say.READINGS[metric]})"
-                    parts.append(f"{name} {say.points(risky.value, 0)} instead of {say.points(plain.value, 0)}")
-        if parts:
-            text = (
-                f"Suppressing {say.subject(neuron_set)} only while the risk is high changes, in points: "
-                f"{'; '.join(parts)}."
-            )
-            yield Finding(heading="Causal effect", badge="conditional", tone="plain", text=text)
 
 
 def _tone(change: Change) -> Tone:

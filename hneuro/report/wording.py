@@ -34,7 +34,7 @@ SHORT = {"logprob": "log-prob.", "covariates": "these"}
 READINGS = {
     "compliance": "complying answers",
     "p_comply": "P(comply)",
-    "grade": "harmfulness",
+    "grade": "how far answers comply",
     "over_refusal": "refused harmless requests",
     "accuracy": "right answers",
 }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hneuro import __version__
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.experiment import Experiment
+from hneuro.models.language_model import LanguageModel
 from hneuro.records import HNeurons, LabelledResponse, Verdict
 from hneuro.results import ColouredResponse, PathPoint
 from hneuro.spans.tokens import token_texts
@@ -91,15 +92,22 @@ def _coloured(run: Context, answers: Answers, item: LabelledResponse, risks: NDA
     )
 
 
+def edit_of(model: LanguageModel) -> str:
+    """The edit that it was given when it was loaded, if any, and whether it was meant for another model."""
+    if model.patch is None:
+        return ""
+    elsewhere = "" if model.patch.weights == model.source.identity() else ", found on other weights"
+    return f", edited: {model.patch.brief}{elsewhere}"
+
+
 def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict[str, str]:
     """What was used, a line each."""
     setup = run.experiment
     chosen = next(point for point in path if point.chosen)
     strength = "C = {:g} x the smallest that selects" if neurons.selection != "ranking" else "{:g} best neurons"
     count = len(neurons.neurons)
-    edit = "" if run.chat.patch is None else f", edited: {run.chat.patch.brief}"
     return {
-        "model": f"{setup.model.name} ({setup.model.dtype}, {neurons.space.size:,} FFN neurons{edit})",
+        "model": f"{setup.model.name} ({setup.model.dtype}, {neurons.space.size:,} FFN neurons{edit_of(run.chat)})",
         "questions": f"{setup.dataset}; held out by entity",
         "sampling": f"{setup.sampling.samples} responses a question",
         "labeling": f"{setup.labeling.name}; CETT read at the {_read_at(setup)}",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
+from hneuro.causal.beside import BESIDE, chosen_items, replies_read
 from hneuro.causal.effects import TESTED, effects
 from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.perplexity import losses, perplexity_rows
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hneuro.causal.conversation import Row, Sweeper
 
 READINGS_PER_SHARD = 512
+STRATA = ("dataset", "framing", "variant", "policy")  # keys of an item's meta
 S = TypeVar("S")
 T = TypeVar("T")
 Openings = Kept[tuple[Opening, ...]]
@@ -100,8 +101,10 @@ def alpha_sweep(
         answers = Kept(lambda: _by_item(made.value, len(items)), made.digest)
     by_id = {item.id: item for item in items}
 
+    said = replies_read(items, answers.value)
+
     def read(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
-        return readings_of(benchmark, [(by_id[answer.item_id], answer.replies) for answer in shard])
+        return readings_of(benchmark, [(by_id[answer.item_id], said(answer)) for answer in shard])
 
     known = {
         "benchmark": described(benchmark),
@@ -112,13 +115,6 @@ def alpha_sweep(
     stage = f"readings-{benchmark.name}"
     readings = store.records(stage, Reading, known, chunks(answers.value, READINGS_PER_SHARD), read)
     return Swept(benchmark, items, answers, readings, openings)
-
-
-def chosen_items(items: Sequence[BenchmarkItem], count: int | None) -> tuple[BenchmarkItem, ...]:
-    """A random part of the prompts, always the same, in their order: files are often sorted by topic."""
-    if count is None or len(items) <= count:
-        return tuple(items)
-    return tuple(items[n] for n in sorted(Random(0).sample(range(len(items)), count)))
 
 
 def checked(run: Context, work: Callable[[S], Sequence[T]]) -> Callable[[S], Sequence[T]]:
@@ -154,9 +150,23 @@ def _sweeper(run: Context, decoding: Decoding, monitor: RiskMonitor | None) -> t
     return VllmSweep(run.chat, engine, decoding, shape_of(run.store, run.chat), setup.seed), reads
 
 
+def entities(swept: Swept) -> dict[str, str]:
+    """Item -> what it is about."""
+    return {item.id: str(item.meta.get("entity", item.id)) for item in swept.items}
+
+
+def strata(items: Sequence[BenchmarkItem]) -> dict[str, tuple[str, ...]]:
+    """Item -> the parts that it belongs to, of those kinds of which its benchmark has several."""
+    beside = {item.meta.get(BESIDE) for item in items}
+    read = [item for item in items if item.id not in beside]
+    kinds = [kind for kind in STRATA if len({str(item.meta[kind]) for item in read if kind in item.meta}) > 1]
+    found = {item.id: tuple(str(item.meta[kind]) for kind in kinds if kind in item.meta) for item in read}
+    return {item: parts for item, parts in found.items() if parts}
+
+
 def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
     """Rates, slopes and tests of one sweep, whose bootstraps take seconds."""
-    entity_of = {item.id: str(item.meta.get("entity", item.id)) for item in swept.items}
+    entity_of = entities(swept)
     name, measures = swept.benchmark.name, swept.benchmark.measures
     reads = {
         "answers": swept.answers.digest,
@@ -166,9 +176,11 @@ def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
         "tested": TESTED,  # rows of older code lack some of it
         "entities": fingerprint(entity_of),
     }
+    if strata_of := strata(swept.items):
+        reads["strata"] = fingerprint(strata_of)
 
     def work() -> Sequence[ResultRow]:
-        return effects(swept.answers.value, swept.readings.value, name, measures, entity_of)
+        return effects(swept.answers.value, swept.readings.value, name, measures, entity_of, strata_of)
 
     return store.whole("effects", ResultRow, reads, work).value
 

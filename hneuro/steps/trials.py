@@ -24,9 +24,10 @@ from hneuro.records import HNeurons, Probe
 from hneuro.results import ResultRow
 from hneuro.steps.answers import Identified, testable
 from hneuro.steps.context import Context
+from hneuro.steps.matched import at_the_same_reduction
 from hneuro.steps.measured import Answers
 from hneuro.steps.selection import neuron_sets, nonzero
-from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
+from hneuro.steps.sweeps import Swept, alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
 from hneuro.store import fingerprint
 
 
@@ -74,9 +75,13 @@ def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified
     if identified.known:
         benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
     rows: list[ResultRow] = []
+    swept: list[Swept] = []
     with device_of_sweeps(run):
         for benchmark in benchmarks:
-            rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
+            swept.append(alpha_sweep(run, benchmark, sets, monitor))
+            rows += measured_effects(run.store, swept[-1])
+    if setup.intervention.variants:
+        rows += at_the_same_reduction(run.store, swept)
     whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
     return (*rows, *perplexity(run, whole))
 

@@ -322,3 +322,27 @@ def test_sets_and_seeds_stay_apart() -> None:
         assert abs(control.value) < 0.1
     assert {row.dataset for row in rows} == {"doubt"}
     assert all(row.stage == "causal" for row in rows)
+
+
+def test_each_part_has_rates_and_a_change_of_its_own() -> None:
+    """One part rises, the other falls, and the mean stays where it was."""
+    table = {f"up{n}": (R, C) for n in range(6)} | {f"down{n}": (C, R) for n in range(6)} | {"lost": (U, C)}
+    answers = sweep_of(table, {}, (0.0, 1.0))
+    answers += [a for a in sweep_of(table, {}, (0.0, 1.0), "h_neurons/random") if a[0].alpha != 1.0]
+    parts = {item: (item.rstrip("012345"), "all") for item in table} | {"lost": ("up",)}
+    entities = {item: item for item in table}
+    rows = effects([a for a, _ in answers], [r for _, r in answers], "doubt", "compliance", entities, parts)
+    within = {(r.stratum, r.metric, r.alpha): (r.value, r.n) for r in rows if "within" in r.metric}
+    assert within == {
+        ("up", "compliance_within", 0.0): (0.0, 6),
+        ("up", "compliance_within", 1.0): (1.0, 7),
+        ("up", "change_compliance_within", None): (1.0, 6),
+        ("down", "compliance_within", 0.0): (1.0, 6),
+        ("down", "compliance_within", 1.0): (0.0, 6),
+        ("down", "change_compliance_within", None): (-1.0, 6),
+        ("all", "compliance_within", 0.0): (0.5, 12),
+        ("all", "compliance_within", 1.0): (0.5, 12),
+        ("all", "change_compliance_within", None): (0.0, 12),
+    }
+    assert one(rows, "change_compliance_within", stratum="up").p_value == pytest.approx(stats.binomtest(6, 6).pvalue)
+    assert {row.condition for row in rows if "within" in row.metric} == {"h_neurons"}

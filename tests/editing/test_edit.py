@@ -36,6 +36,7 @@ from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
 from hneuro.results import ResultRow
 from hneuro.steps import stored
+from hneuro.steps.reading import edit_of
 from hneuro.store import Store
 from hneuro.verdicts.words import normal_words
 
@@ -253,17 +254,34 @@ def test_a_patch_at_load_is_the_edited_checkpoint(
     assert plain.asked
 
 
-def test_a_patch_of_other_weights_stops_a_run(
-    finished: tuple[Path, Path], tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_patch_of_other_weights_of_the_same_shape_is_applied_with_a_warning_that_names_both(
+    finished: tuple[Path, Path], tmp_path: Path, spec: ModelSpec, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "p.json").write_text(
-        '{"neurons": [1], "alpha": 0.0, "space": {"n_layers": 3, "width": 64, "experts": 1}, "weights": "others"}'
-    )
+    chat, file = HubCheckpoint(path=str(finished[0])), tmp_path / "p.json"
+    model = LanguageModel(chat, replace(spec, chat=chat, patch=str(file)), completion=False)
+    file.write_text(OTHER.replace('"weights": ""', '"weights": "lab/other@1", "note": "h_neurons of the run tuned"'))
+    assert model.loaded
+    (line,) = [record.getMessage() for record in caplog.records if "other weights" in record.getMessage()]
+    for named in (str(file), "h_neurons of the run tuned", "lab/other@1", str(finished[0]), chat.identity()):
+        assert named in line
+    assert edit_of(model) == ", edited: 1 neurons times 0.5, found on other weights"
+    caplog.clear()
+    file.write_text(OTHER.replace('"weights": ""', f'"weights": "{chat.identity()}"'))
+    own = LanguageModel(chat, replace(spec, chat=chat, patch=str(file)), completion=False)
+    assert edit_of(own) == ", edited: 1 neurons times 0.5"
+    assert edit_of(LanguageModel(chat, replace(spec, chat=chat), completion=False)) == ""
+    assert not caplog.records
+
+
+def test_a_patch_of_another_shape_stops_a_run(
+    tiny_checkpoint: Path, finished: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.json").write_text(PATCH)
     numbers = finished[0].parent / "numbers.jsonl"
     words = ["dataset=file", f"dataset.identification.path={numbers}", "benchmark=none", "quiet=true"]
     model = ["model=hub", "model.name=tiny", f"model.chat.path={tiny_checkpoint}", f"model.patch={tmp_path}/p.json"]
     assert main(["run", *model, *words, f"output_dir={tmp_path}"]) == 2
-    assert "the patch was made for other weights than those of" in one_line(capsys)
+    assert "error: the patch is for a model with NeuronSpace(n_layers=4" in capsys.readouterr().err
 
 
 KILLED = """
@@ -400,7 +418,9 @@ def test_a_model_that_is_named_may_have_other_weights_and_the_card_says_so(
 ) -> None:
     words = ["edit", str(finished[1]), "--alpha", "0", "--model", base_model.source.locate()]
     assert main([*words, "--out", str(tmp_path / "edited")]) == 0, capsys.readouterr().err
-    assert "the neurons were found on other weights" in caplog.text
+    (line,) = [record.getMessage() for record in caplog.records if "were found on other weights" in record.getMessage()]
+    for named in (f"h_neurons of the run {finished[1].resolve().name}", base_model.source.locate()):
+        assert named in line
     card = (tmp_path / "edited" / "README.md").read_text()
     assert "found on other weights" in card
     assert "| known facts" in card, "what the model of the run knows, of which the store still tells"
@@ -536,11 +556,11 @@ CASES: dict[str, tuple[Prepare, str]] = {
     ),
     "neurons of another model": (neurons("[[3, 0]]"), "is for another model: neuron (3, 0) is outside 3 layers of 64"),
     "a patch of another model": (neurons(PATCH), "the patch is for a model with NeuronSpace(n_layers=4"),
-    "a patch of other weights": (neurons(OTHER), "the patch was made for other weights than those of"),
+    "a patch of other weights": (neurons(OTHER), "the patch was made for other weights () than those of"),
     "a file that is no list": (neurons('["3"]'), "is neither a patch of hneuro nor a list of [layer, index] pairs"),
     "a file that is no JSON": (neurons("3,0"), "n.json cannot be read: n.json, it is no JSON"),
     "a list of nothing": (neurons("[]"), "has no neurons: there is nothing to edit"),
-    "a model that has changed": (changed_model, "the patch was made for other weights than those of"),
+    "a model that has changed": (changed_model, "or name it as --model to edit it all the same"),
     "no safetensors": (without_safetensors, "only safetensors are read, so save it again with transformers"),
     "a model that is not there": (
         words("RUN", "--alpha", "0", "--out", "OUT", "--model", "lab/nowhere"),

@@ -355,3 +355,18 @@ def test_an_effect_that_falls_is_not_shown_as_a_success(results: Results) -> Non
     )
     found = next(f for f in findings(Tidy(replace(results, rows=rows))) if f.text.startswith("False premise, comp"))
     assert (found.badge, found.tone) == ("effect, falls", "partly")
+
+
+def test_the_parts_of_a_benchmark_have_a_table(results: Results) -> None:
+    row = ResultRow(
+        stage="causal", metric="compliance_within", dataset="forbidden", condition="h_neurons", value=0.4, low=0.3,
+        high=0.5, n=50, alpha=0.0, stratum="jailbreak",
+    )  # fmt: skip
+    change = replace(row, metric="change_compliance_within", value=0.2, low=0.1, high=0.3, alpha=None, p_value=0.02)
+    added = (row, replace(row, alpha=3.0, value=0.6), change)
+    table = all_tables(Tidy(replace(results, rows=(*results.rows, *added))))["strata"]
+    assert table.shown == (
+        ("forbidden", "jailbreak", "complying answers", "40.0 %", "60.0 %", "+20.0 [+10.0, +30.0]", "50", "0.020"),
+    )
+    assert [set(record) for record in table.numbers] == [set(table.columns)] * 2
+    assert not all_tables(Tidy(results))["strata"]

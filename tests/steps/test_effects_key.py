@@ -41,3 +41,20 @@ def test_rows_are_stored_under_what_is_tested(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(sweeps, "TESTED", ("ends", "arms"))
     measured_effects(store, swept())
     assert len(store.tally.computed) == 2
+
+
+def test_the_parts_of_a_benchmark_are_told_by_its_items() -> None:
+    """Only where there are several; a prompt that others are read beside is no part of any."""
+
+    def item(name: str, **meta: str) -> BenchmarkItem:
+        return BenchmarkItem(id=name, benchmark="b", messages=(), comply=(), resist=(), meta=meta)
+
+    plain = item("0", dataset="trivia_qa", framing="plain")
+    items = [
+        plain,
+        item("1", dataset="trivia_qa", framing="wrote", beside="0"),
+        item("2", dataset="trivia_qa", framing="likes", beside="0"),
+    ]
+    assert sweeps.strata(items) == {"1": ("wrote",), "2": ("likes",)}
+    assert sweeps.strata(items[:2]) == {}
+    assert sweeps.strata([item("1", policy="a"), item("2", policy="b", variant="x")]) == {"1": ("a",), "2": ("b",)}

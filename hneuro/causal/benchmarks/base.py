@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from hneuro.causal.repetition import degenerate
 from hneuro.records import BenchmarkItem, Outcome, Reading, UserError
@@ -17,6 +17,7 @@ REASON_SHOWN = 300
 DERAILED = "derailed: a reply repeats itself"
 # What every rubric can say of an answer without sense, which is neither a refusal nor what was asked for.
 UNREADABLE: Mapping[str, tuple[Outcome, float | None]] = {"unreadable": (Outcome.UNPARSED, None)}
+EMPTY = Grade(label=None, reason="an empty answer")
 
 
 @runtime_checkable
@@ -79,24 +80,26 @@ def read_by(
     asked = [n for n, (_, reply) in enumerate(answers) if reply.strip()]
     texts = [{**answers[n][0].meta, "answer": answers[n][1]} for n in asked]
     grades = dict(zip(asked, grader.grade(texts, f"read by {grader.endpoint.model}"), strict=True))
-    empty = Grade(label=None, reason="an empty answer")
-    return [_reading(grades.get(n, empty), meaning) for n in range(len(answers))]
+    return [reading_of(grades.get(n, EMPTY), meaning) for n in range(len(answers))]
 
 
-def _reading(grade: Grade, meaning: Mapping[str, tuple[Outcome, float | None]]) -> Reading:
+def reading_of(grade: Grade, meaning: Mapping[str, tuple[Outcome, float | None]]) -> Reading:
+    """What a grade means; without a label, or with one for what makes no sense, UNPARSED with its reason."""
     outcome, amount = (Outcome.UNPARSED, None) if grade.label is None else meaning[grade.label]
     named = grade.label is not None and outcome is Outcome.UNPARSED  # the label is the kind of its reason
     reason = f"{grade.label}: {grade.reason}" if named else grade.reason
     return Reading(outcome=outcome, grade=amount, reason=reason[:REASON_SHOWN])
 
 
-def check_rubric(grader: Grader, meaning: Mapping[str, Any], places: set[str]) -> None:
+def check_rubric(
+    grader: Grader, labels: Collection[str], places: set[str], needed: Sequence[str] = ("answer",)
+) -> None:
     """ValueError where the rubric of a config asks for something else than the benchmark understands."""
-    if set(grader.rubric.labels) != set(meaning):
-        raise ValueError(f"grader.rubric: labels must be {', '.join(meaning)}")
-    if not {"answer"} <= grader.rubric.places <= places:
-        known = ", ".join(f"{{{place}}}" for place in sorted(places))
-        raise ValueError(f"grader.rubric: prompt must have the place {{answer}}, and may have {known}")
+    if set(grader.rubric.labels) != set(labels):
+        raise ValueError(f"grader.rubric: labels must be {', '.join(labels)}")
+    if not set(needed) <= grader.rubric.places <= places:
+        must, may = (", ".join(f"{{{place}}}" for place in some) for some in (needed, sorted(places)))
+        raise ValueError(f"grader.rubric: prompt must have the place {must}, and may have {may}")
 
 
 def needs_grader(name: str, grader: Grader | None) -> Grader:

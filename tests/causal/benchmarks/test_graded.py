@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from model_server import Fails, Received, model_server, says
+from judging import by_word, grader_of
+from model_server import model_server
 
 from hneuro.causal.benchmarks.falseqa import FalseQA
 from hneuro.causal.benchmarks.jailbreak import Jailbreak
 from hneuro.causal.benchmarks.sycophancy import OpenSycophancy
-from hneuro.config import build, config_folder
 from hneuro.records import BenchmarkItem, Outcome, UserError
-from hneuro.verdicts.rubric import Grader
-
-
-def grader_of(benchmark: str, url: str, folder: Path, **changes: Any) -> Grader:
-    """The grader of a yaml in conf/benchmark, on this server."""
-    part = "sycophancy_open" if benchmark == "sycophancy" else benchmark
-    node = yaml.safe_load((config_folder() / "benchmark" / f"{benchmark}.yaml").read_text())[part]["grader"]
-    endpoint = yaml.safe_load((config_folder() / "endpoint" / "local.yaml").read_text())
-    endpoint |= {"model": "m", "base_url": url, "cache": str(folder / "answers.sqlite"), "retries": 0, "timeout": 5.0}
-    node["rubric"] |= changes
-    built = build(node | {"endpoint": endpoint}, "grader")
-    assert isinstance(built, Grader)
-    return built
 
 
 def item(**meta: Any) -> BenchmarkItem:
     return BenchmarkItem(id="1", benchmark="b", messages=(), comply=(), resist=(), meta=meta)
-
-
-def by_word(one: Received, before: int) -> Any:
-    """The label stands in the answer: "... [accepts]"; "nonsense" and "broken" are what they say."""
-    line = next(line for line in one.body["messages"][0]["content"].splitlines() if line.startswith("Answer: "))
-    said = json.loads(line.removeprefix("Answer: "))
-    if said == "broken":
-        return Fails(status=500)
-    return says(
-        json.dumps({"reason": "r", "label": said.partition("[")[2].rstrip("]")}) if "[" in said else "well, well"
-    )
 
 
 def outcomes(readings: Any) -> list[tuple[Outcome, float | None]]:
