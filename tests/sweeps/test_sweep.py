@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,33 @@ def test_slurm_is_asked_for_one_array_and_a_cell_that_fails_is_told_though_its_j
         assert f"#SBATCH {line}" in asked
     for state in tmp_path.glob("outputs/hneuro/*/status.json"):
         assert "Traceback" in (state.parent / "traceback.txt").read_text()
+
+
+def test_jobs_of_submitit_run_here_and_one_that_fails_costs_no_other(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Processes of their own that unpickle their cell, as on a node."""
+    (found,) = [word for word in words if word.startswith("dataset.identification.path=")]
+    file = found.partition("=")[2]
+    other = shutil.copy(file, tmp_path / "other.jsonl")
+    cells = [*words, "until=responses", f"{found},nowhere.jsonl,{other}"]
+    cells.remove(found)
+    code, out, errors = end(start(tmp_path, "run", "-m", "launcher=slurm_local", *cells), tmp_path)
+    assert code == 2, errors
+    assert "the file nowhere.jsonl does not exist" in out
+    assert sorted(states(tmp_path)) == ["done", "done", "failed"]
+    assert list(tmp_path.glob("outputs/sweeps/*/.submitit/*/*_log.out"))
+
+    assert main(["status", str(tmp_path / "outputs" / "sweeps")]) == 1
+    said = capsys.readouterr().out
+    assert "2 done, 1 failed" in said
+    assert "hneuro run -m launcher=slurm_local" in said
+
+    cards = [json.loads(card.read_text()) for card in tmp_path.glob("outputs/hneuro/*/run_card-until-responses.json")]
+    asked = [set(card["overrides"]) for card in cards]
+    assert all({"launcher=slurm_local", "until=responses", "sampling.samples=2"} <= each for each in asked)
+    mine = [word for each in asked for word in each if word.startswith("dataset.identification.path=")]
+    assert sorted(mine) == sorted(f"dataset.identification.path={one}" for one in (file, other, "nowhere.jsonl"))
 
 
 def test_ray_keeps_the_cells_of_a_sweep_through_one_that_fails_and_one_that_is_killed(
