@@ -163,7 +163,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         "+hydra.callbacks.lab={_target_: hydra.experimental.callback.Callback}",
         "+hydra.job_logging.loggers.lab.level=INFO",
         "hydra.verbose=[lab]",
-        "hydra.sweeper.params={seed:3}",
+        "hydra.sweeper.max_batch_size=3",
     ],
 )
 def test_what_hydra_leaves_open_stays_open(
