@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -175,7 +176,7 @@ def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    dry = ["run", "-m", "--dry-run", *words, "probe.C=[50],[60]"]
+    dry = ["run", "-m", "--dry-run", *words, "probe.C=[50],[60],[70]"]
     assert main(dry) == 0
     said = capsys.readouterr().out
     assert not list(tmp_path.glob("outputs/*"))
@@ -183,7 +184,12 @@ def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     assert "unknown" in said
     assert main(["run", "--dry-run", *words, "intervention.swept=false"]) == 0
     assert "alpha sweeps: none" in capsys.readouterr().out
-    assert said.count("shared with cell 0") == 2  # the two sets of responses of the second cell
+    assert said.count("shared with an earlier cell") == 2  # the two sets of responses, said once of the other cells
+    assert "cell 1: probe.C=[60]\ncell 2: probe.C=[70]\nin outputs/store: " in said
+    assert "sweep-known_facts" in said
+    assert "all 3 cells, what they share counted once:\n  to compute: 2 results, time unknown\n" in said
+    assert "  alpha sweeps: 3 sweeps, time unknown, without what reads the answers\n" in said
+    assert re.search(r"  memory: [\d.]+ MB of weights in each process", said)
 
     assert main(["run", *words, "probe.C=[50]"]) == 0
     capsys.readouterr()
@@ -193,7 +199,11 @@ def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     assert "\nprobe" in second
     assert "responses of at most" not in second
     assert main(["run", "--dry-run", *words, "sampling.samples=3"]) == 0
-    assert " s\n" in capsys.readouterr().out.replace("  ", "")  # timed: the same model has answered before
+    said = capsys.readouterr().out
+    assert re.search(r"\nresponses .* \d+ s *\n", said)  # timed: the same model has answered before
+    assert re.search(r"\nsweep-known_facts +at most 4 x \d+ answers +about \d+ s *\n", said)
+    assert "unknown" not in said
+    assert "counted once" not in said  # it is one run
 
     (run,) = [file.parent for file in tmp_path.glob("outputs/hneuro/*/status.json")]
     card = json.loads((run / "run_card.json").read_text())
