@@ -194,8 +194,7 @@ def explain(fault: BaseException) -> str:
         causes.append(causes[-1].__cause__)
     for cause in causes:
         if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
-            known = [str(key) for key in cause.parent_node if key not in ("_target_", "hydra")]
-            return f"{cause.full_key}: there is no such key; {suggest(str(cause.key), known)}"
+            return no_such_key(str(cause.full_key), [str(key) for key in cause.parent_node])
     if isinstance(fault, MissingConfigException) and fault.options:
         name = str(fault.missing_cfg_file)
         group, _, wanted = name.rpartition("/")
@@ -208,6 +207,15 @@ def explain(fault: BaseException) -> str:
     where = f"{said.full_key}: " if isinstance(said, OmegaConfBaseException) and said.full_key else ""
     hidden = ("object_type", "reference_type", "full_key", "^", "See https")
     return where + "; ".join(line for line in lines if not line.startswith(hidden))
+
+
+def no_such_key(key: str, known: Sequence[str]) -> str:
+    """`known`: what may stand in its place."""
+    where, _, wanted = key.rpartition(".")
+    known = [name for name in known if name not in ("_target_", "hydra")]
+    if where == "hydra.launcher" and not known:  # that of the default, which runs all in this process
+        return f"{key}: this launcher has no settings; choose another one, as launcher=joblib"
+    return f"{key}: there is no such key; {suggest(wanted, known)}"
 
 
 def suggest(wanted: str, known: Sequence[str]) -> str:
@@ -242,7 +250,7 @@ def _fill(kind: type[Any], values: dict[str, Any], key: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
     for name in values:
         if name not in fields:
-            raise UserError(f"{key}.{name}: there is no such key; {suggest(str(name), list(fields))}")
+            raise UserError(no_such_key(f"{key}.{name}", list(fields)))
     filled = {name: _value(hints[name], value, f"{key}.{name}") for name, value in values.items()}
     for name, f in fields.items():
         if name not in filled and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tabulate import tabulate
 
-from hneuro.causal.grid import NeuronSet, SweepSettings, cells
+from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.commands.sweep_costs import Pace, asked, sweeps_told
+from hneuro.commands.total import Cost, Need, told_time, total
 from hneuro.experiment import Experiment
 from hneuro.making import TIMINGS, Work
 from hneuro.models.sources import on_disk
@@ -24,6 +26,7 @@ from hneuro.pipeline import run, run_until
 from hneuro.records import UserError
 from hneuro.steps import answers, checks
 from hneuro.steps.context import Context
+from hneuro.steps.stored import QUESTIONS_PER_SHARD
 from hneuro.store import Kept, Store
 from hneuro.sweeps.plan import Plan
 
@@ -32,19 +35,6 @@ BEHIND = (
     *("stability", "detection", "alpha sweeps", "drift", "origin"),
 )
 BITS = {"float32": 32, "float16": 16, "bfloat16": 16}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Need:
-    """A stage result that is not there."""
-
-    stage: str
-    place: Path  # where it would be
-    shards: int
-    done: int  # shards of it that a run before has finished
-    bytes: int | None  # it takes on the disk, where that is known
-    model: str  # digest of the model that it reads, "" where it reads none
-    what: str = ""
 
 
 class NotThereError(Exception):
@@ -88,34 +78,57 @@ class Rehearsal(Store):
 def estimate(plan: Plan | None, experiments: Mapping[int, Experiment]) -> int:
     """Prints the rehearsal of one experiment, or of the cells of a sweep. Always 0: nothing has been tried."""
     first: dict[Path, int] = {}  # who of the cells would compute it
+    blocks: dict[str, list[int]] = defaultdict(list)  # the cells of which the same is to be said
+    costs = {}
     for number, experiment in experiments.items():
-        if plan is not None:
-            cell = plan.cells[number]
-            print(f"cell {number}: {' '.join(map('='.join, zip(plan.columns, cell.varied, strict=True)))}")
         store = Rehearsal(Path(experiment.store_dir))
         try:
-            needs = needed(experiment, store)
+            cost = costs[number] = _cost(experiment, store)
         except UserError as fault:
-            print(f"would fail: {fault}\n")
+            blocks[f"would fail: {fault}"].append(number)
             continue
-        owners = {need.place: first.setdefault(need.place, number) for need in needs}
-        print(_told(experiment, store, needs, {place: n for place, n in owners.items() if n != number}), end="\n\n")
-    for cell in plan.cells if plan is not None else ():
-        if cell.error:
-            print(f"cell {cell.number} ({' '.join(cell.varied)}) does not fit together: {cell.error}")
+        owners = {need.place: first.setdefault(need.place, number) for need in cost.needs}
+        blocks[_told(experiment, store, cost, {place for place, n in owners.items() if n != number})].append(number)
+    for block, numbers in blocks.items():
+        for number in numbers if plan is not None else ():
+            assert plan is not None
+            varied = zip(plan.columns, plan.cells[number].varied, strict=True)
+            print(f"cell {number}: {' '.join(map('='.join, varied))}")
+        print(block, end="\n\n")
+    if plan is not None:
+        for cell in plan.cells:
+            if cell.error:
+                print(f"cell {cell.number} ({' '.join(cell.varied)}) does not fit together: {cell.error}")
+        print(total([(experiments[number].identity, cost) for number, cost in costs.items()]))
     return 0
 
 
-def needed(experiment: Experiment, store: Rehearsal) -> list[Need]:
-    """What would be computed first: the responses of all sets, or else the one result that the method stops at."""
+def _cost(experiment: Experiment, store: Rehearsal) -> Cost:
     this = Context(experiment, store)
+    needs = needed(this, store)
+    shards, records = paces(store.root, experiment.intervention.rows_per_shard)
+    there = {need.stage for need in needs} | set(store.tally.loaded)  # the first has a row of its own
+    if experiment.choice.suppresses:
+        there.discard(f"sweep-{KNOWN_FACTS}")  # it was found for the choice of C, which sweeps them as well
+    sweeps = asked(experiment, there, records, _model_of({"model": this.chat.identity})) if needs else []
+    seconds = {
+        need.place: None if each is None else (need.shards - need.done) * each
+        for need in needs
+        for each in [shards.get((need.stage, need.model))]
+    }
+    return Cost(needs=tuple(needs), seconds=seconds, sweeps=tuple(sweeps), weights=_weights(experiment))
+
+
+def needed(this: Context, store: Rehearsal) -> list[Need]:
+    """What would be computed first: the responses of all sets, or else the one result that the method stops at."""
+    experiment = this.experiment
     parts, others = answers.load_questions(this)
     checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
     known = (*parts["fit"], *parts["select"])
     jobs = [(answers.several, this.chat, known, experiment.sampling.samples)]
-    for asked in (this.chat, this.base):
-        if asked is not None:
-            jobs += [(answers.one_each, asked, questions, 1) for questions in (parts["report"], *others.values())]
+    for model in (this.chat, this.base):
+        if model is not None:
+            jobs += [(answers.one_each, model, questions, 1) for questions in (parts["report"], *others.values())]
     needs = []
     for sample, model, questions, samples in jobs:
         try:
@@ -135,79 +148,29 @@ def needed(experiment: Experiment, store: Rehearsal) -> list[Need]:
     return needs
 
 
-def _told(experiment: Experiment, store: Store, needs: Sequence[Need], shared: Mapping[Path, int]) -> str:
+def _told(experiment: Experiment, store: Store, cost: Cost, shared: Collection[Path]) -> str:
     loaded = Counter(store.tally.loaded)
     lines = [f"in {store.root}: {sum(loaded.values())} stages are there, and are read"]
-    if not needs:
+    if not cost.needs:
         return "\n".join([*lines, "nothing would be computed but the report"])
-    pace = _pace(store.root)
     rows = []
-    for need in needs:
-        left = need.shards - need.done
-        seconds = pace.get((need.stage, need.model))
-        time = "shared with cell " + str(shared[need.place]) if need.place in shared else "unknown"
-        if seconds is not None and need.place not in shared:
-            time = f"{left * seconds:.0f} s"
+    for need in cost.needs:
+        time = "shared with an earlier cell" if need.place in shared else told_time(cost.seconds[need.place])
         disk = "" if need.bytes is None else f"{need.bytes / 1e6:,.1f} MB"
-        rows.append([need.stage, need.what, f"{left} of {need.shards}", time, disk])
+        rows.append([need.stage, need.what, f"{need.shards - need.done} of {need.shards}", time, disk])
+    for sweep in cost.sweeps:
+        prompts = "?" if sweep.prompts is None else f"{sweep.prompts:,}"
+        what = f"at most {prompts} x {sweep.columns} answers"
+        rows.append([sweep.stage, what, "", told_time(sweep.seconds, "about "), ""])
     heads = ["to compute", "", "shards", "time", "disk"]
     lines += ["", tabulate(rows, headers=heads, tablefmt="simple", disable_numparse=True), ""]
     if any(row[3] == "unknown" for row in rows):
         lines.append("time is unknown where this store has never seen the stage computed with the same model")
-    last = max((n for n, stage in enumerate(BEHIND) if any(need.stage == stage for need in needs)), default=0)
+    last = max((n for n, stage in enumerate(BEHIND) if any(need.stage == stage for need in cost.needs)), default=0)
     lines.append(f"behind that, not known before it is there: {', '.join(BEHIND[last + 1 :]) or 'the report'}")
-    lines.append(_sizes(experiment))
+    held = "unknown before its files are here" if cost.weights is None else f"{cost.weights / 1e6:,.1f} MB"
+    lines += [sweeps_told(experiment), f"memory: the weights of the model take {held}, batches come on top"]
     return "\n".join(lines)
-
-
-def _sizes(experiment: Experiment) -> str:
-    weights = _weights(experiment)
-    held = "unknown before its files are here" if weights is None else f"{weights / 1e6:,.1f} MB"
-    return f"{_sweeps(experiment)}\nmemory: the weights of the model take {held}, batches come on top"
-
-
-def _sweeps(experiment: Experiment) -> str:
-    grid = experiment.intervention
-    if not grid.swept:
-        return "alpha sweeps: none (intervention.swept=false)"
-    columns = sum(columns_of(grid).values())
-    items = "all" if grid.items is None else f"at most {grid.items}"
-    parts = ", ".join(f"{count} {name}" for name, count in columns_of(grid).items() if count)
-    return (
-        f"alpha sweeps: at most {columns} answers to each prompt ({parts}); {items} prompts of each of "
-        f"{len(experiment.benchmarks)} benchmarks, and at most {columns * grid.known_questions:,} answers to "
-        f"{grid.known_questions} known facts"
-    )
-
-
-def columns_of(grid: SweepSettings) -> dict[str, int]:
-    """Answers to each prompt of a benchmark, by what is done to the model: the sets of `swept_sets`, without neurons.
-
-    At most so many: a probe may have no neurons of negative weight.
-    """
-
-    def one(name: str, seed: int, alphas: Sequence[float]) -> NeuronSet:
-        return NeuronSet(name=name, seed=seed, neurons=(), alphas=tuple(alphas))
-
-    names = ["h_neurons", *(["ranked"] if grid.ranked else [])]
-    sets = {
-        "of neuron sets": [one(name, 0, grid.alphas) for name in names],
-        "of controls": [
-            one(f"{name}/{kind}", draw, grid.control_grid)
-            for name in names
-            for kind in grid.controls
-            for draw in range(grid.control_seeds)
-        ],
-        "of negative neurons": [one("negative", 0, grid.alphas)] if grid.negative else [],
-        "of variants": [
-            one(f"{name}@{variant}", 0, grid.suppressing if variant in ("generated", "risky") else (0.0, 1.0))
-            for name in names
-            for variant in grid.variants
-        ],
-    }
-    changed = {part: sum(cell.alpha != 1.0 for cell in cells(found)) for part, found in sets.items()}
-    untouched = sum(cell.alpha == 1.0 for cell in cells([one for found in sets.values() for one in found]))
-    return {"untouched": untouched, **changed}
 
 
 def _weights(experiment: Experiment) -> float | None:
@@ -226,20 +189,32 @@ def _weights(experiment: Experiment) -> float | None:
     return total or None
 
 
-def _pace(root: Path) -> dict[tuple[str, str], float]:
-    """Seconds a shard, by stage and model, of what was computed into this store."""
-    took: dict[tuple[str, str], list[float]] = defaultdict(list)
+def paces(root: Path, rows_per_shard: int) -> tuple[Pace, Pace]:
+    """Seconds a shard and, of answers, seconds a record, by stage and model, of what was computed into this store."""
+    shards: dict[tuple[str, str], list[float]] = defaultdict(list)
+    records: dict[tuple[str, str], list[float]] = defaultdict(list)
     file = root / TIMINGS
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
         try:
             timed = json.loads(line)
         except ValueError:  # cut by a kill: one measurement less
             continue
-        manifest = root / timed["stage"] / timed["key"] / "manifest.json"
-        if manifest.exists():
-            model = _model_of(json.loads(manifest.read_text(encoding="utf-8"))["reads"])
-            took[timed["stage"], model].append(timed["seconds"] / timed["shards"])
-    return {key: float(np.mean(seconds)) for key, seconds in took.items()}
+        folder = root / timed["stage"] / timed["key"]
+        if not (folder / "manifest.json").exists():
+            continue
+        reads = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["reads"]
+        key, each = (timed["stage"], _model_of(reads)), timed["seconds"] / timed["shards"]
+        shards[key].append(each)
+        if timed["stage"] == "responses" or timed["stage"].startswith("sweep-"):
+            full = QUESTIONS_PER_SHARD * reads["samples"] if timed["stage"] == "responses" else rows_per_shard
+            with (folder / "records.jsonl").open("rb") as lines:
+                count = sum(1 for _ in lines)
+            records[key].append(each / max(1, min(count, full)))
+    return _means(shards), _means(records)
+
+
+def _means(found: Mapping[tuple[str, str], Sequence[float]]) -> Pace:
+    return {key: float(np.mean(seconds)) for key, seconds in found.items()}
 
 
 def _model_of(reads: Mapping[str, Any]) -> str:

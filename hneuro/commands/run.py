@@ -35,10 +35,12 @@ class Task:
         from hydra.core.hydra_config import HydraConfig
 
         from hneuro.config import build_experiment
+        from hneuro.hydra_keys import check_hydra
         from hneuro.runs import run_experiment
 
         overrides = [str(word) for word in HydraConfig.get().overrides.task]
         try:
+            check_hydra(HydraConfig.get())
             experiment = build_experiment(cfg)
             if self.estimate is not None:
                 self.code = self.estimate(None, {0: experiment})

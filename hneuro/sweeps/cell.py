@@ -11,11 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hneuro.config import build_experiment
+from hneuro.experiment import Experiment
 from hneuro.models.parallel import leading
 from hneuro.records import UserError
 from hneuro.runs import run_experiment
 from hneuro.states import write_failure
-from hneuro.sweeps.plan import Cell, cell_folder, read_plan, state_of
+from hneuro.sweeps.plan import Cell, cell_folder, read_plan, run_folder, state_of
 
 log = logging.getLogger(__name__)
 
@@ -23,20 +24,44 @@ log = logging.getLogger(__name__)
 def run_cell(cfg: DictConfig) -> None:
     """Runs a cell. Whatever goes wrong is written down and said; nothing but an interruption goes on to the others."""
     hydra = HydraConfig.get()
-    sweep = Path(hydra.sweep.dir)
-    cell = _cell_of(sweep, [str(word) for word in hydra.overrides.task])
+    words = [str(word) for word in hydra.overrides.task]
+    experiment = None
     try:
+        experiment = build_experiment(cfg)
         with leading():
-            print(run_experiment(build_experiment(cfg), cell.overrides), flush=True)
+            print(run_experiment(experiment, words), flush=True)
     except (Exception, SystemExit) as fault:
-        if not state_of(sweep, cell).code:
-            write_failure(cell_folder(sweep, cell), fault)
-        said = f"error: cell {cell.number} ({' '.join(cell.varied)}): {fault}"
+        said = f"error: {_written(Path(hydra.sweep.dir), words, experiment, fault)}: {fault}"
         print(
             said if isinstance(fault, UserError) else f"{said}: a fault of hneuro, see traceback.txt", file=sys.stderr
         )
         log.debug("the cell has failed", exc_info=True)
 
 
-def _cell_of(sweep: Path, overrides: Sequence[str]) -> Cell:
-    return next(cell for cell in read_plan(sweep).cells if list(cell.overrides) == list(overrides))
+def _written(sweep: Path, words: Sequence[str], experiment: Experiment | None, fault: BaseException) -> str:
+    """Sees to it that the failure stands where the sweep looks for it. How the cell is called."""
+    try:
+        cell = cell_of(sweep, words, experiment)
+    except UserError as also:  # the run's own folder has the failure, if it got that far
+        log.warning("%s", also)
+        cell = None
+    if cell is None:
+        return f"a cell that the sweep does not know ({' '.join(words)})"
+    if not state_of(sweep, cell).code:
+        write_failure(cell_folder(sweep, cell), fault)
+    return f"cell {cell.number} ({' '.join(cell.varied)})"
+
+
+def cell_of(sweep: Path, words: Sequence[str], experiment: Experiment | None) -> Cell | None:
+    """The cell of the plan with these overrides, or else with the folder of this run.
+
+    The same cells may have been given in other words since this process was started: it lives longer than the command
+    that launched it, and the plan in the sweep's folder is that of the last command.
+    """
+    cells = read_plan(sweep).cells
+    if same := next((cell for cell in cells if list(cell.overrides) == list(words)), None):
+        return same
+    if experiment is None:
+        return None
+    folder = (Path(experiment.output_dir) / experiment.run_name).absolute()
+    return next((cell for cell in cells if cell.run_dir and run_folder(sweep, cell).absolute() == folder), None)

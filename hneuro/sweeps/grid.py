@@ -17,6 +17,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from hneuro.config import build_experiment, quoted
 from hneuro.experiment import Experiment
+from hneuro.hydra_keys import check_hydra
 from hneuro.records import UserError
 from hneuro.runs import is_current
 from hneuro.states import State
@@ -25,6 +26,7 @@ from hneuro.sweeps.cell import run_cell
 from hneuro.sweeps.launch import finish
 from hneuro.sweeps.plan import Cell, Plan, cell_folder, state_of, write_plan
 from hneuro.sweeps.table import described, exit_code
+from hneuro.sweeps.waves import at_once, in_waves
 
 Estimate = Callable[[Plan, dict[int, Experiment]], int]
 
@@ -46,6 +48,7 @@ class Grid(basic_sweeper.BasicSweeper):
         self.task: Task = task_function
 
     def sweep(self, arguments: list[str]) -> None:
+        check_hydra(self.master.hydra)
         overrides = self._expanded(arguments)
         plan, experiments = self._planned(overrides)
         if not experiments:
@@ -118,7 +121,8 @@ class Grid(basic_sweeper.BasicSweeper):
             for job in launcher.launch([list(cell.overrides) for cell in batch], 0):
                 _ = job.return_value  # raises what was raised outside of the cell
 
-        finish(sweep, wanted, launch)
+        size = at_once(self.master.hydra.launcher)
+        finish(sweep, wanted, lambda batch: in_waves(launch, batch, size))
 
 
 def take_the_place_of_the_basic_sweeper() -> None:

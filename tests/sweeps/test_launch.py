@@ -126,6 +126,19 @@ def test_what_a_failed_run_leaves_is_read_back(tmp_path: Path) -> None:
         (["run", "-m", "probee=l1,l2"], "probee: there is no such key; did you mean 'probe'?"),
         (["run", "-m", "+probe.tol=1,2"], "probe.tol: there is no such key; did you mean 'tolerance'?"),
         (["run", "hydra/launcher=pbs"], "the launcher pbs is not installed"),
+        (["run", "+hydra.lancher=1"], "hydra.lancher: there is no such key; did you mean 'launcher'?"),
+        (["run", "-m", "+hydra.swep.dir=x", "seed=0,1"], "hydra.swep: there is no such key; did you mean 'sweep'?"),
+        (["run", "-m", "+hydra.job.naem=x", "seed=0,1"], "hydra.job.naem: there is no such key; did you mean 'name'?"),
+        (["run", "launcher=joblib", "+hydra.launcher.n_job=3"], "hydra.launcher.n_job: there is no such key; did you"),
+        (["run", "launcher=slurm", "+hydra.launcher.partitio=x"], "did you mean 'partition'?"),
+        (
+            ["run", "+hydra.sweeper.n_trials=3"],
+            "hydra.sweeper.n_trials: there is no such key; there are max_batch_size",
+        ),
+        (
+            ["run", "-m", "hydra.launcher.n_jobs=3"],
+            "this launcher has no settings; choose another one, as launcher=joblib",
+        ),
         (["staus", "."], "hneuro staus: there is no such command; did you mean 'status'?"),
         (["status", "."], "holds neither a sweep nor a run"),
         (["rerun", "."], "is no finished run"),
@@ -141,6 +154,36 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert line.startswith("error: ")
     assert said in line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "+hydra.job.env_set.HNEURO_X=1",
+        "+hydra.callbacks.lab={_target_: hydra.experimental.callback.Callback}",
+        "+hydra.job_logging.loggers.lab.level=INFO",
+        "hydra.verbose=[lab]",
+        "hydra.sweeper.max_batch_size=3",
+    ],
+)
+def test_what_hydra_leaves_open_stays_open(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["dataset=file", "dataset.identification.path=nowhere.jsonl", "benchmark=none"]
+    assert main(["run", "--dry-run", *words, word]) == 0  # which says of the run alone that it would fail
+    assert "would fail: the file nowhere.jsonl does not exist" in capsys.readouterr().out
+
+
+def test_the_settings_of_slurm_are_all_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["launcher=slurm", "+hydra.launcher.additional_parameters.reservation=lab", "benchmark=none"]
+    setup = "hydra.launcher.setup=[module load cuda]"
+    rest = ["dataset=file", "dataset.identification.path=nowhere.jsonl", "hydra.launcher.qos=high"]
+    assert main(["run", "--dry-run", *words, setup, *rest]) == 0
+    assert "would fail" in capsys.readouterr().out
 
 
 def test_ray_is_composed_where_its_launcher_is_installed_and_named_where_it_is_not(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +121,33 @@ def test_slurm_is_asked_for_one_array_and_a_cell_that_fails_is_told_though_its_j
         assert "Traceback" in (state.parent / "traceback.txt").read_text()
 
 
+def test_jobs_of_submitit_run_here_and_one_that_fails_costs_no_other(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Processes of their own that unpickle their cell, as on a node."""
+    (found,) = [word for word in words if word.startswith("dataset.identification.path=")]
+    file = found.partition("=")[2]
+    other = shutil.copy(file, tmp_path / "other.jsonl")
+    cells = [*words, "until=responses", f"{found},nowhere.jsonl,{other}"]
+    cells.remove(found)
+    code, out, errors = end(start(tmp_path, "run", "-m", "launcher=slurm_local", *cells), tmp_path)
+    assert code == 2, errors
+    assert "the file nowhere.jsonl does not exist" in out
+    assert sorted(states(tmp_path)) == ["done", "done", "failed"]
+    assert list(tmp_path.glob("outputs/sweeps/*/.submitit/*/*_log.out"))
+
+    assert main(["status", str(tmp_path / "outputs" / "sweeps")]) == 1
+    said = capsys.readouterr().out
+    assert "2 done, 1 failed" in said
+    assert "hneuro run -m launcher=slurm_local" in said
+
+    cards = [json.loads(card.read_text()) for card in tmp_path.glob("outputs/hneuro/*/run_card-until-responses.json")]
+    asked = [set(card["overrides"]) for card in cards]
+    assert all({"launcher=slurm_local", "until=responses", "sampling.samples=2"} <= each for each in asked)
+    mine = [word for each in asked for word in each if word.startswith("dataset.identification.path=")]
+    assert sorted(mine) == sorted(f"dataset.identification.path={one}" for one in (file, other, "nowhere.jsonl"))
+
+
 def test_ray_keeps_the_cells_of_a_sweep_through_one_that_fails_and_one_that_is_killed(
     words: list[str], tmp_path: Path
 ) -> None:
@@ -147,7 +176,7 @@ def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    dry = ["run", "-m", "--dry-run", *words, "probe.C=[50],[60]"]
+    dry = ["run", "-m", "--dry-run", *words, "probe.C=[50],[60],[70]"]
     assert main(dry) == 0
     said = capsys.readouterr().out
     assert not list(tmp_path.glob("outputs/*"))
@@ -155,7 +184,12 @@ def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     assert "unknown" in said
     assert main(["run", "--dry-run", *words, "intervention.swept=false"]) == 0
     assert "alpha sweeps: none" in capsys.readouterr().out
-    assert said.count("shared with cell 0") == 2  # the two sets of responses of the second cell
+    assert said.count("shared with an earlier cell") == 2  # the two sets of responses, said once of the other cells
+    assert "cell 1: probe.C=[60]\ncell 2: probe.C=[70]\nin outputs/store: " in said
+    assert "sweep-known_facts" in said
+    assert "all 3 cells, what they share counted once:\n  to compute: 2 results, time unknown\n" in said
+    assert "  alpha sweeps: 3 sweeps, time unknown, without what reads the answers\n" in said
+    assert re.search(r"  memory: [\d.]+ MB of weights in each process", said)
 
     assert main(["run", *words, "probe.C=[50]"]) == 0
     capsys.readouterr()
@@ -165,7 +199,11 @@ def test_a_run_is_rehearsed_then_run_then_run_again_to_the_same_results(
     assert "\nprobe" in second
     assert "responses of at most" not in second
     assert main(["run", "--dry-run", *words, "sampling.samples=3"]) == 0
-    assert " s\n" in capsys.readouterr().out.replace("  ", "")  # timed: the same model has answered before
+    said = capsys.readouterr().out
+    assert re.search(r"\nresponses .* \d+ s *\n", said)  # timed: the same model has answered before
+    assert re.search(r"\nsweep-known_facts +at most 4 x \d+ answers +about \d+ s *\n", said)
+    assert "unknown" not in said
+    assert "counted once" not in said  # it is one run
 
     (run,) = [file.parent for file in tmp_path.glob("outputs/hneuro/*/status.json")]
     card = json.loads((run / "run_card.json").read_text())

@@ -1,0 +1,106 @@
+"""What the alpha sweeps of a run would ask: how many answers at most, and about how long they take."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.grid import NeuronSet, SweepSettings, cells
+from hneuro.experiment import Experiment
+from hneuro.records import UserError
+from hneuro.responses.vllm import VllmSampler
+
+Pace = Mapping[tuple[str, str], float]  # seconds a record, by stage and model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The alpha sweep of one benchmark, of which only the neurons are not known yet."""
+
+    stage: str
+    prompts: int | None  # None: its file is not here, or cannot be read
+    columns: int  # answers to each prompt, at most
+    seconds: float | None  # None: this model has answered nothing yet that was timed
+
+
+def asked(experiment: Experiment, there: Collection[str], pace: Pace, model: str) -> list[Asked]:
+    """The sweeps that are still to be made. `there`: stages that are not; `model`: digest of its weights."""
+    grid = experiment.intervention
+    if not grid.swept or experiment.until:
+        return []
+    columns = sum(columns_of(grid).values())
+    found = []
+    sizes = {b.name: (_prompts(b, grid), b.decoding.max_new_tokens) for b in experiment.benchmarks.values()}
+    for name, (prompts, tokens) in (*sizes.items(), (KNOWN_FACTS, (grid.known_questions, experiment.answer_tokens))):
+        stage = f"sweep-{name}"
+        if stage in there:
+            continue
+        each = pace.get((stage, model), _as_responses(experiment, tokens, pace, model))
+        seconds = None if each is None or prompts is None else each * prompts * columns
+        found.append(Asked(stage=stage, prompts=prompts, columns=columns, seconds=seconds))
+    return found
+
+
+def _prompts(benchmark: object, grid: SweepSettings) -> int | None:
+    try:
+        count = len(benchmark.items())  # type: ignore[attr-defined]
+    except UserError:
+        return None
+    return count if grid.items is None else min(count, grid.items)
+
+
+def _as_responses(experiment: Experiment, tokens: int, pace: Pace, model: str) -> float | None:
+    """Seconds an answer where no sweep was timed: those of a sampled response of the same engine, token by token."""
+    sampling = experiment.sampling
+    decoding = getattr(sampling, "decoding", None)
+    each = pace.get(("responses", model))
+    same = isinstance(sampling, VllmSampler) == (experiment.intervention.engine == "vllm")
+    if each is None or decoding is None or not same:
+        return None
+    return each * tokens / float(decoding.max_new_tokens)
+
+
+def sweeps_told(experiment: Experiment) -> str:
+    """The size of the grid in a line."""
+    grid = experiment.intervention
+    if not grid.swept:
+        return "alpha sweeps: none (intervention.swept=false)"
+    columns = sum(columns_of(grid).values())
+    items = "all" if grid.items is None else f"at most {grid.items}"
+    parts = ", ".join(f"{count} {name}" for name, count in columns_of(grid).items() if count)
+    return (
+        f"alpha sweeps: at most {columns} answers to each prompt ({parts}); {items} prompts of each of "
+        f"{len(experiment.benchmarks)} benchmarks, and at most {columns * grid.known_questions:,} answers to "
+        f"{grid.known_questions} known facts"
+    )
+
+
+def columns_of(grid: SweepSettings) -> dict[str, int]:
+    """Answers to each prompt of a benchmark, by what is done to the model: the sets of `swept_sets`, without neurons.
+
+    At most so many: a probe may have no neurons of negative weight.
+    """
+
+    def one(name: str, seed: int, alphas: Sequence[float]) -> NeuronSet:
+        return NeuronSet(name=name, seed=seed, neurons=(), alphas=tuple(alphas))
+
+    names = ["h_neurons", *(["ranked"] if grid.ranked else [])]
+    sets = {
+        "of neuron sets": [one(name, 0, grid.alphas) for name in names],
+        "of controls": [
+            one(f"{name}/{kind}", draw, grid.control_grid)
+            for name in names
+            for kind in grid.controls
+            for draw in range(grid.control_seeds)
+        ],
+        "of negative neurons": [one("negative", 0, grid.alphas)] if grid.negative else [],
+        "of variants": [
+            one(f"{name}@{variant}", 0, grid.suppressing if variant in ("generated", "risky") else (0.0, 1.0))
+            for name in names
+            for variant in grid.variants
+        ],
+    }
+    changed = {part: sum(cell.alpha != 1.0 for cell in cells(found)) for part, found in sets.items()}
+    untouched = sum(cell.alpha == 1.0 for cell in cells([one for found in sets.values() for one in found]))
+    return {"untouched": untouched, **changed}
