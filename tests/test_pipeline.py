@@ -267,6 +267,8 @@ def test_a_sweep_extracts_once(words: list[str], tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("outputs/hneuro/*/report.html"))) == 2
     assert stored("contributions") == extracted
     assert stored("probe") == 2
+    assert stored("detection") == 2
+    assert stored("baselines") == 1
 
 
 def test_a_set_too_large_for_memory_gives_the_same_from_one_file_for_all_labelings(

@@ -92,9 +92,10 @@ class LanguageModel:
         self.__dict__.pop("loaded", None)
 
     def is_the_same(self, source: CheckpointSource, spec: ModelSpec) -> bool:
-        """Whether it is the model of this config, as it lies on the disk now."""
-        unchanged = (source, spec) == (self.source, self.spec) and spec.patch is None
-        return unchanged and source.identity() == self._asked["weights"]
+        """Whether it is the model of this config, as it lay on the disk when it was identified and lies there now."""
+        if (source, spec) != (self.source, self.spec) or spec.patch is not None or "_asked" not in self.__dict__:
+            return False
+        return source.identity() == str(self._asked["weights"])
 
     def prompt_ids(self, question: str) -> tuple[int, ...]:
         if self.completion:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from hneuro.models.language_model import LanguageModel
+from hneuro.models.language_model import LanguageModel, chat_model
 from hneuro.models.load import load_tokenizer
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
@@ -29,6 +31,28 @@ def test_identified_without_being_loaded(spec: ModelSpec, monkeypatch: pytest.Mo
 def test_loaded_once(language_model: LanguageModel) -> None:
     assert language_model.loaded is language_model.loaded
     assert language_model.tokenizer is language_model.tokenizer
+
+
+def test_the_model_of_the_run_before_is_used_again_where_it_is_the_same(
+    spec: ModelSpec, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """A sweep in one process loads a model once; a checkpoint that has been written anew is another one."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    source = HubCheckpoint(path=str(folder))
+    moved = replace(spec, chat=source)
+    first = chat_model(source, moved)
+    assert first.identity
+    assert chat_model(HubCheckpoint(path=str(folder)), replace(moved)) is first
+    assert chat_model(source, replace(moved, dtype="bfloat16")) is not first
+    again = chat_model(source, moved)
+    assert again.identity
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if name.endswith("down_proj.weight"))
+    weights[name] = weights[name] * 2
+    save_file(weights, file, metadata={"format": "pt"})
+    assert chat_model(source, moved) is not again
 
 
 def test_text_keeps_every_blank_and_no_special_token(spec: ModelSpec, tmp_path: Path) -> None:
