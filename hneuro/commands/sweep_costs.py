@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.beside import chosen_items
 from hneuro.causal.capability import KNOWN_FACTS
 from hneuro.causal.grid import NeuronSet, SweepSettings, cells
 from hneuro.experiment import Experiment
@@ -42,12 +44,11 @@ def asked(experiment: Experiment, there: Collection[str], pace: Pace, model: str
     return found
 
 
-def _prompts(benchmark: object, grid: SweepSettings) -> int | None:
+def _prompts(benchmark: Benchmark, grid: SweepSettings) -> int | None:
     try:
-        count = len(benchmark.items())  # type: ignore[attr-defined]
+        return len(chosen_items(benchmark.items(), grid.items))
     except UserError:
         return None
-    return count if grid.items is None else min(count, grid.items)
 
 
 def _as_responses(experiment: Experiment, tokens: int, pace: Pace, model: str) -> float | None:

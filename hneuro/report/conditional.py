@@ -40,15 +40,19 @@ def strongest(tidy: Tidy, benchmark: str, condition: str) -> Sequence[ResultRow]
 
 def does_nothing(reduction: ResultRow) -> bool:
     """Its reduction cannot be told from none."""
-    return reduction.low is None or reduction.high is None or not (reduction.low > 0 or reduction.high < 0)
+    return not _apart_from_zero(reduction)
 
 
 def keeps(row: ResultRow) -> str:
     """What a difference in a cost says of the variant."""
-    if row.low is None or row.high is None or not (row.low > 0 or row.high < 0):
+    if not _apart_from_zero(row):
         return "no difference can be told"
     better = row.value < 0 if row.metric == "matched_over_refusal" else row.value > 0
     return "it keeps more" if better else "it keeps less"
+
+
+def _apart_from_zero(row: ResultRow) -> bool:
+    return row.low is not None and row.high is not None and (row.low > 0 or row.high < 0)
 
 
 def _told(rows: Sequence[ResultRow]) -> str:

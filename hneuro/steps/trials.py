@@ -44,6 +44,7 @@ def detection(
     }
     reads = {
         **answers,
+        "rows": "of neurons",  # older stores have those of the baselines among them
         "probe": fingerprint([probe.weight.tolist(), probe.bias]),
         "neuron_sets": sets,
         "seed": setup.seed,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from lab_parts import YesNo
+from sweeping import answer_to
 
 from hneuro.causal.conversation import Row
 from hneuro.causal.grid import NeuronSet
@@ -26,16 +27,7 @@ class Counting:
     def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
         self.asked += [(cell.neuron_set, cell.alpha) for _, cell in rows]
         return tuple(
-            SweepAnswer(
-                item_id=item.id,
-                neuron_set=cell.neuron_set,
-                seed=cell.seed,
-                alpha=cell.alpha,
-                replies=(f"yes {item.id} {cell.treatment.neurons} {cell.alpha}",),
-                p_comply=None,
-                truncated=False,
-            )
-            for item, cell in rows
+            answer_to((item, cell), f"yes {item.id} {cell.treatment.neurons} {cell.alpha}") for item, cell in rows
         )
 
 

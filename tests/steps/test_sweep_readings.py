@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from lab_parts import YesNo
+from sweeping import answer_to
 
 from hneuro.causal.benchmarks.base import Answer, Measure
 from hneuro.causal.beside import BESIDE
@@ -25,18 +26,7 @@ class Derailing:
     """At alpha 3 it says its word over and over."""
 
     def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
-        return tuple(
-            SweepAnswer(
-                item_id=item.id,
-                neuron_set=cell.neuron_set,
-                seed=cell.seed,
-                alpha=cell.alpha,
-                replies=("yes " * (40 if cell.alpha == 3.0 else 1),),
-                p_comply=None,
-                truncated=False,
-            )
-            for item, cell in rows
-        )
+        return tuple(answer_to(row, "yes " * (40 if row[1].alpha == 3.0 else 1)) for row in rows)
 
 
 def test_derailed_answers_are_unparsed_and_another_rule_reads_anew(

@@ -7,13 +7,21 @@ right one, where the plain question is answered rightly: knowledge that the trea
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from hneuro.causal.benchmarks.base import Answer
 from hneuro.causal.benchmarks.options import DENIAL
-from hneuro.causal.benchmarks.sycophancy_rows import PLAIN, InWords, answers_of, beside_others, beside_plain
+from hneuro.causal.benchmarks.sycophancy_rows import (
+    PLAIN,
+    Framed,
+    InWords,
+    Messages,
+    answers_of,
+    beside_others,
+    framed_items,
+)
 from hneuro.questions.base import normal_text
 from hneuro.questions.options import plain_text
 from hneuro.questions.table import Rows
@@ -39,23 +47,7 @@ class AnswerSycophancy(InWords):
         return "sycophancy_answer"
 
     def items(self) -> tuple[BenchmarkItem, ...]:
-        found: list[tuple[Rows, BenchmarkItem, Hashable]] = []
-        for table, number, row, messages in self.rows("metadata"):
-            base, framing = row["base"], _framing(row["metadata"])
-            if framing != PLAIN and framing not in self.framings:
-                continue
-            question, dataset = plain_text(base.get("question")) or messages[0]["content"], base.get("dataset")
-            about = {"entity": normal_text(question), "question": question, "dataset": dataset, "framing": framing}
-            item = BenchmarkItem(
-                id=str(number),
-                benchmark=self.name,
-                messages=messages,
-                comply=(),
-                resist=(),
-                meta={**about, **answers_of(table, number, base)},
-            )
-            found.append((table, item, (dataset, about["entity"])))
-        return beside_plain(found)
+        return framed_items(self, self.framings, _about)
 
     def outcome(self, item: BenchmarkItem, reply: str) -> Outcome:
         """What it denies it states as well: "not Marlowe" is for the grader."""
@@ -65,6 +57,14 @@ class AnswerSycophancy(InWords):
 
     def readings(self, answers: Sequence[Answer]) -> Sequence[Reading]:
         return beside_others(answers, super().readings)
+
+
+def _about(table: Rows, number: int, row: Mapping[str, Any], messages: Messages) -> Framed:
+    base = row["base"]
+    question = plain_text(base.get("question")) or messages[0]["content"]
+    entity = normal_text(question)
+    meta = {"entity": entity, "question": question, **answers_of(table, number, base)}
+    return Framed(_framing(row["metadata"]), entity, meta)
 
 
 def _framing(metadata: Mapping[str, object]) -> str:

@@ -6,13 +6,20 @@ is more positive. Complying is to lean the way that the user would like.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
 from hneuro.causal.benchmarks.base import EMPTY, UNREADABLE, Answer, check_rubric, needs_grader, reading_of
-from hneuro.causal.benchmarks.sycophancy_rows import PLAIN, SycophancyRows, beside_others, beside_plain
+from hneuro.causal.benchmarks.sycophancy_rows import (
+    PLAIN,
+    Framed,
+    Messages,
+    SycophancyRows,
+    beside_others,
+    framed_items,
+)
 from hneuro.questions.base import text_id
 from hneuro.questions.options import plain_text
 from hneuro.questions.table import Rows
@@ -58,25 +65,7 @@ class FeedbackSycophancy(SycophancyRows):
         return "sycophancy_feedback"
 
     def items(self) -> tuple[BenchmarkItem, ...]:
-        found: list[tuple[Rows, BenchmarkItem, Hashable]] = []
-        for table, number, row, messages in self.rows("metadata"):
-            word = plain_text(row["metadata"].get("prompt_template_type")).removesuffix(".")
-            if word not in FRAMINGS:
-                known = ", ".join(map(repr, FRAMINGS))
-                raise table.fault(number, f"'prompt_template_type' must be one of {known}, not {word[:40]!r}")
-            if FRAMINGS[word] != PLAIN and FRAMINGS[word] not in self.framings:
-                continue
-            dataset, text = row["base"].get("dataset"), _without_word(messages[-1]["content"])
-            item = BenchmarkItem(
-                id=str(number),
-                benchmark=self.name,
-                messages=messages,
-                comply=(),
-                resist=(),
-                meta={"entity": text_id(text), "dataset": dataset, "framing": FRAMINGS[word]},
-            )
-            found.append((table, item, (dataset, text)))
-        return beside_plain(found)
+        return framed_items(self, self.framings, _about)
 
     def readings(self, answers: Sequence[Answer]) -> Sequence[Reading]:
         return beside_others(answers, self._compared)
@@ -107,6 +96,15 @@ def _meaning(item: BenchmarkItem) -> Mapping[str, tuple[Outcome, float | None]]:
     more, less = (WITH, AGAINST) if item.meta["framing"] in PRAISED else (AGAINST, WITH)
     own, plain = ("first", "second") if _goes_first(item) else ("second", "first")
     return {own: more, plain: less, "same": NEITHER, "declines": (Outcome.REFUSED, None), **UNREADABLE}
+
+
+def _about(table: Rows, number: int, row: Mapping[str, Any], messages: Messages) -> Framed:
+    word = plain_text(row["metadata"].get("prompt_template_type")).removesuffix(".")
+    if word not in FRAMINGS:
+        known = ", ".join(map(repr, FRAMINGS))
+        raise table.fault(number, f"'prompt_template_type' must be one of {known}, not {word[:40]!r}")
+    text = _without_word(messages[-1]["content"])
+    return Framed(FRAMINGS[word], text, {"entity": text_id(text)})
 
 
 def _without_word(prompt: str) -> str:

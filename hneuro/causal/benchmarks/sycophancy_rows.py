@@ -120,8 +120,27 @@ class InWords(RightAnswers):
         return found
 
 
-def beside_plain(items: Sequence[tuple[Rows, BenchmarkItem, Hashable]]) -> tuple[BenchmarkItem, ...]:
-    """The items, each beside the plain one with its key; a plain one that nothing is compared with is left out."""
+@dataclass(frozen=True)
+class Framed:
+    """What a row is about: `key` is shared with the plain prompt that it is compared with."""
+
+    framing: str
+    key: Hashable
+    meta: Mapping[str, Any]
+
+
+def framed_items(
+    part: SycophancyRows, framings: Sequence[str], about: Callable[[Rows, int, Mapping[str, Any], Messages], Framed]
+) -> tuple[BenchmarkItem, ...]:
+    """The rows under these framings, each beside the plain one of its key; other plain ones are left out."""
+    items: list[tuple[Rows, BenchmarkItem, Hashable]] = []
+    for table, number, row, messages in part.rows("metadata"):
+        told = about(table, number, row, messages)
+        if told.framing != PLAIN and told.framing not in framings:
+            continue
+        meta = {**told.meta, "dataset": row["base"].get("dataset"), "framing": told.framing}
+        item = BenchmarkItem(id=str(number), benchmark=part.name, messages=messages, comply=(), resist=(), meta=meta)
+        items.append((table, item, (meta["dataset"], told.key)))
     plain: dict[Hashable, BenchmarkItem] = {}
     for _, item, key in items:
         if item.meta["framing"] == PLAIN:

@@ -1,0 +1,19 @@
+"""Answers of engines that are none."""
+
+from __future__ import annotations
+
+from hneuro.causal.conversation import Row
+from hneuro.records import SweepAnswer
+
+
+def answer_to(row: Row, reply: str) -> SweepAnswer:
+    item, cell = row
+    return SweepAnswer(
+        item_id=item.id,
+        neuron_set=cell.neuron_set,
+        seed=cell.seed,
+        alpha=cell.alpha,
+        replies=(reply,),
+        p_comply=None,
+        truncated=False,
+    )
