@@ -14,6 +14,7 @@ from hneuro.results import Estimate
 
 RESAMPLES = 2000
 LEVEL = 0.95
+SAME = 1e-5  # of two readings of a float32 model, relative where they are larger than 1
 BLOCK = 128  # resamples at a time: what is worked on stays in the processor's cache
 
 
@@ -237,8 +238,12 @@ def mcnemar(before: ArrayLike, after: ArrayLike) -> float:
 
 
 def signed_rank(before: ArrayLike, after: ArrayLike) -> float:
-    """Two-sided p of the Wilcoxon signed rank test on the same items; 1 where nothing changed."""
-    moved = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
+    """Two-sided p of the Wilcoxon signed rank test on the same items; 1 where nothing changed.
+
+    Differences within `SAME` are none: the rounding of a model differs between machines, and its signs would count.
+    """
+    a, b = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    moved = np.where(np.abs(b - a) > SAME * np.maximum(1.0, np.maximum(np.abs(a), np.abs(b))), b - a, 0.0)
     return float(wilcoxon(moved).pvalue) if np.any(moved) else 1.0
 
 

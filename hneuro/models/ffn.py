@@ -77,9 +77,9 @@ class DownProjection:
     def column_norms(self) -> Tensor:
         """||W_down[:, j]||_2 of every neuron, [neuron], in float32 or in the weight's precision where that is higher.
 
-        In chunks along the hidden axis: one chunk stays in the cache, which is some fifty times faster than a norm over
-        a converted copy, and never needs that copy. The weight itself is not touched (`.float()` of a float32 tensor
-        is that tensor, so nothing here may work in place).
+        On the CPU in chunks along the hidden axis: one chunk stays in the cache, which is some fifty times faster than
+        a norm over a converted copy, and never needs that copy. The weight itself is not touched (`.float()` of a
+        float32 tensor is that tensor, so nothing here may work in place).
         """
         precise = torch.promote_types(self.dtype, torch.float32)
         if is_quantised(self.module):
@@ -87,6 +87,9 @@ class DownProjection:
             return torch.cat([torch.linalg.vector_norm(rows, dim=1, dtype=precise) for rows in blocks])
         weight = whole_weight(self.module)
         hidden_axis = 1 if inputs_first(self.module) else 0
+        if weight.is_cuda:
+            norms: Tensor = torch.linalg.vector_norm(weight, dim=hidden_axis, dtype=precise)
+            return norms
         total = torch.zeros(self.width, dtype=precise, device=weight.device)
         for chunk in weight.split(64, dim=hidden_axis):
             total += chunk.to(precise).square().sum(dim=hidden_axis)

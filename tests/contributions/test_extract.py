@@ -78,6 +78,27 @@ def test_one_layer_in_double_precision_to_nine_digits() -> None:
     np.testing.assert_allclose(torch.cat(seen, -1)[0].numpy(), naive(loaded, ids, weights), rtol=1e-9)
 
 
+@pytest.mark.parametrize("first", [3, 2])
+def test_nan_counts_only_where_a_region_is(first: int) -> None:
+    """In the last layer, where no attention spreads it, from a position of the shortest sequence to its padding."""
+    loaded = llama()
+    ids, weights = responses()
+    weights[1][:, -1] = 0.0  # its fourth position is of no region
+    clean = extract(loaded, ids, weights, 10_000)
+
+    def spoil(_: object, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        z = inputs[0].clone()
+        z[0, first:] = torch.nan
+        return (z,)
+
+    loaded.ffn.layers[-1].module.register_forward_pre_hook(spoil)
+    found = extract(loaded, ids, weights, 10_000)
+    spoilt = np.isnan(found[1]).any()
+    assert spoilt == (first == 2)
+    rows = [0, 2, 3, 4] if spoilt else slice(None)
+    np.testing.assert_allclose(found[rows], clean[rows], rtol=1e-6)
+
+
 def test_left_padded_is_right_padded() -> None:
     """Trap 19: the place of the padding does not matter, so generated and measured positions are the same."""
     loaded = llama()

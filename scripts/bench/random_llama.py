@@ -1,0 +1,63 @@
+"""What the benches have in common: Llamas of several sizes with random weights, and the peak memory of a device."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from hneuro.models.ffn import find_ffn
+from hneuro.models.load import Loaded
+
+
+@dataclass(frozen=True)
+class Shape:
+    layers: int
+    hidden: int
+    width: int  # neurons of a layer
+    heads: int = 8
+    kv_heads: int = 8
+    vocabulary: int = 8000
+
+
+SHAPES = {
+    "tiny": Shape(2, 64, 192),
+    "small": Shape(8, 512, 1536),
+    "large": Shape(16, 1024, 4096),
+    "8b": Shape(32, 4096, 14336, heads=32, kv_heads=8, vocabulary=128_256),  # Llama-3.1-8B
+}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def build(shape: Shape, dtype: str, device: str) -> Loaded:
+    """A Llama whose responses never end by themselves."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+    )
+    with torch.device(device):
+        model = LlamaForCausalLM._from_config(config, dtype=DTYPES[dtype])
+    model.eval().requires_grad_(False)
+    model.generation_config.eos_token_id = None
+    return Loaded(model, find_ffn(model))
+
+
+def synchronize(device: str) -> None:
+    """Waits for the device, whose work goes on while Python does."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device.startswith("cuda") else "one thread"
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="cpu (one thread) or cuda")
