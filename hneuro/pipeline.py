@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hneuro.experiment import Experiment, Stage
 from hneuro.probe.choice import choose, h_neurons
+from hneuro.probe.labeling import believed
 from hneuro.results import Results
 from hneuro.steps import answers, checks, early, reading, selection, trials
 from hneuro.steps.context import Context
@@ -45,7 +46,8 @@ def run(experiment: Experiment, store: Store) -> Results:
     # The H-Neurons: the positive weights of a sparse probe (section 2.3).
     probes = selection.probe_path(this, fit, experiment.labeling)
     suppressed = selection.suppressed_accuracy(this, probes, identified.known)
-    probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice, suppressed)
+    on_fit, on_select = (believed(experiment.labeling, part.rows()) for part in (fit, select))
+    probe, path = choose(probes, on_fit, on_select, experiment.choice, suppressed)
     neurons = h_neurons(probe, experiment.probe.name)
     stable = stability(this, probes, probe.strength, neurons, fit)
 

@@ -23,7 +23,14 @@ COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
 }
 
 # What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.
-TESTED = ("ends", "arms", "each alpha against 1", "slopes against controls in their own direction", "within strata")
+TESTED = (
+    "ends",
+    "arms",
+    "each alpha against 1",
+    "slopes against controls in their own direction",
+    "within strata",
+    "rounding is no change",
+)
 
 Values = NDArray[np.float64]
 Test = Callable[[Values, Values], float]

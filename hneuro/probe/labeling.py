@@ -91,11 +91,14 @@ class Shuffled:
     letters: ClassVar[bool] = False
 
     def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        true = answer_rows(found, labelled)
+        return self.shuffled(answer_rows(found, labelled))
+
+    def shuffled(self, true: ProbeRows) -> ProbeRows:
+        """The same rows, with as many of y = 1 as there are (but for less than an entity)."""
         entities, member = np.unique(true.groups, return_inverse=True)
         order = np.random.default_rng(self.seed).permutation(len(entities))
         rows_upto = np.cumsum(np.bincount(member)[order])
-        chosen = order[rows_upto <= true.y.sum()]  # as many rows of y = 1 as there are, but for less than an entity
+        chosen = order[rows_upto <= true.y.sum()]
         return replace(true, y=np.isin(member, chosen).astype(np.int8))
 
 
@@ -123,6 +126,11 @@ class LettersForeseen:
 
     def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
         return region_rows(found, labelled, "last_prompt")
+
+
+def believed(labeling: Labeling, true: ProbeRows) -> ProbeRows:
+    """Answer rows with the labels by which the strength is chosen: the true ones, but for a control those of chance."""
+    return labeling.shuffled(true) if isinstance(labeling, Shuffled) else true
 
 
 def answer_rows(found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:

@@ -103,10 +103,14 @@ def test_a_shipped_organism_is_taken_if_it_is_of_this_recipe(
     assert checkpoint.organism(Recipe(size="xs", seed=1), tmp_path / "cache").is_relative_to(tmp_path / "cache")
 
 
-def test_the_default_organism_is_shipped_whole_and_is_small(tmp_path: Path) -> None:
-    folder = checkpoint.organism(Recipe(), tmp_path)
-    assert folder == checkpoint.SHIPPED / "llama_s"
-    assert World.load(folder / "world.json") == World.build(Recipe())
+@pytest.mark.parametrize("architecture", ["llama", "gemma3", "qwen3"])
+def test_an_organism_of_each_architecture_is_shipped_whole_and_is_small(
+    architecture: Architecture, tmp_path: Path
+) -> None:
+    recipe = Recipe(architecture=architecture)
+    folder = checkpoint.organism(recipe, tmp_path)
+    assert folder == checkpoint.SHIPPED / f"{architecture}_s"
+    assert World.load(folder / "world.json") == World.build(recipe)
     assert sum(path.stat().st_size for path in folder.rglob("*")) <= 12_000_000
 
 

@@ -13,6 +13,7 @@ from hneuro.probe.labeling import (
     OtherTokens,
     Shuffled,
     ThreeVsOne,
+    believed,
     region_rows,
 )
 from hneuro.records import Contributions, LabelledResponse, NeuronSpace
@@ -99,6 +100,10 @@ def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
         assert all(len(set(y[entities == e])) == 1 for e in set(entities.tolist()))
         assert 0 <= true.y.sum() - y.sum() < 12  # one entity's rows at most
         assert 0.35 < (y == true.y).mean() < 0.65
+    np.testing.assert_array_equal(
+        believed(Shuffled(), true).y, first
+    )  # C is not chosen by what the control may not see
+    assert believed(OneVsOne(), true) is true
 
 
 EVERY = (OneVsOne(), ThreeVsOne(), OtherTokens(), LettersContrastive(), LettersForeseen())
