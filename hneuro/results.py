@@ -98,6 +98,17 @@ class PathPoint:
     suppressed_accuracy: float | None  # on known questions while its H-Neurons are scaled by 0; None: not measured
     gap: float | None  # relative duality gap that proves the optimum; None: the selection proves nothing
     chosen: bool
+    n: int = 0  # rows of the select split; 0: made by an older version, which knows no intervals either
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    auroc_low: float | None = None
+    auroc_high: float | None = None
+
+    def estimate(self, metric: str) -> Estimate:
+        """Accuracy or AUROC with its interval, which is NaN where there is none."""
+        low, high = getattr(self, f"{metric}_low"), getattr(self, f"{metric}_high")
+        lowest, highest = (float("nan") if bound is None else bound for bound in (low, high))
+        return Estimate(value=getattr(self, metric), low=lowest, high=highest, n=self.n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,8 @@ hypothesis.settings.register_profile("busy", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("busy")
 torch.set_num_threads(1)  # tiny matrices gain nothing from a second thread, and test workers share the cores
 
+LONGEST = ("test_pipeline.py", "test_sweep.py")
+
 SPECIALS = ["<pad>", "<bos>", "<end>", "<user>", "<assistant>"]
 CORPUS = [
     "Who wrote Hamlet? Respond with the answer only, without any explanation.",
@@ -37,6 +39,11 @@ CHAT_TEMPLATE = (
     "{{ '<assistant>' if message['role'] == 'assistant' else '<user>' }}{{ message['content'] }}{{ eos_token }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is left with one when all others have finished."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def byte_level_tokenizer(corpus: list[str] = CORPUS, vocab_size: int = 320) -> PreTrainedTokenizerFast:

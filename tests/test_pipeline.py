@@ -205,7 +205,7 @@ def test_answers_that_are_not_located_stop_the_run_with_what_to_choose(
 
 def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bits(words: list[str], tmp_path: Path) -> None:
     """SIGKILL to a real process at growing times; what is done is not done twice (trap 84: resume)."""
-    command = [sys.executable, "-m", "hneuro", "run", *words]
+    command = [sys.executable, "-m", "hneuro", "run", *words, "report=false"]
     env = {**os.environ, "PYTHONPATH": str(PARTS), "OMP_NUM_THREADS": "1"}
 
     def start(where: str) -> subprocess.Popen[bytes]:
@@ -235,7 +235,7 @@ def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bits(words: li
 
 
 def test_the_paper_s_choice_suppresses_every_point_of_the_path_in_one_job(words: list[str], tmp_path: Path) -> None:
-    assert main(["run", *words, "choice=paper", "stability.resamples=0"]) == 0
+    assert main(["run", *words, "choice=paper", "stability.resamples=0", "report=false"]) == 0
     results = from_plain(Results, json.loads((run_folder(tmp_path) / "results.json").read_text()))
     assert results.stability is None
     measured = [p for p in results.path if p.positive]
@@ -261,10 +261,11 @@ def test_a_sweep_extracts_once(words: list[str], tmp_path: Path) -> None:
     def stored(stage: str) -> int:
         return len(list((tmp_path / "outputs" / "store" / stage).glob("*/manifest.json")))
 
-    assert main(["run", *words]) == 0
+    few = [*words, "mechanism=none", "intervention.swept=false", "stability.resamples=0", "report=false"]
+    assert main(["run", *few]) == 0
     extracted = stored("contributions")
-    assert main(["run", "-m", *words, "labeling=three_vs_one,one_vs_one"]) == 0
-    assert len(list(tmp_path.glob("outputs/hneuro/*/report.html"))) == 2
+    assert main(["run", "-m", *few, "labeling=three_vs_one,one_vs_one"]) == 0
+    assert len(list(tmp_path.glob("outputs/hneuro/*/results.json"))) == 2
     assert stored("contributions") == extracted
     assert stored("probe") == 2
     assert stored("detection") == 2
@@ -275,7 +276,8 @@ def test_a_set_too_large_for_memory_gives_the_same_from_one_file_for_all_labelin
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def selected(*more: str) -> tuple[list[tuple[int, int, float]], object]:
-        only = ("mechanism=none", "origin.base_probe=false")  # these have probes, and files, of their own
+        # The first two have probes, and files, of their own.
+        only = ("mechanism=none", "origin.base_probe=false", "intervention.swept=false", "report=false")
         assert main(["run", *words, "stability.resamples=2", "probe.tolerance=1e-7", *only, *more]) == 0
         newest = max(tmp_path.glob("*/hneuro/*/results.json"), key=lambda file: file.stat().st_mtime_ns)
         results = from_plain(Results, json.loads(newest.read_text()))
@@ -299,7 +301,7 @@ def test_the_run_is_logged_to_an_offline_w_and_b(
 
 def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The organism that comes with the package: no training, every stage, and it already detects."""
-    assert main(["run", "experiment=smoke", "quiet=true"]) == 0, capsys.readouterr().err
+    assert main(["run", "experiment=smoke", "quiet=true", "report=false"]) == 0, capsys.readouterr().err
     (file,) = tmp_path.glob("outputs/smoke/*/results.json")
     results = from_plain(Results, json.loads(file.read_text()))
     own = {

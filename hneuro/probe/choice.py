@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from hneuro.records import HNeurons, Probe, ProbeRows, UserError
 from hneuro.results import PathPoint
-from hneuro.statistics import youden_threshold
+from hneuro.statistics import auroc_in_closed_form, rate, youden_threshold
 
 
 @runtime_checkable
@@ -125,16 +125,23 @@ def choose(
 def _measured(probe: Probe, fit: ProbeRows, select: ProbeRows, suppressed: float | None) -> PathPoint:
     on_fit, on_select = probe.scores(fit), probe.scores(select)
     threshold = youden_threshold(fit.y, on_fit)
+    right = rate(int(((on_select > threshold) == select.y).sum()), len(select.y))
+    area = auroc_in_closed_form(select.y, on_select, select.groups)
     return PathPoint(
         strength=probe.strength,
         nonzero=int(np.count_nonzero(probe.weight)),
         positive=len(probe.positive),
         fit_accuracy=float(((on_fit > threshold) == fit.y).mean()),
-        accuracy=float(((on_select > threshold) == select.y).mean()),
+        accuracy=right.value,
         auroc=float(roc_auc_score(select.y, on_select)),
         suppressed_accuracy=suppressed,
         gap=probe.gap,
         chosen=False,
+        n=right.n,
+        accuracy_low=right.low,
+        accuracy_high=right.high,
+        auroc_low=area.low,
+        auroc_high=area.high,
     )
 
 

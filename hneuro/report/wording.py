@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from hneuro.results import NeuronFrequency, NeuronRow, ResultRow
+from hneuro.results import Estimate, NeuronFrequency, NeuronRow, ResultRow
 
 MISSING = "-"
 
@@ -103,12 +103,12 @@ def p_cell(value: float | None) -> str:
     return MISSING if missing(value) else p_text(value).removeprefix("p = ").removeprefix("p ")
 
 
-def with_interval(row: ResultRow | None, digits: int = 3) -> str:
+def with_interval(row: ResultRow | Estimate | None, digits: int = 3) -> str:
     """ "0.861 [0.812, 0.903]"."""
     return _interval(row, lambda value: number(value, digits))
 
 
-def percent_interval(row: ResultRow | None, digits: int = 1) -> str:
+def percent_interval(row: ResultRow | Estimate | None, digits: int = 1) -> str:
     """ "42.3 % [36.1, 48.7]"."""
     return _interval(row, lambda value: percent(value, digits), lambda bound: f"{100 * bound:.{digits}f}")
 
@@ -124,7 +124,7 @@ def signed_interval(row: ResultRow | None, digits: int = 3) -> str:
 
 
 def _interval(
-    row: ResultRow | None, show: Callable[[float], str], show_bound: Callable[[float], str] | None = None
+    row: ResultRow | Estimate | None, show: Callable[[float], str], show_bound: Callable[[float], str] | None = None
 ) -> str:
     if row is None or missing(row.value):
         return MISSING

@@ -44,6 +44,10 @@ def test_points_say_what_every_probe_gives() -> None:
     threshold = youden_threshold(fit.y, PATH[3].scores(fit))
     assert path[3].auroc == pytest.approx(roc_auc_score(select.y, scores))
     assert path[3].accuracy == pytest.approx(((scores > threshold) == select.y).mean())
+    assert path[3].n == len(select.y)
+    for metric in ("accuracy", "auroc"):
+        told = path[3].estimate(metric)
+        assert 0 <= told.low < told.value < told.high <= 1
 
 
 @pytest.mark.parametrize("metric", ["auroc", "accuracy"])

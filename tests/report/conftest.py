@@ -214,6 +214,8 @@ def path_points() -> tuple[PathPoint, ...]:
     return tuple(
         PathPoint(strength=1.5 * 2.0**n, nonzero=3 * 2**n - 3, positive=2**n - 1, fit_accuracy=0.6 + 0.04 * n,
                   accuracy=0.6 + 0.05 * min(n, 3), auroc=0.65 + 0.07 * min(n, 3),
+                  n=240, accuracy_low=0.55 + 0.05 * min(n, 3), accuracy_high=0.65 + 0.05 * min(n, 3),
+                  auroc_low=0.6 + 0.07 * min(n, 3), auroc_high=0.7 + 0.07 * min(n, 3),
                   gap=1e-5 if n else None, suppressed_accuracy=0.95 - 0.02 * n if n else None, chosen=n == 3)
         for n in range(8)
     )  # fmt: skip

@@ -141,6 +141,9 @@ def test_neurons_path_and_funnel(tables, results: Results) -> None:
     assert list(zip(neurons.layer, neurons["index"], strict=True)) == [(n.layer, n.index) for n in results.neurons]
     np.testing.assert_allclose(neurons.weight, [n.weight for n in results.neurons])
     assert path.chosen.tolist() == [p.chosen for p in results.path]
+    assert all_tables(Tidy(results))["path"].shown[0][4] == "60.0 % [55.0, 65.0]"
+    old = tuple(replace(p, n=0, accuracy_low=None, accuracy_high=None) for p in results.path)
+    assert all_tables(Tidy(replace(results, path=old)))["path"].shown[0][4] == "60.0 %"
     assert funnel.lost[2] == "mixed verdicts: 480, refused: 42"
 
 

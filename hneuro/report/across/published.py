@@ -152,9 +152,13 @@ def _selected(run: Run, wanted: Published, dataset: str) -> ResultRow | None:
         share = per_mille(results)
         return None if share is None else replace(blank, value=share)
     point = next((p for p in results.path if f"C={p.strength:g}" == wanted.condition), None)
-    metrics = {} if point is None else {"nonzero": point.nonzero, "positive": point.positive,
-                                        "accuracy": point.accuracy, "auroc": point.auroc}  # fmt: skip
-    return replace(blank, value=float(metrics[wanted.metric])) if wanted.metric in metrics else None
+    if point is None:
+        return None
+    if wanted.metric in ("accuracy", "auroc"):
+        found = point.estimate(wanted.metric)
+        return replace(blank, value=found.value, low=found.low, high=found.high, n=found.n)
+    counts = {"nonzero": point.nonzero, "positive": point.positive}
+    return replace(blank, value=float(counts[wanted.metric])) if wanted.metric in counts else None
 
 
 def _scaled(row: ResultRow, scale: float) -> ResultRow:

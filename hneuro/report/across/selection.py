@@ -13,7 +13,10 @@ from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.table import Cell, Table
 from hneuro.results import PathPoint, ResultRow, Results
 
-POINT = ("strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "gap", "chosen")
+POINT = (
+    "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "gap", "chosen",
+    "accuracy_low", "accuracy_high", "auroc_low", "auroc_high", "n",
+)  # fmt: skip
 
 
 def per_mille(results: Results) -> float | None:
@@ -97,13 +100,14 @@ def path_table(compared: Compared) -> Table:
         numbers=tuple(
             {**compared.facts(run), **{name: getattr(point, name) for name in POINT}} for run, point in points
         ),
-        heads=(*compared.heads(), "C", "nonzero", "positive", "accuracy", "AUROC", "known", "chosen"),
+        heads=(*compared.heads(), "C", "nonzero", "positive", "accuracy", "AUROC", "n", "known", "chosen"),
         shown=tuple((*compared.cells(run), *_point(point)) for run, point in points),
     )
 
 
 def _point(point: PathPoint) -> tuple[str, ...]:
     return (
-        f"{point.strength:g}", f"{point.nonzero:,}", f"{point.positive:,}", say.percent(point.accuracy),
-        say.number(point.auroc), say.percent(point.suppressed_accuracy), "chosen" if point.chosen else "",
+        f"{point.strength:g}", f"{point.nonzero:,}", f"{point.positive:,}",
+        say.percent_interval(point.estimate("accuracy")), say.with_interval(point.estimate("auroc")),
+        str(point.n or say.MISSING), say.percent(point.suppressed_accuracy), "chosen" if point.chosen else "",
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Table, without_single
-from hneuro.results import NeuronRow, Results
+from hneuro.results import NeuronRow, PathPoint, Results
 
 
 def neurons_table(results: Results) -> Table:
@@ -46,9 +48,14 @@ def _strength(value: float | None) -> str:
     return say.MISSING if value is None else f"{value:g}"
 
 
+def _rows_of(path: Sequence[PathPoint]) -> str:
+    return f", n = {path[0].n:,}" if path and path[0].n else ""
+
+
 def path_table(results: Results) -> Table:
     columns = (
-        "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "gap", "chosen"
+        "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "gap", "chosen",
+        "accuracy_low", "accuracy_high", "auroc_low", "auroc_high", "n",
     )  # fmt: skip
     heads, rows = without_single(
         (
@@ -58,7 +65,8 @@ def path_table(results: Results) -> Table:
         [
             (
                 f"{p.strength:g}", f"{p.nonzero:,}", f"{p.positive:,}", say.percent(p.fit_accuracy),
-                say.percent(p.accuracy), say.number(p.auroc), say.percent(p.suppressed_accuracy),
+                say.percent_interval(p.estimate("accuracy")), say.with_interval(p.estimate("auroc")),
+                say.percent(p.suppressed_accuracy),
                 say.MISSING if p.gap is None else f"{p.gap:.0e}", "chosen" if p.chosen else "",
             )
             for p in results.path
@@ -70,7 +78,8 @@ def path_table(results: Results) -> Table:
         known = " Known, suppressed: accuracy on known questions while the neurons of this strength are scaled by 0."
     return Table(
         name="path",
-        caption=f"The path over the strength of the selection. Accuracy and AUROC on the select split.{known}",
+        caption=f"The path over the strength of the selection. Accuracy and AUROC on the select split"
+        f"{_rows_of(results.path)}.{known}",
         columns=columns,
         numbers=tuple({c: getattr(p, c) for c in columns} for p in results.path),
         heads=heads,

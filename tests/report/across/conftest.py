@@ -71,7 +71,8 @@ def results(model: str, found: str, labeling: str) -> Results:
         funnel=(FunnelStep(stage="questions", dataset=found, unit="questions", entered=9, left=9),),
         path=tuple(
             PathPoint(strength=float(c), nonzero=4, positive=2, fit_accuracy=0.8, accuracy=right, auroc=right + 0.05,
-                      suppressed_accuracy=0.9, gap=1e-6, chosen=chosen)
+                      suppressed_accuracy=0.9, gap=1e-6, chosen=chosen, n=400, accuracy_low=right - 0.04,
+                      accuracy_high=right + 0.04, auroc_low=right, auroc_high=right + 0.1)
             for c, right, chosen in points
         ),
         neurons=(neuron(1), neuron(2)), neurons_by_layer=(0, 2), stability=None, responses=(),

@@ -71,7 +71,10 @@ def test_selection_is_compared_too(one_each: Compared, tmp_path: Path) -> None:
         ),
     )
     assert [pair.measured and pair.measured.value for pair in found] == [0.5, 69.5, 2.0, None]
-    assert [pair.inside for pair in found] == [None] * 4
+    assert [pair.inside for pair in found] == [None, True, None, None], "of counts there is no interval"
+    measured = found[1].measured
+    assert measured is not None
+    assert (measured.low, measured.high, measured.n) == (pytest.approx(65.5), pytest.approx(73.5), 400)
 
 
 def test_a_mean_over_models_needs_all_of_them(one_each: Compared, tmp_path: Path) -> None:
