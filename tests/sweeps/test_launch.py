@@ -164,6 +164,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         "+hydra.job_logging.loggers.lab.level=INFO",
         "hydra.verbose=[lab]",
         "hydra.sweeper.max_batch_size=3",
+        "+hydra.sweeper.params={seed: '0,1'}",
     ],
 )
 def test_what_hydra_leaves_open_stays_open(
