@@ -1,3 +1,5 @@
+"""The batched pass: pooled CETT of every neuron, region and response, at the price of a forward pass."""
+
 from __future__ import annotations
 
 from collections import deque
@@ -54,7 +56,7 @@ def extract(
 
     for rows in batches([len(s) for s in sequences], token_budget):
         under_way.append((rows, _pass(loaded, *inputs(rows))))
-        # While a GPU works on a batch, the one before it is taken from it: that takes longer than half of a pass.
+        # While a GPU works on a batch, what the one before it has left is sorted into the result.
         while len(under_way) > (1 if loaded.device.type == "cuda" else 0):
             finish()
     while under_way:
