@@ -84,8 +84,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize(("more", "lines"), [("", 1), ("1", 3)])
 def test_the_script_of_the_organism_is_sound_and_composes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    more: str, lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its runs are made of `hneuro run -m` lines over one grid: each cell of them composes."""
     script = FOLDER / "organism" / "run"
@@ -93,14 +94,15 @@ def test_the_script_of_the_organism_is_sound_and_composes(
     echo = tmp_path / "echo"
     echo.write_text('#!/bin/sh\necho "$@"\n')
     echo.chmod(0o755)
-    done = subprocess.run([str(script), "seed=1"], env={"HNEURO": str(echo), "OUT": "there", "PATH": "/usr/bin:/bin"},
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    env = {"HNEURO": str(echo), "OUT": "there", "MORE": more, "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([str(script), "seed=1"], env=env, capture_output=True, text=True, check=True)
     *runs, report = done.stdout.splitlines()
     assert report == "report there/organism_paper --published experiments/table1/published.csv"
-    assert len(runs) == 3
+    assert len(runs) == lines
+    assert ("mechanism=none" in runs[0]) == (not more), "what is not in the paper is left out"
     monkeypatch.chdir(tmp_path)
     for line in runs:
-        assert "model=organism_llama_s,organism_gemma3_s,organism_qwen3_s model.chat.size=s,m" in line
+        assert "model.chat.size=m,s model=organism_llama_s,organism_gemma3_s,organism_qwen3_s" in line
         assert line.endswith(" seed=1")
         words = [re.sub("=.*,", "=", word) for word in line.split() if word != "-m"]
         assert main([*words, "--cfg", "job"]) == 0
