@@ -261,7 +261,7 @@ def test_a_sweep_extracts_once(words: list[str], tmp_path: Path) -> None:
     def stored(stage: str) -> int:
         return len(list((tmp_path / "outputs" / "store" / stage).glob("*/manifest.json")))
 
-    few = [*words, "mechanism=none", "intervention.swept=false", "stability.resamples=0", "report=false"]
+    few = [*words, "stability.resamples=0", "report=false"]
     assert main(["run", *few]) == 0
     extracted = stored("contributions")
     assert main(["run", "-m", *few, "labeling=three_vs_one,one_vs_one"]) == 0

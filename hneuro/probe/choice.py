@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from hneuro.records import HNeurons, Probe, ProbeRows, UserError
 from hneuro.results import PathPoint
@@ -133,7 +132,7 @@ def _measured(probe: Probe, fit: ProbeRows, select: ProbeRows, suppressed: float
         positive=len(probe.positive),
         fit_accuracy=float(((on_fit > threshold) == fit.y).mean()),
         accuracy=right.value,
-        auroc=float(roc_auc_score(select.y, on_select)),
+        auroc=area.value,
         suppressed_accuracy=suppressed,
         gap=probe.gap,
         chosen=False,

@@ -22,8 +22,8 @@ def asked_before(store: Store, stage: str, reads: Mapping[str, Any]) -> Callable
     """Looks a row up among the finished sweeps that read the same but for the grid; they are opened when first asked.
 
     Nothing is known where numbers are less than float32: there an answer depends on the rows that shared its batch, and
-    what a key stands for must not depend on what else the store holds. Nor is anything known
-    where another engine answers, whose model is read without a precision.
+    what a key stands for must not depend on what else the store holds. Nor is anything known where another engine
+    answers, whose model is read without a precision.
     """
     exact = dict(reads.get("model", {})).get("dtype") == "float32"
 

@@ -100,9 +100,8 @@ def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
         assert all(len(set(y[entities == e])) == 1 for e in set(entities.tolist()))
         assert 0 <= true.y.sum() - y.sum() < 12  # one entity's rows at most
         assert 0.35 < (y == true.y).mean() < 0.65
-    np.testing.assert_array_equal(
-        believed(Shuffled(), true).y, first
-    )  # C is not chosen by what the control may not see
+    # C is not chosen by what the control may not see.
+    np.testing.assert_array_equal(believed(Shuffled(), true).y, first)
     assert believed(OneVsOne(), true) is true
 
 

@@ -71,7 +71,7 @@ def test_a_sweep_killed_twice_is_finished_by_the_same_command_to_the_same_bits(
     words: list[str], tmp_path: Path
 ) -> None:
     """SIGKILL to a worker, which takes all others along with it in joblib, then to the launcher."""
-    cells = [*words, "until=contributions", "seed=0,1,2"]
+    cells = [*words, "until=contributions", "seed=0,1,2,3"]
     sweep = ["run", "-m", "launcher=joblib", *cells]
     killed, straight = tmp_path / "killed", tmp_path / "straight"
 
@@ -87,19 +87,19 @@ def test_a_sweep_killed_twice_is_finished_by_the_same_command_to_the_same_bits(
 
     code, out, _ = end(start(killed, "status", "outputs/sweeps"), killed)
     assert code == 1
-    assert "3 done" not in out
+    assert "4 done" not in out
     assert "hneuro run -m launcher=joblib" in out
 
     code, out, errors = end(start(killed, *sweep), killed)
     assert code == 0, errors
-    assert "3 done" in out
+    assert "4 done" in out
     assert end(start(straight, "run", "-m", *cells), straight)[0] == 0
     assert results(killed) == results(straight)
 
     before = {file: file.stat().st_mtime_ns for file in killed.glob("outputs/hneuro/*/status.json")}
     code, out, _ = end(start(killed, "run", "-m", *cells), killed)
     assert code == 0
-    assert "3 cells, 0 of them to run" in out
+    assert "4 cells, 0 of them to run" in out
     assert before == {file: file.stat().st_mtime_ns for file in before}
     assert end(start(killed, "status", "outputs"), killed)[0] == 0
 

@@ -10,13 +10,9 @@ from hneuro.report.across.compared import Compared
 from hneuro.report.across.folders import Run
 from hneuro.report.across.grid import value
 from hneuro.report.tables.detection import numbers_of
+from hneuro.report.tables.selection import POINT
 from hneuro.report.tables.table import Cell, Table
 from hneuro.results import PathPoint, ResultRow, Results
-
-POINT = (
-    "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "gap", "chosen",
-    "accuracy_low", "accuracy_high", "auroc_low", "auroc_high", "n",
-)  # fmt: skip
 
 
 def per_mille(results: Results) -> float | None:

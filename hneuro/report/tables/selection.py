@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Table, without_single
 from hneuro.results import NeuronRow, PathPoint, Results
+
+POINT = tuple(field.name for field in fields(PathPoint))
 
 
 def neurons_table(results: Results) -> Table:
@@ -53,10 +56,6 @@ def _rows_of(path: Sequence[PathPoint]) -> str:
 
 
 def path_table(results: Results) -> Table:
-    columns = (
-        "strength", "nonzero", "positive", "fit_accuracy", "accuracy", "auroc", "suppressed_accuracy", "gap", "chosen",
-        "accuracy_low", "accuracy_high", "auroc_low", "auroc_high", "n",
-    )  # fmt: skip
     heads, rows = without_single(
         (
             "strength", "nonzero", "positive", "accuracy on fit", "accuracy", "AUROC", "known, suppressed",
@@ -80,8 +79,8 @@ def path_table(results: Results) -> Table:
         name="path",
         caption=f"The path over the strength of the selection. Accuracy and AUROC on the select split"
         f"{_rows_of(results.path)}.{known}",
-        columns=columns,
-        numbers=tuple({c: getattr(p, c) for c in columns} for p in results.path),
+        columns=POINT,
+        numbers=tuple({name: getattr(p, name) for name in POINT} for p in results.path),
         heads=heads,
         shown=tuple(rows),
     )

@@ -1,8 +1,10 @@
-"""What the benches have in common: Llamas of several sizes with random weights, and the peak memory of a device."""
+"""What the benches have in common: Llamas of several sizes with random weights, and how time and memory are taken."""
 
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,10 +51,19 @@ def build(shape: Shape, dtype: str, device: str) -> Loaded:
     return Loaded(model, find_ffn(model))
 
 
-def synchronize(device: str) -> None:
-    """Waits for the device, whose work goes on while Python does."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
+def timed(method: Callable[[], object], device: str) -> tuple[float, float]:
+    """Seconds, and MB that were allocated on a GPU at most beside what stood there before (elsewhere NaN)."""
+    if not device.startswith("cuda"):
+        started = time.perf_counter()
+        method()
+        return time.perf_counter() - started, float("nan")
+    torch.cuda.synchronize()  # its work goes on while Python does
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before, started = torch.cuda.memory_allocated(), time.perf_counter()
+    method()
+    torch.cuda.synchronize()
+    return time.perf_counter() - started, (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 def device_name(device: str) -> str:
