@@ -67,7 +67,7 @@ def done(root: Path) -> list[int]:
 
 
 def wait_for(root: Path, shard: int, process: subprocess.Popen[str]) -> None:
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 60
     while shard not in done(root):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
@@ -125,7 +125,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     owner = start(tmp_path, "array", stop=2, pause=60)
     wait_for(tmp_path, 2, owner)
     waiting = start(tmp_path, "array")
-    time.sleep(1.0)  # long enough to reach the lock
+    wait_for(tmp_path, 5, waiting)  # all that is left for it now is what the owner holds
     assert waiting.poll() is None
     owner.send_signal(signal.SIGKILL)
     owner.communicate()
