@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that tests start, which share the cores
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # "auto" is the processor in every test, also where there is a GPU
 
 import sys

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from math import isnan
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import end, start
 from transformers import PreTrainedTokenizerFast
 
 from hneuro.cli import main
@@ -205,30 +203,25 @@ def test_answers_that_are_not_located_stop_the_run_with_what_to_choose(
 
 def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bits(words: list[str], tmp_path: Path) -> None:
     """SIGKILL to a real process at growing times; what is done is not done twice (trap 84: resume)."""
-    command = [sys.executable, "-m", "hneuro", "run", *words, "report=false"]
-    env = {**os.environ, "PYTHONPATH": str(PARTS), "OMP_NUM_THREADS": "1"}
 
-    def start(where: str) -> subprocess.Popen[bytes]:
-        (tmp_path / where).mkdir(exist_ok=True)
-        return subprocess.Popen(
-            command, cwd=tmp_path / where, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+    def start_in(where: str) -> BaseProcess:
+        return start(tmp_path / where, "run", *words, "report=false")
 
     kills = 0
     for stage in ("responses", "contributions", "sweep-yes_no", "sweep-known_facts"):
-        process = start("killed")
+        process = start_in("killed")
         store = tmp_path / "killed" / "outputs" / "store" / stage
-        while process.poll() is None and not list(store.glob("*")):
+        while process.exitcode is None and not list(store.glob("*")):
             time.sleep(0.01)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+        if process.exitcode is None:
+            process.kill()
             kills += 1
-        process.wait()
+        process.join()
     assert kills >= 3
     state = json.loads(next((tmp_path / "killed").glob("outputs/hneuro/*/status.json")).read_text())
     assert state["state"] == "running"
-    assert start("killed").wait() == 0
-    assert start("whole").wait() == 0
+    assert end(start_in("killed"), tmp_path / "killed")[0] == 0
+    assert end(start_in("whole"), tmp_path / "whole")[0] == 0
     killed, whole = (run_folder(tmp_path / name) for name in ("killed", "whole"))
     assert (killed / "results.json").read_bytes() == (whole / "results.json").read_bytes()
     assert not list((tmp_path / "killed" / "outputs" / "store").rglob("*.partial"))

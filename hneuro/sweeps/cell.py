@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import sys
+import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from threading import Thread
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -20,9 +25,13 @@ from hneuro.sweeps.plan import Cell, cell_folder, read_plan, run_folder, state_o
 
 log = logging.getLogger(__name__)
 
+LOOKS = 0.5  # seconds between two looks at whether the launcher lives
+
 
 def run_cell(cfg: DictConfig) -> None:
     """Runs a cell. Whatever goes wrong is written down and said; nothing but an interruption goes on to the others."""
+    if multiprocessing.parent_process() is not None:
+        _end_with(os.getppid())
     hydra = HydraConfig.get()
     words = [str(word) for word in hydra.overrides.task]
     experiment = None
@@ -36,6 +45,18 @@ def run_cell(cfg: DictConfig) -> None:
             said if isinstance(fault, UserError) else f"{said}: a fault of hneuro, see traceback.txt", file=sys.stderr
         )
         log.debug("the cell has failed", exc_info=True)
+
+
+@cache
+def _end_with(launcher: int) -> None:
+    """A worker of joblib outlives a launcher that is killed: for ever, with a model in the memory of the device."""
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(LOOKS)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _written(sweep: Path, words: Sequence[str], experiment: Experiment | None, fault: BaseException) -> str:

@@ -7,14 +7,14 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
 import pytest
+from processes import end, start
 from tiny_cell import tiny_cell
 
 from hneuro.cli import main
@@ -28,21 +28,6 @@ def words(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, langu
     return tiny_cell(tmp_path_factory.mktemp("questions"), tiny_checkpoint, language_model)
 
 
-def start(folder: Path, *words: str, **env: str) -> subprocess.Popen[str]:
-    """What it says goes into files: workers that outlive it would keep a pipe open."""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "hneuro", *words]
-    paths = os.pathsep.join([str(PARTS), *sys.path])
-    around = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-    with (folder / "out").open("w") as out, (folder / "errors").open("w") as errors:
-        return subprocess.Popen(command, cwd=folder, env=around | env, stdout=out, stderr=errors, text=True)
-
-
-def end(process: subprocess.Popen[str], folder: Path) -> tuple[int, str, str]:
-    code = process.wait(timeout=240)
-    return code, (folder / "out").read_text(), (folder / "errors").read_text()
-
-
 def states(folder: Path) -> list[str]:
     return [json.loads(file.read_text())["state"] for file in folder.glob("outputs/hneuro/*/status.json")]
 
@@ -54,10 +39,10 @@ def results(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(store)): file.read_bytes() for file in files}
 
 
-def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], object], process: BaseProcess) -> None:
     limit = time.monotonic() + 120
     while not condition():
-        assert process.poll() is None
+        assert process.exitcode is None
         assert time.monotonic() < limit
         time.sleep(0.01)
 
@@ -80,9 +65,10 @@ def test_a_sweep_killed_twice_is_finished_by_the_same_command_to_the_same_bits(
     os.kill(at_work(killed)[0], signal.SIGKILL)
     until(lambda: "done" in states(killed), first)
     workers = psutil.Process(first.pid).children(recursive=True)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    psutil.wait_procs(workers, timeout=60)  # they see that nobody wants them any more
+    first.kill()
+    first.join()
+    _, left = psutil.wait_procs(workers, timeout=60)
+    assert not left  # they see that nobody wants them any more
     assert "the launcher has broken down" in (killed / "errors").read_text()
 
     code, out, _ = end(start(killed, "status", "outputs/sweeps"), killed)
