@@ -28,6 +28,7 @@ SMALL = [
     "probe.C=[5,6,8]",
     "detection.controls=[random]",
     "intervention.controls=[random]",
+    "report=false",
 ]
 
 

@@ -288,7 +288,8 @@ def test_the_run_is_logged_to_an_offline_w_and_b(
 ) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert main(["run", *words, "tracker=wandb"]) == 0
+    few = ("model.base=null", "mechanism=none", "stability.resamples=0", "~dataset.evaluation.letters")
+    assert main(["run", *words, *few, "tracker=wandb"]) == 0
     assert list(run_folder(tmp_path).glob("wandb/offline-run-*/run-*.wandb"))
 
 

@@ -97,6 +97,9 @@ def run(patient: Path, questions: Path, *words: str) -> Results:
             "sampling.decoding.temperature=0",
             "sampling.decoding.max_new_tokens=4",
             "intervention.ranked=0",
+            "mechanism=none",
+            "stability=none",
+            "report=false",
             "quiet=true",
             "labeling=one_vs_one",
             *words,
@@ -138,6 +141,6 @@ def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Pat
 
 def test_l1_finds_some_of_them_and_nothing_else(patient: Path, questions: Path) -> None:
     """The four are always active together, so L1 keeps one or more of the group (trap 23): no false positive."""
-    results = run(patient, questions)
+    results = run(patient, questions, "intervention.swept=false")
     assert results.neurons
     assert {(n.layer, n.index) for n in results.neurons} <= set(PLANTED)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
+from processes import end, start
 
 from hneuro.cli import main
 from hneuro.codec import from_plain
@@ -41,6 +40,7 @@ SMALL = [
     "intervention.controls=[random]",
     "intervention.known_questions=6",
     "quiet=true",
+    "report=false",
 ]
 
 
@@ -106,17 +106,12 @@ def test_sampled_by_vllm_in_another_environment(
         "sampling.decoding.temperature=0",
         "sampling.decoding.max_new_tokens=6",
     ]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ENGINES), os.environ.get("PYTHONPATH", "")])}
-    there = subprocess.run(
-        [sys.executable, "-m", "hneuro", "run", *words, "until=responses"],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=240,
-    )
-    assert "Stopped behind responses" in there.stdout
-    assert "The same command without until=responses goes on." in there.stdout
+    with monkeypatch.context() as there:
+        there.syspath_prepend(str(ENGINES))
+        code, out, errors = end(start(tmp_path, "run", *words, "until=responses"), tmp_path)
+    assert code == 0, errors
+    assert "Stopped behind responses" in out
+    assert "The same command without until=responses goes on." in out
     made = stages("responses")
     assert len(made) == 5, (
         "of fit and select, of the base model's fit, and of the report split by both, by the chat model twice"

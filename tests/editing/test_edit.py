@@ -74,7 +74,7 @@ def finished(
         "sampling.decoding.temperature=0",
         "sampling.decoding.max_new_tokens=6", "stability=none", "detection.control_seeds=2", "probe.C=[0.1,1,10]",
         "intervention.alphas=[1,3]", "intervention.control_seeds=1", "intervention.ranked=5", "quiet=true",
-        f"output_dir={folder}/outputs",
+        f"output_dir={folder}/outputs", "report=false",
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patched:
         patched.syspath_prepend(str(PARTS))
