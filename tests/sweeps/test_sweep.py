@@ -116,7 +116,8 @@ def test_jobs_of_submitit_run_here_and_one_that_fails_costs_no_other(
     other = shutil.copy(file, tmp_path / "other.jsonl")
     cells = [*words, "until=responses", f"{found},nowhere.jsonl,{other}"]
     cells.remove(found)
-    code, out, errors = end(start(tmp_path, "run", "-m", "launcher=slurm_local", *cells), tmp_path)
+    sweep = ["run", "-m", "launcher=slurm_local", *cells]
+    code, out, errors = end(start(tmp_path, *sweep, OMP_NUM_THREADS="2"), tmp_path)
     assert code == 2, errors
     assert "the file nowhere.jsonl does not exist" in out
     assert sorted(states(tmp_path)) == ["done", "done", "failed"]
@@ -128,6 +129,7 @@ def test_jobs_of_submitit_run_here_and_one_that_fails_costs_no_other(
     assert "hneuro run -m launcher=slurm_local" in said
 
     cards = [json.loads(card.read_text()) for card in tmp_path.glob("outputs/hneuro/*/run_card-until-responses.json")]
+    assert {card["machine"]["threads"] for card in cards} == {1}  # as many as each has cores
     asked = [set(card["overrides"]) for card in cards]
     assert all({"launcher=slurm_local", "until=responses", "sampling.samples=2"} <= each for each in asked)
     mine = [word for each in asked for word in each if word.startswith("dataset.identification.path=")]
