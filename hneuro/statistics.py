@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, fisher_exact, norm, t, wilcoxon
 
 from hneuro.results import Estimate
 
@@ -23,7 +23,7 @@ def rate(hits: int, n: int) -> Estimate:
     """A proportion with its Wilson interval. n = 0 gives NaN, which tables show as "-"."""
     if n == 0:
         return Estimate(value=np.nan, low=np.nan, high=np.nan, n=0)
-    interval = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
+    interval = scipy.stats.binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
     return Estimate(value=hits / n, low=float(interval.low), high=float(interval.high), n=n)
 
 
@@ -33,7 +33,7 @@ def mean_of(values: Sequence[float]) -> Estimate:
     if len(x) < 2:
         value = float(x.mean()) if len(x) else np.nan
         return Estimate(value=value, low=np.nan, high=np.nan, n=len(x))
-    half = float(t.ppf((1 + LEVEL) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
     return Estimate(value=float(x.mean()), low=float(x.mean()) - half, high=float(x.mean()) + half, n=len(x))
 
 
@@ -94,7 +94,7 @@ def auroc_in_closed_form(y: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> 
     sides = [(wins, len(np.unique(member[labels]))), (losses, len(np.unique(member[~labels])))]
     variance = sum(float(part @ part) * size / max(1, size - 1) for part, size in sides)
     variance += 2 * float(wins @ losses) * count / max(1, count - 1)
-    half = float(norm.ppf((1 + LEVEL) / 2)) * np.sqrt(max(0.0, variance))
+    half = float(scipy.stats.norm.ppf((1 + LEVEL) / 2)) * np.sqrt(max(0.0, variance))
     return Estimate(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=len(labels))
 
 
@@ -234,7 +234,7 @@ def mcnemar(before: ArrayLike, after: ArrayLike) -> float:
     """Exact two-sided p of McNemar's test on the same items: are the changes one way as many as the other way?"""
     a, b = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     gained, lost = int((~a & b).sum()), int((a & ~b).sum())
-    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    return float(scipy.stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
 def signed_rank(before: ArrayLike, after: ArrayLike) -> float:
@@ -245,13 +245,13 @@ def signed_rank(before: ArrayLike, after: ArrayLike) -> float:
     a, b = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     moved = (b - a)[np.abs(b - a) > SAME * np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))]
     # Wilcoxon's test leaves out what has not moved. Done here, the rest still has an exact distribution.
-    return float(wilcoxon(moved).pvalue) if len(moved) else 1.0
+    return float(scipy.stats.wilcoxon(moved).pvalue) if len(moved) else 1.0
 
 
 def unequal_shares(hits: tuple[int, int], n: tuple[int, int]) -> float:
     """Exact two-sided p of Fisher's test: is the share hits / n the same in two independent groups?"""
     (a, b), (of_a, of_b) = hits, n
-    return float(fisher_exact([[a, of_a - a], [b, of_b - b]]).pvalue)
+    return float(scipy.stats.fisher_exact([[a, of_a - a], [b, of_b - b]]).pvalue)
 
 
 def share_at_least(value: float, null: Sequence[float]) -> float:

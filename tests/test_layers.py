@@ -154,7 +154,17 @@ def test_nothing_is_pickled_and_no_code_comes_with_weights() -> None:
 
 def test_the_command_line_answers_without_the_heavy_libraries() -> None:
     """`hneuro --help` within a second: torch alone takes longer to import."""
-    heavy = ("torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib", "datasets", "wandb")
-    code = f"import sys, hneuro.cli; print([m for m in {heavy!r} if m in sys.modules])"
+    assert loaded_with("hneuro.cli", "torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib") == []
+
+
+def test_a_config_is_checked_and_cells_are_launched_without_the_heavy_libraries() -> None:
+    """What is wrong with a part is said at once, and whoever waits for the cells of a sweep needs no memory for it."""
+    heavy = ("torch", "transformers", "sklearn", "scipy.stats", "scipy.optimize", "pandas", "datasets", "wandb")
+    assert loaded_with("hneuro.experiment, hneuro.sweeps.grid", *heavy) == []
+
+
+def loaded_with(modules: str, *heavy: str) -> list[str]:
+    """Which of the heavy ones are there when `modules` have been imported."""
+    code = f"import sys, {modules}; print(*[m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.split()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from hneuro.records import Rows
 from hneuro.statistics import youden_threshold
@@ -48,6 +47,8 @@ def train_detector(
     y_select: NDArray[np.int8],
 ) -> Detector:
     """Trains on the fit split and sets the threshold on the select split, the same way for whatever set of columns."""
+    from sklearn.linear_model import LogisticRegression
+
     used = np.asarray(x[:, list(columns)], dtype=np.float64)
     centre, spread = used.mean(0), used.std(0)
     spread = np.where(spread > 0, spread, 1.0)

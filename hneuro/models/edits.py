@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from hneuro.records import NeuronSpace
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Kind = Literal["scale", "mean", "clamp"]
 Scope = Literal["all", "generated", "risky"]
@@ -78,7 +80,7 @@ class LayerEdit:
             self,
             factors=self.factors.where(on, 1.0),
             offsets=None if self.offsets is None else self.offsets.where(on, 0.0),
-            limits=None if self.limits is None else self.limits.where(on, torch.inf),
+            limits=None if self.limits is None else self.limits.where(on, np.inf),
         )
 
     def early(self) -> LayerEdit:
@@ -141,6 +143,8 @@ class Edits:
 
 def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtype: torch.dtype) -> Edits:
     """The edits of a batch with a treatment for each row."""
+    import torch
+
     moved = [(row, t) for row, t in enumerate(treatments) if not t.untouched]
     places = space.by_layer({neuron for _, t in moved for neuron in t.neurons})
     column = {(layer, index): k for layer, indices in places.items() for k, index in enumerate(indices)}

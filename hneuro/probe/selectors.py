@@ -8,7 +8,6 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from hneuro.probe.features import features_of
 from hneuro.probe.solver import Penalty, Settings, smallest_C, solve_paths
@@ -118,6 +117,8 @@ class Liblinear:
         return self.C
 
     def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
+        from sklearn.linear_model import LogisticRegression
+
         _check_classes(rows)
         scale = 1.0
         if self.relative_C:

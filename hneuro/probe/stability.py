@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.stats import hypergeom
 
 from hneuro.probe.features import features_of
 from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Selector
@@ -145,7 +143,7 @@ def correlated(rows: ProbeRows, neurons: Sequence[int], level: float) -> Correla
         partners += (np.abs(_standardised(block).T @ own) >= level).sum(0)
     among = np.abs(own.T @ own) >= level
     partners -= np.diag(among)  # a neuron is no partner of itself
-    _, label = connected_components(coo_array(among), directed=False)
+    _, label = scipy.sparse.csgraph.connected_components(scipy.sparse.coo_array(among), directed=False)
     together = [place for place in dict.fromkeys(label.tolist()) if (label == place).sum() > 1]
     return Correlated(
         partners=tuple(partners.tolist()),
@@ -180,7 +178,7 @@ def overlap(between: str, named: Mapping[str, Sequence[int]], size: int) -> Over
         low=jaccard,
         high=jaccard,
         pairs=1,
-        p_value=float(hypergeom.sf(shared - 1, size, len(one), len(other))),
+        p_value=float(scipy.stats.hypergeom.sf(shared - 1, size, len(one), len(other))),
     )
 
 

@@ -14,7 +14,8 @@ from hneuro.causal.benchmarks.base import Benchmark, readings_of
 from hneuro.causal.beside import BESIDE, chosen_items, replies_read
 from hneuro.causal.effects import TESTED, effects
 from hneuro.causal.grid import NeuronSet, cells
-from hneuro.causal.perplexity import losses, perplexity_rows
+from hneuro.causal.losses import losses
+from hneuro.causal.perplexity import perplexity_rows
 from hneuro.causal.repetition import RULE
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.records import BenchmarkItem, Opening, Reading, SweepAnswer

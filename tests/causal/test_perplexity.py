@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from hneuro.causal.grid import NeuronSet, cells
-from hneuro.causal.perplexity import OrganismText, TextFile, losses, perplexity_rows
+from hneuro.causal.losses import losses
+from hneuro.causal.perplexity import OrganismText, TextFile, perplexity_rows
 from hneuro.models.edits import edits
 from hneuro.models.hooks import intervene
 from hneuro.models.language_model import LanguageModel

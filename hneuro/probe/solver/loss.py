@@ -7,8 +7,8 @@ p_i = 1 / (1 + exp(-f_i)), is also the dual variable.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import expit, xlogy
 
 Vector = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ def loss(f: Vector, y: Vector, c: Vector) -> float:
 def residual(f: Vector, y: Vector, c: Vector) -> Vector:
     """r [row] = c (y - p), without cancellation where p is near y."""
     sign = 2 * y - 1
-    return np.asarray(sign * c * expit(-sign * f))
+    return np.asarray(sign * c * scipy.special.expit(-sign * f))
 
 
 def fit_intercept(f: Vector, y: Vector, c: Vector, l1: float, l2: float, start: float) -> float:
@@ -79,7 +79,7 @@ def lower_bound(r: Vector, c: Vector, gradient: Vector, unseen: float, l1: float
 
 def _dual(s: float, r: Vector, c: Vector, gradient: Vector, l1: float, l2: float) -> float:
     a = s * np.abs(r) / c
-    value = -float(c @ (xlogy(a, a) + xlogy(1 - a, 1 - a)))
+    value = -float(c @ (scipy.special.xlogy(a, a) + scipy.special.xlogy(1 - a, 1 - a)))
     if l2 > 0:
         over = np.maximum(0.0, s * np.abs(gradient) - l1)
         value -= float(over @ over) / (2 * l2)

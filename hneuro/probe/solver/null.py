@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import logit
 
 from hneuro.probe.solver.features import SPREAD, FeatureMatrix
 from hneuro.probe.solver.problem import Penalty, Problem
@@ -77,7 +76,9 @@ class _Entry:
             if self._peak(0.5) >= abs(one - both / 2):
                 self._p = 0.5  # before the intercept leaves 0
             else:
-                self._p = float(brentq(lambda p: self._peak(p) - self._intercept_l1(p), 0.5, one / both, xtol=1e-15))
+                self._p = float(
+                    scipy.optimize.brentq(lambda p: self._peak(p) - self._intercept_l1(p), 0.5, one / both, xtol=1e-15)
+                )
         self.strength = self._peak(self._p) / self._penalty.l1_ratio
 
     def _peak(self, p: float) -> float:
@@ -87,4 +88,4 @@ class _Entry:
         """The l1 at which the intercept alone rests at logit p."""
         ratio = self._penalty.l1_ratio
         pull = abs(float(self._one.sum()) - p * float(self._all.sum()))
-        return pull * ratio / (ratio + (1 - ratio) * abs(float(logit(p))))
+        return pull * ratio / (ratio + (1 - ratio) * abs(float(scipy.special.logit(p))))

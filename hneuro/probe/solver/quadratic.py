@@ -9,10 +9,8 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import enet_path
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -30,6 +28,9 @@ def solve_quadratic(Q: Matrix, q: Vector, l1: float, l2: float, w: Vector, round
 
 def _sweeps(Q: Matrix, q: Vector, l1: float, l2: float, w: Vector) -> Vector:
     """A few rounds of coordinate descent. With one "row" enet_path's alpha is l1 + l2, not divided by the rows."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import enet_path
+
     total = l1 + l2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the caller checks the optimality conditions itself
@@ -59,8 +60,8 @@ def _polish(Q: Matrix, q: Vector, l1: float, l2: float, w: Vector) -> Vector:
         A = Q[np.ix_(on, on)]
         A[np.diag_indices(len(on))] += l2
         try:
-            target[on] = cho_solve(cho_factor(A, lower=True), q[on] - l1 * np.sign(w[on]))
-        except LinAlgError:  # duplicate neurons: coordinate descent alone
+            target[on] = scipy.linalg.cho_solve(scipy.linalg.cho_factor(A, lower=True), q[on] - l1 * np.sign(w[on]))
+        except scipy.linalg.LinAlgError:  # duplicate neurons: coordinate descent alone
             return w
         crossed = target * w < 0
         if not crossed.any():
