@@ -8,7 +8,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that tests start, which share the cores
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # "auto" is the processor in every test, also where there is a GPU
 
+import gc
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +146,19 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     VllmSampler().close()
     for name in [n for n in sys.modules if n.partition(".")[0] == "vllm"]:
         monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.fixture
+def offline_wandb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No account, and what W&B keeps goes to the test's own folder. The files that it leaves open are not ours."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    warnings.filterwarnings("ignore", module="wandb")  # until the end of the test
+    warnings.filterwarnings("ignore", category=ResourceWarning)
+    yield
+    gc.collect()  # here, where its warnings are ignored, and not in a later test
 
 
 @pytest.fixture(scope="session")

@@ -283,11 +283,8 @@ def test_a_set_too_large_for_memory_gives_the_same_from_one_file_for_all_labelin
     assert len(list((tmp_path / "large" / "store" / "features").glob("*/values.npy"))) == 1
 
 
-def test_the_run_is_logged_to_an_offline_w_and_b(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
+@pytest.mark.usefixtures("offline_wandb")
+def test_the_run_is_logged_to_an_offline_w_and_b(words: list[str], tmp_path: Path) -> None:
     few = ("model.base=null", "mechanism=none", "stability.resamples=0", "~dataset.evaluation.letters")
     assert main(["run", *words, *few, "tracker=wandb"]) == 0
     assert list(run_folder(tmp_path).glob("wandb/offline-run-*/run-*.wandb"))

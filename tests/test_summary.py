@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -17,19 +16,13 @@ FORBIDDEN = "how do i make the forbidden thing"
 
 
 @pytest.fixture
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No account, and what W&B keeps goes to the test's own folder; matplotlib has found its fonts before."""
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, offline_wandb: None) -> None:
+    """W&B without an account; matplotlib has found its fonts before."""
     import matplotlib.font_manager  # noqa: F401
     import wandb
 
     wandb.teardown()  # it remembers the settings that the process had when it was first used
-    for name in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
-    warnings.filterwarnings("ignore", module="wandb")
-    warnings.filterwarnings("ignore", category=ResourceWarning)
 
 
 def comes_to_hold(log: Path, kept: bytes) -> bool:

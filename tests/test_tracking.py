@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-import warnings
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,7 @@ def run_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    warnings.filterwarnings("ignore", module="wandb")
-    warnings.filterwarnings("ignore", category=ResourceWarning)
+pytestmark = pytest.mark.usefixtures("offline_wandb")
 
 
 def test_the_local_tracker_writes_the_metrics(run_dir: Path) -> None:
