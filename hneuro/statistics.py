@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import scipy
+import scipy  # whose submodules are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
 
 from hneuro.results import Estimate

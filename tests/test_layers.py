@@ -154,12 +154,14 @@ def test_nothing_is_pickled_and_no_code_comes_with_weights() -> None:
 
 def test_the_command_line_answers_without_the_heavy_libraries() -> None:
     """`hneuro --help` within a second: torch alone takes longer to import."""
-    assert loaded_with("hneuro.cli", "torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib") == []
+    heavy = ("torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib", "datasets", "wandb")
+    assert loaded_with("hneuro.cli", *heavy) == []
 
 
 def test_a_config_is_checked_and_cells_are_launched_without_the_heavy_libraries() -> None:
     """What is wrong with a part is said at once, and whoever waits for the cells of a sweep needs no memory for it."""
-    heavy = ("torch", "transformers", "sklearn", "scipy.stats", "scipy.optimize", "pandas", "datasets", "wandb")
+    submodules = tuple(f"scipy.{name}" for name in ("stats", "optimize", "linalg", "special", "sparse"))
+    heavy = ("torch", "transformers", "sklearn", *submodules, "pandas", "matplotlib", "datasets", "wandb")
     assert loaded_with("hneuro.experiment, hneuro.sweeps.grid", *heavy) == []
 
 

@@ -30,7 +30,7 @@ LOOKS = 0.5  # seconds between two looks at whether the launcher lives
 
 def run_cell(cfg: DictConfig) -> None:
     """Runs a cell. Whatever goes wrong is written down and said; nothing but an interruption goes on to the others."""
-    if multiprocessing.parent_process() is not None:
+    if multiprocessing.parent_process() is not None:  # a worker of joblib; a job of submitit may outlive its launcher
         _end_with(os.getppid())
     hydra = HydraConfig.get()
     words = [str(word) for word in hydra.overrides.task]
@@ -49,7 +49,7 @@ def run_cell(cfg: DictConfig) -> None:
 
 @cache
 def _end_with(launcher: int) -> None:
-    """A worker of joblib outlives a launcher that is killed: for ever, with a model in the memory of the device."""
+    """Ends this process when its launcher has died: it would wait for ever, with a model in the memory of a device."""
 
     def watch() -> None:
         while os.getppid() == launcher:

@@ -1,6 +1,6 @@
 """Commands of hneuro in processes of their own, to be killed or waited for.
 
-They are forked from a server that has imported everything: that takes ten times as long as what most of them do.
+They are forked from a server that has imported everything, which would be most of the work of each.
 """
 
 from __future__ import annotations
