@@ -65,6 +65,7 @@ class Config:
     tracker: Any = MISSING
     output_dir: str = "outputs"
     store_dir: str = MISSING
+    stop_early: bool = True
     quiet: bool = False
     report: bool = True
     until: str | None = None
@@ -184,7 +185,7 @@ def saved_experiment(file: Path) -> Experiment:
     return build_plain(config)
 
 
-PLAIN = ("name", "seed", "max_span_loss", "output_dir", "store_dir", "quiet", "report", "until", "shard")
+PLAIN = ("name", "seed", "stop_early", "max_span_loss", "output_dir", "store_dir", "quiet", "report", "until", "shard")
 
 
 def explain(fault: BaseException) -> str:

@@ -62,6 +62,7 @@ class Experiment:
     tracker: Tracker
     output_dir: str
     store_dir: str
+    stop_early: bool  # whether a question whose samples disagree is not sampled further
     quiet: bool
     report: bool  # whether the page, its tables and figures are made
     until: Stage | None  # the stage behind which it stops; None: it goes on to the report

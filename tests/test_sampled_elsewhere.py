@@ -116,7 +116,8 @@ def test_sampled_by_vllm_in_another_environment(
     assert len(made) == 5, (
         "of fit and select, of the base model's fit, and of the report split by both, by the chat model twice"
     )
-    assert {folder.name for folder in Path("outputs/store").iterdir() if folder.is_dir()} == {"responses", "shapes"}
+    stored = {folder.name for folder in Path("outputs/store").iterdir() if folder.is_dir()}
+    assert stored == {"responses", "shapes", "verdicts"}, "what disagrees is not sampled further, so it is judged"
     (status,) = Path("outputs/hneuro").glob("*/status.json")
     said = json.loads(status.read_text())
     assert (said["state"], said["until"]) == ("done", "responses")

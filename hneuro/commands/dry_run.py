@@ -24,9 +24,9 @@ from hneuro.making import TIMINGS, Work
 from hneuro.models.sources import on_disk
 from hneuro.pipeline import run, run_until
 from hneuro.records import UserError
-from hneuro.steps import answers, checks
+from hneuro.steps import answers, checks, sampling
 from hneuro.steps.context import Context
-from hneuro.steps.stored import QUESTIONS_PER_SHARD
+from hneuro.steps.stored import SAMPLES_PER_SHARD
 from hneuro.store import Kept, Store
 from hneuro.sweeps.plan import Plan
 
@@ -125,17 +125,19 @@ def needed(this: Context, store: Rehearsal) -> list[Need]:
     parts, others = answers.load_questions(this)
     checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
     known = (*parts["fit"], *parts["select"])
-    jobs = [(answers.several, this.chat, known, experiment.sampling.samples)]
-    for model in (this.chat, this.base):
-        if model is not None:
-            jobs += [(answers.one_each, model, questions, 1) for questions in (parts["report"], *others.values())]
     needs = []
-    for sample, model, questions, samples in jobs:
+    for model, questions, samples in [
+        (this.chat, known, experiment.sampling.samples),
+        *((model, own, 1) for model in (this.chat, this.base) if model for own in (parts["report"], *others.values())),
+    ]:
         try:
-            sample(this, model, questions)
+            if samples > 1:
+                sampling.several(this, model, questions)
+            else:
+                sampling.one_each(this, model, questions)
         except NotThereError as missing:
-            count = len(questions) * samples
-            what = f"{count:,} responses of at most {experiment.answer_tokens} tokens"
+            most = "at most " if samples > 1 and experiment.stop_early else ""
+            what = f"{most}{len(questions) * samples:,} responses of at most {experiment.answer_tokens} tokens"
             needs.append(replace(missing.need, what=what + (" of the base model" if model.completion else "")))
     if not needs and experiment.until != "responses":
         try:
@@ -206,7 +208,7 @@ def paces(root: Path, rows_per_shard: int) -> tuple[Pace, Pace]:
         key, each = (timed["stage"], _model_of(reads)), timed["seconds"] / timed["shards"]
         shards[key].append(each)
         if timed["stage"] == "responses" or timed["stage"].startswith("sweep-"):
-            full = QUESTIONS_PER_SHARD * reads["samples"] if timed["stage"] == "responses" else rows_per_shard
+            full = SAMPLES_PER_SHARD if timed["stage"] == "responses" else rows_per_shard
             with (folder / "records.jsonl").open("rb") as lines:
                 count = sum(1 for _ in lines)
             records[key].append(each / max(1, min(count, full)))

@@ -52,7 +52,7 @@ class LetterSampler:
         letter_ids(model, max(len(question.options) for question in questions))
 
     def sample(
-        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int
+        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
     ) -> tuple[Response, ...]:
         import torch
 
@@ -83,6 +83,7 @@ class LetterSampler:
                         entropies=(entropy,),
                     )
                     for sample, letter in enumerate(said)
+                    if sample >= first
                 ]
         return tuple(response for n in range(len(questions)) for response in responses[n])
 

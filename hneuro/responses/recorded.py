@@ -52,7 +52,7 @@ class RecordedSampler:
             )
 
     def sample(
-        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int
+        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
     ) -> tuple[Response, ...]:
         recorded = self._recorded(model)
         made = []
@@ -64,7 +64,7 @@ class RecordedSampler:
                     f"choose sampling.samples={len(found)}"
                 )
             prompt = model.prompt_ids(question.text)
-            made += [_response(model, question, prompt, n, each) for n, each in enumerate(found[:samples])]
+            made += [_response(model, question, prompt, n, found[n]) for n in range(first, samples)]
         return tuple(made)
 
     def _paths(self, model: LanguageModel) -> tuple[str, ...]:

@@ -35,9 +35,9 @@ class Sampler(Protocol):
         """`UserError` where the model cannot be asked these questions: said before any of them is."""
 
     def sample(
-        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int
+        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
     ) -> tuple[Response, ...]:
-        """`samples` responses to each question, ordered by question, then by sample number."""
+        """The samples from number `first` up to `samples` of each question, ordered by question, then by number."""
 
 
 @runtime_checkable
@@ -68,7 +68,7 @@ class TransformersSampler:
         check_texts(model, questions)
 
     def sample(
-        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int
+        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
     ) -> tuple[Response, ...]:
         from hneuro.responses.generate import Generated, Job, batches, generate
 
@@ -76,7 +76,7 @@ class TransformersSampler:
         jobs = [
             Job(prompt_ids=prompt, seed=f"{draw_name(question, seed)}/{n}")
             for question, prompt in zip(questions, prompts, strict=True)
-            for n in range(samples)
+            for n in range(first, samples)
         ]
         lengths = [len(job.prompt_ids) + self.decoding.max_new_tokens for job in jobs]
         done: dict[int, Generated] = {}
@@ -86,8 +86,8 @@ class TransformersSampler:
         return tuple(
             response(model, question, n, prompt, made.token_ids, made.logprobs, made.entropies)
             for q, (question, prompt) in enumerate(zip(questions, prompts, strict=True))
-            for n in range(samples)
-            for made in [done[q * samples + n]]
+            for place, n in enumerate(range(first, samples))
+            for made in [done[q * (samples - first) + place]]
         )
 
 

@@ -25,7 +25,7 @@ EXTRAS = {"min_p": 0.0, "repetition_penalty": 1.0, "return_token_ids": True, "lo
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSampler:
-    """Asks with the token ids of our own prompts, all samples of a question in one request with a seed of its own.
+    """Asks with the token ids of our own prompts, the samples of a round in one request a question with its own seed.
 
     A server that takes no ids gets the text that its tokenizer makes the same ids of; one that gives one sample at a
     time gets a request and a seed for each. top_k is sent where it is not 0, and then the server must know it.
@@ -49,9 +49,9 @@ class ServerSampler:
         check_texts(model, questions)
 
     def sample(
-        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int
+        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
     ) -> tuple[Response, ...]:
-        draws = [_Draws(self, model, question, samples, seed) for question in questions]
+        draws = [_Draws(self, model, question, range(first, samples), seed) for question in questions]
         self._settle(draws[0])
         for several in (True, False):  # the second round asks one by one for what the first did not give
             asked = [(draw, *one) for draw in draws for one in draw.requests(several)]
@@ -70,7 +70,7 @@ class ServerSampler:
         for form in (set(), {SEVERAL}, {IDS}, {IDS, SEVERAL}):
             if form - open_ or not server.refused & open_ <= form:
                 continue  # nothing new, or refused before
-            numbers, request = draw.request(range(draw.samples), form)
+            numbers, request = draw.request(draw.numbers, form)
             (reply,) = ask(self.endpoint, [request], "asking how to ask")
             if not isinstance(reply, Failure) or not reply.refused:
                 server.refused |= form
@@ -88,21 +88,21 @@ class _Draws:
     """The samples of one question: which are asked for, and which have come."""
 
     def __init__(
-        self, sampler: ServerSampler, model: LanguageModel, question: Question, samples: int, seed: int
+        self, sampler: ServerSampler, model: LanguageModel, question: Question, numbers: range, seed: int
     ) -> None:
         self.sampler = sampler
         self.model = model
         self.question = question
-        self.samples = samples
+        self.numbers = numbers
         self.name = draw_name(question, seed)
         self.prompt = model.prompt_ids(question.text)
-        self.several = samples > 1 and sampler.decoding.temperature > 0  # greedy answers are all the same
+        self.several = len(numbers) > 1 and sampler.decoding.temperature > 0  # greedy answers are all the same
         self.found: dict[int, Response] = {}
 
     def requests(self, several: bool) -> list[tuple[Sequence[int], Request]]:
         """For all samples that have not come: one request, or one each."""
         refused = server_of(self.sampler.endpoint).refused & {IDS, SEVERAL}
-        missing = [n for n in range(self.samples) if n not in self.found]
+        missing = [n for n in self.numbers if n not in self.found]
         if not missing:
             return []
         if several and self.several and SEVERAL not in refused:
@@ -113,7 +113,7 @@ class _Draws:
         from hneuro.responses.noise import row_seed
 
         count = len(numbers) if self.several and SEVERAL not in refused else 1
-        draw = self.name if count > 1 else f"{self.name}/{numbers[0]}"
+        draw = f"{self.name}/{numbers[0]}" if count == 1 or numbers[0] else self.name
         decoding = self.sampler.decoding
         body: dict[str, Any] = {
             "prompt": _text_of_prompt(self.model, self.prompt) if IDS in refused else list(self.prompt),
@@ -154,7 +154,7 @@ class _Draws:
         lost = "not sampled: a reply without choices"
         return [
             self.found.get(n) or read_choice(self.model, self.question, n, self.prompt, None, lost)
-            for n in range(self.samples)
+            for n in self.numbers
         ]
 
     def _check_prompt(self, reply: Reply, count: int) -> None:

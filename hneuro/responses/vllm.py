@@ -58,22 +58,24 @@ class VllmSampler:
         check_texts(model, questions)
 
     def sample(
-        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int
+        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
     ) -> tuple[Response, ...]:
         from hneuro.responses.noise import row_seed
 
         engine = self.engine(model)
         prompts = [model.prompt_ids(question.text) for question in questions]
-        distinct = samples if self.decoding.temperature > 0 else 1  # vLLM refuses to say the greedy answer twice
+        distinct = (
+            samples - first if self.decoding.temperature > 0 else 1
+        )  # vLLM refuses to say the greedy answer twice
         # vLLM seeds the n-th output of a request with seed + n.
-        seeds = [row_seed(draw_name(q, seed)) % (1 << 62) for q in questions]
+        seeds = [row_seed(draw_name(q, seed)) % (1 << 62) + first for q in questions]
         wanted = [sampling_params(model, self.decoding, n, count=distinct, logprobs=0) for n in seeds]
         made = generated(engine, model, prompts, wanted)
         return tuple(
             response(model, question, n, prompt, ids, _logprobs(output, ids), ())
             for question, prompt, request in zip(questions, prompts, made, strict=True)
-            for n in range(samples)
-            for output in [next(o for o in request.outputs if o.index == n % distinct)]
+            for n in range(first, samples)
+            for output in [next(o for o in request.outputs if o.index == (n - first) % distinct)]
             for ids in [tuple(int(token) for token in output.token_ids)]
         )
 

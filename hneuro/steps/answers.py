@@ -8,19 +8,17 @@ from dataclasses import dataclass, replace
 from hneuro.detection.evaluate import AnswerSet
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.together import load_together
-from hneuro.records import Judgement, LabelledResponse, Question, Response, UserError
-from hneuro.responses.recorded import RecordedSampler
+from hneuro.records import LabelledResponse, Response
 from hneuro.results import FunnelStep
 from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
-from hneuro.steps.checks import check_labelled, check_parts, check_spans, lacking
+from hneuro.steps.checks import check_labelled, check_spans, lacking
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers, contrasted
+from hneuro.steps.sampling import Judged, Pair, Questions, one_each, several, stopped_step
 from hneuro.store import Kept
 from hneuro.verdicts.consistency import consistent, single
 from hneuro.verdicts.splits import assert_disjoint, balance, split_by_entity
-
-Questions = tuple[Question, ...]
 
 
 @dataclass(frozen=True)
@@ -49,40 +47,13 @@ def label_of(name: str, model: LanguageModel) -> str:
     return f"{name} (base model)" if model.completion else name
 
 
-def several(run: Context, model: LanguageModel, questions: Questions) -> Kept[tuple[Response, ...]]:
-    """As many responses to each question as the consistency filter looks at."""
-    setup = run.experiment
-    return _sampled(run, model, questions, setup.sampling.samples, setup.seed)
-
-
-def one_each(run: Context, model: LanguageModel, questions: Questions) -> Kept[tuple[Response, ...]]:
-    """One response to each question of an evaluation set."""
-    return _sampled(run, model, questions, 1, run.experiment.seed + 1)
-
-
-def repeated(run: Context, model: LanguageModel, questions: Questions) -> Kept[tuple[Response, ...]] | str:
-    """Several responses to each question of an evaluation set, `one_each`'s first, or why there are none."""
-    setup = run.experiment
-    try:
-        return _sampled(run, model, questions, setup.mechanism.samples, setup.seed + 1)
-    except UserError as fault:
-        if isinstance(setup.sampling, RecordedSampler):
-            return str(fault)  # what was not recorded cannot be sampled now
-        raise
-
-
-def _sampled(
-    run: Context, model: LanguageModel, questions: Questions, samples: int, seed: int
-) -> Kept[tuple[Response, ...]]:
-    setup = run.experiment
-    return stored.sample(run.store, model, setup.sampling, questions, samples, seed, ready=lambda: check_parts(run))
-
-
 def identify(run: Context, model: LanguageModel, fit: Questions, select: Questions) -> Identified:
     """Consistent, balanced answers of both parts, from several samples a question."""
     setup = run.experiment
-    responses = several(run, model, (*fit, *select))
-    pairs = _judged(run, (*fit, *select), responses)
+    said = several(run, model, (*fit, *select))
+    run.funnel.append(stopped_step(run, said, (*fit, *select), "fit and select"))
+    responses, pairs = said.responses, said.pairs()
+    _remember(run, (*fit, *select), pairs)
     letters = setup.sampling.letters
     found: dict[str, Answers] = {}
     known: Questions = ()
@@ -111,8 +82,10 @@ def base_fit(run: Context, base: LanguageModel, fit: Questions) -> Answers | Non
     if not setup.origin.base_probe:
         return None
     name = label_of("fit", base)
-    responses = several(run, base, fit)
-    pairs = _judged(run, fit, responses)
+    said = several(run, base, fit)
+    run.funnel.append(stopped_step(run, said, fit, name))
+    responses, pairs = said.responses, said.pairs()
+    _remember(run, fit, pairs)
     labelled, step = consistent(fit, [r for r, _ in pairs], [j for _, j in pairs], name, letters=setup.sampling.letters)
     run.funnel.append(step)
     if not lacking(labelled):
@@ -136,7 +109,9 @@ def evaluation_sets(
     for name, questions in {setup.identification.name: report, **others}.items():
         label = label_of(name, model)
         responses = one_each(run, model, questions)
-        labelled, step = single(questions, [j for _, j in _judged(run, questions, responses)], label)
+        judged = Judged(responses, stored.judge(run.store, setup.judge, questions, responses)).pairs()
+        _remember(run, questions, judged)
+        labelled, step = single(questions, [j for _, j in judged], label)
         run.funnel.append(step)
         if all(q.answerable for q in questions):
             labelled, step = balance(labelled, label, setup.seed, setup.splits.most_per_class)
@@ -145,14 +120,10 @@ def evaluation_sets(
     return tuple(sets)
 
 
-def _judged(
-    run: Context, questions: Questions, responses: Kept[tuple[Response, ...]]
-) -> list[tuple[Response, Judgement]]:
-    judged = stored.judge(run.store, run.experiment.judge, questions, responses)
-    pairs = list(zip(responses.value, judged.value, strict=True))
+def _remember(run: Context, questions: Questions, pairs: Sequence[Pair]) -> None:
+    """For the agreement of several judges."""
     asked = {q.id: q for q in questions}
     run.judged += [(asked[response.question_id], response, judgement) for response, judgement in pairs]
-    return pairs
 
 
 def measure(

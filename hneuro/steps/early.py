@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hneuro.experiment import Stage
 from hneuro.records import Response
 from hneuro.responses.sampler import EngineSampler
-from hneuro.steps import answers, stored
-from hneuro.steps.answers import Questions
+from hneuro.steps import answers, sampling, stored
 from hneuro.steps.context import Context
+from hneuro.steps.sampling import Judged, Questions
 from hneuro.store import Kept
 
 Parts = Mapping[str, Questions]
@@ -46,20 +46,23 @@ class _Set:
     name: str
     questions: Questions
     responses: Kept[tuple[Response, ...]]
+    judged: Judged | None = None  # while they were sampled
 
 
 def _sets(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
     """Every set of questions as it is sampled: the identification set several times, the others once by each model."""
     name = run.experiment.identification.name
     known = (*parts["fit"], *parts["select"])
-    yield _Set(f"{name} (fit and select)", known, answers.several(run, run.chat, known))
+    found = sampling.several(run, run.chat, known)
+    yield _Set(f"{name} (fit and select)", known, found.responses, found)
     if run.base is not None and run.experiment.origin.base_probe:
         label = answers.label_of(f"{name} (fit)", run.base)
-        yield _Set(label, parts["fit"], answers.several(run, run.base, parts["fit"]))
+        found = sampling.several(run, run.base, parts["fit"])
+        yield _Set(label, parts["fit"], found.responses, found)
     for model in (run.chat, run.base):
         if model is not None:
             for label, questions in {name: parts["report"], **others}.items():
-                yield _Set(answers.label_of(label, model), questions, answers.one_each(run, model, questions))
+                yield _Set(answers.label_of(label, model), questions, sampling.one_each(run, model, questions))
 
 
 def _repeated(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
@@ -68,7 +71,7 @@ def _repeated(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
     if not setup.mechanism.measured or not setup.mechanism.samples:
         return
     for name, questions in {setup.identification.name: parts["report"], **others}.items():
-        found = answers.repeated(run, run.chat, questions)
+        found = sampling.repeated(run, run.chat, questions)
         if not isinstance(found, str):
             yield _Set(f"{name} (again)", questions, found)
 
@@ -81,7 +84,10 @@ def _responses(_: Context, found: _Set) -> str:
 
 
 def _verdicts(run: Context, found: _Set) -> str:
-    judged = stored.judge(run.store, run.experiment.judge, found.questions, found.responses)
+    if found.judged is not None:
+        judged = found.judged.judgements
+    else:
+        judged = stored.judge(run.store, run.experiment.judge, found.questions, found.responses)
     counts = Counter(judgement.verdict.value for judgement in judged.value)
     return f"verdicts on {found.name}: {', '.join(f'{count} {verdict}' for verdict, count in sorted(counts.items()))}"
 

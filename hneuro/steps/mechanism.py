@@ -22,10 +22,11 @@ from hneuro.probe.solver import transposed
 from hneuro.records import HNeurons, JoinedRows, Probe, ProbeRows, Response
 from hneuro.results import FunnelStep, ResultRow
 from hneuro.steps import stored
-from hneuro.steps.answers import Identified, repeated, testable, two_sided
+from hneuro.steps.answers import Identified, testable, two_sided
 from hneuro.steps.context import Context
 from hneuro.steps.features import features_in_file
 from hneuro.steps.measured import Answers
+from hneuro.steps.sampling import repeated
 from hneuro.store import Kept, fingerprint
 
 ASKED_PER_SHARD = 256

@@ -15,9 +15,10 @@ from hneuro.origin.transfer import backward_transfer, shared_neurons
 from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe
 from hneuro.results import ResultRow
 from hneuro.steps import stored
-from hneuro.steps.answers import Identified, Questions, base_fit, evaluation_sets, testable
+from hneuro.steps.answers import Identified, base_fit, evaluation_sets, testable
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
+from hneuro.steps.sampling import Questions
 from hneuro.steps.selection import probe_path, random_controls
 from hneuro.store import fingerprint
 

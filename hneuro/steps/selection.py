@@ -19,9 +19,10 @@ from hneuro.records import HNeurons, Outcome, Probe
 from hneuro.results import NeuronRow, Stability
 from hneuro.statistics import rate
 from hneuro.steps import stored
-from hneuro.steps.answers import Identified, Questions
+from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
+from hneuro.steps.sampling import Questions
 from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps
 from hneuro.store import fingerprint
 

@@ -39,7 +39,7 @@ from hneuro.verdicts.base import Judge
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-QUESTIONS_PER_SHARD = 32
+SAMPLES_PER_SHARD = 320
 RESPONSES_PER_SHARD = 128
 SHARD_BYTES = 256 << 20  # of an array, at most
 IN_MEMORY = 512 << 20  # bytes of contributions above which the probe reads a file of them by neuron
@@ -66,26 +66,30 @@ def sample(
     questions: Sequence[Question],
     samples: int,
     seed: int,
+    *,
+    first: int = 0,
     ready: Callable[[], None] = lambda: None,
 ) -> Kept[tuple[Response, ...]]:
-    """`ready` is called before anything is sampled: it refuses a run that could not use the samples."""
+    """Samples `first` to `samples` of each question. `ready` is called before anything is sampled: it refuses a run
+    that could not use the samples.
+    """
     reads = {
         "model": sampler.reads(model),
         "sampler": described(sampler),
-        "samples": samples,
+        "samples": [first, samples],
         "seed": seed,
         "questions": fingerprint([(q.dataset, q.id, q.text, *q.options) for q in questions]),
     }
 
     def work(shard: Sequence[Question]) -> Sequence[Response]:
         ready()
-        return sampler.sample(model, shard, samples, seed)
+        return sampler.sample(model, shard, samples, seed, first)
 
     return store.records(
         "responses",
         Response,
         reads,
-        chunks(questions, QUESTIONS_PER_SHARD),
+        chunks(questions, max(1, SAMPLES_PER_SHARD // (samples - first))),
         work,
     )
 
