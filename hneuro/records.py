@@ -42,6 +42,7 @@ class Question:
     entity: str
     answerable: bool = True  # False: about something that does not exist, so that answering is the hallucination
     options: tuple[str, ...] = ()  # of a multiple-choice question, in the order of their letters A, B, ...
+    candidates: tuple[str, ...] = ()  # names of every answer of its kind, right ones included, where all are known
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -70,6 +71,7 @@ class Response:
     logprobs: tuple[float, ...]  # natural log-probability of each generated token at temperature 1, in nats
     entropies: tuple[float, ...]  # entropy of the next-token distribution at each generated token, in nats
     lost: str = ""  # why it cannot be used; it stays in the data, unjudged
+    truncated: bool = False  # it was cut at the limit of new tokens; False where the engine does not say
 
 
 class Verdict(str, Enum):

@@ -39,7 +39,10 @@ def read_choice(
             question_id=question.id, sample=sample, prompt_ids=prompt, token_ids=(), text=text, logprobs=(),
             entropies=(), lost=lost,
         )  # fmt: skip
-    return response(model, question, sample, prompt, ids, _logprobs(said.get("logprobs"), tokens, ids, text), ())
+    truncated = said.get("finish_reason") == "length"
+    return response(
+        model, question, sample, prompt, ids, _logprobs(said.get("logprobs"), tokens, ids, text), (), truncated
+    )
 
 
 def _same(model: LanguageModel, ids: Sequence[int], text: str) -> bool:

@@ -84,7 +84,7 @@ class TransformersSampler:
             pad = model.tokenizer.pad_token_id
             done.update(zip(batch, generate(model.loaded, pad, [jobs[n] for n in batch], self.decoding), strict=True))
         return tuple(
-            response(model, question, n, prompt, made.token_ids, made.logprobs, made.entropies)
+            response(model, question, n, prompt, made.token_ids, made.logprobs, made.entropies, made.truncated)
             for q, (question, prompt) in enumerate(zip(questions, prompts, strict=True))
             for place, n in enumerate(range(first, samples))
             for made in [done[q * (samples - first) + place]]
@@ -115,6 +115,7 @@ def response(
     token_ids: Sequence[int],
     logprobs: Sequence[float],
     entropies: Sequence[float],
+    truncated: bool = False,
 ) -> Response:
     """The record of what was generated, cut where a completion ends its answer. Lost where the model broke down."""
     length = before_stop(model, token_ids) if model.completion else len(token_ids)
@@ -128,6 +129,7 @@ def response(
         logprobs=() if broken else tuple(logprobs[:length]),
         entropies=() if broken else tuple(entropies[:length]),
         lost="the model's probabilities are no numbers" if broken else "",
+        truncated=truncated and length == len(token_ids),
     )
 
 

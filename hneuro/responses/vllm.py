@@ -72,7 +72,7 @@ class VllmSampler:
         wanted = [sampling_params(model, self.decoding, n, count=distinct, logprobs=0) for n in seeds]
         made = generated(engine, model, prompts, wanted)
         return tuple(
-            response(model, question, n, prompt, ids, _logprobs(output, ids), ())
+            response(model, question, n, prompt, ids, _logprobs(output, ids), (), output.finish_reason == "length")
             for question, prompt, request in zip(questions, prompts, made, strict=True)
             for n in range(first, samples)
             for output in [next(o for o in request.outputs if o.index == (n - first) % distinct)]

@@ -102,6 +102,7 @@ def judge(
         "judge": described(part),
         "responses": responses.digest,
         "gold": fingerprint([(q.id, q.answers, q.answerable, *q.options) for q in questions]),
+        "candidates": fingerprint(sorted({q.candidates for q in questions})),
     }
 
     def work(shard: Sequence[Response]) -> Sequence[Judgement]:

@@ -28,11 +28,13 @@ class RuleJudge:
 
     A rule cannot say what a response means that denies a gold answer, states one among more than `most_other_words`
     others, or (strict) says anything beyond it: it is unjudged. With `unstated` = "unjudged" so is one that states no
-    gold answer, which may say it in other words: for another judge to read.
+    gold answer, which may say it in other words: for another judge to read. A response that was cut off before it
+    stated any answer is unjudged as well; what is an answer is known where the question has `candidates`. A gold answer
+    inside the longer name of another candidate does not count: Papua New Guinea is not Guinea.
     """
 
     match: Literal["contains", "strict", "exact"] = "contains"
-    most_other_words: int = 12
+    most_other_words: int = 60
     unstated: Literal["wrong", "unjudged"] = "wrong"
     fillers: tuple[str, ...] = (
         "answer", "correct", "right", "it", "its", "it's", "that", "this", "they", "he", "she", "is", "was", "are",
@@ -50,12 +52,12 @@ class RuleJudge:
         """It needs nothing."""
 
     def judge(self, pairs: Sequence[Pair]) -> tuple[Judgement, ...]:
-        known: dict[tuple[str, str, str], tuple[Verdict, str]] = {}
+        known: dict[tuple[str, str, str, bool], tuple[Verdict, str]] = {}
         found = []
         for question, response in pairs:
-            same = (question.dataset, question.id, response.text)  # of ten samples most are
+            same = (question.dataset, question.id, response.text, response.truncated)  # of ten samples most are
             if same not in known:
-                known[same] = self._verdict(question, response.text)
+                known[same] = self._verdict(question, response.text, response.truncated)
             verdict, reason = known[same]
             found.append(
                 Judgement(
@@ -68,13 +70,14 @@ class RuleJudge:
             )
         return tuple(found)
 
-    def _verdict(self, question: Question, text: str) -> tuple[Verdict, str]:
+    def _verdict(self, question: Question, text: str, truncated: bool) -> tuple[Verdict, str]:
         words, aliases = normal_words(text), _aliases(question.answers)
         if not words:
             return Verdict.UNJUDGED, "empty response"
         if question.answerable and not aliases:
             return Verdict.UNJUDGED, "no gold answer to compare with"
-        stated = {tuple(alias): places(words, alias) for alias in aliases}
+        others = _others(words, question, aliases)
+        stated = {tuple(alias): _not_inside(others, places(words, alias), len(alias)) for alias in aliases}
         stated = {alias: found for alias, found in stated.items() if found}
         if stated:
             alias = max(stated, key=len)
@@ -86,6 +89,8 @@ class RuleJudge:
             if refusal.goes_on:
                 return Verdict.UNJUDGED, "a refusal that goes on"
             return Verdict.REFUSED, f"{refusal.kind}: {refusal.words!r}"
+        if truncated and not others:
+            return Verdict.UNJUDGED, "cut off before it states an answer"
         if self.unstated == "unjudged":
             return Verdict.UNJUDGED, "no gold answer stated"
         return Verdict.WRONG, "no gold answer stated" if question.answerable else "answers about what does not exist"
@@ -112,6 +117,31 @@ class RuleJudge:
 @lru_cache(maxsize=4096)
 def _aliases(answers: tuple[str, ...]) -> list[Words]:
     return [words for answer in answers if (words := normal_words(answer))]
+
+
+Stated = list[tuple[int, int]]  # [start, stop) of words
+
+
+def _others(words: Words, question: Question, aliases: list[Words]) -> Stated:
+    """Where the response names an answer of the right kind that is not a right one."""
+    names, longest = _candidates(question.candidates)
+    right = {tuple(alias) for alias in aliases}
+    return [
+        (start, stop)
+        for start in range(len(words))
+        for stop in range(start + 1, min(start + longest, len(words)) + 1)
+        if (said := tuple(words[start:stop])) in names and said not in right
+    ]
+
+
+def _not_inside(others: Stated, found: list[int], length: int) -> list[int]:
+    return [n for n in found if not any(a <= n and n + length <= b and length < b - a for a, b in others)]
+
+
+@lru_cache(maxsize=64)
+def _candidates(names: tuple[str, ...]) -> tuple[frozenset[tuple[str, ...]], int]:
+    words = frozenset(tuple(normal_words(name)) for name in names) - {()}
+    return words, max(map(len, words), default=0)
 
 
 def _denied(words: Words, place: int) -> bool:

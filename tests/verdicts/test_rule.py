@@ -188,3 +188,35 @@ def test_normal_words_drop_articles_before_a_word_only() -> None:
     assert normal_words("The Plan A, an Apple a Day") == ["plan", "apple", "day"]
     assert normal_words("Vitamin A") == ["vitamin", "a"]
     assert not states(["a"], ["a", "b"])
+
+
+COUNTRIES = ("Guinea", "Papua New Guinea", "Equatorial Guinea", "Japan", "Nippon", "Brazil", "India")
+
+
+@pytest.mark.parametrize(
+    ("said", "answers", "truncated", "expected"),
+    [
+        ("It lies in Papua New Guinea.", ("Guinea",), False, Verdict.WRONG),
+        ("It lies in Guinea, not in Papua New Guinea.", ("Guinea",), False, Verdict.CORRECT),
+        ("It lies in Papua New Guinea.", ("Papua New Guinea",), False, Verdict.CORRECT),
+        ("The city of Kofu is located in the southern part of", ("Japan", "Nippon"), True, Verdict.UNJUDGED),
+        ("The city of Kofu is located in the southern part of it.", ("Japan", "Nippon"), False, Verdict.WRONG),
+        ("The city of Kofu is located in Brazil, which is the main", ("Japan", "Nippon"), True, Verdict.WRONG),
+        ("The city of Kofu is located in Japan, which is the main", ("Japan", "Nippon"), True, Verdict.CORRECT),
+        ("I do not know where", ("Japan",), True, Verdict.REFUSED),
+    ],
+)
+def test_what_else_could_be_the_answer_is_known(
+    said: str, answers: tuple[str, ...], truncated: bool, expected: Verdict
+) -> None:
+    question = Question(id="q", dataset="d", text="?", answers=answers, entity="e", candidates=COUNTRIES)
+    response = Response(
+        question_id="q", sample=0, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=(),
+        truncated=truncated,
+    )  # fmt: skip
+    assert RuleJudge().judge([(question, response)])[0].verdict is expected
+
+
+def test_a_right_answer_in_a_long_sentence_is_right() -> None:
+    said = "The city of Kofu is located in Japan, which is the main country you are referring to."
+    assert judged(said, "Japan").verdict is Verdict.CORRECT
