@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What imports and configs leave behind stays: looking through it again and again is a tenth of the start.
     gc.set_threshold(10_000)
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("hneuro").setLevel(logging.INFO)
     try:
         if any(word in ("-sc", "--shell-completion") for word in words):
             return complete(words)

@@ -34,10 +34,10 @@ class SweepSettings:
     swept: bool = True
     alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
     controls: tuple[str, ...] = ("random", "layer_matched")
-    control_seeds: int = 20
+    control_seeds: int = 5
     control_alphas: Literal["ends", "all"] = "ends"
     ranked: int = 0
-    negative: bool = True
+    negative: bool = False
     variants: tuple[Variant, ...] = ()
     clamp: float = 0.95
     items: int | None = None  # prompts of each benchmark; all if null
@@ -112,3 +112,37 @@ def cells(sets: Sequence[NeuronSet]) -> tuple[Cell, ...]:
     if any(1.0 in one.alphas for one in sets):
         found.insert(0, Cell(neuron_set=UNTOUCHED, seed=0, alpha=1.0, treatment=Treatment()))
     return tuple(found)
+
+
+def columns_of(grid: SweepSettings) -> dict[str, int]:
+    """Answers to each prompt of a benchmark, by what is done to the model: the sets of `swept_sets`, without neurons.
+
+    At most so many: a probe may have no neurons of negative weight.
+    """
+
+    def one(name: str, seed: int, alphas: Sequence[float]) -> NeuronSet:
+        return NeuronSet(name=name, seed=seed, neurons=(), alphas=tuple(alphas))
+
+    names = ["h_neurons", *(["ranked"] if grid.ranked else [])]
+    sets = {
+        "of neuron sets": [one(name, 0, grid.alphas) for name in names],
+        "of controls": [
+            one(f"{name}/{kind}", draw, grid.control_grid)
+            for name in names
+            for kind in grid.controls
+            for draw in range(grid.control_seeds)
+        ],
+        "of negative neurons": [one("negative", 0, grid.alphas)] if grid.negative else [],
+        "of variants": [
+            one(f"{name}@{variant}", 0, grid.suppressing if variant in ("generated", "risky") else (0.0, 1.0))
+            for name in names
+            for variant in grid.variants
+        ],
+    }
+    changed = {part: sum(cell.alpha != 1.0 for cell in cells(found)) for part, found in sets.items()}
+    untouched = sum(cell.alpha == 1.0 for cell in cells([one for found in sets.values() for one in found]))
+    return {"untouched": untouched, **changed}
+
+
+def answers_to_a_prompt(grid: SweepSettings) -> int:
+    return sum(columns_of(grid).values())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.beside import chosen_items
 from hneuro.causal.capability import KNOWN_FACTS
-from hneuro.causal.grid import NeuronSet, SweepSettings, cells
+from hneuro.causal.grid import SweepSettings, answers_to_a_prompt, columns_of
 from hneuro.experiment import Experiment
 from hneuro.records import UserError
 from hneuro.responses.vllm import VllmSampler
@@ -31,7 +31,7 @@ def asked(experiment: Experiment, there: Collection[str], pace: Pace, model: str
     grid = experiment.intervention
     if not grid.swept or experiment.until:
         return []
-    columns = sum(columns_of(grid).values())
+    columns = answers_to_a_prompt(grid)
     found = []
     sizes = {b.name: (_prompts(b, grid), b.decoding.max_new_tokens) for b in experiment.benchmarks.values()}
     for name, (prompts, tokens) in (*sizes.items(), (KNOWN_FACTS, (grid.known_questions, experiment.answer_tokens))):
@@ -67,7 +67,7 @@ def sweeps_told(experiment: Experiment) -> str:
     grid = experiment.intervention
     if not grid.swept:
         return "alpha sweeps: none (intervention.swept=false)"
-    columns = sum(columns_of(grid).values())
+    columns = answers_to_a_prompt(grid)
     items = "all" if grid.items is None else f"at most {grid.items}"
     parts = ", ".join(f"{count} {name}" for name, count in columns_of(grid).items() if count)
     return (
@@ -75,33 +75,3 @@ def sweeps_told(experiment: Experiment) -> str:
         f"{len(experiment.benchmarks)} benchmarks, and at most {columns * grid.known_questions:,} answers to "
         f"{grid.known_questions} known facts"
     )
-
-
-def columns_of(grid: SweepSettings) -> dict[str, int]:
-    """Answers to each prompt of a benchmark, by what is done to the model: the sets of `swept_sets`, without neurons.
-
-    At most so many: a probe may have no neurons of negative weight.
-    """
-
-    def one(name: str, seed: int, alphas: Sequence[float]) -> NeuronSet:
-        return NeuronSet(name=name, seed=seed, neurons=(), alphas=tuple(alphas))
-
-    names = ["h_neurons", *(["ranked"] if grid.ranked else [])]
-    sets = {
-        "of neuron sets": [one(name, 0, grid.alphas) for name in names],
-        "of controls": [
-            one(f"{name}/{kind}", draw, grid.control_grid)
-            for name in names
-            for kind in grid.controls
-            for draw in range(grid.control_seeds)
-        ],
-        "of negative neurons": [one("negative", 0, grid.alphas)] if grid.negative else [],
-        "of variants": [
-            one(f"{name}@{variant}", 0, grid.suppressing if variant in ("generated", "risky") else (0.0, 1.0))
-            for name in names
-            for variant in grid.variants
-        ],
-    }
-    changed = {part: sum(cell.alpha != 1.0 for cell in cells(found)) for part, found in sets.items()}
-    untouched = sum(cell.alpha == 1.0 for cell in cells([one for found in sets.values() for one in found]))
-    return {"untouched": untouched, **changed}

@@ -39,6 +39,7 @@ def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, 
     run.data.update(origins)
     parts = split_by_entity(others.pop(first), setup.splits, setup.seed)
     assert_disjoint({**parts, **others})
+    run.sizes = {name: len(questions) for name, questions in {**parts, **others}.items()}
     return parts, others
 
 

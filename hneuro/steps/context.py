@@ -22,6 +22,8 @@ class Context:
     funnel: list[FunnelStep] = field(default_factory=list)
     data: dict[str, Origin] = field(default_factory=dict)  # by the name of the data set
     judged: list[tuple[Question, Response, Judgement]] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)  # questions of each part and evaluation set
+    announced: bool = False  # what the run costs
 
     @cached_property
     def chat(self) -> LanguageModel:

@@ -14,6 +14,7 @@ from hneuro.results import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.checks import check_parts
 from hneuro.steps.context import Context
+from hneuro.steps.cost import announce
 from hneuro.store import Kept, fingerprint
 
 Questions = tuple[Question, ...]
@@ -102,10 +103,12 @@ def may_be_consistent(question: Question, pairs: Sequence[Pair]) -> bool:
 def _sampled(
     run: Context, model: LanguageModel, questions: Questions, first: int, samples: int, seed: int
 ) -> Responses:
-    setup = run.experiment
-    return stored.sample(
-        run.store, model, setup.sampling, questions, samples, seed, first=first, ready=lambda: check_parts(run)
-    )
+    def ready() -> None:
+        check_parts(run)
+        announce(run)
+
+    part = run.experiment.sampling
+    return stored.sample(run.store, model, part, questions, samples, seed, first=first, ready=ready)
 
 
 def _joined(questions: Iterable[Question], parts: Sequence[Kept[tuple[T, ...]]]) -> Kept[tuple[T, ...]]:

@@ -28,9 +28,10 @@ class RuleJudge:
 
     A rule cannot say what a response means that denies a gold answer, states one among more than `most_other_words`
     others, or (strict) says anything beyond it: it is unjudged. With `unstated` = "unjudged" so is one that states no
-    gold answer, which may say it in other words: for another judge to read. A response that was cut off before it
-    stated any answer is unjudged as well; what is an answer is known where the question has `candidates`. A gold answer
-    inside the longer name of another candidate does not count: Papua New Guinea is not Guinea.
+    gold answer, which may say it in other words: for another judge to read.
+
+    Where the question has `candidates`, a response that was cut off before it named any of them is unjudged as well,
+    and a gold answer inside the longer name of another one does not count: Papua New Guinea is not Guinea.
     """
 
     match: Literal["contains", "strict", "exact"] = "contains"
@@ -89,7 +90,7 @@ class RuleJudge:
             if refusal.goes_on:
                 return Verdict.UNJUDGED, "a refusal that goes on"
             return Verdict.REFUSED, f"{refusal.kind}: {refusal.words!r}"
-        if truncated and not others:
+        if truncated and question.candidates and not others:
             return Verdict.UNJUDGED, "cut off before it states an answer"
         if self.unstated == "unjudged":
             return Verdict.UNJUDGED, "no gold answer stated"
