@@ -201,7 +201,11 @@ CASES = [
     Case("counts without counts", counted("entity,number\n0,1\n"), ("c.csv, row 1 has no 'count'", "entity, number")),
     Case("one alpha", ["intervention.alphas=[1]"], ("intervention", "two different")),
     Case("negative alpha", ["intervention.alphas=[-1,1]"], ("intervention", "below 0")),
-    Case("unknown control", ["intervention.controls=[lucky]"], ("intervention", "'random' and 'layer_matched'")),
+    Case(
+        "unknown control",
+        ["intervention.controls=[lucky]"],
+        ("intervention.controls", "'random', 'layer_matched' or 'contribution_matched'"),
+    ),
     Case("one random set", ["detection.control_seeds=1"], ("detection", "at least 2")),
     Case("regions without the answer", ["contribution.regions=[other]"], ("contribution", "'answer'")),
     Case("labeling lacks its region", ["contribution.regions=[answer]"], ("3-vs-1", "contribution.regions", "other")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hneuro.models.edits import Kind, Scope, Treatment
+from hneuro.probe.controls import ControlKind
 from hneuro.records import ASIDE
 
 UNTOUCHED = "untouched"  # the neuron set of alpha = 1, which is the same for all
@@ -33,7 +34,7 @@ class SweepSettings:
 
     swept: bool = True
     alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
-    controls: tuple[str, ...] = ("random", "layer_matched")
+    controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched")
     control_seeds: int = 5
     control_alphas: Literal["ends", "all"] = "ends"
     ranked: int = 0
@@ -49,8 +50,8 @@ class SweepSettings:
     def __post_init__(self) -> None:
         if len(set(self.alphas)) < 2 or not all(0 <= a < float("inf") for a in self.alphas):
             raise ValueError("alphas needs at least two different finite values, none below 0")
-        if not set(self.controls) <= {"random", "layer_matched"} or self.control_seeds < 1:
-            raise ValueError("controls are 'random' and 'layer_matched', control_seeds at least 1")
+        if self.control_seeds < 1:
+            raise ValueError("control_seeds must be at least 1")
         if (self.items is not None and self.items < 1) or self.known_questions < 1 or self.rows_per_shard < 1:
             raise ValueError("items, known_questions and rows_per_shard must be at least 1; items may be null, for all")
         if not 0 < self.clamp < 1:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hneuro.detection.baselines import BASELINES
 from hneuro.detection.detector import Detector, train_detector
 from hneuro.detection.length import length_strata
-from hneuro.probe.controls import control_set
+from hneuro.probe.controls import ControlKind, control_set
 from hneuro.progress import track
 from hneuro.records import Probe, Rows
 from hneuro.results import Estimate, ResultRow
@@ -35,12 +35,12 @@ class DetectionSettings:
     """`control_seeds`: how many random sets H-Neurons are compared with, of each kind."""
 
     control_seeds: int = 20
-    controls: tuple[str, ...] = ("random", "layer_matched")
+    controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched")
     min_refusals: int = 50  # a fabricated set with fewer refusals borrows its faithful side from the in-domain set
 
     def __post_init__(self) -> None:
-        if self.control_seeds < 2 or not set(self.controls) <= {"random", "layer_matched"}:
-            raise ValueError("control_seeds must be at least 2, controls among 'random' and 'layer_matched'")
+        if self.control_seeds < 2:
+            raise ValueError("control_seeds must be at least 2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,7 @@ class AnswerSet:
 def detect(
     probe: Probe,
     neuron_sets: Mapping[str, Sequence[int]],
+    contribution: NDArray[np.float64],
     fit: AnswerSet,
     select: AnswerSet,
     sets: Sequence[AnswerSet],
@@ -66,11 +67,12 @@ def detect(
 
     Intervals of AUROC are bootstrapped; those of the single controls, of which there are many, have a closed form.
 
-    `neuron_sets`: name -> flat neurons, "h_neurons" among them. No control has a neuron of nonzero weight. p of a set:
-    the share of its "random" controls that do as well; p of a summary of controls: the share of these. Every detector
-    but the controls is also measured within answers of one length, and the neuron sets against what needs no look
-    inside: alone, and added to the log-probability. A baseline is measured on the rows of which it is known; one that
-    cannot be learnt from them is left out.
+    `neuron_sets`: name -> flat neurons, "h_neurons" among them. `contribution` [neuron]: mean CETT, for the controls
+    that are matched by it. No control has a neuron of nonzero weight. p of a set: the share of its "random" controls
+    that do as well; p of a summary of controls: the share of these. Every detector but the controls is also measured
+    within answers of one length, and the neuron sets against what needs no look inside: alone, and added to the
+    log-probability. A baseline is measured on the rows of which it is known; one that cannot be learnt from them is
+    left out.
     """
     found: list[ResultRow] = []
     nonzero = {int(n) for n in np.flatnonzero(probe.weight)}
@@ -82,7 +84,8 @@ def detect(
         null: dict[tuple[str, str, str], list[float]] = {}
         for kind in settings.controls:
             for draw in track(range(settings.control_seeds), f"detection: {kind} neurons"):
-                chosen = control_set(kind, probe.space, neurons, nonzero | set(neurons), seed=seed * 1000 + draw)
+                exclude = nonzero | set(neurons)
+                chosen = control_set(kind, probe.space, neurons, exclude, contribution, seed * 1000 + draw)
                 for row in _measure(_scored(f"{name}/{kind}", neuron_detector(chosen, fit, select), sets), sets, draw):
                     found.append(row)
                     null.setdefault((kind, row.dataset, row.metric), []).append(row.value)

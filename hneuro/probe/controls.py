@@ -1,12 +1,17 @@
-"""Neuron sets to compare with: as many neurons at random, anywhere or layer by layer."""
+"""Neuron sets to compare with: as many at random, anywhere, in the same layers, or of the same contribution there."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hneuro.records import NeuronSpace, UserError
+
+ControlKind = Literal["random", "layer_matched", "contribution_matched"]
+NEAREST = 20  # neurons that a contribution-matched control is drawn from
 
 
 def random_set(space: NeuronSpace, size: int, exclude: Collection[int], seed: int) -> tuple[int, ...]:
@@ -36,11 +41,37 @@ def layer_matched_set(
     return tuple(sorted(chosen))
 
 
-def control_set(
-    kind: str, space: NeuronSpace, like: Collection[int], exclude: Collection[int], seed: int
+def contribution_matched_set(
+    space: NeuronSpace, like: Collection[int], exclude: Collection[int], contribution: NDArray[np.float64], seed: int
 ) -> tuple[int, ...]:
-    """A control of the kind "random" or "layer_matched" for the set `like`."""
+    """For each neuron of `like` one of the NEAREST in its layer by mean contribution [neuron], outside `exclude`."""
+    draw = np.random.default_rng(seed)
+    taken = set(exclude)
+    chosen: list[int] = []
+    for layer, indices in space.by_layer(like).items():
+        start = layer * space.width
+        own = contribution[start : start + space.width]
+        for index in draw.permutation(indices):
+            free = [n for n in np.argsort(np.abs(own - own[index]), kind="stable") if start + n not in taken][:NEAREST]
+            if not free:
+                raise UserError(f"layer {layer}: every neuron is selected or a control already: use a sparser probe")
+            neuron = start + int(draw.choice(free))
+            taken.add(neuron)
+            chosen.append(neuron)
+    return tuple(sorted(chosen))
+
+
+def control_set(
+    kind: ControlKind,
+    space: NeuronSpace,
+    like: Collection[int],
+    exclude: Collection[int],
+    contribution: NDArray[np.float64],
+    seed: int,
+) -> tuple[int, ...]:
+    """A control set for `like`. `contribution` [neuron]: the mean CETT where detectors read."""
     if kind == "random":
         return random_set(space, len(like), exclude, seed)
-    assert kind == "layer_matched", kind
-    return layer_matched_set(space, like, exclude, seed)
+    if kind == "layer_matched":
+        return layer_matched_set(space, like, exclude, seed)
+    return contribution_matched_set(space, like, exclude, contribution, seed)

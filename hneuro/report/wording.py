@@ -15,6 +15,7 @@ CONDITIONS = {
     "negative": "neurons of negative weight",
     "random": "random neurons",
     "layer_matched": "layer-matched neurons",
+    "contribution_matched": "contribution-matched neurons",
     "probe": "whole probe",
     "base_probe": "the base model's own probe",
     "logprob": "answer log-probability",

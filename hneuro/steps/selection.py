@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from hneuro.causal.capability import known_facts
 from hneuro.causal.grid import NeuronSet
-from hneuro.probe.controls import control_set
+from hneuro.probe.controls import random_set
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import t_statistic
 from hneuro.probe.stability import Correlated, correlated
@@ -76,6 +76,17 @@ def neuron_sets(run: Context, neurons: HNeurons, fit: Answers) -> dict[str, tupl
     return sets
 
 
+def mean_contribution(run: Context, fit: Answers) -> NDArray[np.float64]:
+    """[neuron]: mean CETT over the answers of the fit split, where detectors read."""
+    reads = {"answers": fit.digest, "of": fingerprint(fit.labelled)}
+
+    def work(_: slice) -> NDArray[np.float32]:
+        return np.concatenate([block.mean(axis=0) for _, block in fit.rows().blocks()]).astype(np.float32)
+
+    size = fit.found.space.size
+    return run.store.array("mean_contribution", reads, (size,), [slice(0, size)], work).value.astype(np.float64)
+
+
 def nonzero(probe: Probe) -> set[int]:
     """Neurons that no control may contain."""
     return {int(n) for n in np.flatnonzero(probe.weight)}
@@ -85,7 +96,7 @@ def random_controls(run: Context, probe: Probe, neurons: HNeurons) -> list[tuple
     """The random sets that detection compares the H-Neurons with, the same for every stage."""
     seeds = range(run.experiment.detection.control_seeds)
     start = run.experiment.seed * 1000
-    return [control_set("random", probe.space, neurons.neurons, nonzero(probe), start + n) for n in seeds]
+    return [random_set(probe.space, len(neurons.neurons), nonzero(probe), start + n) for n in seeds]
 
 
 def neuron_table(

@@ -26,7 +26,7 @@ from hneuro.steps.answers import Identified, testable
 from hneuro.steps.context import Context
 from hneuro.steps.matched import at_the_same_reduction
 from hneuro.steps.measured import Answers
-from hneuro.steps.selection import neuron_sets, nonzero
+from hneuro.steps.selection import mean_contribution, neuron_sets, nonzero
 from hneuro.steps.sweeps import Swept, alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
 from hneuro.store import fingerprint
 
@@ -55,7 +55,10 @@ def detection(
         return fit.answer_set(), select.answer_set(), testable(run, held_out)
 
     own = run.store.whole(
-        "detection", ResultRow, reads, lambda: detect(probe, sets, *tested(), setup.detection, setup.seed)
+        "detection",
+        ResultRow,
+        reads,
+        lambda: detect(probe, sets, mean_contribution(run, fit), *tested(), setup.detection, setup.seed),
     )
     # By themselves, because every cell of a sweep over probes has the same.
     baselines = run.store.whole("baselines", ResultRow, answers, lambda: detect_by_baselines(*tested()))
@@ -91,6 +94,7 @@ def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identi
     """The neuron sets, their variants, and as many random and layer-matched neurons in their place."""
     setup = run.experiment
     asked = setup.intervention
+    contribution = mean_contribution(run, identified.fit)
     found: list[NeuronSet] = []
     for name, chosen in neuron_sets(run, neurons, identified.fit).items():
         own = tuple(sorted(chosen))
@@ -99,7 +103,7 @@ def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identi
         for kind in asked.controls:
             for draw in range(asked.control_seeds):
                 exclude = nonzero(probe) | set(chosen)
-                control = control_set(kind, probe.space, chosen, exclude, setup.seed * 1000 + draw)
+                control = control_set(kind, probe.space, chosen, exclude, contribution, setup.seed * 1000 + draw)
                 whole = NeuronSet(name=f"{name}/{kind}", seed=draw, neurons=control, alphas=asked.control_grid)
                 found.append(whole)
     negative = tuple(int(n) for n in np.flatnonzero(probe.weight < 0))

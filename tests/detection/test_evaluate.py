@@ -53,13 +53,14 @@ def probe() -> Probe:
 
 
 FIT, SELECT = answer_set("fit", 0, 300), answer_set("select", 1)
+LOUDNESS = FIT.rows.columns(range(SPACE.size)).mean(axis=0)
 SETS = (answer_set("inside", 2), answer_set("outside", 3, n=120, effect=0.4, note="another domain"))
 
 
 @pytest.fixture(scope="module")
 def found() -> tuple[ResultRow, ...]:
     sets = {"h_neurons": PLANTED, "ranked": (3, 60, 120, 121, 122)}
-    own = detect(probe(), sets, FIT, SELECT, SETS, SETTINGS, seed=0)
+    own = detect(probe(), sets, LOUDNESS, FIT, SELECT, SETS, SETTINGS, seed=0)
     return (*own, *detect_by_baselines(FIT, SELECT, SETS))
 
 
@@ -121,7 +122,7 @@ def test_p_counts_the_random_sets_that_do_as_well(found: tuple[ResultRow, ...]) 
             if r.seed is not None
         ]
         assert row.p_value == share_at_least(row.value, draws)
-        for kind in ("random", "layer_matched"):
+        for kind in ("random", "layer_matched", "contribution_matched"):
             own = [
                 r.value
                 for r in found
@@ -158,7 +159,9 @@ def test_no_control_holds_a_neuron_that_the_probe_uses(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(evaluate, "control_set", recorded)
     ranked = (3, 100, 101)
-    detect(probe(), {"h_neurons": PLANTED, "ranked": ranked}, FIT, SELECT, SETS[:1], DetectionSettings(), seed=0)
+    detect(
+        probe(), {"h_neurons": PLANTED, "ranked": ranked}, LOUDNESS, FIT, SELECT, SETS[:1], DetectionSettings(), seed=0
+    )
     assert len(drawn) == 80
     assert not set().union(*drawn) & {*PLANTED, NEGATIVE}
     assert not set().union(*drawn[40:]) & set(ranked)
@@ -176,8 +179,8 @@ def test_detectors_learn_on_fit_and_take_their_threshold_from_select() -> None:
 
 def test_what_is_reported_changes_nothing_but_its_own_rows() -> None:
     settings = DetectionSettings(control_seeds=2)
-    alone = detect(probe(), {"h_neurons": PLANTED}, FIT, SELECT, SETS[:1], settings, seed=0)
-    both = detect(probe(), {"h_neurons": PLANTED}, FIT, SELECT, SETS, settings, seed=0)
+    alone = detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, SETS[:1], settings, seed=0)
+    both = detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, SETS, settings, seed=0)
     assert alone == tuple(of(both, dataset="inside"))
 
 
@@ -226,7 +229,9 @@ def test_a_detector_that_lives_on_length_is_worth_nothing_within_lengths() -> No
         return replace(given, rows=replace(given.rows, table=x), baselines=baselines)
 
     fit, select, tested = (by_length(given, n) for n, given in enumerate((FIT, SELECT, SETS[0])))
-    made = detect(probe(), {"h_neurons": PLANTED}, fit, select, [tested], DetectionSettings(control_seeds=2), seed=0)
+    made = detect(
+        probe(), {"h_neurons": PLANTED}, LOUDNESS, fit, select, [tested], DetectionSettings(control_seeds=2), seed=0
+    )
     assert one(made, condition="h_neurons", metric="auroc").value > 0.85
     within = one(made, condition="h_neurons", metric="auroc_within_length")
     assert within.low is not None
@@ -252,7 +257,7 @@ def test_what_the_neurons_add_to_the_log_probability(found: tuple[ResultRow, ...
     assert gain.low is not None
     assert gain.low > 0.1
     settings = DetectionSettings(control_seeds=2)
-    noise = detect(probe(), {"h_neurons": (120, 121)}, FIT, SELECT, SETS[:1], settings, seed=0)
+    noise = detect(probe(), {"h_neurons": (120, 121)}, LOUDNESS, FIT, SELECT, SETS[:1], settings, seed=0)
     nothing = one(noise, condition="logprob+h_neurons", metric="auroc_minus_logprob")
     assert abs(nothing.value) < 0.1
     assert nothing.p_value is not None
@@ -271,7 +276,7 @@ def test_what_neurons_add_is_weighed_where_their_detector_was_not_trained(monkey
         return real(x, y, columns, x_select, y_select)
 
     monkeypatch.setattr(evaluate, "train_detector", recorded)
-    detect(probe(), {"h_neurons": PLANTED}, FIT, SELECT, SETS[:1], DetectionSettings(control_seeds=2), seed=0)
+    detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, SETS[:1], DetectionSettings(control_seeds=2), seed=0)
     assert trained.count(len(SELECT.rows.y)) == 1
     assert trained.count(len(FIT.rows.y)) == 3 + 2 * 2 + 1
 
@@ -280,7 +285,9 @@ def test_one_kind_of_answers_gives_no_number_and_no_significance() -> None:
     wrong = np.flatnonzero(SETS[0].rows.y == 1)
     rows = SETS[0].rows.at(wrong)
     poor = AnswerSet(name="poor", rows=rows, baselines=SETS[0].baselines[wrong])
-    made = detect(probe(), {"h_neurons": PLANTED}, FIT, SELECT, [poor], DetectionSettings(control_seeds=2), seed=0)
+    made = detect(
+        probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, [poor], DetectionSettings(control_seeds=2), seed=0
+    )
     row = one(made, condition="h_neurons", metric="auroc")
     assert isnan(row.value)
     assert row.p_value is not None
@@ -290,7 +297,7 @@ def test_one_kind_of_answers_gives_no_number_and_no_significance() -> None:
 def test_twenty_seeds_of_two_kinds_take_seconds() -> None:
     sets = [answer_set(str(n), 50 + n, n=600) for n in range(2)]
     begin = time.process_time()
-    detect(probe(), {"h_neurons": PLANTED}, FIT, SELECT, sets, SETTINGS, seed=0)
+    detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, sets, SETTINGS, seed=0)
     assert time.process_time() - begin < 8.0  # 1.2 s on an idle core; a matrix of wins took 20
 
 
@@ -310,7 +317,7 @@ def test_a_baseline_is_measured_on_the_rows_of_which_it_is_known() -> None:
     logprob = BASELINES.index("logprob")
     every = (slice(0, 150), slice(0, 20), slice(50, None))
     fit, select, tested = (without(s, logprob, rows) for s, rows in zip((FIT, SELECT, SETS[0]), every, strict=True))
-    own_rows = detect(probe(), {"h_neurons": PLANTED}, fit, select, [tested, SETS[1]], SETTINGS, 0)
+    own_rows = detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, fit, select, [tested, SETS[1]], SETTINGS, 0)
     rows = (*own_rows, *detect_by_baselines(fit, select, [tested, SETS[1]]))
     assert not any(isnan(row.value) for row in rows if row.metric in ("auroc", "accuracy"))
     n = {(r.dataset, r.metric, r.condition): r.n for r in rows if not r.stratum}
@@ -322,7 +329,7 @@ def test_a_baseline_is_measured_on_the_rows_of_which_it_is_known() -> None:
     ):  # fmt: skip
         assert n[SETS[0].name, metric, condition] == 50
         assert n[SETS[1].name, metric, condition] == len(SETS[1].rows.y)
-    whole = detect(probe(), {"h_neurons": PLANTED}, FIT, SELECT, [SETS[0], SETS[1]], SETTINGS, 0)
+    whole = detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, [SETS[0], SETS[1]], SETTINGS, 0)
     own = [r for r in rows if r.condition.startswith("h_neurons") and r.metric != "auroc_minus_logprob"]
     assert own == [r for r in whole if r.condition.startswith("h_neurons") and r.metric != "auroc_minus_logprob"]
 
@@ -332,7 +339,7 @@ def test_a_baseline_that_nobody_told_is_left_out() -> None:
     for column in (BASELINES.index("logprob"), BASELINES.index("entropy")):
         sets = [without(s, column, slice(None)) for s in sets]
     fit, select, *tested = sets
-    own = detect(probe(), {"h_neurons": PLANTED}, fit, select, tested, SETTINGS, 0)
+    own = detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, fit, select, tested, SETTINGS, 0)
     rows = (*own, *detect_by_baselines(fit, select, tested))
     assert {r.condition for r in rows} == {
         "h_neurons",

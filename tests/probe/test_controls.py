@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hneuro.probe.controls import control_set, layer_matched_set, random_set
+from hneuro.probe.controls import (
+    NEAREST,
+    ControlKind,
+    contribution_matched_set,
+    control_set,
+    layer_matched_set,
+    random_set,
+)
 from hneuro.records import NeuronSpace, UserError
 
 SPACE = NeuronSpace(n_layers=5, width=40)
+KINDS = get_args(ControlKind)
+LOUDNESS = np.random.default_rng(0).exponential(size=SPACE.size)
 
 
 @settings(deadline=None, max_examples=50)
@@ -17,26 +29,26 @@ SPACE = NeuronSpace(n_layers=5, width=40)
     st.sets(st.integers(0, SPACE.size - 1), min_size=1, max_size=12),
     st.sets(st.integers(0, SPACE.size - 1), max_size=20),
     st.integers(0, 10**6),
-    st.sampled_from(["random", "layer_matched"]),
+    st.sampled_from(KINDS),
 )
 def test_controls_are_distinct_and_outside_what_is_excluded(
-    like: set[int], exclude: set[int], seed: int, kind: str
+    like: set[int], exclude: set[int], seed: int, kind: ControlKind
 ) -> None:
-    chosen = control_set(kind, SPACE, like, exclude | like, seed)
+    chosen = control_set(kind, SPACE, like, exclude | like, LOUDNESS, seed)
     assert len(chosen) == len(set(chosen)) == len(like)
     assert list(chosen) == sorted(chosen)
     assert not set(chosen) & (exclude | like)
     assert all(type(n) is int and 0 <= n < SPACE.size for n in chosen)
-    assert control_set(kind, SPACE, like, exclude | like, seed) == chosen
-    if kind == "layer_matched":
+    assert control_set(kind, SPACE, like, exclude | like, LOUDNESS, seed) == chosen
+    if kind != "random":
         sizes = {layer: len(indices) for layer, indices in SPACE.by_layer(like).items()}
         assert {layer: len(indices) for layer, indices in SPACE.by_layer(chosen).items()} == sizes
 
 
-@pytest.mark.parametrize("kind", ["random", "layer_matched"])
-def test_every_seed_draws_another_set(kind: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_seed_draws_another_set(kind: ControlKind) -> None:
     like = (3, 44, 45, 130)
-    assert len({control_set(kind, SPACE, like, like, seed) for seed in range(20)}) == 20
+    assert len({control_set(kind, SPACE, like, like, LOUDNESS, seed) for seed in range(20)}) == 20
 
 
 def test_random_sets_reach_every_neuron() -> None:
@@ -53,3 +65,14 @@ def test_more_than_there_are_is_refused() -> None:
 def test_a_full_layer_is_refused() -> None:
     with pytest.raises(UserError, match=r"layer 1: 21 control neurons were asked for, but only 19"):
         layer_matched_set(SPACE, range(40, 61), range(40, 61), seed=0)
+
+
+def test_contribution_matched_neurons_are_the_nearest_of_their_layer() -> None:
+    loudest = [int(layer * SPACE.width + np.argmax(LOUDNESS.reshape(5, 40)[layer])) for layer in range(5)]
+    for seed in range(20):
+        chosen = contribution_matched_set(SPACE, loudest, loudest, LOUDNESS, seed)
+        for neuron, own in zip(chosen, loudest, strict=True):
+            assert neuron // SPACE.width == own // SPACE.width
+            in_layer = LOUDNESS[own // SPACE.width * SPACE.width :][: SPACE.width]
+            louder = int((in_layer > LOUDNESS[neuron]).sum())
+            assert 1 <= louder <= NEAREST

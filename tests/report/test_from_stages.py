@@ -67,7 +67,7 @@ def rows() -> tuple[ResultRow, ...]:
     probe = Probe(weight=weight, bias=0.0, strength=1.0, space=SPACE)
     fit, select, people = (answer_set(name, seed) for seed, name in enumerate(("fit", "select", "people")))
     settings = DetectionSettings(control_seeds=19)
-    own_rows = detect(probe, {"h_neurons": TELLING}, fit, select, [people], settings, seed=0)
+    own_rows = detect(probe, {"h_neurons": TELLING}, np.ones(probe.space.size), fit, select, [people], settings, seed=0)
     detected = (*own_rows, *detect_by_baselines(fit, select, [people]))
     caused: list[ResultRow] = []
     for benchmark, measures in (("doubt", "compliance"), (KNOWN_FACTS, "accuracy")):

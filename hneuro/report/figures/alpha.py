@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from matplotlib.lines import Line2D
@@ -16,6 +16,8 @@ from hneuro.report.wording import READINGS, condition_name, missing, percent, pl
 from hneuro.results import ResultRow
 
 SMALLEST_SPAN = 0.3  # of the y axis, so that noise does not look like an effect
+
+STYLES: Mapping[str, Literal["-", "--", ":"]] = {"random": "-", "layer_matched": "--", "contribution_matched": ":"}
 
 
 def alpha_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
@@ -66,7 +68,7 @@ def _curves(
     handles = [Line2D([], [], color=H_NEURONS, marker="o", markersize=4, label=condition_name(neuron_set))]
     for control in tidy.controls("causal", benchmark, neuron_set):
         colour = colour_of(control)
-        style: Literal["--", "-"] = "--" if control.endswith("layer_matched") else "-"
+        style = STYLES[control.rpartition("/")[2]]
         for seed in tidy.seeds(metric, benchmark, control):
             rows = _measured(tidy.curve(metric, benchmark, control, seed))
             drawn.plot(*_xy(rows), color=colour, linewidth=0.8, linestyle=style, alpha=0.6)

@@ -10,7 +10,7 @@ from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Arm, Change, every_change
 from hneuro.results import ResultRow
 
-KINDS = ("random", "layer_matched")
+KINDS = ("random", "layer_matched", "contribution_matched")
 CONTROLLED = ("controls", "controls_low", "controls_high", "p_controls", *(f"p_{kind}" for kind in KINDS))
 
 
@@ -35,7 +35,7 @@ def slopes_table(tidy: Tidy) -> Table:
                 **_subject(change), **numbers_of("slope", slope), "n": slope.n, **numbers_of("matched", at_ends),
                 "controls": len(controls), "controls_low": min(controls, default=None),
                 "controls_high": max(controls, default=None),
-                "p_random": p_values["random"], "p_layer_matched": p_values["layer_matched"],
+                **{f"p_{kind}": p for kind, p in p_values.items()},
             }
         )  # fmt: skip
         shown.append(
@@ -47,7 +47,7 @@ def slopes_table(tidy: Tidy) -> Table:
         )  # fmt: skip
     every = (
         "benchmark", "reading", "neurons", "slope", "n", "at controls' alphas", "controls", "sets", "p (random)",
-        "p (layer-matched)",
+        "p (layer-matched)", "p (contribution-matched)",
     )  # fmt: skip
     heads, rows = without_single(every, shown, "neurons")
     return Table(
@@ -56,7 +56,7 @@ def slopes_table(tidy: Tidy) -> Table:
         "beside the range of the controls' slopes. p: the share of control sets as steep in the same direction.",
         columns=(
             "benchmark", "metric", "neuron_set", "slope", "slope_low", "slope_high", "n", "matched", "matched_low",
-            "matched_high", "controls", "controls_low", "controls_high", "p_random", "p_layer_matched",
+            "matched_high", "controls", "controls_low", "controls_high", *(f"p_{kind}" for kind in KINDS),
         ),
         numbers=tuple(numbers),
         heads=heads,
@@ -69,7 +69,7 @@ def changes_table(tidy: Tidy) -> Table:
     heads, rows = without_single(
         (
             "benchmark", "reading", "neurons", "change", "up to alpha 1", "beyond it", "n", "p", "p (Holm)",
-            "controls", "p (random)", "p (layer-matched)", "verdict",
+            "controls", "p (random)", "p (layer-matched)", "p (contribution-matched)", "verdict",
         ),
         [
             (
@@ -115,7 +115,7 @@ def arms_table(tidy: Tidy) -> Table:
     heads, rows = without_single(
         (
             "benchmark", "reading", "neurons", "arm", "change", "n", "p", "p (Holm)", "controls", "p (random)",
-            "p (layer-matched)", "verdict",
+            "p (layer-matched)", "p (contribution-matched)", "verdict",
         ),
         [
             (
