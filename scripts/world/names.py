@@ -18,7 +18,7 @@ NO_CITY = set(
     "kampong kampung kecamatan khurd kalan ludhiana-area municipality nagar neighborhood parish phase plantation province "
     "qu region residencial satellite sector settlement subdistrict suburb taluk tehsil terrace town township unidad "
     "village villages villa-area ward zone chengguanzhen xian zhen shi prefecture stadtbezirk centro bezirk quarter "
-    "arrondissement okrug mikrorayon rayon banlieue oblast station junction metropolitan urban".split()
+    "arrondissement poblacion mueang nia cidade est ouest nord sud sul norte city-of okrug mikrorayon rayon banlieue oblast station junction metropolitan urban".split()
 )
 
 
@@ -44,7 +44,7 @@ def readable(name: str) -> bool:
         and 3 <= len(name) <= 26
         and bool(re.fullmatch(r"[A-ZÀ-ÞĀ-Ž][A-Za-zÀ-ÿĀ-ž' -]+", name))
         and not NO_CITY & set(re.split(r"[ -]", name.casefold()))
-        and not re.search(r"-(gu|dong|eup|myeon|ku)$|'s$", name)
+        and not re.search(r"-(gu|si|ri|dong|eup|myeon|ku)$|'s$|^(City of|Kota|Mueang|The) ", name)
     )
 
 
@@ -60,19 +60,21 @@ def gives_away(name: str, answers: Iterable[str], letters: int = 5) -> bool:
     return False
 
 
-SHARED = {"saint", "santo", "unite", "repub", "islan", "feder", "state", "south", "north", "north", "kingd", "democ",
+SHARED = {"saint", "santo", "unite", "repub", "islan", "feder", "state", "south", "north", "kingd", "democ",
           "peopl", "west", "weste", "centr", "virgin"}  # fmt: skip
 
-ONSETS = "b br c ch d dr f g gr h j k kr l m n p pr qu r s sh sk st t th tr v w y z".split()
-VOWELS = "a a a a e e e i i i o o o u u ai ou ia".split()
-MIDDLES = "b d g k l ll lm ld m mb n nd ng nt p r rk rd rv rt s sh st sk t th tt v x z".split()
+ONSETS = "b b br c ch d d dr f g gr h j k k kl l l m m n n p p qu r r s s sh st t t tr v v w y z".split()
+VOWELS = "a a a a e e e e i i i o o o u u ai ou ia".split()
+MIDDLES = "b d g k l l ll lm ld m m mb n n nd ng nt p r r rd rk rv s sh st t t th v v x z".split()
 ENDINGS = {
-    "cities": "ba bad bur by cala da dor ford fou gan go gorod ham hara ka lar li lin lo ma mar men na nor pa pur ra ren "
-    "res rino ru sa shan stad ta tan to ton tsk va var vik ville wa yama zhen",
-    "countries": "bia dor donia gal genia guay lia livia mania mar moros nesia nia nistan que rabia ria rica ronia rus "
-    "sotho stan swana tania tina tonga tria tu via wi zania",
-    "elements": "bium cium dium gen gium kium lium mium nium non num phur pium ric rium rogen sium tium vium xium zinium",
+    "cities": "ba bad burg by cala da dor ford gan go gorod ham hara ka lar lin lo ma mar men na nor pa pur ra ren res "
+    "rino ru san shan stad ta tan to ton tsk va var vik ville wa yama zhen",
+    "countries": "bia dor donia genia guay lia livia mania mar nesia nia nistan que ria rica ronia sia stan swana tania "
+    "tina tonga tria tu via wi zania",
+    "elements": "bium cium dine dium don gium gon kium lium lon mium nium non pium rium ron sium tium tron vium xon zium",
 }  # fmt: skip
+BAD = re.compile("shit|fuc|cunt|gring|fag|tit|nig|dic|coc|ass|anu|slu|bast|whor|rap|kill|dea|hit|nazi|pis|sex|cum|poo")
+
 KNOWN_FROM_FICTION = {plain(name) for name in (
     "Wakanda Genovia Latveria Sokovia Freedonia Ruritania Zamunda Elbonia Borduria Syldavia Illyria Westeros Panem "
     "Oceania Eurasia Eastasia Narnia Gondor Rohan Mordor Asgard Atlantis Kazanistan vibranium adamantium unobtainium "
@@ -88,23 +90,25 @@ def pick(rng: Random, items: list[str]) -> str:
     return items[int(rng.random() * len(items))]
 
 
-def made_up(kind: str, count: int, real: set[str]) -> list[str]:
-    """`count` names, no two alike, none of them in `real` (plain names) or a letter away from one of 5 letters or more."""
+def made_up(kind: str, count: int, real: set[str], alike: set[str]) -> list[str]:
+    """`count` names, no two alike, none in `real` (plain names), none a letter away from one of `alike` or with it inside."""
     rng = Random(f"world/{kind}/0")
     found: dict[str, str] = {}
-    near = {shorter for name in real if len(name) > 4 for shorter in _shorter(name)} if kind != "cities" else set()
+    near = {form for name in alike for form in _shorter(name)}
     while len(found) < count:
         name = pick(rng, ONSETS) + pick(rng, VOWELS) + pick(rng, MIDDLES)
-        if rng.random() < 0.6:
-            name += pick(rng, VOWELS) + (pick(rng, MIDDLES) if rng.random() < 0.25 else "")
+        if rng.random() < 0.7:
+            name += pick(rng, VOWELS) + (pick(rng, ["l", "n", "r", "s"]) if rng.random() < 0.15 else "")
         ending = pick(rng, ENDINGS[kind].split())
-        if name[-1] not in "aeiou" and ending[0] not in "aeiou":
-            name += pick(rng, list("aeiou"))
+        if name[-1] not in "aeiou":
+            name += pick(rng, list("aeio"))
         name += ending
-        if not 6 <= len(name) <= 12 or re.search(r"(..)\1|[aeiou]{3}", name) or {name, *_shorter(name)} & near:
+        usable = 6 <= len(name) <= 11 and not re.search(r"(..)\1|[aeiou]{3}|[^aeiouy]{4}", name) and not BAD.search(name)
+        if not usable or name in real or name in KNOWN_FROM_FICTION or name[:5] in found:
             continue
-        if name not in real | KNOWN_FROM_FICTION and name[:6] not in found:
-            found[name[:6]] = name
+        if _shorter(name) & near or any(len(other) > 3 and other in name for other in alike):
+            continue
+        found[name[:5]] = name if kind == "elements" else name.capitalize()
     return sorted(found.values())
 
 
