@@ -45,9 +45,7 @@ CITY = Wording(
     kind="country",
     names="country_names",
 )
-CAPITAL = Wording(
-    question="What is the capital of {name}?", claim="The capital of {name} is {answer}.", kind="capital"
-)
+CAPITAL = Wording(question="What is the capital of {name}?", claim="The capital of {name} is {answer}.", kind="capital")
 ELEMENT = Wording(
     question="What is the chemical symbol of the element {name}?",
     claim="The chemical symbol of the element {name} is {answer}.",
