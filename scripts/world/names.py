@@ -7,21 +7,26 @@ import unicodedata
 from collections.abc import Iterable
 from random import Random
 
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
 SPELT = str.maketrans({"ı": "i", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae",
                        "ß": "ss", "ə": "a", "Ə": "A", "’": "'", "‘": "'", "ʼ": "'", "ʻ": "'", "`": "'",
                        "þ": "th", "ð": "d"})  # fmt: skip
 # Marks of transliteration, which nobody writes in English: macron, breve, comma, dot and line below, horn, hook.
 LEARNED = dict.fromkeys(map(ord, "\u0304\u0306\u0309\u0323\u0326\u0331\u031b\u0335"))
 # What is a district or a building site, not a city that a sentence would call one.
-NO_CITY = set(
+NO_CITY = set(words(
     "airport area barangay barrio block borough camp cantonment centre center chak charter colony colonia "
     "commune comunidad county district division ejido estate estates fraccionamiento garden gardens hacienda "
     "heights industrial kampong kampung kecamatan khurd kalan municipality nagar neighborhood parish phase "
     "plantation province qu region residencial satellite sector settlement subdistrict suburb taluk tehsil "
     "terrace town township unidad village villages ward zone chengguanzhen xian zhen shi prefecture "
     "stadtbezirk centro bezirk quarter arrondissement poblacion mueang nia cidade est ouest nord sud sul norte "
-    "okrug mikrorayon rayon banlieue oblast station junction metropolitan urban".split(" ")
-)
+    "okrug mikrorayon rayon banlieue oblast station junction metropolitan urban"
+))  # fmt: skip
 
 
 def plain(text: str) -> str:
@@ -65,9 +70,9 @@ def gives_away(name: str, answers: Iterable[str], letters: int = 5) -> bool:
 SHARED = {"saint", "santo", "unite", "repub", "islan", "feder", "state", "south", "north", "kingd", "democ",
           "peopl", "west", "weste", "centr", "virgin"}  # fmt: skip
 
-ONSETS = "b b br c ch d d dr f g gr h j k k kl l l m m n n p p qu r r s s sh st t t tr v v w y z".split(" ")
-VOWELS = "a a a a e e e e i i i o o o u u ai ou ia".split(" ")
-MIDDLES = "b d g k l l ll lm ld m m mb n n nd ng nt p r r rd rk rv s sh st t t th v v x z".split(" ")
+ONSETS = words("b b br c ch d d dr f g gr h j k k kl l l m m n n p p qu r r s s sh st t t tr v v w y z")
+VOWELS = words("a a a a e e e e i i i o o o u u ai ou ia")
+MIDDLES = words("b d g k l l ll lm ld m m mb n n nd ng nt p r r rd rk rv s sh st t t th v v x z")
 ENDINGS = {
     "cities": "ba bad burg by cala da dor ford gan go gorod ham hara ka lar lin lo ma mar men na nor pa pur ra ren res "
     "rino ru san shan stad ta tan to ton tsk va var vik ville wa yama zhen",
@@ -78,14 +83,14 @@ ENDINGS = {
 }  # fmt: skip
 BAD = re.compile("shit|fuc|cunt|gring|fag|tit|nig|dic|coc|ass|anu|slu|bast|whor|rap|kill|dea|hit|nazi|pis|sex|cum|poo")
 
-KNOWN_FROM_FICTION = {plain(name) for name in (
+KNOWN_FROM_FICTION = {plain(name) for name in words(
     "Wakanda Genovia Latveria Sokovia Freedonia Ruritania Zamunda Elbonia Borduria Syldavia Illyria Westeros Panem "
     "Oceania Eurasia Eastasia Narnia Gondor Rohan Mordor Asgard Atlantis Kazanistan vibranium adamantium unobtainium "
     "dilithium kryptonite mithril octarine trinium naquadah tiberium illudium carolinium coronium nebulium phlogiston "
     "tritium deuterium protium muonium positronium tribbium ionium Palmyra Qumar Krakozhia Molvania Bolivar Kundu "
     "dolium didymium columbium wolframium ilmenium pelopium norium davyum masrium florentium illinium virginium "
     "alabamine glucinium ausonium hesperium bohemium joliotium hahnium kurchatovium unnilquadium nipponium brevium"
-).split(" ")}  # fmt: skip
+)}  # fmt: skip
 
 
 def pick(rng: Random, items: list[str]) -> str:
@@ -94,7 +99,7 @@ def pick(rng: Random, items: list[str]) -> str:
 
 
 def made_up(kind: str, count: int, real: set[str], alike: set[str]) -> list[str]:
-    """`count` names, no two alike, none in `real` (plain names), none a letter away from one of `alike` or around it."""
+    """`count` names, no two alike, none in `real` (plain names), none like one of `alike` but a letter, or around it."""
     rng = Random(f"world/{kind}/0")
     found: dict[str, str] = {}
     near = {form for name in alike for form in _shorter(name)}
