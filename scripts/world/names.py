@@ -99,7 +99,7 @@ def pick(rng: Random, items: list[str]) -> str:
 
 
 def made_up(kind: str, count: int, real: set[str], alike: set[str]) -> list[str]:
-    """`count` names, no two alike, none in `real` (plain names), none like one of `alike` but a letter, or around it."""
+    """`count` names, no two alike, none in `real` (plain names), none a letter from one of `alike` or around it."""
     rng = Random(f"world/{kind}/0")
     found: dict[str, str] = {}
     near = {form for name in alike for form in _shorter(name)}

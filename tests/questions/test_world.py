@@ -173,7 +173,7 @@ def test_a_rule_judges_what_models_say(domain: Domain, entity: str, said: str, r
         "Mexico City",
         "Tunis",
         "London",
-    ],  # fmt: skip
+    ],
 )
 def test_no_city_is_disputed_ambiguous_or_named_like_its_country(name: str) -> None:
     assert name not in {q.entity for q in questions("cities")}
