@@ -90,7 +90,7 @@ class World:
             meta={
                 "domain": domain,
                 "relation": relation.name,
-                "documents": entity.documents,
+                "count": entity.documents,
                 "exposure": self.exposures[f"{entity.name}/{relation.name}"],
                 "standing": entity.standing,
             },

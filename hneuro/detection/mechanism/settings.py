@@ -36,7 +36,7 @@ class MechanismSettings:
     samples: int = 5
     asking: tuple[Wording, ...] = ()
     counts: str | None = field(default=None, metadata=ASIDE)
-    count_field: str = "documents"
+    count_field: str = "count"
     folds: int = 5  # of entities, over which the models of the held-fixed comparison are cross-fitted
     min_per_class: int = 20  # hallucinated, and faithful, rows below which nothing is fitted or tested
     transfer: bool = True  # whether every set gets a probe of its own

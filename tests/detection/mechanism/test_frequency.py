@@ -11,7 +11,7 @@ from hneuro.detection.mechanism.frequency import frequencies, read_counts
 from hneuro.records import Question, UserError
 
 QUESTIONS = [
-    Question(id="q1", dataset="d", text="?", answers=("a",), entity="Ada", meta={"documents": 7}),
+    Question(id="q1", dataset="d", text="?", answers=("a",), entity="Ada", meta={"count": 7}),
     Question(id="q2", dataset="d", text="?", answers=("a",), entity="Bo"),
 ]
 
@@ -32,12 +32,12 @@ def write(folder: Path, text: str, name: str = "counts.csv") -> str:
 def test_a_count_is_found_by_entity_or_by_question_and_who_is_not_in_the_file_is_unknown(
     tmp_path: Path, name: str, text: str
 ) -> None:
-    found = frequencies(QUESTIONS, read_counts(write(tmp_path, text, name)), "documents")
+    found = frequencies(QUESTIONS, read_counts(write(tmp_path, text, name)), "count")
     np.testing.assert_array_equal(found, [12, np.nan])
 
 
 def test_without_a_file_a_question_says_itself_how_often() -> None:
-    np.testing.assert_array_equal(frequencies(QUESTIONS, None, "documents"), [7, np.nan])
+    np.testing.assert_array_equal(frequencies(QUESTIONS, None, "count"), [7, np.nan])
 
 
 @pytest.mark.parametrize(

