@@ -27,6 +27,7 @@ Domain = Literal[
     "fabricated_elements",
 ]
 DOMAINS: tuple[Domain, ...] = get_args(Domain)
+LONGER = ("South America", "Central America", "Latin America")  # not America
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +99,10 @@ class WorldQuestions:
 
     def load(self) -> QuestionSet:
         rows = read_rows(FACTS / f"{self.domain}.jsonl")
-        return made([self._question(row) for row in rows], f"facts of the world: {self.domain}")
+        candidates = _candidates(WORDINGS[self.domain])
+        return made([self._question(row, candidates) for row in rows], f"facts of the world: {self.domain}")
 
-    def _question(self, row: Row) -> Question:
+    def _question(self, row: Row, candidates: tuple[str, ...]) -> Question:
         wording, name = WORDINGS[self.domain], str(row["name"])
         entity = name.removeprefix("the ")
         meta: dict[str, Any] = {"claim": wording.claim.replace("{name}", name), "kind": wording.kind}
@@ -121,8 +123,20 @@ class WorldQuestions:
             answers=answers,
             entity=entity,
             answerable=bool(answers),
+            candidates=candidates,
             meta=meta,
         )
+
+
+@cache
+def _candidates(wording: Wording) -> tuple[str, ...]:
+    """The names of every answer of this kind, and longer names that only contain one."""
+    if wording.names:
+        listed = [name for names in _names(wording.names).values() for name in names]
+    else:
+        real = next(d for d in DOMAINS if WORDINGS[d] is wording and not d.startswith("fabricated"))
+        listed = [name for row in read_rows(FACTS / f"{real}.jsonl") for name in row["answers"]]
+    return tuple(sorted({*listed, *LONGER}))
 
 
 @cache
