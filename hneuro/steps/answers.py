@@ -46,7 +46,7 @@ def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, 
 
 def label_of(name: str, model: LanguageModel) -> str:
     """A set as the funnel calls it."""
-    return f"{name} (base model)" if model.completion else name
+    return f"{name} (base model)" if model.is_base else name
 
 
 def several(run: Context, model: LanguageModel, questions: Questions) -> Kept[tuple[Response, ...]]:
