@@ -118,6 +118,7 @@ def register_schema() -> None:
 
     os.environ["HNEURO_CONFIG_SOURCE"] = lab_source() or f"file://{config_folder()}"
     ConfigStore.instance().store(name="base_config", node=Config)
+    OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)  # the name of a GGUF model
 
 
 def build_experiment(cfg: DictConfig) -> Experiment:
@@ -125,14 +126,13 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     try:
         # Once more against the schema, and as plain values: Hydra lets "+key=value" past it.
         checked = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(cfg))
+        _check_complete(OmegaConf.to_container(checked))
         plain = OmegaConf.to_container(checked, resolve=True)
     except OmegaConfBaseException as fault:
         raise UserError(explain(fault)) from fault
+    _check_complete(plain)
     assert isinstance(plain, dict)
-    values: dict[str, Any] = {str(key): value for key, value in plain.items() if key != "grader"}  # where it is used
-    if missing := next(_missing(values, ""), None):
-        raise UserError(_needed(missing))
-    return build_plain(values)
+    return build_plain({str(key): value for key, value in plain.items() if key != "grader"})
 
 
 def build_plain(values: dict[str, Any]) -> Experiment:
@@ -156,6 +156,12 @@ def build_plain(values: dict[str, Any]) -> Experiment:
     }
     identity = fingerprint({key: value for key, value in fields.items() if key not in OUTSIDE_IDENTITY})
     return Experiment(**fields, identity=identity, config=config)
+
+
+def _check_complete(values: Any) -> None:
+    """`UserError` for a key that still waits for a value; the grader's wait until a benchmark uses it."""
+    if missing := next(_missing({key: value for key, value in values.items() if key != "grader"}, ""), None):
+        raise UserError(_needed(missing))
 
 
 def _missing(node: Any, key: str) -> Iterator[str]:

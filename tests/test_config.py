@@ -29,6 +29,7 @@ GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is
 CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((config_folder() / group).glob("*.yaml"))]
 NEEDED = {
     "model=hub": ["model.name=m", "model.chat.path=p"],
+    "model=gguf": ["model.chat.path=folder/m.gguf"],
     "dataset=file": ["dataset.identification.path=q.jsonl"],
     "dataset=recorded": ["dataset.identification.path=r.jsonl"],
     "questions=file": ["dataset.identification.path=q.jsonl"],

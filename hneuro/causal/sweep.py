@@ -17,6 +17,7 @@ from hneuro.records import BenchmarkItem, Opening, SweepAnswer
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Generated, Job, batches, generate
 from hneuro.responses.rows import Monitor
+from hneuro.responses.sampler import before_stop
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,11 @@ class Sweep:
         odds = dict(self._behind_shared_tokens(jobs, forks))
         made = self._generated(jobs)
         odds |= {n: reply.log_odds for n, reply in enumerate(made) if reply.log_odds is not None}
+        lengths = [before_stop(self.model, reply.token_ids) for reply in made]
         return [
             Reply(
-                text=self.model.text_of(reply.token_ids),
-                truncated=reply.truncated,
+                text=self.model.text_of(reply.token_ids[: lengths[n]]),
+                truncated=reply.truncated and lengths[n] == len(reply.token_ids),
                 p_comply=p_comply(odds[n]) if n in odds else None,
             )
             for n, reply in enumerate(made)

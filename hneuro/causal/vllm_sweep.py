@@ -18,6 +18,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, NeuronSpace, Opening, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.noise import row_seed
+from hneuro.responses.sampler import before_stop
 from hneuro.responses.vllm import VllmSampler, generated, sampling_params
 
 EXTENSION = "hneuro.causal.vllm_worker.ColumnEdits"
@@ -54,9 +55,10 @@ class VllmSweep:
         wanted = [sampling_params(self.model, self.decoding, row_seed(turn.seed) % (1 << 62)) for turn in turns]
         made = generated(self._engine(), self.model, [turn.prompt_ids for turn in turns], wanted)
         outputs = [request.outputs[0] for request in made]
+        said = [[int(token) for token in output.token_ids] for output in outputs]
         return [
-            Reply(text=self.model.text_of([int(t) for t in o.token_ids]), truncated=o.finish_reason == "length")
-            for o in outputs
+            Reply(text=self.model.text_of(ids[: before_stop(self.model, ids)]), truncated=o.finish_reason == "length")
+            for o, ids in zip(outputs, said, strict=True)
         ]
 
     def _engine(self) -> Any:

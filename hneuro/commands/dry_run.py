@@ -21,6 +21,7 @@ from hneuro.commands.sweep_costs import Pace, asked, sweeps_told
 from hneuro.commands.total import Cost, Need, told_time, total
 from hneuro.experiment import Experiment
 from hneuro.making import TIMINGS, Work
+from hneuro.models.gguf import GgufSource
 from hneuro.models.sources import on_disk
 from hneuro.pipeline import run, run_until
 from hneuro.records import UserError
@@ -138,7 +139,7 @@ def needed(this: Context, store: Rehearsal) -> list[Need]:
         except NotThereError as missing:
             most = "at most " if samples > 1 and experiment.stop_early else ""
             what = f"{most}{len(questions) * samples:,} responses of at most {experiment.answer_tokens} tokens"
-            needs.append(replace(missing.need, what=what + (" of the base model" if model.completion else "")))
+            needs.append(replace(missing.need, what=what + (" of the base model" if model.is_base else "")))
     if not needs and experiment.until != "responses":
         try:
             if experiment.until:
@@ -179,7 +180,11 @@ def _weights(experiment: Experiment) -> float | None:
     """Bytes of the model's weights in the precision they are computed in; None where its files are not on this disk."""
     from safetensors import safe_open
 
-    folder = on_disk(experiment.model.chat)
+    source = experiment.model.chat
+    if isinstance(source, GgufSource):
+        header = source.header()
+        return None if header is None else header.elements * BITS.get(experiment.model.dtype, 32) / 8
+    folder = on_disk(source)
     files = [] if folder is None else sorted(folder.glob("*.safetensors"))
     total = 0.0
     for file in files:

@@ -13,6 +13,7 @@ from hneuro.disk import appearing, writing
 from hneuro.editing.card import Provenance, active, as_text, card
 from hneuro.editing.neurons import Chosen, FinishedRun, activity_of, finished_run, neurons_of_file, neurons_of_run
 from hneuro.editing.validation import OriginalSide, Remembered, original_side, validate
+from hneuro.models.gguf import GgufSource
 from hneuro.models.patch import TRACES, Patch, found_elsewhere, read_patch, write_patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.progress import set_quiet
@@ -55,6 +56,11 @@ def edit(wanted: Wanted) -> str:
     run = None if wanted.run_dir is None else finished_run(wanted.run_dir)
     set_quiet(run is not None and run.experiment.quiet)
     source = _source(wanted, run)
+    if isinstance(source, GgufSource) and not wanted.patch_only:
+        raise UserError(
+            f"{source.locate()} is a GGUF file, and edits are written for folders of safetensors: make a patch with "
+            "--patch-only, which model.patch=FILE applies"
+        )
     chosen = _chosen(wanted, run, source)
     patch = Patch(
         neurons=tuple(sorted(set(chosen.neurons))),

@@ -15,9 +15,11 @@ from hneuro.records import UserError
 class Prompting:
     """How questions are put to a model (paper, appendix: answer-only suffix for chat models, "\\nAnswer:" for base).
 
+    `chat` = false: the chat model has no chat template, and completes like a base model: `suffix` is not used then.
     `template_options` go to the chat template, such as {"enable_thinking": False} for a model that thinks at length.
     """
 
+    chat: bool = True
     suffix: str = " Respond with the answer only, without any explanation."
     system: str | None = None
     template_options: Mapping[str, Any] = field(default_factory=dict)
@@ -27,6 +29,8 @@ class Prompting:
     def __post_init__(self) -> None:
         if "{question}" not in self.completion:
             raise ValueError("completion must contain {question}")
+        if not self.chat and (self.system or self.template_options):
+            raise ValueError("system and template_options go to a chat template, which chat=false does without")
         if "add_generation_prompt" in self.template_options:
             raise ValueError("template_options cannot set add_generation_prompt: a prompt ends where the model speaks")
 
@@ -37,7 +41,8 @@ class Prompting:
         """Ids of a conversation that ends where the assistant begins to speak."""
         if tokenizer.chat_template is None:
             raise UserError(
-                f"{tokenizer.name_or_path} has no chat template: use an instruction-tuned checkpoint as model.chat"
+                f"{tokenizer.name_or_path} has no chat template: use an instruction-tuned checkpoint as model.chat, "
+                "or have it complete texts with model.prompting.chat=false"
             )
         said = [{"role": "system", "content": self.system}, *messages] if self.system else list(messages)
         for option in self.template_options:
@@ -52,7 +57,20 @@ class Prompting:
         return _single_bos(tokenizer, ids)
 
     def completion_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
-        return _single_bos(tokenizer, tokenizer(self.completion.replace("{question}", text))["input_ids"])
+        return self.transcript_ids(tokenizer, [{"role": "user", "content": text}])
+
+    def transcript_ids(self, tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+        """Ids of a conversation as a text that the model completes: `completion` for each turn of the user.
+
+        An answer of the model comes after a blank, and before a line break where the conversation goes on.
+        """
+        text = ""
+        for message in messages:
+            if message["role"] == "assistant":
+                text += f" {message['content'].strip()}\n"
+            else:
+                text += self.completion.replace("{question}", message["content"])
+        return _single_bos(tokenizer, tokenizer(text)["input_ids"])
 
 
 def _single_bos(tokenizer: Any, ids: Sequence[int]) -> tuple[int, ...]:

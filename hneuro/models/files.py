@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from hneuro.models.ffn import DownProjection, find_ffn
+from hneuro.models.gguf import GgufSource
 from hneuro.models.load import empty_model
 from hneuro.models.sources import CheckpointSource
 from hneuro.models.weights import inputs_first, shape_of
@@ -82,6 +83,8 @@ class StoredFFN:
 
 def stored_ffn(source: CheckpointSource) -> StoredFFN:
     """Where a checkpoint's FFN weights are in its files. `NotPlain` where they are not there as plain tensors."""
+    if isinstance(source, GgufSource):
+        raise NotPlain(f"{source.locate()} is a GGUF file, which holds its weights in blocks of its own kind")
     model = empty_model(source)
     ffn = find_ffn(model)
     names = {module: name for name, module in model.named_modules()}

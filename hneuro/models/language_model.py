@@ -20,17 +20,21 @@ log = logging.getLogger(__name__)
 
 
 class LanguageModel:
-    """A checkpoint under a prompting style: the chat model is asked, the base model (`completion`) completes."""
+    """A checkpoint under a prompting style: the chat model is asked, the base model (`completion`) completes.
+
+    A chat model without chat template completes, too (`prompting.chat` = false); `is_base` tells them apart.
+    """
 
     def __init__(self, source: CheckpointSource, spec: ModelSpec, *, completion: bool) -> None:
         self.source = source
         self.spec = spec
-        self.completion = completion
+        self.is_base = completion
+        self.completion = completion or not spec.prompting.chat
 
     @cached_property
     def patch(self) -> Patch | None:
         """The edit that the chat model is given when it is loaded; who gives it that of another model is told so."""
-        if self.spec.patch is None or self.completion:
+        if self.spec.patch is None or self.is_base:
             return None
         patch = read_patch(Path(self.spec.patch))
         told = found_elsewhere(patch.weights, patch.note, self.source.identity(), self.source.locate())
@@ -81,7 +85,7 @@ class LanguageModel:
     def loaded(self) -> Loaded:
         from hneuro.models.load import load
 
-        loaded = load(self.source, self.spec)
+        loaded = load(self.source, self.spec, self.tokenizer.eos_token_id)
         if self.patch is not None:
             check_fits(self.patch, loaded.ffn.space, None, self.source.locate())
             apply_patch(loaded, self.patch)
@@ -103,6 +107,8 @@ class LanguageModel:
         return self.spec.prompting.question_ids(self.tokenizer, question)
 
     def chat_ids(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+        if self.completion:
+            return self.spec.prompting.transcript_ids(self.tokenizer, messages)
         return self.spec.prompting.chat_ids(self.tokenizer, messages)
 
     @cached_property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
@@ -24,6 +27,7 @@ from transformers.utils import logging
 from hneuro.models.edits import Edits, LayerEdit
 from hneuro.models.experts import RoutedProjection
 from hneuro.models.ffn import FFN, find_ffn
+from hneuro.models.gguf import GgufSource
 from hneuro.models.hooks import calls, intervene
 from hneuro.models.parallel import is_team, together
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
@@ -58,33 +62,61 @@ class Loaded:
 
 def load_tokenizer(source: CheckpointSource) -> Any:
     tokenizer = _from_pretrained(AutoTokenizer, source)
+    if isinstance(source, GgufSource):
+        tokenizer.name_or_path = source.locate()  # not the folder that it was read in
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
 @together
-def load(source: CheckpointSource, spec: ModelSpec) -> Loaded:
-    """The checkpoint on its device, without gradients; `UserError` if its FFN neurons cannot be found or proven."""
-    auto = _auto(_from_pretrained(AutoConfig, source))
+def load(source: CheckpointSource, spec: ModelSpec, tokenizer_end: int | None = None) -> Loaded:
+    """The checkpoint on its device, without gradients; `UserError` if its FFN neurons cannot be found or proven.
+
+    `tokenizer_end`: the end of text of its tokenizer, which ends a turn whatever the model's own settings say.
+    """
+    config = _from_pretrained(AutoConfig, source)
+    auto = _auto(config)
     options = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
-    model, info = _from_pretrained(auto, source, **options, **_spread(spec))
+    model, info = _from_pretrained(auto, source, **options, **_spread(source, spec), **_dequantised(source, config))
     if absent := sorted(info["missing_keys"]):
         raise UserError(
             f"{source.locate()} lacks the weights {absent[0]} and {len(absent) - 1} more: it is not complete"
         )
+    if isinstance(source, GgufSource):  # plain numbers by now, whatever is left behind says
+        model.hf_quantizer = None
+        vars(model.config).pop("quantization_config", None)
     model.eval().requires_grad_(False)
     if spec.device_map is None:
         model.to(_device(spec.device))
     # Decoding is ours to state in full; only the ids that end a turn come from the checkpoint.
     model.generation_config = GenerationConfig(
-        eos_token_id=model.generation_config.eos_token_id,
+        eos_token_id=_turn_ends(model, source, tokenizer_end),
         pad_token_id=model.generation_config.pad_token_id,
         bos_token_id=model.generation_config.bos_token_id,
     )
     ffn = find_ffn(model)
     prove(model, ffn)
     return Loaded(model, ffn)
+
+
+def _turn_ends(model: Any, source: CheckpointSource, tokenizer_end: int | None) -> list[int] | None:
+    """All ids that end a turn: those that the model generates until, and those that its tokenizer and file name."""
+    own = model.generation_config.eos_token_id
+    ends = {*(own if isinstance(own, list) else [own]), tokenizer_end} - {None}
+    if isinstance(source, GgufSource) and (header := source.header()) is not None:
+        ends |= header.turn_ends
+    return sorted(ends) or None
+
+
+def _dequantised(source: CheckpointSource, config: Any) -> dict[str, Any]:
+    """What makes `from_pretrained` unpack the weights of a GGUF file, where it could also leave them packed."""
+    if not isinstance(source, GgufSource):
+        return {}
+    options = {"config": config}  # reading it takes seconds: not a second time
+    if hasattr(transformers, "GgufConfig"):
+        options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    return options
 
 
 def empty_model(source: CheckpointSource) -> Any:
@@ -141,7 +173,7 @@ def _each_layer_silenced(ffn: FFN) -> Edits:
     return Edits(by_layer)
 
 
-def _spread(spec: ModelSpec) -> dict[str, Any]:
+def _spread(source: CheckpointSource, spec: ModelSpec) -> dict[str, Any]:
     """How `from_pretrained` is told to spread a model."""
     if is_team() != (spec.device_map == "tensor_parallel"):
         raise UserError("torchrun and model.device_map=tensor_parallel belong together: use both or neither")
@@ -151,6 +183,8 @@ def _spread(spec: ModelSpec) -> dict[str, Any]:
         raise UserError("model.device and model.device_map exclude each other: leave model.device=auto")
     if spec.device_map != "tensor_parallel":
         return {"device_map": spec.device_map}
+    if isinstance(source, GgufSource):
+        raise UserError("model.device_map=tensor_parallel cannot split a GGUF file: choose model.device_map=auto")
     from transformers.distributed import DistributedConfig
 
     return {"distributed_config": DistributedConfig(tp_plan="auto")}
@@ -167,9 +201,25 @@ def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any
     """`from_pretrained`, with one clear line for what usually goes wrong."""
     where = source.locate()
     (logging.disable_progress_bar if is_quiet() else logging.enable_progress_bar)()
+    if isinstance(source, GgufSource):
+        return _from_gguf(auto, source, **options)
     try:
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else "main"
         return auto.from_pretrained(where, revision=revision, **options)
     except (OSError, ValueError, ImportError, SafetensorError) as fault:
-        reason = (str(fault).strip() or type(fault).__name__).splitlines()[0]
-        raise UserError(f"cannot load {where}: {reason} (the path may also be a local folder)") from fault
+        raise UserError(f"cannot load {where}: {_line(fault)} (the path may also be a local folder)") from fault
+
+
+def _from_gguf(auto: Any, source: GgufSource, **options: Any) -> Any:
+    """`from_pretrained` on nothing but the file. What its reader stumbles over comes as any kind of exception."""
+    with source.alone() as where, ExitStack() as stack:
+        if is_quiet():
+            stack.enter_context(redirect_stderr(StringIO()))  # its bars ask nobody
+        try:
+            return auto.from_pretrained(**where, **options)
+        except (OSError, ValueError, ImportError, LookupError, AttributeError, TypeError, RuntimeError) as fault:
+            raise UserError(f"cannot load {source.locate()}: transformers says {_line(fault)}") from fault
+
+
+def _line(fault: Exception) -> str:
+    return (str(fault).strip() or type(fault).__name__).splitlines()[0]

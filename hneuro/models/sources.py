@@ -41,6 +41,10 @@ class HubCheckpoint:
     path: str
     revision: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.path.endswith(".gguf"):
+            raise UserError(f"{self.path} is a GGUF file: choose model=gguf model.chat.path={self.path}")
+
     def commit(self) -> str:
         """The commit of the revision; the revision itself where neither the hub nor its cache knows it."""
         return _commit(self.path, self.revision or "main")
@@ -131,6 +135,8 @@ def folder_identity(folder: Path) -> str:
             f"{folder} is an adapter, not a model: merge it into its base model "
             "(peft: merge_and_unload, then save_pretrained) and name that folder"
         )
+    if not (folder / "config.json").exists() and (file := next(folder.glob("*.gguf"), None)):
+        raise UserError(f"{folder} holds a GGUF file: choose model=gguf model.chat.path={file}")
     if not (folder / "config.json").exists():
         raise UserError(f"{folder} is no checkpoint: it has no config.json")
     if not any(folder.glob("*.safetensors")) and (pickled := next(folder.glob("*.bin"), None)):

@@ -48,7 +48,7 @@ class RecordedSampler:
             raise UserError(
                 f"{', '.join(self._paths(model))}: no recorded responses to {len(missing)} of {len(questions)} "
                 f"questions, such as {missing[0].id!r} of {missing[0].dataset}: name every file in "
-                f"sampling.{'base_paths' if model.completion else 'paths'}, or ask only what was recorded"
+                f"sampling.{'base_paths' if model.is_base else 'paths'}, or ask only what was recorded"
             )
 
     def sample(
@@ -68,15 +68,15 @@ class RecordedSampler:
         return tuple(made)
 
     def _paths(self, model: LanguageModel) -> tuple[str, ...]:
-        if model.completion and not self.base_paths:
+        if model.is_base and not self.base_paths:
             raise UserError(
                 "the base model has no recorded responses: name their files in sampling.base_paths, or leave it out "
                 "with model.base=null"
             )
-        return self.base_paths if model.completion else self.paths
+        return self.base_paths if model.is_base else self.paths
 
     def _recorded(self, model: LanguageModel) -> Responses:
-        return self._of_base if model.completion else self._of_chat
+        return self._of_base if model.is_base else self._of_chat
 
     @cached_property
     def _of_chat(self) -> Responses:

@@ -118,7 +118,7 @@ def response(
     truncated: bool = False,
 ) -> Response:
     """The record of what was generated, cut where a completion ends its answer. Lost where the model broke down."""
-    length = before_stop(model, token_ids) if model.completion else len(token_ids)
+    length = before_stop(model, token_ids)
     broken = not all(map(math.isfinite, (*logprobs[:length], *entropies[:length])))
     return Response(
         question_id=question.id,
@@ -134,8 +134,8 @@ def response(
 
 
 def before_stop(model: LanguageModel, token_ids: Sequence[int]) -> int:
-    """How many tokens of a completion lie before the text that ends its answer."""
-    stop = model.spec.prompting.completion_stop
+    """How many tokens of a completion lie before the text that ends its answer; all tokens of a chat model's reply."""
+    stop = model.spec.prompting.completion_stop if model.completion else ""
     if not stop:
         return len(token_ids)
     lengths = (n for n in range(1, len(token_ids) + 1) if stop in model.text_of(token_ids[:n]))

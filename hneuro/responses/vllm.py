@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from hneuro.models.gguf import GgufSource
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
 from hneuro.records import ASIDE, Question, Response, UserError
@@ -56,6 +57,11 @@ class VllmSampler:
 
     def check(self, model: LanguageModel, questions: Sequence[Question]) -> None:
         check_texts(model, questions)
+        if isinstance(model.source, GgufSource):
+            raise UserError(
+                f"{model.source.locate()} is a GGUF file, whose weights vLLM would not compute with as we do: choose "
+                "sampling=transformers"
+            )
 
     def sample(
         self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0

@@ -45,7 +45,7 @@ def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, 
 
 def label_of(name: str, model: LanguageModel) -> str:
     """A set as the funnel calls it."""
-    return f"{name} (base model)" if model.completion else name
+    return f"{name} (base model)" if model.is_base else name
 
 
 def identify(run: Context, model: LanguageModel, fit: Questions, select: Questions) -> Identified:

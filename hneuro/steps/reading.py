@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hneuro import __version__
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.experiment import Experiment
+from hneuro.models.gguf import GgufSource
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import HNeurons, LabelledResponse, Verdict
 from hneuro.results import ColouredResponse, PathPoint
@@ -100,6 +101,14 @@ def edit_of(model: LanguageModel) -> str:
     return f", edited: {model.patch.brief}{elsewhere}"
 
 
+def _precision(run: Context) -> str:
+    """What the weights are computed in, and what they went through before."""
+    setup = run.experiment.model
+    if not isinstance(setup.chat, GgufSource):
+        return setup.dtype
+    return f"{setup.dtype}, dequantised from GGUF {setup.chat.quantisation()}".rstrip()
+
+
 def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict[str, str]:
     """What was used, a line each."""
     setup = run.experiment
@@ -107,7 +116,7 @@ def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict
     strength = "C = {:g} x the smallest that selects" if neurons.selection != "ranking" else "{:g} best neurons"
     count = len(neurons.neurons)
     return {
-        "model": f"{setup.model.name} ({setup.model.dtype}, {neurons.space.size:,} FFN neurons{edit_of(run.chat)})",
+        "model": f"{setup.model.name} ({_precision(run)}, {neurons.space.size:,} FFN neurons{edit_of(run.chat)})",
         "questions": f"{setup.dataset}; held out by entity",
         "sampling": f"{setup.sampling.samples} responses a question",
         "labeling": f"{setup.labeling.name}; CETT read at the {_read_at(setup)}",
