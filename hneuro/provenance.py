@@ -24,7 +24,18 @@ from hneuro.records import Origin, UserError
 
 # What computes, what reads and writes, and what starts a run elsewhere.
 PACKAGES = (
-    *("torch", "transformers", "tokenizers", "accelerate", "safetensors", "bitsandbytes", "torchao", "vllm", "openai"),
+    *(
+        "torch",
+        "transformers",
+        "tokenizers",
+        "accelerate",
+        "safetensors",
+        "gguf",
+        "bitsandbytes",
+        "torchao",
+        "vllm",
+        "openai",
+    ),
     *("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "datasets", "huggingface-hub", "wandb"),
     *("hydra-core", "omegaconf", "pydantic", "hydra-joblib-launcher", "hydra-submitit-launcher", "submitit"),
 )

@@ -122,6 +122,11 @@ class GgufCheckpoint(GgufSource):
         return file
 
 
+def need_package() -> None:
+    if find_spec("gguf") is None:
+        raise UserError("GGUF files are read with the package gguf, which is not installed: pip install 'hneuro[gguf]'")
+
+
 def sha256_of(file: Path) -> str:
     """SHA-256 of a file, read once in this process as long as it does not change."""
     found = file.stat()
@@ -142,8 +147,7 @@ def checked(file: Path) -> Header:
 
 @lru_cache(maxsize=64)
 def _checked(file: Path, size: int, modified: int) -> Header:  # noqa: ARG001
-    if find_spec("gguf") is None:
-        raise UserError("GGUF files are read with the package gguf, which is not installed: pip install 'hneuro[gguf]'")
+    need_package()
     with file.open("rb") as data:
         if data.read(4) != MAGIC:
             raise UserError(f"{file} is not a GGUF file (it does not begin with {MAGIC.decode()})")
@@ -231,7 +235,7 @@ def _check_architecture(file: Path, architecture: str) -> None:
     try:
         from transformers.integrations.gguf import GGUF_CONFIG_ARCHS
     except ImportError:  # an older transformers
-        GGUF_CONFIG_ARCHS = {}  # noqa: N806
+        GGUF_CONFIG_ARCHS = {}
     known = sorted({*GGUF_SUPPORTED_ARCHITECTURES, *GGUF_CONFIG_ARCHS} - {*NO_DECODERS})
     if _bare(architecture) not in map(_bare, known):
         raise UserError(

@@ -85,11 +85,21 @@ class LanguageModel:
     def loaded(self) -> Loaded:
         from hneuro.models.load import load
 
-        loaded = load(self.source, self.spec, self.tokenizer.eos_token_id)
+        loaded = load(self.source, self.spec, self._ends())
         if self.patch is not None:
             check_fits(self.patch, loaded.ffn.space, None, self.source.locate())
             apply_patch(loaded, self.patch)
         return loaded
+
+    def _ends(self) -> list[int]:
+        """Tokens that end an answer: the tokenizer's end of text, and the stop of a completion if it is one token."""
+        ends = {self.tokenizer.eos_token_id} - {None}
+        stop = self.spec.prompting.completion_stop if self.completion else ""
+        for text in (stop, stop + stop) if stop else ():
+            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            if len(ids) == 1 and stop in self.text_of(ids):
+                ends |= {*ids}
+        return sorted(ends)
 
     def release(self) -> None:
         """Lets go of the weights; they are loaded again if somebody needs them."""

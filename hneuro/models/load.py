@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,10 +70,10 @@ def load_tokenizer(source: CheckpointSource) -> Any:
 
 
 @together
-def load(source: CheckpointSource, spec: ModelSpec, tokenizer_end: int | None = None) -> Loaded:
+def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) -> Loaded:
     """The checkpoint on its device, without gradients; `UserError` if its FFN neurons cannot be found or proven.
 
-    `tokenizer_end`: the end of text of its tokenizer, which ends a turn whatever the model's own settings say.
+    `ends`: tokens that end an answer, such as its tokenizer's end of text, besides those of the model's own settings.
     """
     config = _from_pretrained(AutoConfig, source)
     auto = _auto(config)
@@ -91,7 +91,7 @@ def load(source: CheckpointSource, spec: ModelSpec, tokenizer_end: int | None = 
         model.to(_device(spec.device))
     # Decoding is ours to state in full; only the ids that end a turn come from the checkpoint.
     model.generation_config = GenerationConfig(
-        eos_token_id=_turn_ends(model, source, tokenizer_end),
+        eos_token_id=_all_ends(model, source, ends),
         pad_token_id=model.generation_config.pad_token_id,
         bos_token_id=model.generation_config.bos_token_id,
     )
@@ -100,13 +100,12 @@ def load(source: CheckpointSource, spec: ModelSpec, tokenizer_end: int | None = 
     return Loaded(model, ffn)
 
 
-def _turn_ends(model: Any, source: CheckpointSource, tokenizer_end: int | None) -> list[int] | None:
-    """All ids that end a turn: those that the model generates until, and those that its tokenizer and file name."""
+def _all_ends(model: Any, source: CheckpointSource, ends: Sequence[int]) -> list[int] | None:
     own = model.generation_config.eos_token_id
-    ends = {*(own if isinstance(own, list) else [own]), tokenizer_end} - {None}
+    found = {*(own if isinstance(own, list) else [own]), *ends} - {None}
     if isinstance(source, GgufSource) and (header := source.header()) is not None:
-        ends |= header.turn_ends
-    return sorted(ends) or None
+        found |= header.turn_ends
+    return sorted(found) or None
 
 
 def _dequantised(source: CheckpointSource, config: Any) -> dict[str, Any]:

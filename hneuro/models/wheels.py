@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hneuro.disk import sync, writing
-from hneuro.models.gguf import GgufSource, checked, sha256_of
+from hneuro.models.gguf import GgufSource, checked, need_package, sha256_of
 from hneuro.progress import track
 from hneuro.records import ASIDE, UserError
 
@@ -65,6 +65,10 @@ class WheelCheckpoint(GgufSource):
         return str(default_cache() / "gguf" / self.sha256[:16] / self.file_name)
 
     def identity(self) -> str:
+        """Needs no file. `UserError`, as it is asked for first of all, where the file could not be had or read."""
+        need_package()
+        if not Path(self.locate()).is_file():
+            self._check_terms()
         return self.sha256
 
     def file(self) -> Path:
@@ -72,11 +76,7 @@ class WheelCheckpoint(GgufSource):
 
         file = Path(self.locate())
         if not self._is_there(file):
-            if self.terms is not None and not self.accept_terms:
-                raise UserError(
-                    f"{self.file_name} is given away under {self.terms}: read them first, and say "
-                    "model.chat.accept_terms=true to accept them"
-                )
+            self._check_terms()
             with writing(self.file_name, file.parent, instead="another folder, with HNEURO_CACHE"):
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with FileLock(f"{file}.lock"):
@@ -87,6 +87,13 @@ class WheelCheckpoint(GgufSource):
 
     def _is_there(self, file: Path) -> bool:
         return file.is_file() and sha256_of(file) == self.sha256
+
+    def _check_terms(self) -> None:
+        if self.terms is not None and not self.accept_terms:
+            raise UserError(
+                f"{self.file_name} is given away under {self.terms}: read them first, and say "
+                "model.chat.accept_terms=true to accept them"
+            )
 
     def _fetch(self, file: Path) -> None:
         """Puts the file into its place in the cache, whole or not at all."""

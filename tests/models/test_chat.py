@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from hneuro.models.chat import Prompting
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import UserError
+from hneuro.responses.sampler import before_stop
 
 SUFFIX = " Respond with the answer only, without any explanation."
 
@@ -76,3 +78,35 @@ def test_a_base_model_completes(base_model: LanguageModel) -> None:
 def test_a_completion_without_question_is_refused() -> None:
     with pytest.raises(ValueError, match="completion must contain"):
         Prompting(completion="Answer:")
+
+
+def test_a_chat_model_without_template_completes_a_transcript(language_model: LanguageModel) -> None:
+    prompting = Prompting(chat=False, completion="Question: {question}\nAnswer:")
+    model = LanguageModel(language_model.source, replace(language_model.spec, prompting=prompting), completion=False)
+    asked = "<bos>Question: Where is Kofu?\nAnswer:"
+    assert model.tokenizer.decode(model.prompt_ids("Where is Kofu?")) == asked
+    messages = [
+        {"role": "user", "content": "Where is Kofu?"},
+        {"role": "assistant", "content": " Japan. "},
+        {"role": "user", "content": "Are you sure?"},
+    ]
+    said = f"{asked} Japan.\nQuestion: Are you sure?\nAnswer:"
+    assert model.tokenizer.decode(model.chat_ids(messages)) == said
+    assert not model.is_base
+
+
+def test_a_completion_ends_where_its_stop_is_written(language_model: LanguageModel) -> None:
+    """The same records as with every token generated; the end of text ends it as well."""
+    prompting = Prompting(chat=False, completion="{question} A:", completion_stop="e")
+    model = LanguageModel(language_model.source, replace(language_model.spec, prompting=prompting), completion=False)
+    (stop,) = model.tokenizer("e", add_special_tokens=False)["input_ids"]
+    assert model.loaded.model.generation_config.eos_token_id == sorted([model.tokenizer.eos_token_id, stop])
+    assert before_stop(model, [*model.tokenizer("Hamlt", add_special_tokens=False)["input_ids"], stop, 40]) > 0
+    ids = model.tokenizer("on is here", add_special_tokens=False)["input_ids"]
+    assert "e" not in model.text_of(ids[: before_stop(model, ids)])
+    assert before_stop(language_model, ids) == len(ids)
+
+
+def test_a_system_prompt_needs_a_chat_template() -> None:
+    with pytest.raises(ValueError, match="chat=false does without"):
+        Prompting(chat=False, system="Be brief.")

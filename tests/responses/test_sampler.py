@@ -46,7 +46,7 @@ def test_a_response_depends_on_its_question_sample_and_seed_alone(language_model
     assert all(r.token_ids != made[r.question_id, r.sample] for r in other)
 
 
-def completed(base_model: LanguageModel, said: str, monkeypatch: pytest.MonkeyPatch, stop: str = "\n") -> Response:
+def completed(base_model: LanguageModel, said: str, stop: str = "\n") -> Response:
     """The response of a base model that says `said`, whatever its weights."""
     tokens = base_model.tokenizer(said, add_special_tokens=False)["input_ids"]
     asked = QUESTIONS[0]
@@ -61,36 +61,31 @@ def completed(base_model: LanguageModel, said: str, monkeypatch: pytest.MonkeyPa
 
     spoken: list[int] = []
     assert start > 1
-    handle = base_model.loaded.model.lm_head.register_forward_hook(speak)
     prompting = replace(base_model.spec.prompting, completion_stop=stop)
-    monkeypatch.setattr(base_model, "spec", replace(base_model.spec, prompting=prompting))
-    try:
-        decoding = Decoding(temperature=0, max_new_tokens=len(tokens))
-        return TransformersSampler(samples=1, decoding=decoding).sample(base_model, [asked], 1, seed=0)[0]
-    finally:
-        handle.remove()
+    model = LanguageModel(base_model.source, replace(base_model.spec, prompting=prompting), completion=True)
+    model.loaded.model.lm_head.register_forward_hook(speak)
+    decoding = Decoding(temperature=0, max_new_tokens=len(tokens))
+    return TransformersSampler(samples=1, decoding=decoding).sample(model, [asked], 1, seed=0)[0]
 
 
-def test_a_completion_ends_before_the_newline(base_model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    response = completed(base_model, " William Shakespeare\nQuestion: Who", monkeypatch)
+def test_a_completion_ends_before_the_newline(base_model: LanguageModel) -> None:
+    response = completed(base_model, " William Shakespeare\nQuestion: Who")
     assert response.text == " William Shakespeare"
     assert base_model.tokenizer.decode(response.token_ids) == " William Shakespeare"
     assert len(response.token_ids) == len(response.logprobs) == len(response.entropies)
 
 
-def test_a_completion_without_newline_is_kept_whole(base_model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert completed(base_model, " William", monkeypatch).text == " William"
+def test_a_completion_without_newline_is_kept_whole(base_model: LanguageModel) -> None:
+    assert completed(base_model, " William").text == " William"
 
 
-def test_a_completion_that_begins_with_a_newline_is_empty(
-    base_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    response = completed(base_model, "\nWilliam", monkeypatch)
+def test_a_completion_that_begins_with_a_newline_is_empty(base_model: LanguageModel) -> None:
+    response = completed(base_model, "\nWilliam")
     assert (response.text, response.token_ids) == ("", ())
 
 
-def test_without_a_stop_a_completion_is_kept_whole(base_model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert completed(base_model, " a\nb", monkeypatch, stop="").text == " a\nb"
+def test_without_a_stop_a_completion_is_kept_whole(base_model: LanguageModel) -> None:
+    assert completed(base_model, " a\nb", stop="").text == " a\nb"
 
 
 def test_no_samples_are_refused() -> None:
