@@ -16,11 +16,11 @@ class ModelSpec:
 
     `checkpoints` are moments of the base model's pre-training by name, earliest first: revisions on the hub, folders.
 
-    `dtype` and `attention` decide the bits of every result, so they belong to the keys of the store. `device_map` is
-    for a model that is too large for one device: "auto" lays its layers out over all devices, the memory and the disk
-    of this machine, a map says which part goes where, and "tensor_parallel" splits every layer over the processes of
-    torchrun. `patch`: a file of `hneuro edit --patch-only`, or an edited checkpoint, whose edit the chat model is given
-    when it is loaded.
+    `temperature`: at which its answers are sampled, unless `sampling` says otherwise. `dtype` and `attention` decide the
+    bits of every result, so they belong to the keys of the store. `device_map` is for a model that is too large for one
+    device: "auto" lays its layers out over all devices, the memory and the disk of this machine, a map says which part
+    goes where, and "tensor_parallel" splits every layer over the processes of torchrun. `patch`: a file of `hneuro edit
+    --patch-only`, or an edited checkpoint, whose edit the chat model is given when it is loaded.
     """
 
     name: str
@@ -28,6 +28,7 @@ class ModelSpec:
     base: CheckpointSource | None = None
     checkpoints: Mapping[str, CheckpointSource] = field(default_factory=dict)
     prompting: Prompting = field(default_factory=Prompting)
+    temperature: float = 1.0
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "auto"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     device: str = "auto"  # "auto": cuda, else mps, else cpu
