@@ -23,11 +23,14 @@ class Contest:
     second: tuple[Tokens, ...]
 
     @property
+    def sides(self) -> tuple[Tokens, ...]:
+        return (*self.first, *self.second)
+
+    @property
     def shared(self) -> int:
         """How many tokens all of them have in common before they part."""
-        every = (*self.first, *self.second)
-        shortest = min(map(len, every)) - 1
-        return next((n for n in range(shortest) if len({tokens[n] for tokens in every}) > 1), shortest)
+        shortest = min(map(len, self.sides)) - 1
+        return next((n for n in range(shortest) if len({tokens[n] for tokens in self.sides}) > 1), shortest)
 
 
 class Outcome(NamedTuple):
@@ -46,13 +49,9 @@ def read_contests(
     the less probable for its length; several of one side add up. The mass is that of their whole probabilities, given
     what they share. The rows stay as they are.
     """
-    asked = [(n, tokens) for n, contest in enumerate(contests) if contest for tokens in (*contest.first, *contest.second)]
+    asked = [(n, tokens) for n, contest in enumerate(contests) if contest for tokens in contest.sides]
     read = iter(_logprobs(rows, pad, starts, asked))
-    return [None if contest is None else _outcome(contest, [next(read) for _ in _sides(contest)]) for contest in contests]
-
-
-def _sides(contest: Contest) -> tuple[Tokens, ...]:
-    return (*contest.first, *contest.second)
+    return [None if one is None else _outcome(one, [next(read) for _ in one.sides]) for one in contests]
 
 
 def _outcome(contest: Contest, read: Sequence[Tensor]) -> Outcome:
@@ -79,9 +78,7 @@ def _logprobs(rows: Rows, pad: int, starts: Sequence[Start], asked: Sequence[tup
     return [found[n] for n in range(len(asked))]
 
 
-def _ahead(
-    rows: Rows, pad: int, starts: Sequence[Start], chosen: Sequence[int], ids: Tensor, mask: Tensor
-) -> Tensor:
+def _ahead(rows: Rows, pad: int, starts: Sequence[Start], chosen: Sequence[int], ids: Tensor, mask: Tensor) -> Tensor:
     """Logits behind the ids of some rows. Where the cache cannot be shared, their prompts are read again."""
     if not rows.selectable:
         return begin(rows.loaded, pad, [starts[n] for n in chosen]).ahead(ids, mask)

@@ -50,4 +50,3 @@ def _candidates(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
         found, tokens = scores.topk(most)
         found = found.masked_fill(found < last, -torch.inf)
     return found, tokens
-

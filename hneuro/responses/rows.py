@@ -141,4 +141,5 @@ def _logits(rows: Rows, ids: Tensor, last: int) -> Tensor:
             use_cache=True,
             **{name: value for name, value in options.items() if name in known},
         )
-    return out.logits[:, -last:].to(ids.device, torch.float32)
+    logits: Tensor = out.logits[:, -last:]
+    return logits.to(ids.device, torch.float32)

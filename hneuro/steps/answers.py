@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hneuro.detection.evaluate import AnswerSet
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.together import load_together
-from hneuro.records import Judgement, LabelledResponse, Question, Response, UserError
+from hneuro.records import Fact, Judgement, LabelledResponse, Question, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.results import FunnelStep
 from hneuro.spans.loss import loss_step
@@ -25,11 +26,12 @@ Questions = tuple[Question, ...]
 
 @dataclass(frozen=True)
 class Identified:
-    """The two parts of the identification set that the probe is made from, and the select questions it always knows."""
+    """The two parts of the identification set that the probe is made from, and what the model knows of the second."""
 
     fit: Answers
     select: Answers
-    known: Questions
+    facts: tuple[Fact, ...]  # of the select part
+    known: Questions  # some of their questions
 
 
 def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, Questions]]:
@@ -85,20 +87,46 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
     pairs = _judged(run, (*fit, *select), responses)
     letters = setup.sampling.letters
     found: dict[str, Answers] = {}
-    known: Questions = ()
+    facts: tuple[Fact, ...] = ()
     for name, part in (("fit", fit), ("select", select)):
         ids = {q.id for q in part}
         own = [(r, j) for r, j in pairs if r.question_id in ids]
         labelled, step = consistent(part, [r for r, _ in own], [j for _, j in own], name, letters=letters)
         run.funnel.append(step)
         check_labelled(labelled, name, run.funnel)
-        right = {r.question_id for r in labelled if not r.hallucinated}
-        known = tuple(q for q in part if q.id in right and q.answerable)[: setup.intervention.known_questions]
+        said = {(r.question_id, r.sample): r.text for r, _ in own}
+        right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
+        facts = tuple(Fact(question=q, said=right[q.id]) for q in part if q.id in right and q.answerable)
         kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
         run.funnel.append(step)
         found[name] = measure(run, model, name, part, responses, kept, for_probe=name == "fit")
         check_labelled(found[name].labelled, name, run.funnel)
-    return Identified(found["fit"], found["select"], known)
+    known = tuple(fact.question for fact in facts[: setup.intervention.known_questions])
+    return Identified(found["fit"], found["select"], facts, known)
+
+
+def held_out(run: Context, model: LanguageModel, questions: Questions) -> Kept[tuple[Response, ...]]:
+    """Several responses to questions of the report part, `one_each`'s first: what the model knows of it."""
+    setup = run.experiment
+    return _sampled(run, model, questions, setup.sampling.samples, setup.seed + 1)
+
+
+def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> tuple[Fact, ...]:
+    """The questions of the report part that are answered rightly in every one of as many samples as asked for."""
+    asked = tuple(q for q in questions if q.answerable)
+    try:
+        responses = held_out(run, model, asked)
+        judged = stored.judge(run.store, run.experiment.judge, asked, responses)
+    except UserError:
+        if isinstance(run.experiment.sampling, RecordedSampler):
+            return ()  # what was not recorded cannot be sampled now
+        raise
+    right: dict[str, Counter[str]] = {q.id: Counter() for q in asked}
+    for response, judgement in zip(responses.value, judged.value, strict=True):
+        if judgement.verdict is Verdict.CORRECT:
+            right[response.question_id][response.text.strip()] += 1
+    every = run.experiment.sampling.samples
+    return tuple(Fact(question=q, said=r.most_common(1)[0][0]) for q in asked if (r := right[q.id]).total() == every)
 
 
 def base_fit(run: Context, base: LanguageModel, fit: Questions) -> Answers | None:
