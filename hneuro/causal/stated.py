@@ -20,14 +20,29 @@ NEGATIONS = {"not", "never", "neither", "nor", "cannot", "without"}
 INSTEAD = re.compile(r"\b(rather than|instead of|unlike|contrary to|opposed to)\b")
 FALSE = re.compile(r"\b(false|untrue|incorrect|wrong|mistaken|myth)\b")
 
+COMMON = set("i am is as at be by do go he if in it me my no of on or so to up us we".split())  # "In" is indium, too
+
 Words = list[str]
-Find = Callable[[Words], Sequence[tuple[int, int]]]  # where a value is: first word and the one after the last
+Find = Callable[[Words, str], Sequence[int]]  # where a value begins in the words of a text
 
 
 def finder(aliases: Sequence[str]) -> Find:
-    """Finds every alias as whole words in a row."""
-    known = [words for alias in aliases if (words := normal_words(alias))]
-    return lambda words: [(place, place + len(alias)) for alias in known for place in places(words, alias)]
+    """Finds every alias as whole words in a row; one that is a common word only in capitals, as in "the US"."""
+    known = [(words, common(alias), alias.strip()) for alias in aliases if (words := normal_words(alias))]
+
+    def find(words: Words, text: str) -> list[int]:
+        return [
+            place
+            for alias, is_common, written in known
+            if not is_common or (len(written) > 1 and written.isupper() and re.search(rf"\b{written}\b", text))
+            for place in places(words, alias)
+        ]
+
+    return find
+
+
+def common(alias: str) -> bool:
+    return " ".join(normal_words(alias)) in COMMON
 
 
 def asserts(text: str, find: Find) -> bool:
@@ -35,21 +50,26 @@ def asserts(text: str, find: Find) -> bool:
 
     A value is denied by a negation before it in its clause, or by a word like "false" anywhere in it.
     """
-    return any(_asserted(clauses, words, find) for clauses, words in _sentences(text))
+    return any(_asserted(clauses, sentence, find) for clauses, sentence in _sentences(text))
+
+
+Part = tuple[Words, str]  # the words of a part of a text, and the part itself
 
 
 @lru_cache(maxsize=4096)
-def _sentences(text: str) -> list[tuple[list[Words], Words]]:
-    """The words of the clauses of each sentence that asks nothing, and of all of it."""
+def _sentences(text: str) -> list[tuple[list[Part], Part]]:
+    """The clauses of each sentence that asks nothing, and all of it."""
     told = [one for one in SENTENCE.split(text) if one and not one.rstrip().endswith("?")]
-    return [([normal_words(c) for c in CLAUSE.split(NOT_ONLY.sub("", one))], normal_words(one)) for one in told]
+    return [
+        ([(normal_words(c), c) for c in CLAUSE.split(NOT_ONLY.sub("", one))], (normal_words(one), one)) for one in told
+    ]
 
 
-def _asserted(clauses: Sequence[Words], words: Words, find: Find) -> bool:
-    stating = [(clause, found) for clause in clauses if (found := find(clause))]
+def _asserted(clauses: Sequence[Part], sentence: Part, find: Find) -> bool:
+    stating = [(words, found) for words, clause in clauses if (found := find(words, clause))]
     if stating:
-        return any(not _denied(clause, place) for clause, found in stating for place, _ in found)
-    return any(not denied(words, place) for place, _ in find(words))  # a value with a comma in it
+        return any(not _denied(words, place) for words, found in stating for place in found)
+    return any(not denied(sentence[0], place) for place in find(*sentence))  # a value with a comma in it
 
 
 def _denied(clause: Words, place: int) -> bool:

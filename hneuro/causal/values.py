@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from random import Random
 
-from hneuro.causal.stated import Find, Words
+from hneuro.causal.stated import Find, Words, common
 from hneuro.records import Fact, Question
 from hneuro.verdicts.words import normal_words, states
 
@@ -42,16 +42,22 @@ class Values:
         return next((own[n] for n in order if not clash(own[n], question)), None)
 
     def askable(self, facts: Sequence[Fact]) -> tuple[Fact, ...]:
-        """The facts that have a wrong value, and whose question does not give the right one away."""
-        return tuple(f for f in facts if not _mentions(f.question, f.question.answers) and self.planted(f.question))
+        """The facts that have a wrong value, and a right one that is no common word and not in the question."""
+        return tuple(
+            fact
+            for fact in facts
+            if not common(fact.question.answers[0])
+            and not _mentions(fact.question, fact.question.answers)
+            and self.planted(fact.question)
+        )
 
     def other_than(self, question: Question) -> Find:
         """Finds any value of the question's kind that is not a right one."""
         known = self._index[kind_of(question)]
 
-        def find(words: Words) -> list[tuple[int, int]]:
+        def find(words: Words, _: str) -> list[int]:
             return [
-                (place, place + len(alias))
+                place
                 for place, word in enumerate(words)
                 for alias, value in known.get(word, ())
                 if tuple(words[place : place + len(alias)]) == alias and not clash(value, question)
@@ -82,8 +88,8 @@ def kind_of(question: Question) -> str:
 
 
 def clash(value: Aliases, question: Question) -> bool:
-    """Whether a value could be taken for a right answer, or is mentioned by the question."""
-    return _mentions(question, value) or any(_alike(a, b) for a in value for b in question.answers)
+    """Whether a value could be taken for a right answer or for a common word, or is mentioned by the question."""
+    return common(value[0]) or _mentions(question, value) or any(_alike(a, b) for a in value for b in question.answers)
 
 
 def _alike(one: str, other: str) -> bool:

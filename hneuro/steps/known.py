@@ -1,8 +1,8 @@
 """The benchmarks of a run as this model is asked them: those about known facts need its facts, and a framing each.
 
-A framing that a model always gives in to, or never, leaves nothing to move. So each is put to the untouched model, about
-facts of the select part; the one nearest to 50 % compliance is asked about facts of the report part, by which nothing
-was chosen.
+A framing that a model always gives in to, or never, leaves nothing to move. So each is put to the untouched model,
+about facts of the select part; the one nearest to 50 % compliance is asked about facts of the report part, by which
+nothing was chosen.
 """
 
 from __future__ import annotations

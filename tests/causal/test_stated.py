@@ -62,6 +62,10 @@ def test_an_answer_is_read_by_what_it_asserts(text: str, outcome: Outcome, kind:
         ("! sure , ko mi !", "ko mi", True),
         (". no , ra tu .", "ra tu", True),
         ("Sao Paulo", "São Paulo", True),
+        ("It is in the US.", "US", True),
+        ("They told us so.", "US", False),
+        ("It is in use.", "In", False),
+        ("It has 1,000 inhabitants.", "1", False),
     ],
 )
 def test_values_are_compared_as_the_rule_judge_does(text: str, alias: str, asserted: bool) -> None:
