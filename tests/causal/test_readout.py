@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from hneuro.causal.readout import contest_of, p_comply
-from hneuro.models.edits import Treatment, scaled
+from hneuro.models.edits import Treatment, edits, scaled
 from hneuro.models.hooks import intervene
-from hneuro.models.edits import edits
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, UserError
 from hneuro.responses import contest as contests
@@ -139,7 +138,7 @@ def check(model: LanguageModel, generated: list[Generated]) -> None:
 
 
 def test_whole_continuations_are_read_as_a_forward_pass_of_each_would(language_model: LanguageModel) -> None:
-    """Padded, behind shared prompts, with and without a treatment; and the rows are generated as if nothing was read."""
+    """Padded, behind shared prompts, with and without a treatment; rows are generated as if nothing had been read."""
     generated = made(language_model)
     check(language_model, generated)
     plain = [replace(job, contest=None) for job in JOBS]
