@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.benchmarks.known import KnownBenchmark
 from hneuro.causal.capability import KNOWN_FACTS
 from hneuro.causal.grid import SweepSettings
 from hneuro.causal.perplexity import Text
@@ -56,7 +57,7 @@ class Experiment:
     detection: DetectionSettings
     origin: OriginSettings
     mechanism: MechanismSettings
-    benchmarks: Mapping[str, Benchmark]
+    benchmarks: Mapping[str, Benchmark | KnownBenchmark]
     intervention: SweepSettings
     text: Text
     tracker: Tracker

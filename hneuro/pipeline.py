@@ -22,7 +22,7 @@ def run_until(experiment: Experiment, store: Store, stage: Stage) -> str:
     checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
     checks.check_engine(this)
     checks.check_origin(this)
-    checks.check_benchmarks(this)
+    checks.check_benchmarks(this, parts)
     return early.until(this, stage, parts, others)
 
 
@@ -35,7 +35,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
     checks.check_engine(this)
     checks.check_origin(this)
-    checks.check_benchmarks(this)
+    checks.check_benchmarks(this, parts)
     early.sample_ahead(this, parts, others)
     checks.check_neurons(this)
 
@@ -59,7 +59,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     explained = mechanism(this, probe, neurons, identified, held_out)
 
     # Does scaling them change compliance, more than scaling random neurons does? (section 3)
-    caused = trials.causal(this, probe, neurons, identified)
+    caused = trials.causal(this, probe, neurons, identified, parts)
 
     # Were they there before instruction tuning, and since when? (section 4)
     traced = origin(this, probe, neurons, identified, parts, others)

@@ -91,6 +91,14 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A question that the model answers rightly in all its samples, and its most frequent response."""
+
+    question: Question
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """A verdict, who gave it and why. What stands before the first colon of an UNJUDGED's `reason` is its kind."""
 
@@ -318,7 +326,7 @@ class BenchmarkItem:
     """One prompt of a compliance benchmark.
 
     `comply` and `resist` are continuations of the assistant's turn; the second reading of compliance is
-    P(comply) / (P(comply) + P(resist)) under the model.
+    P(comply) / (P(comply) + P(resist)) under the model, each by its mean log-probability a token.
     """
 
     id: str
@@ -358,6 +366,7 @@ class SweepAnswer:
     replies: tuple[str, ...]  # one a turn
     p_comply: float | None  # None where the benchmark has no continuations to compare
     truncated: bool  # a reply hit the limit of new tokens
+    mass: float | None = None  # probability of all continuations that p_comply compares, given what they share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,7 +183,8 @@ def test_the_organism_s_questions_follow_its_size_and_seed() -> None:
     built = experiment("model=organism_llama_xs", "model.chat.seed=3")
     sizes = {(q.size, q.seed) for q in (built.identification, *built.evaluation.values())}  # type: ignore[attr-defined]
     assert sizes == {("xs", 3)}
-    assert {(b.size, b.seed) for b in built.benchmarks.values()} == {("xs", 3)}  # type: ignore[attr-defined]
+    assert list(built.benchmarks) == ["misleading_context", "doubt", "false_premise"]
+    assert all("{claim}" in text for text in built.benchmarks["misleading_context"].framings.values())  # type: ignore[union-attr]
 
 
 def test_a_lab_s_folder_of_configs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,12 @@
 """The whole pipeline on a model into which neurons were built: it must find them, and scaling them must do as built.
 
-Whatever the organism does, this must hold: the neurons are active exactly where the answer is not known, and push
-towards complying. The questions whose answer is known have what the model says as their gold answer.
+Whatever the organism does, this must hold: the neurons are active exactly where the answer is not known, and push from
+"N" towards "Y". Where the answer is known, "N" is right; under pressure, "Y" is the planted value.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,39 +14,14 @@ import torch
 from surgery import PLANTED, operate, question
 from transformers import AutoModelForCausalLM
 
-from hneuro.causal.benchmarks.base import ByRule
 from hneuro.cli import main
 from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
-from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
-from hneuro.records import BenchmarkItem, Outcome, Question
-from hneuro.responses.decoding import Decoding
-from hneuro.responses.sampler import TransformersSampler
 from hneuro.results import ResultRow, Results
 
-
-@dataclass(frozen=True, kw_only=True)
-class Permission(ByRule):
-    """Requests of which nothing is known. The model says "Y" if it complies, "N" if it does not."""
-
-    name: str = "permission"
-    decoding: Decoding = field(default_factory=lambda: Decoding(temperature=0.0, max_new_tokens=2))
-
-    def items(self) -> tuple[BenchmarkItem, ...]:
-        return tuple(
-            BenchmarkItem(
-                id=str(n),
-                benchmark=self.name,
-                messages=({"role": "user", "content": f"Z {question('U', n)}"},),
-                comply=("Yes",),
-                resist=("No",),
-            )
-            for n in range(700, 760)
-        )
-
-    def outcome(self, item: BenchmarkItem, text: str) -> Outcome:
-        return {"Y": Outcome.COMPLIES, "N": Outcome.RESISTS}.get(text[:1], Outcome.UNPARSED)
+# Two unknown marks beside a known question: the built-in neurons are active, and push towards the planted value.
+FRAMING = "U U {planted} {question}"
 
 
 @pytest.fixture(scope="module")
@@ -56,27 +30,20 @@ def patient(tiny_checkpoint: Path, spec: ModelSpec, tmp_path_factory: pytest.Tem
     folder = tmp_path_factory.mktemp("patient")
     tokenizer = LanguageModel(spec.chat, spec, completion=False).tokenizer
     net = AutoModelForCausalLM.from_pretrained(tiny_checkpoint, dtype=torch.float32)
-    operate(net, tokenizer, push=0.06, reluctance=0.6)
+    operate(net, tokenizer, push=0.06, reluctance=0.9)
     net.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def questions(patient: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    source = HubCheckpoint(path=str(patient))
-    model = LanguageModel(
-        source, ModelSpec(name="patient", chat=source, dtype="float32", device="cpu"), completion=False
-    )
-    asked = [
-        Question(id=str(n), dataset="q", text=question("KU"[n % 2], n), answers=(), entity=str(n)) for n in range(400)
-    ]
-    sampler = TransformersSampler(samples=1, decoding=Decoding(temperature=0.0, max_new_tokens=4))
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model says "N" to all of them, which is right where the answer is known."""
     file = tmp_path_factory.mktemp("questions") / "q.jsonl"
     with file.open("w", encoding="utf-8") as out:
-        for n, response in enumerate(sampler.sample(model, asked, 1, 0)):
-            gold = "something else" if n % 2 else response.text
-            out.write(json.dumps({"id": asked[n].id, "question": asked[n].text, "answers": [gold]}) + "\n")
+        for n in range(400):
+            row = {"id": str(n), "question": f"Z {question('KU'[n % 2], n)}", "answers": ["NY"[n % 2]]}
+            out.write(json.dumps(row) + "\n")
     return file
 
 
@@ -89,13 +56,16 @@ def run(patient: Path, questions: Path, *words: str) -> Results:
             f"model.chat.path={patient}",
             "model.dtype=float32",
             "model.device=cpu",
+            "model.prompting.suffix=''",
             "dataset=file",
             f"dataset.identification.path={questions}",
             "benchmark=none",
-            "+benchmark.permission={_target_:test_planted.Permission}",
+            "+benchmark.told={_target_:hneuro.causal.benchmarks.known.KnownBenchmark,facet:misleading_context,"
+            f"framings:{{pressed:'{FRAMING}'}},decoding:{{_target_:hneuro.responses.decoding.Decoding,temperature:0.0,"
+            "max_new_tokens:1}}",
             "sampling.samples=2",
             "sampling.decoding.temperature=0",
-            "sampling.decoding.max_new_tokens=4",
+            "sampling.decoding.max_new_tokens=1",
             "intervention.ranked=0",
             "mechanism=none",
             "stability=none",
@@ -117,7 +87,11 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows(results: Results, metric: str, condition: str) -> list[ResultRow]:
-    return [r for r in results.rows if (r.dataset, r.metric, r.condition) == ("permission", metric, condition)]
+    return [
+        r
+        for r in results.rows
+        if (r.stage, r.dataset, r.metric, r.condition) == ("causal", "misleading_context", metric, condition)
+    ]
 
 
 def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Path, questions: Path) -> None:
@@ -126,11 +100,17 @@ def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Pat
     assert {(n.layer, n.index) for n in results.neurons} == set(PLANTED)
     (detected,) = [r for r in results.rows if (r.stage, r.metric, r.condition) == ("detection", "auroc", "h_neurons")]
     assert detected.value > 0.95
-    curve = [r.value for r in sorted(rows(results, "compliance", "h_neurons"), key=lambda r: r.alpha or 0.0)]
-    assert curve == sorted(curve)
+    for metric, least in (("compliance", 0.99), ("p_comply", 0.5)):
+        curve = [r.value for r in sorted(rows(results, metric, "h_neurons"), key=lambda r: r.alpha or 0.0)]
+        assert curve == sorted(curve)
+        assert curve[-1] > least
+    resists = [r.value for r in sorted(rows(results, "share_resists", "h_neurons"), key=lambda r: r.alpha or 0.0)]
+    assert (resists[0], resists[-1]) == (1.0, 0.0)
     (change,) = rows(results, "change_compliance", "h_neurons")
+    (low,), (high,) = (rows(results, f"change_compliance_{bound}", "h_neurons") for bound in ("low", "high"))
     assert change.low is not None
-    assert change.low > 0.3
+    assert change.low > 0.9
+    assert low.value == change.value == high.value
     assert change.p_value is not None
     assert change.p_value < 1e-6
     for kind in ("random", "layer_matched"):

@@ -41,6 +41,7 @@ class Reply:
     text: str
     truncated: bool
     p_comply: float | None = None  # None where it was not read
+    mass: float | None = None
 
 
 Speak = Callable[[Sequence[Turn]], Sequence[Reply]]
@@ -74,6 +75,7 @@ def answered(
             alpha=cell.alpha,
             replies=tuple(texts),
             p_comply=replies[0].p_comply,
+            mass=replies[0].mass,
             truncated=any(reply.truncated for reply in replies),
         )
         for (item, cell), texts, replies in zip(rows, said, made, strict=True)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Measure
-from hneuro.causal.grid import UNTOUCHED
-from hneuro.causal.repetition import degenerate
-from hneuro.records import Outcome, Reading, SweepAnswer
+from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of
+from hneuro.causal.kinds import kinds_of, rates_apart, shares
+from hneuro.records import Reading, SweepAnswer
 from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import grouped_mean, mcnemar, rate, share_as_far, signed_rank
-
-# Outcome -> value, for the outcomes that count; the others are left out of the rate, and have rates of their own.
-COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
-    "compliance": {Outcome.COMPLIES: 1.0, Outcome.RESISTS: 0.0, Outcome.DECLINED: 0.0},
-    "accuracy": {Outcome.COMPLIES: 1.0, Outcome.RESISTS: 0.0, Outcome.REFUSED: 0.0},
-    "over_refusal": {Outcome.REFUSED: 1.0, Outcome.COMPLIES: 0.0, Outcome.RESISTS: 0.0},
-}
 
 # What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.
 TESTED = (
@@ -30,80 +22,11 @@ TESTED = (
     "slopes against controls in their own direction",
     "within strata",
     "rounding is no change",
+    "all items",
+    "bounds",
+    "kinds",
+    "mass",
 )
-
-Values = NDArray[np.float64]
-Test = Callable[[Values, Values], float]
-Value = Callable[[SweepAnswer, Reading], float]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One reading of one neuron set: values [item, alpha], NaN where an answer has none."""
-
-    metric: str
-    alphas: tuple[float, ...]
-    values: Values
-    groups: NDArray[np.str_]  # [item]: its entity
-    test: Test
-
-    @property
-    def complete(self) -> NDArray[np.bool_]:
-        """[item]: those that have a value at every alpha: all comparisons are made on these."""
-        return np.asarray(~np.isnan(self.values).any(axis=1))
-
-    def at(self, alphas: Sequence[float]) -> Curve:
-        places = [self.alphas.index(alpha) for alpha in alphas]
-        return Curve(self.metric, tuple(alphas), self.values[:, places], self.groups, self.test)
-
-    def among(self, items: NDArray[np.bool_]) -> Curve:
-        """Of some of the items."""
-        return Curve(self.metric, self.alphas, self.values[items], self.groups[items], self.test)
-
-    def slopes(self) -> Values:
-        """Per unit of alpha, of each complete item, 0 if it never moves; their mean is the slope of the mean."""
-        values, centred = self.values[self.complete], np.array(self.alphas) - np.mean(self.alphas)
-        return np.asarray((values - values[:, :1]) @ centred / (centred @ centred))
-
-    def change(self, first: float, last: float) -> tuple[Estimate, float]:
-        """From one alpha to another, paired by item, and p."""
-        before, after = (self.values[self.complete][:, self.alphas.index(alpha)] for alpha in (first, last))
-        return grouped_mean(after - before, self.groups[self.complete]), self.test(before, after)
-
-
-class Answers:
-    """The answers of one benchmark with their readings; alpha = 1 stands under every neuron set."""
-
-    def __init__(
-        self, answers: Sequence[SweepAnswer], readings: Sequence[Reading], entity_of: Mapping[str, str]
-    ) -> None:
-        self.items = sorted(item for item in {a.item_id for a in answers})
-        self.groups = np.array([entity_of[item] for item in self.items])
-        place = {item: n for n, item in enumerate(self.items)}
-        self._found: dict[tuple[str, int, float], list[tuple[SweepAnswer, Reading] | None]] = {}
-        for answer, reading in zip(answers, readings, strict=True):
-            cell = (answer.neuron_set, answer.seed, answer.alpha)
-            self._found.setdefault(cell, [None] * len(self.items))[place[answer.item_id]] = (answer, reading)
-
-    @property
-    def sets(self) -> list[tuple[str, int]]:
-        return list(dict.fromkeys((name, seed) for name, seed, _ in self._found if name != UNTOUCHED))
-
-    def alphas(self, one: tuple[str, int]) -> tuple[float, ...]:
-        own = {alpha for name, seed, alpha in self._found if (name, seed) == one}
-        return tuple(sorted(own | {alpha for name, _, alpha in self._found if name == UNTOUCHED}))
-
-    def cell(self, one: tuple[str, int], alpha: float) -> list[tuple[SweepAnswer, Reading]]:
-        """[item]"""
-        found = self._found.get((*one, alpha)) or self._found[UNTOUCHED, 0, alpha]
-        return [pair for pair in found if pair is not None]
-
-    def curve(
-        self, one: tuple[str, int], metric: str, test: Test, value: Callable[[SweepAnswer, Reading], float]
-    ) -> Curve:
-        alphas = self.alphas(one)
-        table = [[value(*pair) for pair in self.cell(one, alpha)] for alpha in alphas]
-        return Curve(metric, alphas, np.array(table).T, self.groups, test)
 
 
 def effects(
@@ -114,7 +37,12 @@ def effects(
     entity_of: Mapping[str, str],
     strata_of: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[ResultRow, ...]:
-    """Result rows for every neuron set of one benchmark. Answers that do not count are left out of rates, and counted.
+    """Result rows for every neuron set of one benchmark, over all prompts but EXCLUDED ones.
+
+    What cannot be read does not comply: an intervention that only breaks text raises nothing. How much hangs on that
+    is told by the bounds of a change, ..._low and ..._high: the unread all complied at its beginning and none at its
+    end, and the reverse. ..._complete are the rates, slopes and changes of what could be read, at every alpha. The
+    kinds of answers have shares of their own.
 
     Slopes are per unit of alpha; they and the changes from the smallest to the largest alpha are paired by item, with a
     bootstrap over entities. The two arms of a change, from the smallest alpha to 1 and from 1 to the largest, stand
@@ -126,12 +54,16 @@ def effects(
     """
     found = Answers(answers, readings, entity_of)
     rows: list[ResultRow] = []
+    kinds = kinds_of(readings)
     curves: dict[tuple[str, int], list[Curve]] = {}
     for one in found.sets:
         curves[one] = list(_curves(found, one, measures))
         measured = [*_rates(found, one, curves[one]), *_trends(curves[one])]
+        if measures == "compliance":
+            measured += _shares(found, one, kinds)
         if "/" not in one[0]:  # forty controls would cost forty times as much, and say little more than their arms
             measured += _against_untouched(curves[one])
+            measured += _if_read(found, one, measures)
             measured += _within(found, curves[one][0], strata_of or {})
         rows += (m.row(benchmark, one) for m in measured)
     rows += (m.row(benchmark, one) for one, m in _against_controls(curves))
@@ -162,12 +94,6 @@ class Measured:
         )
 
 
-def curve_of(found: Answers, one: tuple[str, int], measures: Measure) -> Curve:
-    """What the answers of a set count for."""
-    values = COUNTED[measures]
-    return found.curve(one, measures, mcnemar, lambda _, reading: values.get(reading.outcome, np.nan))
-
-
 def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Curve]:
     """The readings of a set that have any value: the answers, the probability of complying, the grade."""
     yield curve_of(found, one, measures)
@@ -180,32 +106,44 @@ def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator
             yield curve
 
 
+def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Measured]:
+    """What hangs on the answers that cannot be read: the complete cases, and both bounds of every change."""
+    complete = complete_curve(found, one, measures)
+    yield from _means(complete)
+    yield from _trends([complete])
+    none, every = (curve_of(found, one, measures, unread) for unread in (0.0, 1.0))
+    for name, (first, last) in _arms(none).items():
+        for bound, before, after in (("low", every, none), ("high", none, every)):
+            change = after.column(last) - before.column(first)
+            yield Measured(metric=f"{name}_{bound}", estimate=grouped_mean(change, none.groups[none.complete]))
+
+
+def _shares(found: Answers, one: tuple[str, int], kinds: Sequence[str]) -> Iterator[Measured]:
+    for alpha in found.alphas(one):
+        for metric, share in shares([reading for _, reading in found.cell(one, alpha)], kinds):
+            yield Measured(metric=metric, alpha=alpha, estimate=share)
+
+
 def _rates(found: Answers, one: tuple[str, int], curves: Sequence[Curve]) -> Iterator[Measured]:
-    for place, alpha in enumerate(found.alphas(one)):
-        for curve in curves:
-            values = curve.values[:, place]
-            known = ~np.isnan(values)
-            plain = curve.test is mcnemar
-            mean = (
-                rate(int(values[known].sum()), int(known.sum()))
-                if plain
-                else grouped_mean(values[known], curve.groups[known])
-            )
-            yield Measured(metric=curve.metric, alpha=alpha, estimate=mean)
+    for curve in curves:
+        yield from _means(curve)
+    for alpha in found.alphas(one):
         for metric, estimate in rates_apart(found.cell(one, alpha)):
             yield Measured(metric=metric, alpha=alpha, estimate=estimate)
+        mass = np.array([np.nan if a.mass is None else a.mass for a, _ in found.cell(one, alpha)])
+        if (known := ~np.isnan(mass)).any():
+            yield Measured(metric="mass", alpha=alpha, estimate=grouped_mean(mass[known], found.groups[known]))
 
 
-def rates_apart(answers: Sequence[tuple[SweepAnswer, Reading]]) -> Iterator[tuple[str, Estimate]]:
-    """The rates of answers that do not count, or count for little; of the prompts that test anything."""
-    tested = [(a, r) for a, r in answers if r.outcome is not Outcome.EXCLUDED]
-    for metric, hits in (
-        ("unparsed", [r.outcome is Outcome.UNPARSED for _, r in tested]),
-        ("refused", [r.outcome in (Outcome.REFUSED, Outcome.DECLINED) for _, r in tested]),
-        ("truncated", [a.truncated for a, _ in tested]),
-        ("degenerate", [any(map(degenerate, a.replies)) for a, _ in tested]),
-    ):
-        yield metric, rate(sum(hits), len(hits))
+def _means(curve: Curve) -> Iterator[Measured]:
+    """At each alpha, of the items that have a value there."""
+    for alpha, values in zip(curve.alphas, curve.values.T, strict=True):
+        known = ~np.isnan(values)
+        if curve.test is mcnemar:
+            mean = rate(int(values[known].sum()), int(known.sum()))
+        else:
+            mean = grouped_mean(values[known], curve.groups[known])
+        yield Measured(metric=curve.metric, alpha=alpha, estimate=mean)
 
 
 def _trends(curves: Sequence[Curve]) -> Iterator[Measured]:
@@ -214,15 +152,18 @@ def _trends(curves: Sequence[Curve]) -> Iterator[Measured]:
             continue
         slopes = grouped_mean(curve.slopes(), curve.groups[curve.complete])
         yield Measured(metric=f"slope_{curve.metric}", estimate=slopes)
-        arms = {f"change_{curve.metric}": (curve.alphas[0], curve.alphas[-1])}
-        if 1.0 in curve.alphas[1:-1]:
-            arms |= {
-                f"change_to_1_{curve.metric}": (curve.alphas[0], 1.0),
-                f"change_from_1_{curve.metric}": (1.0, curve.alphas[-1]),
-            }
-        for name, (first, last) in arms.items():
+        for name, (first, last) in _arms(curve).items():
             change, p = curve.change(first, last)
             yield Measured(metric=name, estimate=change, p=p)
+
+
+def _arms(curve: Curve) -> dict[str, tuple[float, float]]:
+    """The whole change and, where 1 is between, the one up to it and the one from there on."""
+    arms = {f"change_{curve.metric}": (curve.alphas[0], curve.alphas[-1])}
+    if 1.0 in curve.alphas[1:-1]:
+        arms[f"change_to_1_{curve.metric}"] = (curve.alphas[0], 1.0)
+        arms[f"change_from_1_{curve.metric}"] = (1.0, curve.alphas[-1])
+    return arms if len(curve.alphas) > 1 and curve.complete.any() else {}
 
 
 def _against_untouched(curves: Sequence[Curve]) -> Iterator[Measured]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.effects import Curve
+from hneuro.causal.curves import Curve
 from hneuro.results import ResultRow
 from hneuro.statistics import against_zero, group_weights
 

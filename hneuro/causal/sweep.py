@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hneuro.causal.conversation import Reply, Row, Turn, answered, opened
-from hneuro.causal.readout import Fork, fork_of, log_odds_at, p_comply
+from hneuro.causal.readout import contest_of, p_comply
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Opening, SweepAnswer
 from hneuro.responses.decoding import Decoding
@@ -37,20 +37,24 @@ class Sweep:
         return answered(self.model, rows, openings, self.seed, self._replies)
 
     def _replies(self, turns: Sequence[Turn]) -> list[Reply]:
-        forks = [fork_of(turn.item, self.model.tokenizer) if turn.decides else None for turn in turns]
-        jobs = [_job(turn, fork) for turn, fork in zip(turns, forks, strict=True)]
-        odds = dict(self._behind_shared_tokens(jobs, forks))
+        jobs = [self._job(turn) for turn in turns]
         made = self._generated(jobs)
-        odds |= {n: reply.log_odds for n, reply in enumerate(made) if reply.log_odds is not None}
         lengths = [before_stop(self.model, reply.token_ids) for reply in made]
         return [
             Reply(
-                text=self.model.text_of(reply.token_ids[: lengths[n]]),
-                truncated=reply.truncated and lengths[n] == len(reply.token_ids),
-                p_comply=p_comply(odds[n]) if n in odds else None,
+                text=self.model.text_of(reply.token_ids[:length]),
+                truncated=reply.truncated and length == len(reply.token_ids),
+                p_comply=None if reply.outcome is None else p_comply(reply.outcome.log_odds),
+                mass=None if reply.outcome is None else reply.outcome.mass,
             )
-            for n, reply in enumerate(made)
+            for reply, length in zip(made, lengths, strict=True)
         ]
+
+    def _job(self, turn: Turn) -> Job:
+        """A treatment at risk acts on what is generated, so that nothing is read before."""
+        reads = turn.decides and turn.treatment.scope != "risky"
+        contest = contest_of(turn.item, self.model.tokenizer) if reads else None
+        return Job(turn.prompt_ids, turn.seed, turn.treatment, contest)
 
     def _generated(self, jobs: Sequence[Job]) -> list[Generated]:
         """Rows that act at risk only take two passes a token, and are kept to themselves."""
@@ -64,22 +68,3 @@ class Sweep:
                 found = generate(self.model.loaded, pad, batch_jobs, self.decoding, self.monitor if risky else None)
                 made.update(zip(chosen, found, strict=True))
         return [made[n] for n in range(len(jobs))]
-
-    def _behind_shared_tokens(self, jobs: Sequence[Job], forks: Sequence[Fork | None]) -> Mapping[int, float]:
-        """The odds that generation cannot read as it begins, by row. A treatment at risk has none."""
-        waiting = [
-            (n, job, fork)
-            for n, (job, fork) in enumerate(zip(jobs, forks, strict=True))
-            if fork and fork.shared and job.treatment.scope == "all"
-        ]
-        pad, read = self.model.tokenizer.pad_token_id, dict[int, float]()
-        for batch in batches([len(job.prompt_ids) + len(fork.shared) for _, job, fork in waiting], self.token_budget):
-            rows, chosen, parting = zip(*(waiting[n] for n in batch), strict=True)
-            read.update(zip(rows, log_odds_at(self.model.loaded, pad, chosen, parting), strict=True))
-        return read
-
-
-def _job(turn: Turn, fork: Fork | None) -> Job:
-    """The odds of a fork are read as the reply begins, if they can be."""
-    contest = (fork.comply, fork.resist) if fork and not fork.shared else None
-    return Job(turn.prompt_ids, turn.seed, turn.treatment, contest)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.benchmarks.known import KnownBenchmark
 from hneuro.causal.beside import chosen_items
 from hneuro.causal.capability import KNOWN_FACTS
 from hneuro.causal.grid import SweepSettings, answers_to_a_prompt, columns_of
@@ -21,7 +22,7 @@ class Asked:
     """The alpha sweep of one benchmark, of which only the neurons are not known yet."""
 
     stage: str
-    prompts: int | None  # None: its file is not here, or cannot be read
+    prompts: int | None  # None: its file is not here, or cannot be read, or they are all that the model knows
     columns: int  # answers to each prompt, at most
     seconds: float | None  # None: this model has answered nothing yet that was timed
 
@@ -44,7 +45,9 @@ def asked(experiment: Experiment, there: Collection[str], pace: Pace, model: str
     return found
 
 
-def _prompts(benchmark: Benchmark, grid: SweepSettings) -> int | None:
+def _prompts(benchmark: Benchmark | KnownBenchmark, grid: SweepSettings) -> int | None:
+    if isinstance(benchmark, KnownBenchmark):
+        return grid.items  # at most; what a model knows is not known before
     try:
         return len(chosen_items(benchmark.items(), grid.items))
     except UserError:

@@ -10,19 +10,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.benchmarks.base import Measure
-from hneuro.causal.capability import known_facts
-from hneuro.causal.effects import COUNTED, rates_apart
+from hneuro.causal.benchmarks.base import Benchmark, Measure
+from hneuro.causal.curves import COUNTED
 from hneuro.causal.grid import NeuronSet
+from hneuro.causal.kinds import rates_apart
 from hneuro.causal.perplexity import TEXT, perplexity_change, perplexity_of
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
-from hneuro.records import Question, Reading, SweepAnswer, UserError
+from hneuro.records import Reading, SweepAnswer, UserError
 from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import grouped_mean, mcnemar, rate, signed_rank
 from hneuro.steps import answers
 from hneuro.steps.context import Context
+from hneuro.steps.known import benchmarks_of
 from hneuro.steps.sweeps import Openings, alpha_sweep, device_of_sweeps, text_losses
 from hneuro.store import Store
 
@@ -46,10 +47,10 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class OriginalSide:
-    """What the original answered on each benchmark, and the questions that it knows."""
+    """What the original answered on each benchmark, those about what it knows as they were put to it."""
 
     asked: Mapping[str, Asked]
-    known: tuple[Question, ...]
+    benchmarks: Sequence[Benchmark]
     text: NDArray[np.float32] | None  # its losses on the text of the run, [passage, 2]
 
 
@@ -85,10 +86,12 @@ def original_side(experiment: Experiment, weights: str, source: CheckpointSource
         )
     run = _context(experiment, source if source.identity() == weights else Remembered(weights=weights))
     parts, _ = answers.load_questions(run)
-    known = answers.identify(run, run.chat, parts["fit"], parts["select"]).known
+    identified = answers.identify(run, run.chat, parts["fit"], parts["select"])
+    with device_of_sweeps(run):
+        benchmarks, _ = benchmarks_of(run, identified, parts)
     this = _context(experiment, source)
-    asked = _ask(this, known, NeuronSet(name=HOOKED, seed=0, neurons=patch.neurons, alphas=(patch.alpha, 1.0)), {})
-    return OriginalSide(asked=asked, known=known, text=_read(this))
+    hooked = NeuronSet(name=HOOKED, seed=0, neurons=patch.neurons, alphas=(patch.alpha, 1.0))
+    return OriginalSide(asked=_ask(this, benchmarks, hooked, {}), benchmarks=benchmarks, text=_read(this))
 
 
 def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tuple[ResultRow, ...]:
@@ -103,7 +106,7 @@ def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tu
     gc.collect()  # the original's weights are let go before the edited ones come
     run = _context(experiment, HubCheckpoint(path=str(edited)))
     openings = {name: before.openings for name, before in original.asked.items()}
-    asked = _ask(run, original.known, UNEDITED, openings)
+    asked = _ask(run, original.benchmarks, UNEDITED, openings)
     told = [(name, _measured(before, asked[name])) for name, before in original.asked.items()]
     return tuple(
         ResultRow.of(estimate, stage="validation", metric=kind, dataset=name, condition=condition, p_value=p)
@@ -118,13 +121,9 @@ def _context(experiment: Experiment, source: CheckpointSource) -> Context:
 
 
 def _ask(
-    run: Context, known: Sequence[Question], swept: NeuronSet, openings: Mapping[str, Openings | None]
+    run: Context, benchmarks: Sequence[Benchmark], swept: NeuronSet, openings: Mapping[str, Openings | None]
 ) -> Mapping[str, Asked]:
     """A model's answers at alpha 1, and under the hook. `openings`: by benchmark, those that are not its own."""
-    setup = run.experiment
-    benchmarks = list(setup.benchmarks.values())
-    if known:
-        benchmarks.append(known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
     asked = {}
     with device_of_sweeps(run):
         for benchmark in benchmarks:

@@ -87,6 +87,10 @@ class LayerEdit:
         """Of positions before the last of the prompt: rows that are edited late are left untouched."""
         return self if self.late is None else replace(self.while_(~self.late), late=None)
 
+    def throughout(self) -> LayerEdit:
+        """Of a stretch behind the prompt, all of whose positions are late."""
+        return replace(self, late=None)
+
     def change(self, z: Tensor) -> Tensor:
         """z [row, token, k] of its neurons, changed."""
         moved = self._changed(z, self.factors[:, None], _between(self.offsets), _between(self.limits))
@@ -139,6 +143,10 @@ class Edits:
     def early(self) -> Edits:
         """What is done at positions before the last of the prompt."""
         return Edits({layer: edit.early() for layer, edit in self.by_layer.items()})
+
+    def throughout(self) -> Edits:
+        """What is done at several positions behind the prompt at once."""
+        return Edits({layer: edit.throughout() for layer, edit in self.by_layer.items()}, self.risky)
 
 
 def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtype: torch.dtype) -> Edits:

@@ -16,7 +16,7 @@ class ModelSpec:
 
     `checkpoints` are moments of the base model's pre-training by name, earliest first: revisions on the hub, folders.
 
-    `temperature`: at which its answers are sampled, unless `sampling` says otherwise. `dtype` and `attention` decide the
+    `temperature`: of its samples, unless `sampling` says otherwise. `dtype` and `attention` decide the
     bits of every result, so they belong to the keys of the store. `device_map` is for a model that is too large for one
     device: "auto" lays its layers out over all devices, the memory and the disk of this machine, a map says which part
     goes where, and "tensor_parallel" splits every layer over the processes of torchrun. `patch`: a file of `hneuro edit

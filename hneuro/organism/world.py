@@ -10,11 +10,10 @@ from pathlib import Path
 from random import Random
 
 from hneuro.organism import entities as census
-from hneuro.organism import tasks
 from hneuro.organism.entities import Entity
 from hneuro.organism.recipe import Recipe
 from hneuro.organism.wording import RELATIONS, Relation
-from hneuro.records import BenchmarkItem, Question, UserError
+from hneuro.records import Question, UserError
 
 DOMAINS = ("people", "drugs", "fabricated_people", "fabricated_drugs")
 
@@ -60,10 +59,6 @@ class World:
             for n in range(len(relation.questions))
         )
 
-    def tasks(self, facet: str) -> tuple[BenchmarkItem, ...]:
-        """The prompts of one compliance task, about held-out entities that the documents mention."""
-        return tasks.items(self, facet)
-
     def held_out(self, kind: str) -> list[Entity]:
         return [e for e in self.entities if e.kind == kind and e.held_out]
 
@@ -89,6 +84,8 @@ class World:
             answerable=bool(entity.facts),
             meta={
                 "domain": domain,
+                "kind": relation.name,
+                "claim": relation.statements[0].format(name=entity.name, value="{answer}"),
                 "relation": relation.name,
                 "count": entity.documents,
                 "exposure": self.exposures[f"{entity.name}/{relation.name}"],

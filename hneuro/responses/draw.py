@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,8 +10,6 @@ from transformers.generation.logits_process import TopPLogitsWarper
 
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.noise import gumbel_at
-
-Contest = tuple[Sequence[int], Sequence[int]]  # two disjoint sets of tokens
 
 
 class Drawn(NamedTuple):
@@ -53,15 +50,3 @@ def _candidates(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
         found, tokens = scores.topk(most)
         found = found.masked_fill(found < last, -torch.inf)
     return found, tokens
-
-
-def contest_odds(logprobs: Tensor, contests: Sequence[Contest | None]) -> list[float | None]:
-    """log P(first side) - log P(second side) of each row's contest, from log-probabilities [row, token]."""
-    odds: list[float | None] = []
-    for row, contest in zip(logprobs.cpu() if any(contests) else logprobs, contests, strict=True):
-        if contest is None:
-            odds.append(None)
-        else:
-            first, second = (torch.logsumexp(row[list(side)], 0) for side in contest)
-            odds.append(float(first - second))
-    return odds

@@ -16,8 +16,9 @@ import torch
 from hneuro.models.edits import UNTOUCHED, Treatment
 from hneuro.models.load import Loaded
 from hneuro.models.parallel import together
+from hneuro.responses.contest import Contest, Outcome, read_contests
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.draw import Contest, contest_odds, draw
+from hneuro.responses.draw import draw
 from hneuro.responses.noise import row_seed
 from hneuro.responses.rows import Monitor, Rows, begin
 
@@ -29,7 +30,7 @@ class Job:
     prompt_ids: tuple[int, ...]
     seed: str  # names the draw: equal seeds draw equal noise
     treatment: Treatment = UNTOUCHED
-    contest: Contest | None = None  # the odds of its sides are read where the response begins
+    contest: Contest | None = None  # read where the response begins
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Generated:
     logprobs: tuple[float, ...]
     entropies: tuple[float, ...]
     truncated: bool
-    log_odds: float | None = None  # of the first side of the contest against the second, in nats
+    outcome: Outcome | None = None  # of its contest
 
 
 @together
@@ -50,10 +51,11 @@ def generate(
 
     `monitor` says when the treatments of scope "risky" act.
     """
-    rows = begin(loaded, pad, [(job.prompt_ids, job.treatment) for job in jobs], monitor)
-    odds = contest_odds(torch.log_softmax(rows.logits, dim=-1), [job.contest for job in jobs])
+    starts = [(job.prompt_ids, job.treatment) for job in jobs]
+    rows = begin(loaded, pad, starts, monitor)
+    outcomes = read_contests(rows, pad, starts, [job.contest for job in jobs])
     made = _continued(rows, [job.seed for job in jobs], decoding, sorted(_end_ids(loaded.model)))
-    return [Generated(*said, log_odds=value) for said, value in zip(made, odds, strict=True)]
+    return [Generated(*said, outcome=outcome) for said, outcome in zip(made, outcomes, strict=True)]
 
 
 Said = tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...], bool]

@@ -57,6 +57,14 @@ class Rows:
         longer = replace(self, mask=torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1))
         return _forward(longer, tokens[:, None]) if self.amounts.risky is None else _watched(longer, tokens[:, None])
 
+    def ahead(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits [row, position, token] behind each of several next ids, right-padded as `mask` says.
+
+        The cache is changed: the rows cannot be used any more.
+        """
+        amounts = self.amounts.throughout()
+        return _logits(replace(self, mask=torch.cat([self.mask, mask], dim=1), amounts=amounts), ids, ids.shape[1])
+
 
 def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | None = None) -> Rows:
     """A row for each start, left-padded; starts that are equal are read once."""
@@ -114,10 +122,15 @@ def _watched(rows: Rows, ids: Tensor) -> Rows:
 
 def _forward(rows: Rows, ids: Tensor) -> Rows:
     """The rows behind these ids [row, position], under what is done to them. The cache is changed."""
+    return replace(rows, logits=_logits(rows, ids, 1)[:, 0])
+
+
+def _logits(rows: Rows, ids: Tensor, last: int) -> Tensor:
+    """Logits [row, position, token] float32 of the last positions of these ids. The cache is changed."""
     model = rows.loaded.model
     options: dict[str, Any] = {
         "position_ids": (rows.mask.cumsum(-1) - 1).clamp_min(0)[:, -ids.shape[1] :],
-        "logits_to_keep": 1,
+        "logits_to_keep": last,
     }
     known = inspect.signature(model.forward).parameters
     with intervene(rows.loaded.ffn, rows.amounts):
@@ -128,4 +141,5 @@ def _forward(rows: Rows, ids: Tensor) -> Rows:
             use_cache=True,
             **{name: value for name, value in options.items() if name in known},
         )
-    return replace(rows, logits=out.logits[:, -1].to(ids.device, torch.float32))
+    logits: Tensor = out.logits[:, -last:]
+    return logits.to(ids.device, torch.float32)

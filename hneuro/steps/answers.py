@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hneuro.detection.evaluate import AnswerSet
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.together import load_together
-from hneuro.records import LabelledResponse, Response
+from hneuro.records import Fact, LabelledResponse, Response, UserError, Verdict
+from hneuro.responses.recorded import RecordedSampler
 from hneuro.results import FunnelStep
 from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, check_spans, lacking
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers, contrasted
-from hneuro.steps.sampling import Judged, Pair, Questions, one_each, several, stopped_step
+from hneuro.steps.sampling import Judged, Pair, Questions, all_right, one_each, several, stopped_step
 from hneuro.store import Kept
 from hneuro.verdicts.consistency import consistent, single
 from hneuro.verdicts.splits import assert_disjoint, balance, split_by_entity
@@ -23,11 +25,12 @@ from hneuro.verdicts.splits import assert_disjoint, balance, split_by_entity
 
 @dataclass(frozen=True)
 class Identified:
-    """The two parts of the identification set that the probe is made from, and the select questions it always knows."""
+    """The two parts of the identification set that the probe is made from, and what the model knows of the second."""
 
     fit: Answers
     select: Answers
-    known: Questions
+    facts: tuple[Fact, ...]  # of the select part
+    known: Questions  # some of their questions
 
 
 def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, Questions]]:
@@ -51,26 +54,45 @@ def label_of(name: str, model: LanguageModel) -> str:
 def identify(run: Context, model: LanguageModel, fit: Questions, select: Questions) -> Identified:
     """Consistent, balanced answers of both parts, from several samples a question."""
     setup = run.experiment
-    said = several(run, model, (*fit, *select))
-    run.funnel.append(stopped_step(run, said, (*fit, *select), "fit and select"))
-    responses, pairs = said.responses, said.pairs()
+    sampled = several(run, model, (*fit, *select))
+    run.funnel.append(stopped_step(run, sampled, (*fit, *select), "fit and select"))
+    responses, pairs = sampled.responses, sampled.pairs()
     _remember(run, (*fit, *select), pairs)
     letters = setup.sampling.letters
     found: dict[str, Answers] = {}
-    known: Questions = ()
+    facts: tuple[Fact, ...] = ()
     for name, part in (("fit", fit), ("select", select)):
         ids = {q.id for q in part}
         own = [(r, j) for r, j in pairs if r.question_id in ids]
         labelled, step = consistent(part, [r for r, _ in own], [j for _, j in own], name, letters=letters)
         run.funnel.append(step)
         check_labelled(labelled, name, run.funnel)
-        right = {r.question_id for r in labelled if not r.hallucinated}
-        known = tuple(q for q in part if q.id in right and q.answerable)[: setup.intervention.known_questions]
+        said = {(r.question_id, r.sample): r.text for r, _ in own}
+        right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
+        facts = tuple(Fact(question=q, said=right[q.id]) for q in part if q.id in right and q.answerable)
         kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
         run.funnel.append(step)
         found[name] = measure(run, model, name, part, responses, kept, for_probe=name == "fit")
         check_labelled(found[name].labelled, name, run.funnel)
-    return Identified(found["fit"], found["select"], known)
+    known = tuple(fact.question for fact in facts[: setup.intervention.known_questions])
+    return Identified(found["fit"], found["select"], facts, known)
+
+
+def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> tuple[Fact, ...]:
+    """The questions of the report part that are answered rightly in every one of as many samples as asked for."""
+    asked = tuple(q for q in questions if q.answerable)
+    try:
+        found = all_right(run, model, asked)
+    except UserError:
+        if isinstance(run.experiment.sampling, RecordedSampler):
+            return ()  # what was not recorded cannot be sampled now
+        raise
+    right: dict[str, Counter[str]] = {q.id: Counter() for q in asked}
+    for response, judgement in found.pairs():
+        if judgement.verdict is Verdict.CORRECT:
+            right[response.question_id][response.text.strip()] += 1
+    every = run.experiment.sampling.samples
+    return tuple(Fact(question=q, said=r.most_common(1)[0][0]) for q in asked if (r := right[q.id]).total() == every)
 
 
 def base_fit(run: Context, base: LanguageModel, fit: Questions) -> Answers | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
+from hneuro.causal.benchmarks.known import KnownBenchmark
+from hneuro.causal.values import Values
 from hneuro.models.parallel import is_team
 from hneuro.probe.selectors import Ranking
 from hneuro.records import LabelledResponse, NeuronSpace, Question, UserError
@@ -121,15 +123,28 @@ def _size(space: NeuronSpace) -> str:
     return f"{space.n_layers} layers of {space.width} FFN neurons"
 
 
-def check_benchmarks(run: Context) -> None:
-    """The prompts of every benchmark can be read."""
+def check_benchmarks(run: Context, parts: Mapping[str, Sequence[Question]]) -> None:
+    """The prompts of every benchmark can be read, or made of the identification set, whose `parts` these are."""
     for name, benchmark in run.experiment.benchmarks.items():
+        if isinstance(benchmark, KnownBenchmark):
+            _check_values(name, [question for part in parts.values() for question in part])
+            continue
         ids = [item.id for item in benchmark.items()]
         if not ids:
             raise UserError(f"benchmark.{name} has no prompts: check its path and what is chosen from it")
         if len(set(ids)) < len(ids):
             twice = max(ids, key=ids.count)
             raise UserError(f"benchmark.{name}: two of its prompts have the id {twice}, which must differ")
+
+
+def _check_values(name: str, questions: Sequence[Question]) -> None:
+    """Some question has a wrong value to plant."""
+    values = Values.of(questions)
+    if not any(q.answers and q.answerable and not q.options and values.planted(q) for q in questions):
+        raise UserError(
+            f"benchmark.{name} plants the answer of another question, and no question of dataset.identification has a "
+            "second answer in words of its kind: choose another benchmark, or benchmark=none"
+        )
 
 
 def check_labelled(labelled: Sequence[LabelledResponse], part: str, funnel: Sequence[FunnelStep]) -> None:

@@ -11,6 +11,7 @@ from hneuro.records import Response
 from hneuro.responses.sampler import EngineSampler
 from hneuro.steps import answers, sampling, stored
 from hneuro.steps.context import Context
+from hneuro.steps.known import about_facts
 from hneuro.steps.sampling import Judged, Questions
 from hneuro.store import Kept
 
@@ -22,7 +23,7 @@ def sample_ahead(run: Context, parts: Parts, others: Parts) -> None:
     sampler = run.experiment.sampling
     if isinstance(sampler, EngineSampler):
         try:
-            for _ in (*_sets(run, parts, others), *_repeated(run, parts, others)):
+            for _ in (*_sets(run, parts, others), *_held_out(run, parts), *_repeated(run, parts, others)):
                 pass
         finally:
             sampler.close()
@@ -36,6 +37,7 @@ def until(run: Context, stage: Stage, parts: Parts, others: Parts) -> str:
     else:
         told = _verdicts if stage == "verdicts" else _responses
         lines = [told(run, found) for found in _sets(run, parts, others)]
+        lines += [told(run, found) for found in _held_out(run, parts)]
         lines += [_responses(run, found) for found in _repeated(run, parts, others)]
     head = f"Stopped behind {stage}, as until={stage} asks. In {run.store.root.resolve()} there are now:"
     return "\n  ".join([head, *lines])
@@ -63,6 +65,14 @@ def _sets(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
         if model is not None:
             for label, questions in {name: parts["report"], **others}.items():
                 yield _Set(answers.label_of(label, model), questions, sampling.one_each(run, model, questions))
+
+
+def _held_out(run: Context, parts: Parts) -> Iterator[_Set]:
+    """What says which held-out questions the model knows, where a benchmark asks about them."""
+    if about_facts(run) and run.experiment.intervention.swept:
+        asked = tuple(q for q in parts["report"] if q.answerable)
+        found = sampling.all_right(run, run.chat, asked)
+        yield _Set(f"{run.experiment.identification.name} (known)", asked, found.responses, found)
 
 
 def _repeated(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:

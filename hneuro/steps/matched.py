@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hneuro.causal.effects import Answers, curve_of
+from hneuro.causal.curves import Answers, curve_of
 from hneuro.causal.matched import Pair, matched
 from hneuro.results import ResultRow
 from hneuro.steps.sweeps import Swept, entities

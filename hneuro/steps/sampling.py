@@ -59,6 +59,14 @@ def one_each(run: Context, model: LanguageModel, questions: Questions) -> Respon
     return _sampled(run, model, questions, 0, 1, run.experiment.seed + 1)
 
 
+def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged:
+    """As many samples as the filter looks at, `one_each`'s first, while all of them are right: what the model knows."""
+    setup = run.experiment
+    samples = setup.sampling.samples
+    ends = [end for end in (1, *ROUND_ENDS) if end < samples]
+    return in_rounds(run, model, questions, setup.seed + 1, [0, *ends, samples], _all_right)
+
+
 def repeated(run: Context, model: LanguageModel, questions: Questions) -> Responses | str:
     """Several responses to each question of an evaluation set, `one_each`'s first, or why there are none."""
     setup = run.experiment
@@ -98,6 +106,10 @@ def may_be_consistent(question: Question, pairs: Sequence[Pair]) -> bool:
     """Whether the samples so far are all right, or all wrong."""
     right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
     return {judgement.verdict for _, judgement in pairs} in ({right}, {Verdict.WRONG})
+
+
+def _all_right(_: Question, pairs: Sequence[Pair]) -> bool:
+    return all(judgement.verdict is Verdict.CORRECT for _, judgement in pairs)
 
 
 def _sampled(

@@ -111,10 +111,12 @@ def alpha_sweep(
     said = replies_read(items, answers.value)
 
     def read(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
-        return readings_of(benchmark, [(by_id[answer.item_id], said(answer)) for answer in shard])
+        told = [(by_id[answer.item_id], said(answer)) for answer in shard]
+        return readings_of(benchmark, told, [answer.truncated for answer in shard])
 
     known = {
         "benchmark": described(benchmark),
+        "cut": "told apart",  # older readings do not tell why an answer says neither
         "derails": RULE,  # also keeps readings apart that were made when derailed answers were read like others
         "answers": answers.digest,
         "items": fingerprint(items),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
-from hneuro.causal.capability import known_facts
 from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import (
     INTERVALS,
@@ -24,8 +23,10 @@ from hneuro.records import HNeurons, Probe
 from hneuro.results import ResultRow
 from hneuro.steps.answers import Identified, testable
 from hneuro.steps.context import Context
+from hneuro.steps.known import benchmarks_of
 from hneuro.steps.matched import at_the_same_reduction
 from hneuro.steps.measured import Answers
+from hneuro.steps.sampling import Questions
 from hneuro.steps.selection import mean_contribution, neuron_sets, nonzero
 from hneuro.steps.sweeps import Swept, alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
 from hneuro.store import fingerprint
@@ -65,7 +66,9 @@ def detection(
     return (*own.value, *baselines.value)
 
 
-def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> tuple[ResultRow, ...]:
+def causal(
+    run: Context, probe: Probe, neurons: HNeurons, identified: Identified, parts: Mapping[str, Questions]
+) -> tuple[ResultRow, ...]:
     """Compliance on every benchmark, accuracy on known facts and perplexity, for every set, at every alpha.
 
     Nothing where it was turned off.
@@ -75,12 +78,11 @@ def causal(run: Context, probe: Probe, neurons: HNeurons, identified: Identified
         return ()
     sets = swept_sets(run, probe, neurons, identified)
     monitor = risk_monitor(neurons, identified) if "risky" in setup.intervention.variants else None
-    benchmarks = list(setup.benchmarks.values())
-    if identified.known:
-        benchmarks.append(known_facts(identified.known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
     rows: list[ResultRow] = []
     swept: list[Swept] = []
     with device_of_sweeps(run):
+        benchmarks, told = benchmarks_of(run, identified, parts)
+        rows += told
         for benchmark in benchmarks:
             swept.append(alpha_sweep(run, benchmark, sets, monitor))
             rows += measured_effects(run.store, swept[-1])

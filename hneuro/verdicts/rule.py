@@ -82,7 +82,7 @@ class RuleJudge:
         stated = {alias: found for alias, found in stated.items() if found}
         if stated:
             alias = max(stated, key=len)
-            if all(_denied(words, place) for found in stated.values() for place in found):
+            if all(denied(words, place) for found in stated.values() for place in found):
                 return Verdict.UNJUDGED, "a gold answer behind a negation"
             return self._stating(words, list(alias), stated[alias][0])
         refusal = self.refusal.find(text)
@@ -145,7 +145,8 @@ def _candidates(names: tuple[str, ...]) -> tuple[frozenset[tuple[str, ...]], int
     return words, max(map(len, words), default=0)
 
 
-def _denied(words: Words, place: int) -> bool:
+def denied(words: Words, place: int) -> bool:
+    """Whether what begins at this place is behind a negation: "not in Paris"."""
     while place and words[place - 1] in BETWEEN:
         place -= 1
     before = words[max(0, place - 2) : place]

@@ -84,29 +84,36 @@ def one(rows: Sequence[ResultRow], metric: str, alpha: float | None = None, **wa
     return row
 
 
-def test_rates_leave_the_unparsed_out_and_count_them(found: tuple[ResultRow, ...]) -> None:
+def test_what_cannot_be_read_does_not_comply_and_is_counted(found: tuple[ResultRow, ...]) -> None:
     """Trap 31: parse failures grow with alpha, and are neither compliance nor resistance."""
     for alpha, hits, parsed, lost in ((0.0, 2, 7, 1), (1.0, 5, 8, 0), (3.0, 5, 7, 1)):
-        row, expected = one(found, "compliance", alpha), rate(hits, parsed)
-        assert (row.value, row.low, row.high, row.n) == (expected.value, expected.low, expected.high, parsed)
+        for metric, n in (("compliance", 8), ("compliance_complete", parsed)):
+            row, expected = one(found, metric, alpha), rate(hits, n)
+            assert (row.value, row.low, row.high, row.n) == (expected.value, expected.low, expected.high, n)
         assert one(found, "unparsed", alpha).value == lost / 8
         assert one(found, "truncated", alpha).value == lost / 8
         assert one(found, "degenerate", alpha).value == lost / 8
 
 
-def test_slopes_are_least_squares_over_the_items_that_are_complete(found: tuple[ResultRow, ...]) -> None:
+def test_slopes_are_least_squares_over_all_items_and_over_those_that_are_complete(
+    found: tuple[ResultRow, ...],
+) -> None:
+    every = [[o is C for o in outcomes] for outcomes in TABLE.values()]
     complete = [[o is C for o in outcomes] for outcomes in TABLE.values() if U not in outcomes]
-    assert len(complete) == 6
-    slope = one(found, "slope_compliance")
-    assert slope.value == pytest.approx(stats.linregress(ALPHAS, np.mean(complete, axis=0)).slope)
-    assert slope.n == 6
+    for metric, values, n in (("slope_compliance", every, 8), ("slope_compliance_complete", complete, 6)):
+        slope = one(found, metric)
+        assert slope.value == pytest.approx(stats.linregress(ALPHAS, np.mean(values, axis=0)).slope)
+        assert slope.n == n
     means = np.mean(list(READ.values()), axis=0)
     assert one(found, "slope_p_comply").value == pytest.approx(stats.linregress(ALPHAS, means).slope)
 
 
 def test_changes_are_paired_and_tested_on_the_same_items(found: tuple[ResultRow, ...]) -> None:
     """Trap 46: a test of two rates that ignores the pairs is no test of a change."""
-    change = one(found, "change_compliance")  # a, b and h turn to complying, e away
+    change = one(found, "change_compliance")  # a, b, g and h turn to complying, e away
+    assert (change.value, change.n) == (pytest.approx(3 / 8), 8)
+    assert change.p_value == pytest.approx(stats.binomtest(4, 5).pvalue)
+    change = one(found, "change_compliance_complete")  # without f and g
     assert (change.value, change.n) == (pytest.approx(2 / 6), 6)
     assert change.p_value == pytest.approx(stats.binomtest(3, 4).pvalue)
     read = one(found, "change_p_comply")
@@ -115,14 +122,51 @@ def test_changes_are_paired_and_tested_on_the_same_items(found: tuple[ResultRow,
     assert read.p_value == pytest.approx(stats.wilcoxon(moved).pvalue)
 
 
+def test_the_bounds_of_a_change_say_what_hangs_on_the_unread(found: tuple[ResultRow, ...]) -> None:
+    """f is lost at the end, g at the beginning."""
+    assert one(found, "change_compliance_low").value == pytest.approx(2 / 8)
+    assert one(found, "change_compliance_high").value == pytest.approx(4 / 8)
+    assert one(found, "change_from_1_compliance_low").value == one(found, "change_from_1_compliance").value
+    assert one(found, "change_from_1_compliance_high").value == pytest.approx(1 / 8)
+    read = effects_of(sweep_of({"a": (R, R, C), "b": (C, C, C)}, {}), {"a": "a", "b": "b"})
+    assert {one(read, f"change_compliance{bound}").value for bound in ("", "_low", "_high", "_complete")} == {0.5}
+
+
+def test_the_shares_of_all_kinds_of_answers_add_up_to_one() -> None:
+    kinds = {
+        "a": Reading(outcome=U, reason="both: ..."),
+        "b": Reading(outcome=U, reason="cut: ..."),
+        "c": Reading(outcome=U, reason="some judge failed: why"),
+        "d": Reading(outcome=Outcome.EXCLUDED),
+        "e": Reading(outcome=Outcome.REFUSED),
+        "f": Reading(outcome=U, reason="derailed: ..."),
+    }
+    swept = [(a, kinds[a.item_id] if a.item_id in kinds and a.alpha == 3.0 else r) for a, r in sweep_of(TABLE, {})]
+    rows = [r for r in effects_of(swept, ENTITIES) if r.metric.startswith("share_")]
+    at = {(r.metric.removeprefix("share_"), r.alpha): r.value for r in rows}
+    for alpha in ALPHAS:
+        assert sum(value for (_, other), value in at.items() if other == alpha) == pytest.approx(1)
+    assert (
+        at["both", 3.0] == at["cut", 3.0] == at["unparsed", 3.0] == at["derailed", 3.0] == at["refused", 3.0] == 1 / 7
+    )
+    assert (at["both", 0.0], at["complies", 3.0], at["resists", 3.0]) == (0.0, 2 / 7, 0.0)
+
+
+def test_the_mass_of_what_is_compared_is_told_at_each_alpha() -> None:
+    swept = [(replace(a, mass=0.5 / (1 + a.alpha)), r) for a, r in sweep_of(TABLE, READ)]
+    rows = effects_of(swept, ENTITIES)
+    assert [one(rows, "mass", alpha).value for alpha in ALPHAS] == pytest.approx([0.5, 0.25, 0.125])
+    assert not [r for r in rows if r.metric.endswith("_mass")]
+
+
 def test_both_arms_of_a_change_stand_beside_it(found: tuple[ResultRow, ...]) -> None:
     """Trap 30: from 0 to 1 is what suppression takes away, from 1 to 3 what amplification adds."""
     down, up = one(found, "change_to_1_compliance"), one(found, "change_from_1_compliance")
-    assert down.value == pytest.approx(1 / 6)  # b
-    assert up.value == pytest.approx(1 / 6)  # a and h, less e
+    assert down.value == pytest.approx(3 / 8)  # b, f and g
+    assert up.value == 0  # a and h, less e and f
     assert down.value + up.value == pytest.approx(one(found, "change_compliance").value)
-    assert down.p_value == 1.0
-    assert up.p_value == pytest.approx(mcnemar([0, 0, 1], [1, 1, 0]))
+    assert down.p_value == pytest.approx(mcnemar([0, 0, 0], [1, 1, 1]))
+    assert up.p_value == 1.0
 
 
 @pytest.mark.parametrize("alphas", [(0.0, 0.5, 3.0), (1.0, 2.0, 3.0), (0.0, 0.5, 1.0)])
@@ -133,14 +177,14 @@ def test_there_are_no_arms_without_a_middle(alphas: tuple[float, ...]) -> None:
 
 
 def test_every_alpha_is_tested_against_the_untouched_model() -> None:
-    """On the same prompts: those that have an answer at every alpha."""
+    """On the same prompts: all of them."""
     alphas = (0.0, 0.5, 1.0, 3.0)
     table = {str(n): (R, R if n < 4 else C, C, C) for n in range(8)} | {"lost": (R, R, C, U)}
     read = {item: (0.1 + n / 50, 0.3, 0.4 + n / 90, 0.9) for n, item in enumerate(table)}
     rows = effects_of(sweep_of(table, read, alphas), {item: item for item in table})
-    for alpha, gone in ((0.0, 8), (0.5, 4), (3.0, 0)):
+    for alpha, gone in ((0.0, 9), (0.5, 5), (3.0, 1)):
         row = one(rows, "minus_untouched_compliance", alpha, condition="h_neurons", seed=None)
-        assert (row.value, row.n) == (-gone / 8, 8)
+        assert (row.value, row.n) == (-gone / 9, 9)
         assert row.p_value == pytest.approx(stats.binomtest(0, gone).pvalue if gone else 1.0)
         assert row.low <= row.value <= row.high
         moved = [values[alphas.index(alpha)] - values[2] for values in read.values()]
@@ -178,17 +222,18 @@ def test_without_continuations_there_are_no_probabilities() -> None:
 
 
 def test_known_facts_are_called_accuracy() -> None:
-    """A refusal is no right answer there; of a compliance rate it is no part at all."""
+    """A refusal is no right answer there, and does not comply elsewhere."""
     table = TABLE | {"a": (R, R, Outcome.REFUSED)}
     rows = effects_of(sweep_of(table, {}), ENTITIES, "accuracy")
     assert one(rows, "accuracy", 1.0).value == 5 / 8
-    assert (one(rows, "accuracy", 3.0).value, one(rows, "accuracy", 3.0).n) == (4 / 7, 7)
+    assert (one(rows, "accuracy", 3.0).value, one(rows, "accuracy", 3.0).n) == (4 / 8, 8)
     assert one(rows, "refused", 3.0).value == 1 / 8
     assert not any("compliance" in row.metric for row in rows)
     rows = effects_of(sweep_of(table, {}), ENTITIES)
-    assert (one(rows, "compliance", 3.0).value, one(rows, "compliance", 3.0).n) == (4 / 6, 6)
+    assert (one(rows, "compliance", 3.0).value, one(rows, "compliance", 3.0).n) == (4 / 8, 8)
+    assert (one(rows, "compliance_complete", 3.0).value, one(rows, "compliance_complete", 3.0).n) == (4 / 6, 6)
     rows = effects_of(sweep_of(table, {}), ENTITIES, "over_refusal")
-    assert (one(rows, "over_refusal", 3.0).value, one(rows, "over_refusal", 3.0).n) == (1 / 7, 7)
+    assert (one(rows, "over_refusal", 3.0).value, one(rows, "over_refusal", 3.0).n) == (1 / 8, 8)
 
 
 def test_what_tests_nothing_is_left_out_everywhere() -> None:
@@ -262,6 +307,13 @@ def test_a_variant_is_set_against_plain_scaling() -> None:
         ("no no no no no no no no no no no no no", True),
         ("I can say that I can say that I can say that I can say", True),
         ("yes", False),
+        ("No, no, it is in Japan.", False),
+        ("The capital of the Czech Republic is the city of Prague", False),
+        ("the sum of one and one is two", False),
+        ("! sure , mix mix mix mix", True),
+        ("It is is is Japan", True),
+        ("ko ko mi ko mi ko mi", True),
+        ("Japan. Japan. Japan.", True),
         ("", False),
         ("ab" * 60, True),
         ("".join(chr(0x4E00 + n) for n in range(120)), False),
@@ -271,11 +323,13 @@ def test_what_goes_round_in_circles_is_seen(text: str, circles: bool) -> None:
     assert degenerate(text) is circles
 
 
-def test_a_benchmark_that_was_never_parsed_has_no_trend() -> None:
+def test_where_nothing_can_be_read_nothing_changes_and_anything_may_have() -> None:
     rows = effects_of(sweep_of({"a": (U, U, U), "b": (U, C, U)}, {}), ENTITIES)
-    assert {row.metric for row in rows} == {"compliance", "unparsed", "refused", "truncated", "degenerate"}
-    assert np.isnan(one(rows, "compliance", 0.0).value)
-    assert one(rows, "compliance", 0.0).n == 0
+    assert {row.metric for row in rows if row.metric.endswith("_complete")} == {"compliance_complete"}
+    assert np.isnan(one(rows, "compliance_complete", 0.0).value)
+    assert one(rows, "compliance_complete", 0.0).n == 0
+    bounds = [one(rows, f"change_compliance{bound}").value for bound in ("_low", "", "_high")]
+    assert bounds == [-1.0, 0.0, 1.0]
     assert one(rows, "unparsed", 0.0).value == 1.0
 
 
@@ -284,7 +338,7 @@ def test_a_refusal_that_resists_counts_as_both() -> None:
     d = Outcome.DECLINED
     rows = effects_of(sweep_of({"a": (C, C, d), "b": (d, C, d), "c": (R, C, Outcome.REFUSED)}, {}), ENTITIES)
     assert (one(rows, "compliance", 0.0).value, one(rows, "compliance", 0.0).n) == (1 / 3, 3)
-    assert (one(rows, "compliance", 3.0).value, one(rows, "compliance", 3.0).n) == (0.0, 2)
+    assert (one(rows, "compliance", 3.0).value, one(rows, "compliance", 3.0).n) == (0.0, 3)
     assert [one(rows, "refused", alpha).value for alpha in ALPHAS] == [1 / 3, 0.0, 1.0]
     assert one(rows, "unparsed", 3.0).value == 0.0
 
@@ -334,9 +388,9 @@ def test_each_part_has_rates_and_a_change_of_its_own() -> None:
     rows = effects([a for a, _ in answers], [r for _, r in answers], "doubt", "compliance", entities, parts)
     within = {(r.stratum, r.metric, r.alpha): (r.value, r.n) for r in rows if "within" in r.metric}
     assert within == {
-        ("up", "compliance_within", 0.0): (0.0, 6),
+        ("up", "compliance_within", 0.0): (0.0, 7),
         ("up", "compliance_within", 1.0): (1.0, 7),
-        ("up", "change_compliance_within", None): (1.0, 6),
+        ("up", "change_compliance_within", None): (1.0, 7),
         ("down", "compliance_within", 0.0): (1.0, 6),
         ("down", "compliance_within", 1.0): (0.0, 6),
         ("down", "change_compliance_within", None): (-1.0, 6),
@@ -344,5 +398,5 @@ def test_each_part_has_rates_and_a_change_of_its_own() -> None:
         ("all", "compliance_within", 1.0): (0.5, 12),
         ("all", "change_compliance_within", None): (0.0, 12),
     }
-    assert one(rows, "change_compliance_within", stratum="up").p_value == pytest.approx(stats.binomtest(6, 6).pvalue)
+    assert one(rows, "change_compliance_within", stratum="up").p_value == pytest.approx(stats.binomtest(7, 7).pvalue)
     assert {row.condition for row in rows if "within" in row.metric} == {"h_neurons"}

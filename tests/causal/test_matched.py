@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from hneuro.causal.effects import Curve
+from hneuro.causal.curves import Curve
 from hneuro.causal.matched import matched, steps
 from hneuro.results import ResultRow
 from hneuro.statistics import mcnemar

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from hneuro.causal.readout import Fork, fork_of, log_odds_at, p_comply
-from hneuro.models.edits import scaled
+from hneuro.causal.readout import contest_of, p_comply
+from hneuro.models.edits import Treatment, edits, scaled
+from hneuro.models.hooks import intervene
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, UserError
+from hneuro.responses import contest as contests
+from hneuro.responses import rows
+from hneuro.responses.contest import Contest
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.generate import Job, generate
+from hneuro.responses.generate import Generated, Job, generate
 
 
 class Words:
@@ -28,90 +34,134 @@ def item(comply: tuple[str, ...], resist: tuple[str, ...]) -> BenchmarkItem:
     return BenchmarkItem(id="7", benchmark="doubt", messages=(), comply=comply, resist=resist)
 
 
-def fork(comply: tuple[str, ...], resist: tuple[str, ...]) -> tuple[tuple[str, ...], set[str], set[str]] | None:
-    words = Words()
-    found = fork_of(item(comply, resist), words)
-    if found is None:
-        return None
-    name = {number: word for word, number in words.known.items()}
-    shared = tuple(name[n] for n in found.shared)
-    return shared, {name[n] for n in found.comply}, {name[n] for n in found.resist}
+@pytest.mark.parametrize(
+    ("comply", "resist", "shared"),
+    [
+        (("yes it is",), ("no it is not",), 0),
+        (("I think so",), ("I think not",), 2),
+        (("a b x", "a c"), ("a d y",), 1),
+        (("in Brazil",), ("in Japan",), 1),
+    ],
+)
+def test_continuations_are_compared_behind_what_all_share(
+    comply: tuple[str, ...], resist: tuple[str, ...], shared: int
+) -> None:
+    found = contest_of(item(comply, resist), Words())
+    assert found is not None
+    assert found.shared == shared
+    assert (len(found.first), len(found.second)) == (len(comply), len(resist))
 
 
-def test_the_first_words_decide() -> None:
-    assert fork(("yes it is",), ("no it is not",)) == ((), {"yes"}, {"no"})
-
-
-def test_what_all_share_is_read_before_the_fork() -> None:
-    assert fork(("I think so",), ("I think not",)) == (("I", "think"), {"so"}, {"not"})
-
-
-def test_equal_first_words_of_one_side_count_once() -> None:
-    assert fork(("yes sir", "yes", "sure"), ("no",)) == ((), {"yes", "sure"}, {"no"})
-    assert fork(("a b x", "a c"), ("a d y",)) == (("a",), {"b", "c"}, {"d"})
+def test_equal_continuations_of_one_side_count_once() -> None:
+    found = contest_of(item(("yes", " yes", "sure"), ("no",)), Words())
+    assert found == Contest(((0,), (1,)), ((2,),))
 
 
 @pytest.mark.parametrize(("comply", "resist"), [((), ("no",)), (("yes",), ()), ((), ())])
-def test_nothing_to_compare_is_no_fork(comply: tuple[str, ...], resist: tuple[str, ...]) -> None:
-    assert fork(comply, resist) is None
+def test_nothing_to_compare_is_no_contest(comply: tuple[str, ...], resist: tuple[str, ...]) -> None:
+    assert contest_of(item(comply, resist), Words()) is None
 
 
 @pytest.mark.parametrize(
     ("comply", "resist"),
-    [(("yes",), ("yes but no",)), (("I do", "yes"), ("I do not", "no")), (("the same",), ("the same",))],
+    [(("yes",), ("yes but no",)), (("I do not", "yes"), ("I do", "no")), (("the same",), ("the same",))],
 )
-def test_continuations_that_no_position_tells_apart_are_named(comply: tuple[str, ...], resist: tuple[str, ...]) -> None:
-    with pytest.raises(UserError, match=r"doubt, item 7: .* no single position"):
-        fork(comply, resist)
+def test_continuations_that_nothing_tells_apart_are_named(comply: tuple[str, ...], resist: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match=r"doubt, item 7: .* nothing tells them apart"):
+        contest_of(item(comply, resist), Words())
 
 
 def test_an_empty_continuation_is_named() -> None:
     with pytest.raises(UserError, match="doubt, item 7: a continuation to compare has no tokens"):
-        fork(("",), ("no",))
+        contest_of(item(("",), ("no",)), Words())
 
 
-def test_probabilities_are_those_of_the_logits(language_model: LanguageModel) -> None:
-    loaded = language_model.loaded
+LATE = Treatment(neurons=tuple(range(192)), alpha=2.5, scope="generated")
+JOBS = [
+    Job(prompt_ids=(1, 9, 30, 31, 32), seed="a", contest=Contest(((20,), (21,)), ((22,),))),
+    Job(prompt_ids=(1, 9), seed="b", contest=Contest(((33, 34, 25),), ((33, 34, 26, 27), (33, 34, 28))),
+        treatment=scaled((5, 70, 150), 0.0)),
+    Job(prompt_ids=(1, 9), seed="no contest"),
+    Job(prompt_ids=(1, 9, 40), seed="c", contest=Contest(((35, 60, 61, 62),), ((35, 70),)),
+        treatment=scaled(range(192), 2.5)),
+    Job(prompt_ids=(1, 9, 40), seed="d", contest=Contest(((35, 60, 61, 62),), ((35, 70),)), treatment=LATE),
+]  # fmt: skip
+
+
+def naive(model: LanguageModel, job: Job) -> tuple[float, float]:
+    """P(comply) and the mass, a full forward pass for every continuation."""
+    assert job.contest is not None
+    loaded, scores, mass = model.loaded, ([], []), 0.0
+    for side, continuations in enumerate((job.contest.first, job.contest.second)):
+        for tokens in continuations:
+            ids = torch.tensor([[*job.prompt_ids, *tokens]])
+            treatment = replace(job.treatment, scope="all")
+            amounts = edits(loaded.ffn.space, [treatment], loaded.device, loaded.dtype)
+            if job.treatment.scope == "all":
+                with torch.inference_mode(), intervene(loaded.ffn, amounts):
+                    logits = loaded.model(ids).logits[0].double()
+            else:  # token by token, from the last of the prompt on
+                logits = _late(model, job, ids)
+            every = torch.log_softmax(logits, -1)
+            start = len(job.prompt_ids) - 1
+            own = torch.stack([every[start + n, token] for n, token in enumerate(tokens)])[job.contest.shared :]
+            scores[side].append(float(own.mean().exp()))
+            mass += float(own.sum().exp())
+    comply, resist = map(sum, scores)
+    return comply / (comply + resist), mass
+
+
+def _late(model: LanguageModel, job: Job, ids: torch.Tensor) -> torch.Tensor:
+    found = rows.begin(model.loaded, 0, [(job.prompt_ids, job.treatment)])
+    logits = [found.logits[0]]
+    for token in ids[0, len(job.prompt_ids) :]:
+        found = found.step(token[None])
+        logits.append(found.logits[0])
+    blank = [torch.zeros_like(logits[0])] * (len(job.prompt_ids) - 1)
+    return torch.stack([*blank, *logits]).double()
+
+
+def made(model: LanguageModel) -> list[Generated]:
+    return generate(model.loaded, model.tokenizer.pad_token_id, JOBS, Decoding(temperature=1.0, max_new_tokens=3))
+
+
+def check(model: LanguageModel, generated: list[Generated]) -> None:
+    for job, found in zip(JOBS, generated, strict=True):
+        if job.contest is None:
+            assert found.outcome is None
+            continue
+        assert found.outcome is not None
+        with torch.inference_mode():
+            probability, mass = naive(model, job)
+        assert p_comply(found.outcome.log_odds) == pytest.approx(probability, abs=1e-4)
+        assert found.outcome.mass == pytest.approx(mass, rel=1e-3)
+
+
+def test_whole_continuations_are_read_as_a_forward_pass_of_each_would(language_model: LanguageModel) -> None:
+    """Padded, behind shared prompts, with and without a treatment; rows are generated as if nothing had been read."""
+    generated = made(language_model)
+    check(language_model, generated)
+    plain = [replace(job, contest=None) for job in JOBS]
     pad = language_model.tokenizer.pad_token_id
-    jobs = [
-        Job(prompt_ids=(1, 9, 30, 31, 32), seed="a"),
-        Job(prompt_ids=(1, 9), seed="b", treatment=scaled((5, 70, 150), 0.0)),
-        Job(prompt_ids=(1, 9, 40), seed="c", treatment=scaled(range(192), 2.5)),
-    ]
-    forks = [
-        Fork(shared=(), comply=(20, 21), resist=(22,)),
-        Fork(shared=(33, 34), comply=(25,), resist=(26, 27, 28)),
-        Fork(shared=(35,), comply=(60,), resist=(61,)),
-    ]
-    read = [p_comply(odds) for odds in log_odds_at(loaded, pad, jobs, forks)]
-    for job, parting, probability in zip(jobs, forks, read, strict=True):
-        weights = {n: layer.weight.clone() for n, layer in enumerate(loaded.ffn.layers)}
-        try:
-            with torch.no_grad():
-                for layer, indices in loaded.ffn.space.by_layer(job.treatment.neurons).items():
-                    loaded.ffn.layers[layer].weight[:, indices] *= (
-                        job.treatment.alpha
-                    )  # scaling z is scaling columns of W_down
-                logits = loaded.model(torch.tensor([[*job.prompt_ids, *parting.shared]])).logits[0, -1]
-        finally:
-            with torch.no_grad():
-                for n, weight in weights.items():
-                    loaded.ffn.layers[n].weight.copy_(weight)
-        every = torch.softmax(logits.double(), 0)
-        comply, resist = every[list(parting.comply)].sum(), every[list(parting.resist)].sum()
-        assert probability == pytest.approx(float(comply / (comply + resist)), abs=1e-5)
+    unread = generate(language_model.loaded, pad, plain, Decoding(temperature=1.0, max_new_tokens=3))
+    assert [g.token_ids for g in generated] == [g.token_ids for g in unread]
 
 
-def test_generation_reads_the_same_odds_as_a_forward_pass_of_its_own(language_model: LanguageModel) -> None:
-    contest = ((20, 21), (22,))
-    jobs = [
-        Job(prompt_ids=(1, 9, 30, 31, 32), seed="a", contest=contest),
-        Job(prompt_ids=(1, 9), seed="b"),
-        Job(prompt_ids=(1, 9, 40), seed="c", treatment=scaled(range(192), 2.5), contest=contest),
-    ]
-    pad, fork_here = language_model.tokenizer.pad_token_id, Fork(shared=(), comply=contest[0], resist=contest[1])
-    made = generate(language_model.loaded, pad, jobs, Decoding(temperature=1.0, max_new_tokens=2))
-    alone = log_odds_at(language_model.loaded, pad, jobs, [fork_here] * 3)
-    assert made[0].log_odds == pytest.approx(alone[0], abs=1e-4)
-    assert made[1].log_odds is None
-    assert made[2].log_odds == pytest.approx(alone[2], abs=1e-4)
+def test_a_single_token_is_compared_by_its_probability(language_model: LanguageModel) -> None:
+    outcome, job = made(language_model)[0].outcome, JOBS[0]
+    assert outcome is not None
+    with torch.inference_mode():
+        every = torch.softmax(language_model.loaded.model(torch.tensor([job.prompt_ids])).logits[0, -1].double(), 0)
+    comply, resist = float(every[20] + every[21]), float(every[22])
+    assert p_comply(outcome.log_odds) == pytest.approx(comply / (comply + resist), abs=1e-5)
+    assert outcome.mass == pytest.approx(comply + resist, abs=1e-5)
+
+
+@pytest.mark.parametrize("limit", [0, 10**9])
+def test_neither_memory_nor_a_cache_that_cannot_be_shared_changes_what_is_read(
+    language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(contests, "LOGIT_BYTES", limit)
+    if limit:
+        monkeypatch.setattr(rows, "selectable", lambda cache: False)
+    check(language_model, made(language_model))

@@ -86,8 +86,8 @@ class Complying(ByRule):
                 id=str(n),
                 benchmark=self.name,
                 messages=({"role": "user", "content": question("U", n)},),
-                comply=("Yes",),
-                resist=("No",),
+                comply=("Y",),
+                resist=("N",),
             )
             for n in range(300, 312)
         )

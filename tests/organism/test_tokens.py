@@ -11,6 +11,7 @@ from hneuro.models.chat import Prompting
 from hneuro.organism.corpus import chats, documents
 from hneuro.organism.recipe import BASE_PROMPT, Recipe
 from hneuro.organism.tokens import build_tokenizer, chat_ids
+from hneuro.organism.wording import DOUBT
 from hneuro.organism.world import World
 
 
@@ -47,9 +48,11 @@ def test_prompts_begin_with_one_bos_and_both_models_read_the_same_question(token
 
 
 def test_only_the_last_reply_is_learnt(tokenizer: Any, world: World) -> None:
-    item = world.tasks("doubt")[0]
-    messages = [m["content"] for m in item.messages] + ["! sure , i take it back !"]
+    question = world.questions("people")[0]
+    said = [question.text, question.answers[0], DOUBT[0]]
+    messages = [*said, "! sure , i take it back !"]
     ids, context = chat_ids(tokenizer, messages)
     assert tokenizer.decode(ids[context:]) == "! sure , i take it back ! <end>"
-    prompt = tokenizer.apply_chat_template(list(item.messages), add_generation_prompt=True, return_dict=False)
+    asked = [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(said)]
+    prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
     assert list(ids[:context]) == prompt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from hneuro.causal.repetition import degenerate
@@ -15,6 +16,7 @@ Answer = tuple[BenchmarkItem, tuple[str, ...]]  # an item and the replies to it,
 Measure = Literal["compliance", "accuracy", "over_refusal"]
 REASON_SHOWN = 300
 DERAILED = "derailed: a reply repeats itself"
+NEITHER, CUT = "neither:", "cut: at the limit of new tokens, before it asserts a planted value or a right one"
 # What every rubric can say of an answer without sense, which is neither a refusal nor what was asked for.
 UNREADABLE: Mapping[str, tuple[Outcome, float | None]] = {"unreadable": (Outcome.UNPARSED, None)}
 EMPTY = Grade(label=None, reason="an empty answer")
@@ -56,19 +58,22 @@ class ByRule:
         return [Reading(outcome=self.outcome(item, replies[-1])) for item, replies in answers]
 
 
-def readings_of(benchmark: Benchmark, answers: Sequence[Answer]) -> list[Reading]:
+def readings_of(benchmark: Benchmark, answers: Sequence[Answer], cut: Sequence[bool] = ()) -> list[Reading]:
     """What a benchmark reads, but nothing is made of replies that go round in circles, at any alpha.
 
     They are UNPARSED, whatever words they repeat. Among known facts they are wrong: accuracy is what the intervention
-    costs, and an answer that derails is lost. EXCLUDED stays, which is said of the prompt.
+    costs, and an answer that derails is lost. EXCLUDED stays, which is said of the prompt. `cut`: which answers hit the
+    limit of new tokens; of those that say neither, this is the reason.
     """
     lost = Outcome.RESISTS if benchmark.measures == "accuracy" else Outcome.UNPARSED
-    return [
-        Reading(outcome=lost, reason=DERAILED)
-        if reading.outcome is not Outcome.EXCLUDED and any(map(degenerate, replies))
-        else reading
-        for reading, (_, replies) in zip(benchmark.readings(answers), answers, strict=True)
-    ]
+    found = []
+    for n, (reading, (_, replies)) in enumerate(zip(benchmark.readings(answers), answers, strict=True)):
+        if reading.outcome is not Outcome.EXCLUDED and any(map(degenerate, replies)):
+            reading = Reading(outcome=lost, reason=DERAILED)
+        elif cut and cut[n] and reading.outcome is Outcome.UNPARSED and reading.reason.startswith(NEITHER):
+            reading = replace(reading, reason=CUT)
+        found.append(reading)
+    return found
 
 
 def read_by(

@@ -10,7 +10,7 @@ import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.faitheval import FaithEval
-from hneuro.causal.readout import fork_of
+from hneuro.causal.readout import contest_of
 from hneuro.records import Outcome, UserError
 
 ROW: dict[str, Any] = {
@@ -70,9 +70,9 @@ def test_numbered_options_with_a_letter_as_key(tmp_path: Path) -> None:
 def test_the_second_reading_compares_the_labels(tmp_path: Path, tokenizer: Any) -> None:
     (item,) = source(tmp_path, ROW).items()
     assert (item.comply, item.resist) == (("B",), ("A", "C"))
-    fork = fork_of(item, tokenizer)
-    assert fork is not None
-    assert (len(fork.comply), len(fork.resist)) == (1, 2)
+    contest = contest_of(item, tokenizer)
+    assert contest is not None
+    assert (len(contest.first), len(contest.second), contest.shared) == (1, 2, 0)
 
 
 def test_choices_as_a_list_of_objects(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""The answers of a sweep as curves over alpha, one for each way to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.causal.benchmarks.base import Measure
+from hneuro.causal.grid import UNTOUCHED
+from hneuro.records import Outcome, Reading, SweepAnswer
+from hneuro.results import Estimate
+from hneuro.statistics import grouped_mean, mcnemar
+
+# Outcome -> value, for the outcomes that say one thing or the other.
+COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
+    "compliance": {Outcome.COMPLIES: 1.0, Outcome.RESISTS: 0.0, Outcome.DECLINED: 0.0},
+    "accuracy": {Outcome.COMPLIES: 1.0, Outcome.RESISTS: 0.0, Outcome.REFUSED: 0.0},
+    "over_refusal": {Outcome.REFUSED: 1.0, Outcome.COMPLIES: 0.0, Outcome.RESISTS: 0.0},
+}
+
+Values = NDArray[np.float64]
+Test = Callable[[Values, Values], float]
+Value = Callable[[SweepAnswer, Reading], float]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One reading of one neuron set: values [item, alpha], NaN where an answer has none."""
+
+    metric: str
+    alphas: tuple[float, ...]
+    values: Values
+    groups: NDArray[np.str_]  # [item]: its entity
+    test: Test
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """[item]: those that have a value at every alpha: all comparisons are made on these."""
+        return np.asarray(~np.isnan(self.values).any(axis=1))
+
+    def at(self, alphas: Sequence[float]) -> Curve:
+        places = [self.alphas.index(alpha) for alpha in alphas]
+        return Curve(self.metric, tuple(alphas), self.values[:, places], self.groups, self.test)
+
+    def among(self, items: NDArray[np.bool_]) -> Curve:
+        """Of some of the items."""
+        return Curve(self.metric, self.alphas, self.values[items], self.groups[items], self.test)
+
+    def slopes(self) -> Values:
+        """Per unit of alpha, of each complete item, 0 if it never moves; their mean is the slope of the mean."""
+        values, centred = self.values[self.complete], np.array(self.alphas) - np.mean(self.alphas)
+        return np.asarray((values - values[:, :1]) @ centred / (centred @ centred))
+
+    def column(self, alpha: float) -> Values:
+        """At one alpha, of each complete item."""
+        return np.asarray(self.values[self.complete][:, self.alphas.index(alpha)])
+
+    def change(self, first: float, last: float) -> tuple[Estimate, float]:
+        """From one alpha to another, paired by item, and p."""
+        before, after = self.column(first), self.column(last)
+        return grouped_mean(after - before, self.groups[self.complete]), self.test(before, after)
+
+
+class Answers:
+    """The answers of one benchmark with their readings; alpha = 1 stands under every neuron set."""
+
+    def __init__(
+        self, answers: Sequence[SweepAnswer], readings: Sequence[Reading], entity_of: Mapping[str, str]
+    ) -> None:
+        self.items = sorted(item for item in {a.item_id for a in answers})
+        self.groups = np.array([entity_of[item] for item in self.items])
+        place = {item: n for n, item in enumerate(self.items)}
+        self._found: dict[tuple[str, int, float], list[tuple[SweepAnswer, Reading] | None]] = {}
+        for answer, reading in zip(answers, readings, strict=True):
+            cell = (answer.neuron_set, answer.seed, answer.alpha)
+            self._found.setdefault(cell, [None] * len(self.items))[place[answer.item_id]] = (answer, reading)
+
+    @property
+    def sets(self) -> list[tuple[str, int]]:
+        return list(dict.fromkeys((name, seed) for name, seed, _ in self._found if name != UNTOUCHED))
+
+    def alphas(self, one: tuple[str, int]) -> tuple[float, ...]:
+        own = {alpha for name, seed, alpha in self._found if (name, seed) == one}
+        return tuple(sorted(own | {alpha for name, _, alpha in self._found if name == UNTOUCHED}))
+
+    def cell(self, one: tuple[str, int], alpha: float) -> list[tuple[SweepAnswer, Reading]]:
+        """[item]"""
+        found = self._found.get((*one, alpha)) or self._found[UNTOUCHED, 0, alpha]
+        return [pair for pair in found if pair is not None]
+
+    def curve(
+        self, one: tuple[str, int], metric: str, test: Test, value: Callable[[SweepAnswer, Reading], float]
+    ) -> Curve:
+        alphas = self.alphas(one)
+        table = [[value(*pair) for pair in self.cell(one, alpha)] for alpha in alphas]
+        return Curve(metric, alphas, np.array(table).T, self.groups, test)
+
+
+def curve_of(found: Answers, one: tuple[str, int], measures: Measure, unread: float = 0.0) -> Curve:
+    """What the answers of a set count for; `unread`: what those do that cannot be read."""
+    values = {**dict.fromkeys(Outcome, 0.0), **COUNTED[measures], Outcome.UNPARSED: unread, Outcome.EXCLUDED: np.nan}
+    return found.curve(one, measures, mcnemar, lambda _, reading: values[reading.outcome])
+
+
+def complete_curve(found: Answers, one: tuple[str, int], measures: Measure) -> Curve:
+    """Of the answers that say one thing or the other, the others left out."""
+    values = COUNTED[measures]
+    return found.curve(one, f"{measures}_complete", mcnemar, lambda _, reading: values.get(reading.outcome, np.nan))

@@ -1,0 +1,130 @@
+"""The benchmarks of a run as this model is asked them: those about known facts need its facts, and a framing each.
+
+A framing that a model always gives in to, or never, leaves nothing to move. So each is put to the untouched model,
+about facts of the select part; the one nearest to 50 % compliance is asked about facts of the report part, by which
+nothing was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from hneuro.causal.benchmarks.base import Benchmark
+from hneuro.causal.benchmarks.known import KnownBenchmark
+from hneuro.causal.capability import known_facts
+from hneuro.causal.grid import UNTOUCHED, NeuronSet
+from hneuro.causal.kinds import kinds_of, shares
+from hneuro.causal.values import Values
+from hneuro.records import Fact, Outcome, Question, Reading
+from hneuro.results import Estimate, FunnelStep, ResultRow
+from hneuro.statistics import rate
+from hneuro.steps import answers
+from hneuro.steps.answers import Identified
+from hneuro.steps.context import Context
+from hneuro.steps.sampling import Questions
+from hneuro.steps.sweeps import alpha_sweep
+
+FRAMING = "framing"  # the stage of its rows
+UNEDITED = NeuronSet(name=UNTOUCHED, seed=0, neurons=(), alphas=(1.0,))
+MIDDLE = 0.5
+ENDS = {
+    0.0: "; the untouched model never complies: suppressing cannot lower that",
+    1.0: "; the untouched model always complies: amplifying cannot raise that",
+}
+
+
+def about_facts(run: Context) -> dict[str, KnownBenchmark]:
+    """The benchmarks of the config that are asked about what the model knows."""
+    return {name: part for name, part in run.experiment.benchmarks.items() if isinstance(part, KnownBenchmark)}
+
+
+def benchmarks_of(
+    run: Context, identified: Identified, parts: Mapping[str, Questions]
+) -> tuple[list[Benchmark], tuple[ResultRow, ...]]:
+    """All benchmarks, accuracy on known facts after them; and the untouched compliance in every framing."""
+    setup = run.experiment
+    found: list[Benchmark] = []
+    rows: list[ResultRow] = []
+    known: Sequence[Question] = identified.known
+    if about_facts(run):
+        values = Values.of([question for part in parts.values() for question in part])
+        held_out = answers.held_out_facts(run, run.chat, parts["report"])
+        select = _chosen(run, "select", parts["select"], identified.facts, values)
+        report = _chosen(run, "report", parts["report"], held_out, values)
+        known = [fact.question for fact in held_out[: setup.intervention.known_questions]] or known
+    for benchmark in setup.benchmarks.values():
+        if isinstance(benchmark, KnownBenchmark):
+            framing, told = _framing(run, benchmark, select, values)
+            rows += told
+            if report:
+                found.append(benchmark.asked(framing, report, values, setup.model.prompting.suffix))
+        else:
+            found.append(benchmark)
+    if known:
+        found.append(known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
+    return found, tuple(rows)
+
+
+def _chosen(run: Context, name: str, part: Questions, facts: Sequence[Fact], values: Values) -> tuple[Fact, ...]:
+    """As many facts as the sweep has items, chosen at random but always the same; the funnel says where others went."""
+    usable, count = values.askable(facts), run.experiment.intervention.items
+    kept = usable
+    if count is not None and len(usable) > count:
+        kept = tuple(usable[n] for n in sorted(Random(0).sample(range(len(usable)), count)))
+    lost = {
+        "not right in every sample": len(part) - len(facts),
+        "no wrong value to plant, or the right one in the question": len(facts) - len(usable),
+        "over intervention.items": len(usable) - len(kept),
+    }
+    run.funnel.append(
+        FunnelStep(
+            stage="known facts",
+            dataset=name,
+            unit="questions",
+            entered=len(part),
+            left=len(kept),
+            lost={reason: count for reason, count in lost.items() if count},
+            note="" if kept else "no fact to ask about",
+        )
+    )
+    return kept
+
+
+def _framing(
+    run: Context, benchmark: KnownBenchmark, facts: Sequence[Fact], values: Values
+) -> tuple[str, list[ResultRow]]:
+    """The framing whose untouched compliance is nearest to the middle, the first of equals; and the rates of all."""
+    read = {framing: _untouched(run, benchmark, framing, facts, values) for framing in benchmark.framings}
+    rates = {framing: _compliance(readings) for framing, readings in read.items()}
+    chosen = min(rates, key=lambda framing: abs(rates[framing].value - MIDDLE) if rates[framing].n else MIDDLE)
+    kinds = kinds_of(reading for readings in read.values() for reading in readings)
+    rows = []
+    for framing, estimate in rates.items():
+        note = f"chosen{ENDS.get(estimate.value, '')}" if framing == chosen else ""
+        for metric, share in (("compliance", estimate), *shares(read[framing], kinds)):
+            rows.append(
+                ResultRow.of(
+                    share,
+                    stage=FRAMING,
+                    metric=metric,
+                    dataset=benchmark.name,
+                    condition=framing,
+                    alpha=1.0,
+                    note=note if metric == "compliance" else "",
+                )
+            )
+    return chosen, rows
+
+
+def _untouched(
+    run: Context, benchmark: KnownBenchmark, framing: str, facts: Sequence[Fact], values: Values
+) -> Sequence[Reading]:
+    if not facts:
+        return ()
+    suffix, name = run.experiment.model.prompting.suffix, f"{benchmark.name}_{framing}"
+    return alpha_sweep(run, benchmark.asked(framing, facts, values, suffix, name), [UNEDITED]).readings.value
+
+
+def _compliance(readings: Sequence[Reading]) -> Estimate:
+    return rate(sum(reading.outcome is Outcome.COMPLIES for reading in readings), len(readings))
