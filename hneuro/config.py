@@ -151,7 +151,7 @@ def build_plain(values: dict[str, Any]) -> Experiment:
         "limit": dataset["limit"],
         "answer_tokens": dataset["answer_tokens"],
         "identification": build(dataset["identification"], "dataset.identification"),
-        "evaluation": {n: build(part, f"dataset.evaluation.{n}") for n, part in dataset["evaluation"].items()},
+        "evaluation": {n: build(part, f"dataset.evaluation.{n}") for n, part in dataset["evaluation"].items() if part},
         "benchmarks": {name: build(part, f"benchmark.{name}") for name, part in values["benchmark"].items()},
     }
     identity = fingerprint({key: value for key, value in fields.items() if key not in OUTSIDE_IDENTITY})

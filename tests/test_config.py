@@ -126,7 +126,7 @@ def test_every_field_of_a_part_can_be_overridden_without_a_plus(group: str, choi
 
 def test_defaults_in_yaml_are_the_defaults_in_code() -> None:
     """A part that is built without yaml behaves like the one that the default config builds."""
-    built = experiment("dataset=file", *NEEDED["dataset=file"])
+    built = experiment("dataset=file", *NEEDED["dataset=file"], "model.temperature=1.0")
     for part in (built.splits, built.sampling, built.judge, built.span, built.contribution, built.labeling):
         assert part == type(part)(), type(part).__name__
     for part in (built.probe, built.choice, built.stability, built.detection, built.origin):
@@ -145,7 +145,7 @@ def test_the_rule_for_spans_in_yaml_is_the_default_in_code() -> None:
 
 
 def test_defaults_of_other_samplers_in_yaml_are_the_defaults_in_code() -> None:
-    file = ["dataset=file", *NEEDED["dataset=file"]]
+    file = ["dataset=file", *NEEDED["dataset=file"], "model.temperature=1.0"]
     assert experiment(*file, "model.dtype=auto", "sampling=vllm").sampling == VllmSampler()
     recorded = experiment(*file, "sampling=recorded", *NEEDED["sampling=recorded"]).sampling
     assert recorded == RecordedSampler(paths=("r.jsonl",))
