@@ -61,7 +61,7 @@ def run(patient: Path, questions: Path, *words: str) -> Results:
             f"dataset.identification.path={questions}",
             "benchmark=none",
             "+benchmark.told={_target_:hneuro.causal.benchmarks.known.KnownBenchmark,facet:misleading_context,"
-            f"framings:{{pressed:'{FRAMING}'}},decoding:{{_target_:hneuro.responses.decoding.Decoding,temperature:0.0,"
+            f"framings:{{weak:'{{planted}} {{question}}',pressed:'{FRAMING}'}},decoding:{{_target_:hneuro.responses.decoding.Decoding,temperature:0.0,"
             "max_new_tokens:1}}",
             "sampling.samples=2",
             "sampling.decoding.temperature=0",

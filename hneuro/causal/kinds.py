@@ -15,8 +15,8 @@ KINDS = ("complies", "resists", "declined", "refused", *UNREAD, "unparsed")
 
 
 def kinds_of(readings: Iterable[Reading]) -> list[str]:
-    """The kinds of answers that there are, in their order."""
-    found = {kind_of(reading) for reading in readings}
+    """Those that comply and resist, and the other kinds of answers that there are, in their order."""
+    found = {Outcome.COMPLIES.value, Outcome.RESISTS.value, *map(kind_of, readings)}
     return [kind for kind in KINDS if kind in found]
 
 

@@ -41,6 +41,7 @@ def finder(aliases: Sequence[str]) -> Find:
     return find
 
 
+@lru_cache(maxsize=1 << 16)
 def common(alias: str) -> bool:
     return " ".join(normal_words(alias)) in COMMON
 

@@ -12,6 +12,7 @@ from hneuro.records import Fact, Question
 from hneuro.verdicts.words import normal_words, states
 
 Aliases = tuple[str, ...]
+TRIES = 20  # before all values are gone through
 SHORTEST = 3  # letters of a value that is looked for without having been planted: "it" is a novel, too
 
 
@@ -38,8 +39,12 @@ class Values:
         No alias of it is the beginning of a right one, has one in it or is in one, and the question mentions none.
         """
         own = self.by_kind.get(kind_of(question), ())
-        order = Random(f"{question.dataset}/{question.id}").sample(range(len(own)), len(own))
-        return next((own[n] for n in order if not clash(own[n], question)), None)
+        rng = Random(f"{question.dataset}/{question.id}")
+        for _ in range(TRIES if own else 0):  # seldom more than one
+            if not clash(drawn := rng.choice(own), question):
+                return drawn
+        left = [value for value in own if not clash(value, question)]
+        return rng.choice(left) if left else None
 
     def askable(self, facts: Sequence[Fact]) -> tuple[Fact, ...]:
         """The facts that have a wrong value, and a right one that is no common word and not in the question."""

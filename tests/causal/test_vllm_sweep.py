@@ -77,7 +77,7 @@ def expected(spec: ModelSpec) -> tuple[SweepAnswer, ...]:
     model = LanguageModel(spec.chat, spec, completion=False)
     made = answers(Sweep(model, GREEDY, 4096))
     assert len({a.replies for a in made}) > len(ITEMS) * 3, "else the equalities of this file would hold of anything"
-    return tuple(replace(answer, p_comply=None) for answer in made)
+    return tuple(replace(answer, p_comply=None, mass=None) for answer in made)
 
 
 def bits(engine: Any) -> list[torch.Tensor]:
