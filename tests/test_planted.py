@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
+from hneuro.probe.controls import ControlKind
 from hneuro.records import BenchmarkItem, Outcome, Question
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
@@ -96,7 +98,7 @@ def run(patient: Path, questions: Path, *words: str) -> Results:
             "sampling.samples=2",
             "sampling.decoding.temperature=0",
             "sampling.decoding.max_new_tokens=4",
-            "intervention.ranked=0",
+            "intervention.control_seeds=20",
             "mechanism=none",
             "stability=none",
             "report=false",
@@ -133,7 +135,7 @@ def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Pat
     assert change.low > 0.3
     assert change.p_value is not None
     assert change.p_value < 1e-6
-    for kind in ("random", "layer_matched"):
+    for kind in get_args(ControlKind):
         controls = [r for r in rows(results, "change_compliance", f"h_neurons/{kind}") if r.seed is not None]
         assert len(controls) == 20
         assert max(abs(r.value) for r in controls) < change.value / 4
