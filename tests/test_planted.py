@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from hneuro.cli import main
 from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
+from hneuro.probe.controls import ControlKind
 from hneuro.results import ResultRow, Results
 
 # Two unknown marks beside a known question: the built-in neurons are active, and push towards the planted value.
@@ -66,7 +68,7 @@ def run(patient: Path, questions: Path, *words: str) -> Results:
             "sampling.samples=2",
             "sampling.decoding.temperature=0",
             "sampling.decoding.max_new_tokens=1",
-            "intervention.ranked=0",
+            "intervention.control_seeds=20",
             "mechanism=none",
             "stability=none",
             "report=false",
@@ -113,7 +115,7 @@ def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Pat
     assert low.value == change.value == high.value
     assert change.p_value is not None
     assert change.p_value < 1e-6
-    for kind in ("random", "layer_matched"):
+    for kind in get_args(ControlKind):
         controls = [r for r in rows(results, "change_compliance", f"h_neurons/{kind}") if r.seed is not None]
         assert len(controls) == 20
         assert max(abs(r.value) for r in controls) < change.value / 4

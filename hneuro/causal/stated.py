@@ -20,7 +20,34 @@ NEGATIONS = {"not", "never", "neither", "nor", "cannot", "without"}
 INSTEAD = re.compile(r"\b(rather than|instead of|unlike|contrary to|opposed to)\b")
 FALSE = re.compile(r"\b(false|untrue|incorrect|wrong|mistaken|myth)\b")
 
-COMMON = set(["i", "am", "is", "as", "at", "be", "by", "do", "go", "he", "if", "in", "it", "me", "my", "no", "of", "on", "or", "so", "to", "up", "us", "we"])  # "In" is indium, too
+COMMON = set(
+    [
+        "i",
+        "am",
+        "is",
+        "as",
+        "at",
+        "be",
+        "by",
+        "do",
+        "go",
+        "he",
+        "if",
+        "in",
+        "it",
+        "me",
+        "my",
+        "no",
+        "of",
+        "on",
+        "or",
+        "so",
+        "to",
+        "up",
+        "us",
+        "we",
+    ]
+)  # "In" is indium, too
 
 Words = list[str]
 Find = Callable[[Words, str], Sequence[int]]  # where a value begins in the words of a text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
 from hneuro.probe.choice import Sparsest, choose, h_neurons
-from hneuro.probe.controls import control_set
+from hneuro.probe.controls import ControlKind, control_set
 from hneuro.probe.labeling import OneVsOne, answer_rows
 from hneuro.probe.selectors import L1, Ranking, Selector
 from hneuro.records import (
@@ -116,11 +117,12 @@ def test_scaling_them_moves_compliance_and_scaling_others_does_not(
     """Traps 27 and 29: the controls of the same run are flat."""
     probe = chosen_by(Ranking(counts=(4,)), rows)
     space, chosen = probe.space, h_neurons(probe, "ranking").neurons
+    contribution = rows[1].columns(range(space.size)).mean(axis=0)
     alphas = (0.0, 1.0, 2.0, 3.0)
     sets = [NeuronSet(name="h_neurons", seed=0, neurons=tuple(sorted(chosen)), alphas=alphas)]
-    for kind in ("random", "layer_matched"):
+    for kind in get_args(ControlKind):
         for seed in range(3):
-            control = control_set(kind, space, chosen, {*chosen, *planted_in(patient)}, seed)
+            control = control_set(kind, space, chosen, {*chosen, *planted_in(patient)}, contribution, seed)
             sets.append(NeuronSet(name=f"h_neurons/{kind}", seed=seed, neurons=control, alphas=alphas))
     benchmark = Complying()
     by_id = {item.id: item for item in benchmark.items()}
@@ -137,7 +139,7 @@ def test_scaling_them_moves_compliance_and_scaling_others_does_not(
     (change,) = of("change_p_comply", "h_neurons")
     assert change.low > 0.3
     assert change.p_value < 0.01
-    for kind in ("random", "layer_matched"):
+    for kind in get_args(ControlKind):
         controls = [r.value for r in of("change_p_comply", f"h_neurons/{kind}")]
         assert len(controls) == 3
         assert max(np.abs(controls)) < change.value / 4

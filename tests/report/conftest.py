@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import sqrt
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from hneuro.probe.controls import ControlKind
 from hneuro.records import Verdict
 from hneuro.results import (
     ColouredResponse,
@@ -56,7 +58,7 @@ def detection_rows() -> Iterator[ResultRow]:
     for place, (dataset, (own, random, logprob, n)) in enumerate(DETECTION.items()):
         draw = np.random.default_rng(place)
         for metric, shift in (("auroc", 0.0), ("accuracy", -0.07)):
-            for kind in ("random", "layer_matched"):
+            for kind in get_args(ControlKind):
                 values = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
                 for seed, value in enumerate(values):
                     yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", seed=seed,
@@ -93,7 +95,7 @@ def causal_rows() -> Iterator[ResultRow]:
         sets: list[tuple[str, int | None, float]] = [("h_neurons", None, change)]
         sets += [
             (f"h_neurons/{kind}", seed, control + 0.02 * float(draw.standard_normal()))
-            for kind in ("random", "layer_matched")
+            for kind in get_args(ControlKind)
             for seed in range(5)
         ]
         for condition, seed, moved in sets:

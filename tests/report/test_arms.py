@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from hneuro.probe.controls import ControlKind
 from hneuro.report.findings import findings
 from hneuro.report.tables.all import all_tables
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes
 from hneuro.results import ResultRow, Results
+
+KINDS = get_args(ControlKind)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def test_each_arm_has_its_p_its_controls_and_its_verdict(amplified: Results) -> 
     for name, arm in beyond.items():
         draws = tidy.control_values("change_from_1_compliance", name, "h_neurons")
         assert sorted(arm.controls) == sorted(draws)
-        assert [(control.kind, len(control.changes)) for control in arm.kinds] == [("random", 5), ("layer_matched", 5)]
+        assert {control.kind: len(control.changes) for control in arm.kinds} == dict.fromkeys(KINDS, 5)
     assert {change.to_one.word for change in found.values() if change.to_one} == {Word.NO_EFFECT}
 
 
@@ -50,11 +54,12 @@ def test_the_arms_have_a_table(amplified: Results) -> None:
     lines = {(r["benchmark"], r["metric"], r["arm"]): r for r in table.numbers}
     assert len(lines) == 9 * 2
     line = lines["false_premise", "compliance", "beyond alpha 1"]
-    assert (line["p_value"], line["p_holm"], line["controls"]) == (1e-6, pytest.approx(4e-6), 10)
-    assert (line["p_random"], line["p_layer_matched"], line["verdict"]) == (1 / 6, 1 / 6, "effect, rises")
+    assert (line["p_value"], line["p_holm"], line["controls"]) == (1e-6, pytest.approx(4e-6), 15)
+    assert [line[f"p_{kind}"] for kind in KINDS] == [1 / 6] * 3
+    assert line["verdict"] == "effect, rises"
     (shown,) = [r for r in table.shown if r[:3] == ("false premise", "complying answers", "beyond alpha 1")]
-    assert shown[-5] == "< 0.001"
-    assert shown[-3:] == ("0.167", "0.167", "effect, rises")
+    assert shown[-6] == "< 0.001"
+    assert shown[-4:] == ("0.167", "0.167", "0.167", "effect, rises")
 
 
 def test_an_effect_in_one_arm_only_is_said_in_one_sentence(amplified: Results, results: Results) -> None:
@@ -74,10 +79,10 @@ def slope(results: Results, p: float, kind: str) -> Results:
     return replace(results, rows=(*results.rows, added))
 
 
-@pytest.mark.parametrize("kind", ["random", "layer_matched"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("p", "word"), [(1 / 6, Word.EFFECT), (2 / 6, Word.UNSPECIFIC)])
 def test_a_control_as_steep_takes_an_effect_away(results: Results, kind: str, p: float, word: Word) -> None:
-    """Either kind alone does; of five sets none is as steep at p = 1/6."""
+    """Each kind alone does; of five sets none is as steep at p = 1/6."""
     tidy = Tidy(slope(results, p, kind))
     found = {change.benchmark: change.word for change in changes(tidy, "h_neurons", "compliance")}
     assert found["forbidden"] is word

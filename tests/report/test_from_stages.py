@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from hneuro.detection.mechanism.signals import SIGNALS, layer_rows, signal_rows
 from hneuro.detection.mechanism.sparsity import MEASURES
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.origin.transfer import backward_transfer
+from hneuro.probe.controls import ControlKind
 from hneuro.probe.selectors import L1
 from hneuro.records import HNeurons, NeuronSpace, Outcome, Probe, ProbeRows, Reading, SweepAnswer
 from hneuro.report.page import write_report
@@ -44,7 +46,7 @@ def answer_set(name: str, seed: int) -> AnswerSet:
 
 def swept(benchmark: str) -> list[tuple[SweepAnswer, Reading]]:
     """Under the neurons more and more items comply; under controls none does."""
-    sets = [("h_neurons", 0)] + [(f"h_neurons/{kind}", seed) for kind in ("random", "layer_matched") for seed in (0, 1)]
+    sets = [("h_neurons", 0)] + [(f"h_neurons/{kind}", seed) for kind in get_args(ControlKind) for seed in (0, 1)]
     found = []
     for name, seed in sets:
         for alpha in (0.0, 3.0) if seed or "/" in name else (0.0, 1.0, 3.0):
@@ -101,7 +103,7 @@ def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results
     assert [v.word for v in discrimination(tidy, "detection")] == [Word.DETECTS]
     for metric in ("compliance", "p_comply"):
         (change,) = changes(tidy, "h_neurons", metric)
-        assert (change.word, len(change.controls)) == (Word.EFFECT, 4)
+        assert (change.word, len(change.controls)) == (Word.EFFECT, 6)
     assert [c.benchmark for c in changes(tidy, "h_neurons", "accuracy")] == [KNOWN_FACTS]
     assert [v.dataset for v in discrimination(tidy, "origin")] == ["people"]
 

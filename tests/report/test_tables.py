@@ -3,11 +3,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from hneuro.probe.controls import ControlKind
 from hneuro.report.findings import findings
 from hneuro.report.tables.all import all_tables
 from hneuro.report.tables.headline import headline
@@ -32,7 +34,7 @@ def tables(tidy: Tidy, tmp_path_factory) -> dict[str, pd.DataFrame]:
 
 def test_detection_numbers_are_the_rows(tables, tidy: Tidy) -> None:
     frame = tables["detection"]
-    assert len(frame) == 4 * 8  # data sets x (H-Neurons, two controls, the probe, three baselines, one combination)
+    assert len(frame) == 4 * 9  # data sets x (H-Neurons, three controls, the probe, three baselines, one combination)
     for _, line in frame.iterrows():
         area = tidy.one("detection", "auroc", line.dataset, line.condition)
         right = tidy.one("detection", "accuracy", line.dataset, line.condition)
@@ -74,10 +76,10 @@ def test_slopes_and_changes_stand_beside_their_controls(tables, tidy: Tidy, name
         assert own is not None
         draws = [
             r.value
-            for control in ("h_neurons/random", "h_neurons/layer_matched")
+            for control in [f"h_neurons/{kind}" for kind in get_args(ControlKind)]
             for r in tidy.draws("causal", f"{prefix}_{metric}", benchmark, control)
         ]
-        assert line.controls == len(draws) == 10
+        assert line.controls == len(draws) == 15
         assert (line[prefix], line[f"{prefix}_low"], line[f"{prefix}_high"]) == pytest.approx(
             (own.value, own.low, own.high)
         )
@@ -92,8 +94,9 @@ def test_slopes_say_how_steep_their_controls_are(results: Results) -> None:
     table = all_tables(Tidy(replace(results, rows=(*results.rows, at_ends))))["slopes"]
     (record,) = [r for r in table.numbers if (r["benchmark"], r["metric"]) == ("doubt", "compliance")]
     assert (record["matched"], record["p_random"], record["p_layer_matched"]) == (0.07, 0.048, None)
+    assert record["p_contribution_matched"] is None
     (row,) = [r for r in table.shown if r[:2] == ("doubt", "complying answers")]
-    assert row[-5:] == ("+7.0 [+5.0, +9.0]", row[-4], "10", "0.048", "-")
+    assert row[-6:] == ("+7.0 [+5.0, +9.0]", row[-5], "15", "0.048", "-", "-")
 
 
 def test_variants_stand_beside_plain_scaling(results: Results) -> None:

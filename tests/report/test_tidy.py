@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
+from hneuro.probe.controls import ControlKind
 from hneuro.report.tidy import Tidy
 from hneuro.results import ResultRow, Results
 
@@ -19,8 +21,8 @@ def test_conditions_put_controls_behind_their_set(results: Results) -> None:
     tidy = Tidy(replace(results, rows=tuple(reversed(results.rows))))
     conditions = tidy.conditions("detection", "auroc")
     assert conditions[0] == "h_neurons"
-    assert set(conditions[1:3]) == {"h_neurons/random", "h_neurons/layer_matched"}
-    assert set(conditions[3:]) == {"probe", "logprob", "entropy", "length", "logprob+h_neurons"}
+    assert set(conditions[1:4]) == {f"h_neurons/{kind}" for kind in get_args(ControlKind)}
+    assert set(conditions[4:]) == {"probe", "logprob", "entropy", "length", "logprob+h_neurons"}
 
 
 def test_the_summary_of_a_control_is_not_one_of_its_draws(results: Results) -> None:

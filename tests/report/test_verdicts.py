@@ -84,13 +84,19 @@ def kinds(value: float, **found: tuple[float, ...]) -> list[Control]:
 
 
 @pytest.mark.parametrize(
-    ("random", "layer_matched", "word"),
-    [((0.1, 0.0), (0.1, 0.0), Word.EFFECT), ((0.3,), (0.1,), Word.UNSPECIFIC), ((0.1,), (0.3,), Word.UNSPECIFIC)],
+    ("random", "layer_matched", "contribution_matched", "word"),
+    [
+        ((0.1, 0.0), (0.1, 0.0), (0.1, 0.0), Word.EFFECT),
+        ((0.3,), (0.1,), (0.1,), Word.UNSPECIFIC),
+        ((0.1,), (0.3,), (0.1,), Word.UNSPECIFIC),
+        ((0.1,), (0.1,), (0.3,), Word.UNSPECIFIC),
+    ],
 )
-def test_neither_kind_of_control_may_do_as_much(
-    random: tuple[float, ...], layer_matched: tuple[float, ...], word: Word
+def test_no_kind_of_control_may_do_as_much(
+    random: tuple[float, ...], layer_matched: tuple[float, ...], contribution_matched: tuple[float, ...], word: Word
 ) -> None:
-    assert change_word(change(0.2), 0.001, kinds(0.2, random=random, layer_matched=layer_matched)) is word
+    controls = kinds(0.2, random=random, layer_matched=layer_matched, contribution_matched=contribution_matched)
+    assert change_word(change(0.2), 0.001, controls) is word
 
 
 @pytest.mark.parametrize(
@@ -152,8 +158,8 @@ def test_verdicts_of_a_run(results) -> None:
         "doubt": Word.UNSPECIFIC,
         "forbidden": Word.EFFECT,
     }
-    assert len(found["doubt"].controls) == 10
-    assert found["false_premise"].p_controls == pytest.approx(1 / 11)
+    assert len(found["doubt"].controls) == 15
+    assert found["false_premise"].p_controls == pytest.approx(1 / 16)
     # Four benchmarks: the third smallest of 1e-9, 2e-6, 4e-4, 0.74 counts twice.
     assert found["forbidden"].p_holm == pytest.approx(2 * 4e-4)
 

@@ -41,6 +41,7 @@ def test_numbers() -> None:
 def test_names() -> None:
     assert say.condition_name("h_neurons") == "H-Neurons"
     assert say.condition_name("h_neurons/layer_matched") == "layer-matched neurons"
+    assert say.condition_name("h_neurons/contribution_matched") == "contribution-matched neurons"
     assert say.condition_name("ranked/random") == "random neurons, for ranked neurons"
     assert say.condition_name("own_idea") == "own idea"
     assert say.condition_name("logprob+h_neurons") == "log-prob. + H-Neurons"
