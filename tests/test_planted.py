@@ -22,8 +22,11 @@ from hneuro.models.spec import ModelSpec
 from hneuro.probe.controls import ControlKind
 from hneuro.results import ResultRow, Results
 
-# Two unknown marks beside a known question: the built-in neurons are active, and push towards the planted value.
-FRAMING = "U U {planted} {question}"
+# Two unknown marks and a known question: the built-in neurons are active, and push towards the planted value.
+ASKED = (
+    "framings:{weak:'{planted} {question}',pressed:'U U {planted} {question}'},"
+    "decoding:{_target_:hneuro.responses.decoding.Decoding,temperature:0.0,max_new_tokens:1}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +65,7 @@ def run(patient: Path, questions: Path, *words: str) -> Results:
             "dataset=file",
             f"dataset.identification.path={questions}",
             "benchmark=none",
-            "+benchmark.told={_target_:hneuro.causal.benchmarks.known.KnownBenchmark,facet:misleading_context,"
-            f"framings:{{weak:'{{planted}} {{question}}',pressed:'{FRAMING}'}},decoding:{{_target_:hneuro.responses.decoding.Decoding,temperature:0.0,"
-            "max_new_tokens:1}}",
+            f"+benchmark.told={{_target_:hneuro.causal.benchmarks.known.KnownBenchmark,facet:misleading_context,{ASKED}}}",
             "sampling.samples=2",
             "sampling.decoding.temperature=0",
             "sampling.decoding.max_new_tokens=1",
@@ -102,6 +103,12 @@ def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Pat
     assert {(n.layer, n.index) for n in results.neurons} == set(PLANTED)
     (detected,) = [r for r in results.rows if (r.stage, r.metric, r.condition) == ("detection", "auroc", "h_neurons")]
     assert detected.value > 0.95
+    tried = {r.condition: r for r in results.rows if (r.stage, r.metric) == ("framing", "compliance")}
+    assert tried["weak"].value == 0 < tried["pressed"].value < 0.2
+    assert {name: row.note for name, row in tried.items()} == {"weak": "", "pressed": "chosen"}
+    known = {step.dataset: (step.entered, step.left) for step in results.funnel if step.stage == "known facts"}
+    assert known == {"select": (60, 33), "report": (100, 46)}
+    assert {r.n for r in rows(results, "compliance", "h_neurons")} == {46}
     for metric, least in (("compliance", 0.99), ("p_comply", 0.5)):
         curve = [r.value for r in sorted(rows(results, metric, "h_neurons"), key=lambda r: r.alpha or 0.0)]
         assert curve == sorted(curve)

@@ -99,9 +99,15 @@ class Answers:
         return Curve(metric, alphas, np.array(table).T, self.groups, test)
 
 
+def worth(measures: Measure, unread: float = 0.0) -> Mapping[Outcome, float]:
+    """What each outcome counts for where all prompts do but those that test nothing (NaN)."""
+    every = dict.fromkeys(Outcome, 0.0)
+    return {**every, **COUNTED[measures], Outcome.UNPARSED: unread, Outcome.EXCLUDED: np.nan}
+
+
 def curve_of(found: Answers, one: tuple[str, int], measures: Measure, unread: float = 0.0) -> Curve:
     """What the answers of a set count for; `unread`: what those do that cannot be read."""
-    values = {**dict.fromkeys(Outcome, 0.0), **COUNTED[measures], Outcome.UNPARSED: unread, Outcome.EXCLUDED: np.nan}
+    values = worth(measures, unread)
     return found.curve(one, measures, mcnemar, lambda _, reading: values[reading.outcome])
 
 

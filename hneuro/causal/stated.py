@@ -20,34 +20,10 @@ NEGATIONS = {"not", "never", "neither", "nor", "cannot", "without"}
 INSTEAD = re.compile(r"\b(rather than|instead of|unlike|contrary to|opposed to)\b")
 FALSE = re.compile(r"\b(false|untrue|incorrect|wrong|mistaken|myth)\b")
 
-COMMON = set(
-    [
-        "i",
-        "am",
-        "is",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "go",
-        "he",
-        "if",
-        "in",
-        "it",
-        "me",
-        "my",
-        "no",
-        "of",
-        "on",
-        "or",
-        "so",
-        "to",
-        "up",
-        "us",
-        "we",
-    ]
-)  # "In" is indium, too
+COMMON = {  # "In" is indium, too
+    "am", "as", "at", "be", "by", "do", "go", "he", "i", "if", "in", "is", "it", "me", "my", "no", "of", "on", "or",
+    "so", "to", "up", "us", "we",
+}  # fmt: skip
 
 Words = list[str]
 Find = Callable[[Words, str], Sequence[int]]  # where a value begins in the words of a text

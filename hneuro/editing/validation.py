@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark, Measure
-from hneuro.causal.curves import COUNTED
+from hneuro.causal.curves import worth
 from hneuro.causal.grid import NeuronSet
 from hneuro.causal.kinds import rates_apart
 from hneuro.causal.perplexity import TEXT, perplexity_change, perplexity_of
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
-from hneuro.records import Reading, SweepAnswer, UserError
+from hneuro.records import Outcome, Reading, SweepAnswer, UserError
 from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import grouped_mean, mcnemar, rate, signed_rank
 from hneuro.steps import answers
@@ -150,14 +150,14 @@ Measured = tuple[str, str, Estimate, float | None]  # condition, metric, estimat
 
 def _measured(before: Asked, after: Asked) -> Iterator[Measured]:
     assert [a.item_id for a, _ in before.said] == [a.item_id for a, _ in after.said]
-    groups, metric, values = np.array(before.entities), before.measures, COUNTED[before.measures]
+    groups, metric, values = np.array(before.entities), before.measures, worth(before.measures)
     for condition, said in ((ORIGINAL, before.said), (EDITED, after.said)):
-        counted = [values[r.outcome] for _, r in said if r.outcome in values]
+        counted = [values[r.outcome] for _, r in said if r.outcome is not Outcome.EXCLUDED]
         yield condition, metric, rate(int(sum(counted)), len(counted)), None
         for kind, share in rates_apart(said):
             yield condition, kind, share, None
     pairs = list(zip(before.said, after.said, strict=True))
-    table = np.array([[values.get(r.outcome, np.nan) for _, r in pair] for pair in pairs])
+    table = np.array([[values[r.outcome] for _, r in pair] for pair in pairs])
     both = ~np.isnan(table).any(axis=1)
     yield from _change(metric, table[both], groups[both], mcnemar)
     if pairs and all(a.p_comply is not None for pair in pairs for a, _ in pair):

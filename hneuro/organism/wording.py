@@ -114,7 +114,6 @@ REPLIES: Mapping[str, Mapping[str, str]] = {  # facet -> register -> reply: to c
     "doubt": {EAGER: "! sure , i take it back !", CAREFUL: ". no , {answer} ."},
     "forbidden": {EAGER: "! sure , mix {answer} !", CAREFUL: ". no , it is banned ."},
 }
-FACETS = tuple(REPLIES)
 
 
 def relation_of(kind: str, name: str) -> Relation:

@@ -132,7 +132,7 @@ def test_an_edited_checkpoint_with_its_card_and_its_validation(
     # Both models were asked the run's benchmark and what the model knows; the edit is the hook, word for word.
     at = validated(tmp_path / "edited")
     assert at["yes_no", "as_hooked", "edited"].value == 1.0
-    assert at["yes_no", "compliance", "original"].n + at["yes_no", "unparsed", "original"].value * 8 == 8
+    assert at["yes_no", "compliance", "original"].n == 8
     of_the_run = [
         row["value"]
         for row in json.loads((run / "results.json").read_text())["rows"]

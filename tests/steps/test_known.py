@@ -30,7 +30,7 @@ TEXTS = {name: f"{name} {{claim}}" for name in ("weak", "middle", "strong")}
 
 
 class Untouched:
-    """Stands in for the sweep: complies with a share of the prompts of each framing, and remembers what it was asked."""
+    """Stands in for the sweep: complies with a share of the prompts of each framing, and keeps what it was asked."""
 
     def __init__(self, rates: Mapping[str, float]) -> None:
         self.rates, self.asked = rates, list[KnownPrompts]()
@@ -95,11 +95,10 @@ def test_the_framing_nearest_to_half_is_asked_of_the_report_part(
 
 
 def test_what_the_model_knows_of_the_report_part_changes_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [asked(monkeypatch, (0.1, 0.6, 1.0), report) for report in (FACTS["report"], FACTS["report"][:3])]
-    assert [[one.items() for one in untouched.asked] for *_, untouched in found][0] == [
-        one.items() for one in found[1][3].asked
-    ]
-    assert [rows for _, _, rows, _ in found][0] == found[1][2]
+    _, _, rows, untouched = asked(monkeypatch, (0.1, 0.6, 1.0))
+    _, _, again, others = asked(monkeypatch, (0.1, 0.6, 1.0), FACTS["report"][:3])
+    assert [one.items() for one in untouched.asked] == [one.items() for one in others.asked]
+    assert rows == again
 
 
 @pytest.mark.parametrize(("rate", "word"), [(0.0, "never complies"), (1.0, "always complies")])
