@@ -50,7 +50,6 @@ def run_card(
     `data`: where each data set came from, which is known once it has been read.
     """
     model = experiment.model
-    chat = model.chat.identity()  # first: a wrong path is said before torch is imported
     return {
         "identity": experiment.identity,
         "hneuro": __version__,
@@ -63,7 +62,7 @@ def run_card(
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "machine": {**_machine(), "device": pick_device(model.device)},
-        "chat": chat,
+        "chat": model.chat.identity(),
         "base": model.base.identity() if model.base else None,
         "checkpoints": {name: _identity(name, source) for name, source in model.checkpoints.items()},
         "data": to_plain(data),

@@ -32,14 +32,15 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
 
     Of a run that stops behind a stage: what is in the store. `overrides` are kept in the run card, and read by nobody.
     """
-    from hneuro import pipeline
-    from hneuro.provenance import run_card
-
     set_quiet(experiment.quiet)
     folder = Path(experiment.output_dir) / experiment.run_name
     store = Store(Path(experiment.store_dir))
     until = experiment.until
     with keeping_state(folder, until):
+        experiment.model.chat.identity()  # a model that cannot be had is said before torch is imported
+        from hneuro import pipeline
+        from hneuro.provenance import run_card
+
         write_text(folder / "config.yaml", yaml.safe_dump(dict(experiment.config), sort_keys=False, allow_unicode=True))
         card = f"run_card-until-{until}.json" if until else "run_card.json"
         write_text(folder / card, json.dumps(run_card(experiment, overrides), indent=1))
