@@ -67,8 +67,11 @@ def timed(method: Callable[[], object], device: str) -> tuple[float, float]:
 
 
 def device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device.startswith("cuda") else "one thread"
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name()
+    threads = torch.get_num_threads()
+    return "one thread" if threads == 1 else f"{threads} threads"
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="cpu", help="cpu (one thread) or cuda")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
