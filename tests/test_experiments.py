@@ -84,26 +84,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize(("more", "lines"), [("", 1), ("1", 3)])
-def test_the_script_of_the_organism_is_sound_and_composes(
-    more: str, lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_script_of_the_real_models_is_sound_and_composes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its runs are made of `hneuro run -m` lines over one grid: each cell of them composes."""
-    script = FOLDER / "organism" / "run"
+    script = FOLDER / "real" / "run"
     subprocess.run(["bash", "-n", str(script)], check=True)
-    echo = tmp_path / "echo"
-    echo.write_text('#!/bin/sh\necho "$@"\n')
-    echo.chmod(0o755)
-    env = {"HNEURO": str(echo), "OUT": "there", "MORE": more, "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([str(script), "seed=1"], env=env, capture_output=True, text=True, check=True)
-    *runs, report = done.stdout.splitlines()
-    assert report == "report there/organism_paper --published experiments/table1/published.csv"
-    assert len(runs) == lines
-    assert ("mechanism=none" in runs[0]) == (not more), "what is not in the paper is left out"
+    text = re.sub(r"\\\n\s*", "", script.read_text(encoding="utf-8"))
+    words = re.search(r"hneuro run -m ([^\n]*)", text)[1].replace(' "$@"', "").split()
     monkeypatch.chdir(tmp_path)
-    for line in runs:
-        assert "model.chat.size=m,s model=organism_llama_s,organism_gemma3_s,organism_qwen3_s" in line
-        assert line.endswith(" seed=1")
-        words = [re.sub("=.*,", "=", word) for word in line.split() if word != "-m"]
-        assert main([*words, "--cfg", "job"]) == 0
-        assert "organism" in capsys.readouterr().out
+    for model in re.search(r"model=(\S+)", text)[1].split(","):
+        own = [f"model={model}" if word.startswith("model=") else re.sub(",.*", "", word) for word in words]
+        assert main(["run", *own, "--cfg", "job"]) == 0, capsys.readouterr().err
