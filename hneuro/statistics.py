@@ -10,7 +10,7 @@ import numpy as np
 import scipy  # whose submodules are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
 
-from hneuro.results import Estimate
+from hneuro.results import Estimate, ResultRow
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -275,3 +275,14 @@ def youden_threshold(y: ArrayLike, scores: ArrayLike) -> float:
     above = values[None, :] > cuts[:, None]
     j = above[:, labels].mean(1) - above[:, ~labels].mean(1)
     return float(cuts[int(np.argmax(j))])
+
+
+def smallest_detectable(found: Estimate | ResultRow) -> float:
+    """The change that a test at 5 % would find with a power of 80 %, from the 95 % interval of what was found.
+
+    Where no item changed at all the interval has no width: then 3 / n, up to which a share can be missed.
+    """
+    if found.low is None or found.high is None or found.high <= found.low:
+        return 3 / found.n if found.n else float("nan")
+    reach, power = scipy.stats.norm.ppf([0.975, 0.8])
+    return float((found.high - found.low) / (2 * reach) * (reach + power))

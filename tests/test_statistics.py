@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from hneuro.results import Estimate
 from hneuro.statistics import (
     auroc,
     auroc_difference,
@@ -25,6 +26,7 @@ from hneuro.statistics import (
     share_as_far,
     share_at_least,
     signed_rank,
+    smallest_detectable,
     unequal_shares,
     youden_threshold,
 )
@@ -305,3 +307,13 @@ def test_the_bootstrap_is_quick() -> None:
     for _ in range(10):
         auroc(y, scores, range(600))
     assert time.perf_counter() - begin < 3.0  # 0.15 s on an idle core
+
+
+def test_the_smallest_detectable_change_is_found_with_a_power_of_four_fifths() -> None:
+    draw, n = np.random.default_rng(0), 200
+    noise = draw.normal(size=(4000, n))
+    interval = Estimate(value=0.0, low=-1.96 / np.sqrt(n), high=1.96 / np.sqrt(n), n=n)
+    shifted = noise + smallest_detectable(interval)
+    found = np.abs(shifted.mean(axis=1)) > 1.96 / np.sqrt(n)
+    assert found.mean() == pytest.approx(0.8, abs=0.02)
+    assert smallest_detectable(Estimate(value=0.0, low=0.0, high=0.0, n=60)) == 0.05

@@ -9,6 +9,7 @@ from hneuro.report.conditional import conditional
 from hneuro.report.finding import TONES, Finding, Tone
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Change, Control, Word, every_change
+from hneuro.statistics import smallest_detectable
 
 POOLED = (Word.EFFECT, Word.UNSPECIFIC, Word.UNCONTROLLED, Word.NO_EFFECT, Word.UNMEASURED)  # what it says first
 
@@ -88,7 +89,12 @@ def _change(tidy: Tidy, change: Change) -> str:
         name += f", {say.subject(change.neuron_set)}"
     controls = "; ".join(map(_beside, change.kinds)) or "no controls"
     paired = f"{say.points_interval(change.found, 0)} points, n = {change.found.n}, {say.p_text(change.p_holm)}"
-    return f"{name}: {'; '.join(filter(None, (ends, paired, controls)))}."
+    null = ""
+    if change.word is Word.NO_EFFECT:
+        null = (
+            f"a change of {say.points(smallest_detectable(change.found), 0)} points would have been seen 4 times of 5"
+        )
+    return f"{name}: {'; '.join(filter(None, (ends, paired, controls, null)))}."
 
 
 def _beside(control: Control) -> str:
