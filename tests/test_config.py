@@ -180,7 +180,7 @@ def test_a_cascade_leaves_the_grey_zone_to_the_model() -> None:
 
 
 def test_the_organism_s_questions_follow_its_size_and_seed() -> None:
-    built = experiment("model=organism_llama_xs", "model.chat.seed=3")
+    built = experiment("dataset=organism", "model=organism_llama_xs", "model.chat.seed=3")
     sizes = {(q.size, q.seed) for q in (built.identification, *built.evaluation.values())}  # type: ignore[attr-defined]
     assert sizes == {("xs", 3)}
     assert list(built.benchmarks) == ["misleading_context", "doubt", "false_premise"]

@@ -302,7 +302,7 @@ def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: 
     }
     assert set(own) == {"people", "drugs", "fabricated_people", "fabricated_drugs"}
     assert own["people"] > 0.6
-    assert {r.stage for r in results.rows} == {"detection", "mechanism", "causal", "origin"}
+    assert {r.stage for r in results.rows} == {"detection", "mechanism", "framing", "causal", "origin"}
     signals = {
         r.condition: r for r in results.rows if (r.stage, r.metric, r.dataset) == ("mechanism", "auroc", "people")
     }

