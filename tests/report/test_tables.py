@@ -376,3 +376,20 @@ def test_the_parts_of_a_benchmark_have_a_table(results: Results) -> None:
     )
     assert [set(record) for record in table.numbers] == [set(table.columns)] * 2
     assert not all_tables(Tidy(results))["strata"]
+
+
+def test_every_framing_and_every_kind_of_answer_has_its_share(results: Results) -> None:
+    def row(stage: str, metric: str, condition: str, value: float, note: str = "") -> ResultRow:
+        return ResultRow(
+            stage=stage, metric=metric, dataset="doubt", condition=condition, value=value, low=0.1, high=0.9, n=20,
+            alpha=1.0, note=note,
+        )  # fmt: skip
+
+    kinds = {"share_complies": 0.45, "share_resists": 0.5, "share_cut": 0.05}
+    added = [row("framing", "compliance", "suggest", 0.45, "chosen; the rest of the note")]
+    added += [row("framing", metric, "suggest", value) for metric, value in kinds.items()]
+    added += [row("causal", metric, "h_neurons", value) for metric, value in kinds.items()]
+    tables = all_tables(Tidy(replace(results, rows=(*results.rows, *added))))
+    assert tables["framings"].shown == (("doubt", "suggest", "45 % [10, 90]", "20", "50 %", "5 %", "chosen"),)
+    assert ("doubt", "H-Neurons", "1", "20", "45 %", "50 %", "5 %") in tables["outcomes"].shown
+    assert not all_tables(Tidy(results))["framings"]

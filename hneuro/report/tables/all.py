@@ -17,6 +17,7 @@ from hneuro.report.tables.mechanism import (
     transfer_table,
 )
 from hneuro.report.tables.origin import drift_table, moments_table, origin_table
+from hneuro.report.tables.outcomes import framings_table, outcomes_table
 from hneuro.report.tables.selection import funnel_table, neurons_table, path_table
 from hneuro.report.tables.stability import frequencies_table, neuron_paths_table, overlaps_table
 from hneuro.report.tables.strata import strata_table
@@ -38,6 +39,8 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         transfer_table(tidy),
         set_overlaps_table(tidy),
         sparsity_table(tidy),
+        framings_table(tidy),
+        outcomes_table(tidy),
         causal_table(tidy),
         changes_table(tidy),
         arms_table(tidy),
