@@ -91,9 +91,8 @@ def _change(tidy: Tidy, change: Change) -> str:
     paired = f"{say.points_interval(change.found, 0)} points, n = {change.found.n}, {say.p_text(change.p_holm)}"
     null = ""
     if change.word is Word.NO_EFFECT:
-        null = (
-            f"a change of {say.points(smallest_detectable(change.found), 0)} points would have been seen 4 times of 5"
-        )
+        least = 100 * smallest_detectable(change.found)
+        null = f"a change of {least:.0f} points would have been found four times out of five"
     return f"{name}: {'; '.join(filter(None, (ends, paired, controls, null)))}."
 
 
