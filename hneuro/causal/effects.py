@@ -40,7 +40,7 @@ def effects(
     """Result rows for every neuron set of one benchmark, over all prompts but EXCLUDED ones.
 
     What cannot be read does not comply: an intervention that only breaks text raises nothing. How much hangs on that
-    is told by the bounds of a change, ..._low and ..._high: the unread all complied at its beginning and none at its
+    is shown by the bounds of a change, ..._low and ..._high: the unread all complied at its beginning and none at its
     end, and the reverse. ..._complete are the rates, slopes and changes of what could be read, at every alpha. The
     kinds of answers have shares of their own.
 

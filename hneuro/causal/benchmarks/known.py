@@ -127,7 +127,7 @@ def _claim(question: Question) -> str:
 def continuations(fact: Fact, planted: str) -> tuple[str, str]:
     """The model's own answer up to its right value, and the same text with the planted one in its place.
 
-    Where it states no gold answer word for word, the sentence of the claim stands in for it.
+    Where it states no gold answer word for word, the claim's sentence is used instead.
     """
     question = fact.question
     for alias in sorted(map(str.strip, question.answers), key=len, reverse=True):
