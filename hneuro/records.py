@@ -33,17 +33,21 @@ class UserError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question with its gold answers. Everything that shares `entity` stays on one side of every split."""
+    """A question with its gold answers. What shares a `group` stays on one side of every split and resample."""
 
     id: str
     dataset: str
     text: str  # as it is put to the model; with its lettered options, where it has any
     answers: tuple[str, ...]  # of a multiple-choice question: the texts of its right options
-    entity: str
+    entity: str  # what it is about
+    group: str = ""  # the entity, until questions.groups has joined what shares an answer
     answerable: bool = True  # False: about something that does not exist, so that answering is the hallucination
     options: tuple[str, ...] = ()  # of a multiple-choice question, in the order of their letters A, B, ...
     candidates: tuple[str, ...] = ()  # names of every answer of its kind, right ones included, where all are known
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "group", self.group or self.entity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +119,7 @@ class LabelledResponse:
     """A response chosen to stand for its question, with the label that the probe learns: y = 1 is a hallucination."""
 
     question_id: str
-    entity: str
+    group: str
     sample: int
     hallucinated: bool
 

@@ -25,6 +25,7 @@ from hneuro.verdicts.rule import normal_words
 ENGINES = Path(__file__).parent / "parts" / "engines"
 SUFFIX = " Respond with the answer only, without any explanation."
 SMALL = [
+    "splits.by=entity",
     "model=hub",
     "model.name=tiny",
     "model.dtype=float32",

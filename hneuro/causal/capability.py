@@ -32,7 +32,7 @@ class KnownFacts:
                 messages=({"role": "user", "content": question.text},),
                 comply=(),
                 resist=(),
-                meta={"entity": question.entity},
+                meta={"entity": question.group},
             )
             for question in self.questions.values()
         )

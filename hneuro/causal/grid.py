@@ -65,6 +65,11 @@ class SweepSettings:
             )
 
     @property
+    def facts(self) -> int | None:
+        """How many known facts are asked about, at most; None: all there are."""
+        return None if self.items is None else max(self.items, self.known_questions)
+
+    @property
     def control_grid(self) -> tuple[float, ...]:
         """The alphas of the controls; 1 is untouched anyway."""
         ordered = tuple(sorted(set(self.alphas)))

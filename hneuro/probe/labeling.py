@@ -144,7 +144,7 @@ def region_rows(found: Contributions, labelled: Sequence[LabelledResponse], regi
         table=found.table,
         lines=found.lines([(r.question_id, r.sample) for r in labelled], region),
         y=np.array([r.hallucinated for r in labelled], dtype=np.int8),
-        groups=np.array([r.entity for r in labelled], dtype=np.str_),
+        groups=np.array([r.group for r in labelled], dtype=np.str_),
         space=found.space,
         by_neuron=found.by_neuron,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from hneuro.detection.evaluate import AnswerSet
 from hneuro.models.language_model import LanguageModel
+from hneuro.questions.groups import grouped
 from hneuro.questions.together import load_together
 from hneuro.records import Fact, LabelledResponse, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
@@ -20,7 +21,7 @@ from hneuro.steps.measured import Answers, contrasted
 from hneuro.steps.sampling import Judged, Pair, Questions, all_right, one_each, several, stopped_step
 from hneuro.store import Kept
 from hneuro.verdicts.consistency import consistent, single
-from hneuro.verdicts.splits import assert_disjoint, balance, split_by_entity
+from hneuro.verdicts.splits import assert_disjoint, balance, place_in_draw, split_by_group
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, 
     """The identification set in its three parts, and the other evaluation sets by name; all of them disjoint."""
     setup = run.experiment
     first = setup.identification.name
-    others, steps, origins = load_together({first: setup.identification, **setup.evaluation}, setup.limit)
-    run.funnel += steps
+    found, steps, origins = load_together({first: setup.identification, **setup.evaluation}, setup.limit)
+    others = {}
+    for name, step in zip(found, steps, strict=True):
+        others[name], joined = grouped(found[name], setup.splits.by, name)
+        run.funnel += [step, joined] if name == first else [step]
     run.data.update(origins)
-    parts = split_by_entity(others.pop(first), setup.splits, setup.seed)
+    parts = split_by_group(others.pop(first), setup.splits, setup.seed)
     assert_disjoint({**parts, **others})
     run.sizes = {name: len(questions) for name, questions in {**parts, **others}.items()}
     return parts, others
@@ -54,7 +58,7 @@ def label_of(name: str, model: LanguageModel) -> str:
 def identify(run: Context, model: LanguageModel, fit: Questions, select: Questions) -> Identified:
     """Consistent, balanced answers of both parts, from several samples a question."""
     setup = run.experiment
-    sampled = several(run, model, (*fit, *select))
+    sampled = several(run, model, {"fit": fit, "select": select})
     run.funnel.append(stopped_step(run, sampled, (*fit, *select), "fit and select"))
     responses, pairs = sampled.responses, sampled.pairs()
     _remember(run, (*fit, *select), pairs)
@@ -64,12 +68,17 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
     for name, part in (("fit", fit), ("select", select)):
         ids = {q.id for q in part}
         own = [(r, j) for r, j in pairs if r.question_id in ids]
-        labelled, step = consistent(part, [r for r, _ in own], [j for _, j in own], name, letters=letters)
+        labelled, step = consistent(
+            part, [r for r, _ in own], [j for _, j in own], name, setup.sampling.samples, letters=letters
+        )
         run.funnel.append(step)
         check_labelled(labelled, name, run.funnel)
         said = {(r.question_id, r.sample): r.text for r, _ in own}
         right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
-        facts = tuple(Fact(question=q, said=right[q.id]) for q in part if q.id in right and q.answerable)
+        asked_about = sorted((q for q in part if q.id in right), key=lambda q: place_in_draw(q.id, setup.seed))
+        facts = tuple(
+            Fact(question=q, said=right[q.id]) for q in asked_about[: setup.intervention.facts] if q.answerable
+        )
         kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
         run.funnel.append(step)
         found[name] = measure(run, model, name, part, responses, kept, for_probe=name == "fit")
@@ -105,11 +114,18 @@ def base_fit(run: Context, base: LanguageModel, fit: Questions) -> Answers | Non
     if not setup.origin.base_probe:
         return None
     name = label_of("fit", base)
-    said = several(run, base, fit)
+    said = several(run, base, {"fit": fit})
     run.funnel.append(stopped_step(run, said, fit, name))
     responses, pairs = said.responses, said.pairs()
     _remember(run, fit, pairs)
-    labelled, step = consistent(fit, [r for r, _ in pairs], [j for _, j in pairs], name, letters=setup.sampling.letters)
+    labelled, step = consistent(
+        fit,
+        [r for r, _ in pairs],
+        [j for _, j in pairs],
+        name,
+        setup.sampling.samples,
+        letters=setup.sampling.letters,
+    )
     run.funnel.append(step)
     if not lacking(labelled):
         kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)

@@ -55,11 +55,11 @@ def _sets(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
     """Every set of questions as it is sampled: the identification set several times, the others once by each model."""
     name = run.experiment.identification.name
     known = (*parts["fit"], *parts["select"])
-    found = sampling.several(run, run.chat, known)
+    found = sampling.several(run, run.chat, {part: parts[part] for part in ("fit", "select")})
     yield _Set(f"{name} (fit and select)", known, found.responses, found)
     if run.base is not None and run.experiment.origin.base_probe:
         label = answers.label_of(f"{name} (fit)", run.base)
-        found = sampling.several(run, run.base, parts["fit"])
+        found = sampling.several(run, run.base, {"fit": parts["fit"]})
         yield _Set(label, parts["fit"], found.responses, found)
     for model in (run.chat, run.base):
         if model is not None:

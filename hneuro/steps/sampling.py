@@ -1,8 +1,8 @@
-"""Samples from the store: one or several to a question, and no more than the consistency filter can still use."""
+"""Samples from the store: one or several to a question, and no more than what is kept in the end needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -16,12 +16,13 @@ from hneuro.steps.checks import check_parts
 from hneuro.steps.context import Context
 from hneuro.steps.cost import announce
 from hneuro.store import Kept, fingerprint
+from hneuro.verdicts.splits import place_in_draw
 
 Questions = tuple[Question, ...]
 Responses = Kept[tuple[Response, ...]]
 Pair = tuple[Response, Judgement]
 T = TypeVar("T", Response, Judgement)
-ROUND_ENDS = (2, 4, 7)  # then as many as are asked for: a prompt is read once a round
+ROUND_ENDS = (1, 2, 4, 7)  # then as many as are asked for: a prompt is read once a round
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,36 @@ class Judged:
         return list(zip(self.responses.value, self.judgements.value, strict=True))
 
 
-def several(run: Context, model: LanguageModel, questions: Questions) -> Judged:
-    """The responses that the consistency filter looks at, judged.
+def several(run: Context, model: LanguageModel, parts: Mapping[str, Questions]) -> Judged:
+    """The responses that the consistency filter looks at, judged; of every part, all that it and `balance` keep.
 
-    A question whose samples disagree cannot become consistent: it is not sampled further. What the filter keeps is the
-    same, for each draw has a seed of its own.
+    A question whose samples disagree cannot become consistent, and where wrong answers are many more than right ones,
+    or the other way around, most of them are left out in the end: neither is sampled further. What is kept is the same
+    as of all samples, for each draw has a seed of its own, and `balance` takes the first in an order that is known
+    beforehand.
     """
     setup = run.experiment
-    samples = setup.sampling.samples
-    ends = [end for end in ROUND_ENDS if end < samples] if setup.stop_early and not setup.sampling.letters else []
-    return in_rounds(run, model, questions, setup.seed, [0, *ends, samples], may_be_consistent)
+    samples, every = setup.sampling.samples, tuple(q for part in parts.values() for q in part)
+    rounds = _Rounds(run, model, every, setup.seed, may_be_consistent)
+    if not setup.stop_early or setup.sampling.letters or samples <= ROUND_ENDS[0]:
+        rounds.ask(every, [0, samples])
+        return rounds.judged()
+    first = {q.id for q in rounds.ask(every, [0, ROUND_ENDS[0]])}
+    sides = {name: _sides([q for q in part if q.id in first], rounds) for name, part in parts.items()}
+    while asked := tuple(q for name, own in sides.items() for q in _needed(own, run, name)):
+        last = {q.id for q in rounds.ask(asked, _ends(ROUND_ENDS[0], samples))}
+        for side in (side for own in sides.values() for side in own):
+            side.kept += sum(q.id in last for q in side.asked)
+    return rounds.judged()
 
 
 def stopped_step(run: Context, found: Judged, questions: Questions, name: str) -> FunnelStep:
     """How many samples were not needed."""
     asked, drawn = run.experiment.sampling.samples * len(questions), len(found.responses.value)
-    lost = {"not drawn, as the samples of their question disagree": asked - drawn} if drawn < asked else {}
-    return FunnelStep(stage="samples", dataset=name, unit="responses", entered=asked, left=drawn, lost=lost)
+    lost = {"not drawn: their question disagrees already, or is one too many of its kind": asked - drawn}
+    return FunnelStep(
+        stage="samples", dataset=name, unit="responses", entered=asked, left=drawn, lost=lost if drawn < asked else {}
+    )
 
 
 def one_each(run: Context, model: LanguageModel, questions: Questions) -> Responses:
@@ -60,11 +74,17 @@ def one_each(run: Context, model: LanguageModel, questions: Questions) -> Respon
 
 
 def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged:
-    """As many samples as the filter looks at, `one_each`'s first, while all of them are right: what the model knows."""
+    """As many samples as the filter looks at, `one_each`'s first, while all of them are right: what the model knows.
+
+    Of as many questions as the sweep asks about, in the order of the draw.
+    """
     setup = run.experiment
-    samples = setup.sampling.samples
-    ends = [end for end in (1, *ROUND_ENDS) if end < samples]
-    return in_rounds(run, model, questions, setup.seed + 1, [0, *ends, samples], _all_right)
+    samples, wanted = setup.sampling.samples, setup.intervention.facts
+    rounds = _Rounds(run, model, questions, setup.seed + 1, _all_right)
+    known = _Side(rounds.ask(questions, [0, 1]), setup.seed)
+    while samples > 1 and (asked := known.ask(known.most() if wanted is None else wanted)):
+        known.kept += len(rounds.ask(asked, _ends(1, samples)))
+    return rounds.judged()
 
 
 def repeated(run: Context, model: LanguageModel, questions: Questions) -> Responses | str:
@@ -79,29 +99,6 @@ def repeated(run: Context, model: LanguageModel, questions: Questions) -> Respon
     return _joined(questions, [one_each(run, model, questions), more])
 
 
-def in_rounds(
-    run: Context,
-    model: LanguageModel,
-    questions: Questions,
-    seed: int,
-    ends: Sequence[int],
-    is_open: Callable[[Question, Sequence[Pair]], bool],
-) -> Judged:
-    """Samples `ends[0]` to `ends[-1]`, judged at each of the ends: only what `is_open` then is sampled further."""
-    left, said, judged = questions, list[Responses](), list[Kept[tuple[Judgement, ...]]]()
-    so_far: dict[str, list[Pair]] = {question.id: [] for question in questions}
-    for first, end in pairwise(ends):
-        said.append(_sampled(run, model, left, first, end, seed))
-        judged.append(stored.judge(run.store, run.experiment.judge, left, said[-1]))
-        if end < ends[-1]:
-            for pair in zip(said[-1].value, judged[-1].value, strict=True):
-                so_far[pair[0].question_id].append(pair)
-            left = tuple(question for question in left if is_open(question, so_far[question.id]))
-        if not left:
-            break
-    return Judged(_joined(questions, said), _joined(questions, judged))
-
-
 def may_be_consistent(question: Question, pairs: Sequence[Pair]) -> bool:
     """Whether the samples so far are all right, or all wrong."""
     right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
@@ -110,6 +107,79 @@ def may_be_consistent(question: Question, pairs: Sequence[Pair]) -> bool:
 
 def _all_right(_: Question, pairs: Sequence[Pair]) -> bool:
     return all(judgement.verdict is Verdict.CORRECT for _, judgement in pairs)
+
+
+class _Rounds:
+    """Samples of questions, judged round by round: only what `is_open` then is sampled further."""
+
+    def __init__(
+        self,
+        run: Context,
+        model: LanguageModel,
+        questions: Questions,
+        seed: int,
+        is_open: Callable[[Question, Sequence[Pair]], bool],
+    ) -> None:
+        self.run, self.model, self.questions, self.seed, self.is_open = run, model, questions, seed, is_open
+        self.said = list[Responses]()
+        self.verdicts = list[Kept[tuple[Judgement, ...]]]()
+        self.so_far: dict[str, list[Pair]] = {question.id: [] for question in questions}
+
+    def ask(self, asked: Sequence[Question], ends: Sequence[int]) -> Questions:
+        """Samples `ends[0]` to `ends[-1]`, judged at each of the ends; the questions that are open after the last."""
+        left = tuple(asked)
+        for first, end in pairwise(ends):
+            if not left:
+                break
+            self.said.append(_sampled(self.run, self.model, left, first, end, self.seed))
+            self.verdicts.append(stored.judge(self.run.store, self.run.experiment.judge, left, self.said[-1]))
+            for pair in zip(self.said[-1].value, self.verdicts[-1].value, strict=True):
+                self.so_far[pair[0].question_id].append(pair)
+            left = tuple(question for question in left if self.is_open(question, self.so_far[question.id]))
+        return left
+
+    def judged(self) -> Judged:
+        return Judged(_joined(self.questions, self.said), _joined(self.questions, self.verdicts))
+
+
+class _Side:
+    """Questions of which it is not known yet whether all samples agree, in the order of the draw."""
+
+    def __init__(self, questions: Iterable[Question], seed: int) -> None:
+        self.waiting = sorted(questions, key=lambda q: place_in_draw(q.id, seed))
+        self.asked: list[Question] = []  # at last
+        self.kept = 0  # whose samples all agree
+
+    def most(self) -> int:
+        return self.kept + len(self.waiting)
+
+    def ask(self, wanted: int) -> list[Question]:
+        """As many as are missing to `wanted`."""
+        count = max(wanted - self.kept, 0)
+        self.asked, self.waiting = self.waiting[:count], self.waiting[count:]
+        return self.asked
+
+
+def _ends(first: int, samples: int) -> list[int]:
+    return [first, *(end for end in ROUND_ENDS if first < end < samples), samples]
+
+
+def _sides(consistent: Sequence[Question], rounds: _Rounds) -> tuple[_Side, _Side]:
+    """Those answered wrongly so far, and rightly."""
+    wrong = {q.id for q in consistent if rounds.so_far[q.id][0][1].verdict is Verdict.WRONG}
+    return (
+        _Side((q for q in consistent if q.id in wrong), rounds.seed),
+        _Side((q for q in consistent if q.id not in wrong), rounds.seed),
+    )
+
+
+def _needed(sides: tuple[_Side, _Side], run: Context, name: str) -> list[Question]:
+    """Those without which it is not known yet whom `balance` takes, and which facts of the select part are known."""
+    wrong, right = sides
+    size = min(wrong.most(), right.most(), run.experiment.splits.most_per_class)
+    grid = run.experiment.intervention
+    facts = 0 if name != "select" or not grid.swept else right.most() if grid.facts is None else grid.facts
+    return [*wrong.ask(size), *right.ask(max(size, facts))]
 
 
 def _sampled(

@@ -14,11 +14,13 @@ def consistent(
     responses: Sequence[Response],
     judgements: Sequence[Judgement],
     dataset: str,
+    samples: int = 1,
     *,
     letters: bool = False,
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
     """Questions whose samples are all correct, or all wrong with no refusal among them. Each is represented by its most
     frequent response, by the one drawn first where several are equally frequent. `letters`: all must be the same one.
+    Fewer than `samples` that agree show nothing: more of the question's kind were not needed.
 
     As in `single`, refusing is right where the question is about what does not exist.
     """
@@ -36,10 +38,13 @@ def consistent(
         if letters and len({response.text for response in texts[question.id]}) > 1:
             lost["draws disagree"] += 1
         elif said in ({right}, {Verdict.WRONG}):
+            if len(texts[question.id]) < samples:
+                lost["so far always " + ("wrong" if said == {Verdict.WRONG} else "right") + ", and not needed"] += 1
+                continue
             kept.append(
                 LabelledResponse(
                     question_id=question.id,
-                    entity=question.entity,
+                    group=question.group,
                     sample=_representative(texts[question.id]),
                     hallucinated=said == {Verdict.WRONG},
                 )
@@ -68,7 +73,7 @@ def single(
             kept.append(
                 LabelledResponse(
                     question_id=question.id,
-                    entity=question.entity,
+                    group=question.group,
                     sample=judgement.sample,
                     hallucinated=judgement.verdict is Verdict.WRONG,
                 )

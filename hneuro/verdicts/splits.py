@@ -1,24 +1,31 @@
-"""Splits that no entity crosses, made before anything is sampled, and balanced classes."""
+"""Splits that no group crosses, made before anything is sampled, and balanced classes."""
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
 from hneuro.questions.base import normal_text
+from hneuro.questions.groups import GroupBy
 from hneuro.records import LabelledResponse, Question, UserError
 from hneuro.results import FunnelStep
+
+PARTS = ("fit", "select", "report")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """Shares of the entities: `fit` trains the probe, `select` chooses C and thresholds, `report` is published."""
+    """Shares of the questions: `fit` trains the probe, `select` chooses C and thresholds, `report` is published."""
 
     fit: float = 0.6
     select: float = 0.15
     report: float = 0.25
+    by: GroupBy = "answer"  # what is held out together: whatever shares an answer, or only what shares an entity
     most_per_class: int = 1000  # hallucinated, and faithful, responses of each set (paper: 1,000 + 1,000)
 
     def __post_init__(self) -> None:
@@ -26,30 +33,51 @@ class Splits:
             raise ValueError("fit, select and report must be positive and sum to 1")
 
 
-def split_by_entity(questions: Sequence[Question], shares: Splits, seed: int) -> dict[str, tuple[Question, ...]]:
-    """{"fit", "select", "report"} -> questions, in their order, none empty. An entity's questions stay together."""
-    entities = sorted({q.entity for q in questions})
-    if len(entities) < 3:
+def split_by_group(questions: Sequence[Question], shares: Splits, seed: int) -> dict[str, tuple[Question, ...]]:
+    """{"fit", "select", "report"} -> questions, in their order, none empty. A group's questions stay together.
+
+    A group that would fill half of a part, and is no usual one, goes to a part in which it does not, or else to the
+    one with the most room; the others fill what is left in random order.
+    """
+    size = Counter(question.group for question in questions)
+    groups = sorted(size)
+    draw = np.random.default_rng(seed)
+    draw.shuffle(groups)
+    room = {
+        part: share * len(questions)
+        for part, share in zip(PARTS, (shares.fit, shares.select, shares.report), strict=True)
+    }
+    usual = max(min(room.values()) / 2, 2 * median(size.values()))
+    part_of: dict[str, str] = {}
+    for group in (group for group in groups if size[group] > usual):
+        parts = [part for part in PARTS if size[group] <= room[part] / 2] or [max(PARTS, key=lambda part: room[part])]
+        weights = np.array([room[part] for part in parts])
+        part_of[group] = str(draw.choice(parts, p=weights / weights.sum())) if len(parts) > 1 else parts[0]
+        room[part_of[group]] -= size[group]
+    rest = [group for group in groups if group not in part_of]
+    if len(rest) < len(PARTS):
         raise UserError(
-            f"{len(entities)} entities cannot be split into fit, select and report: more questions are needed"
+            f"{len(groups)} groups of questions that share an answer or an entity cannot be split into fit, select and "
+            "report: more questions are needed" + (", or splits.by=entity" if shares.by == "answer" else "")
         )
-    np.random.default_rng(seed).shuffle(entities)
-    count = len(entities)
-    fit = min(max(round(shares.fit * count), 1), count - 2)
-    select = min(max(round((shares.fit + shares.select) * count), fit + 1), count - 1)
-    part_of = {e: "fit" if n < fit else "select" if n < select else "report" for n, e in enumerate(entities)}
-    parts = {part: tuple(q for q in questions if part_of[q.entity] == part) for part in ("fit", "select", "report")}
-    assert_disjoint(parts)
-    return parts
+    middle = np.cumsum([size[group] for group in rest]) - np.array([size[group] for group in rest]) / 2
+    left = max(room["fit"], 0), max(room["select"], 0), max(room["report"], 0)
+    ends = np.cumsum(left)[:2] / sum(left) * sum(size[group] for group in rest)
+    fit = min(max(int(np.searchsorted(middle, ends[0])), 1), len(rest) - 2)
+    select = min(max(int(np.searchsorted(middle, ends[1])), fit + 1), len(rest) - 1)
+    part_of |= {group: PARTS[(place >= fit) + (place >= select)] for place, group in enumerate(rest)}
+    parts_of = {part: tuple(q for q in questions if part_of[q.group] == part) for part in PARTS}
+    assert_disjoint(parts_of)
+    return parts_of
 
 
 def assert_disjoint(parts: Mapping[str, Sequence[Question]]) -> None:
-    """No entity, and no question text, in two parts. Several data sets may be checked together."""
-    for what in ("entity", "text"):
+    """No group, and no question text, in two parts. Several data sets may be checked together."""
+    for what in ("group", "text"):
         seen: dict[str, str] = {}
         for part, questions in parts.items():
             for question in questions:
-                mark = question.entity if what == "entity" else normal_text(question.text)
+                mark = question.group if what == "group" else normal_text(question.text)
                 if seen.setdefault(mark, part) != part:
                     raise UserError(f"the {what} {mark!r} is both in {seen[mark]} and in {part}: the splits leak")
 
@@ -58,11 +86,9 @@ def balance(
     labelled: Sequence[LabelledResponse], dataset: str, seed: int, limit: int | None = None
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
     """As many hallucinated as faithful responses (at most `limit` of each), drawn at random, in their order."""
-    wrong = [n for n, r in enumerate(labelled) if r.hallucinated]
-    right = [n for n, r in enumerate(labelled) if not r.hallucinated]
-    size = min(len(wrong), len(right), limit if limit is not None else len(labelled))
-    draw = np.random.default_rng(seed)
-    chosen = sorted(int(n) for side in (wrong, right) for n in draw.choice(side, size=size, replace=False) if side)
+    sides = [[r for r in labelled if r.hallucinated is kind] for kind in (True, False)]
+    size = min(*map(len, sides), limit if limit is not None else len(labelled))
+    chosen = {id(r) for side in sides for r in sorted(side, key=lambda r: place_in_draw(r.question_id, seed))[:size]}
     step = FunnelStep(
         stage="balance",
         dataset=dataset,
@@ -70,9 +96,14 @@ def balance(
         entered=len(labelled),
         left=len(chosen),
         lost={
-            side: count
-            for side, count in (("hallucinated, over", len(wrong) - size), ("faithful, over", len(right) - size))
-            if count
+            name: len(side) - size
+            for name, side in zip(("hallucinated, over", "faithful, over"), sides, strict=True)
+            if len(side) > size
         },
     )
-    return tuple(labelled[n] for n in chosen), step
+    return tuple(r for r in labelled if id(r) in chosen), step
+
+
+def place_in_draw(question_id: str, seed: int) -> str:
+    """By this, questions stand in a random order that does not depend on which others there are."""
+    return hashlib.sha256(f"{seed}/{question_id}".encode()).hexdigest()

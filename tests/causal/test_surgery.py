@@ -55,7 +55,7 @@ def measured(model: LanguageModel, numbers: range) -> tuple[ProbeRows, ProbeRows
             Response(question_id=key, sample=0, prompt_ids=prompt, token_ids=said, text="", logprobs=(), entropies=())
         )
         spans.append(AnswerSpan(question_id=key, sample=0, tokens=(0, 1, 2, 3), text="", method="all"))
-        labelled.append(LabelledResponse(question_id=key, entity=key, sample=0, hallucinated=mark == "U"))
+        labelled.append(LabelledResponse(question_id=key, group=key, sample=0, hallucinated=mark == "U"))
     settings = ContributionSettings(regions=("answer",))
     weights = [region_weights(r, s, settings, frozenset()) for r, s in zip(responses, spans, strict=True)]
     values = extract(model.loaded, [(*r.prompt_ids, *r.token_ids) for r in responses], weights, 4096)

@@ -64,7 +64,7 @@ def test_baselines_read_the_answer_tokens_alone() -> None:
         entropies=(9.0, 0.5, 1.5, 9.0),
     )
     span = AnswerSpan(question_id="q", sample=2, tokens=(1, 2), text="", method="")
-    item = LabelledResponse(question_id="q", entity="e", sample=2, hallucinated=True)
+    item = LabelledResponse(question_id="q", group="e", sample=2, hallucinated=True)
     features = baseline_features([item, item], {("q", 2): response}, {("q", 2): span})
     np.testing.assert_allclose(features, [[-1.5, 1.0, 2.0]] * 2)
     untold = replace(response, logprobs=(), entropies=())

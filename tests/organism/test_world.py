@@ -11,7 +11,7 @@ from hneuro.organism.recipe import Recipe
 from hneuro.organism.wording import RELATIONS
 from hneuro.organism.world import DOMAINS, World
 from hneuro.records import UserError
-from hneuro.verdicts.splits import Splits, assert_disjoint, split_by_entity
+from hneuro.verdicts.splits import Splits, assert_disjoint, split_by_group
 
 
 def test_the_same_recipe_makes_the_same_world_and_another_seed_another(world: World, recipe: Recipe) -> None:
@@ -68,7 +68,7 @@ def test_an_unknown_domain_is_refused(world: World) -> None:
 
 
 def test_questions_can_be_split_without_a_leak(world: World) -> None:
-    parts = split_by_entity(world.questions("people"), Splits(), seed=0)
+    parts = split_by_group(world.questions("people"), Splits(), seed=0)
     assert_disjoint({**parts, **{d: world.questions(d) for d in DOMAINS[1:]}})
 
 

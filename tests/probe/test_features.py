@@ -21,7 +21,7 @@ from hneuro.store import Store
 SPACE = NeuronSpace(n_layers=3, width=100)
 KEYS = tuple((f"q{n}", 0) for n in range(80))
 LABELLED = [
-    LabelledResponse(question_id=q, entity=f"e{n // 2}", sample=0, hallucinated=n < 40) for n, (q, _) in enumerate(KEYS)
+    LabelledResponse(question_id=q, group=f"e{n // 2}", sample=0, hallucinated=n < 40) for n, (q, _) in enumerate(KEYS)
 ]
 
 

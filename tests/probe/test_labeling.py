@@ -29,7 +29,7 @@ FOUND = Contributions(
 )
 # In another order than the contributions, and without "d".
 LABELLED = tuple(
-    LabelledResponse(question_id=q, entity=entity, sample=sample, hallucinated=wrong)
+    LabelledResponse(question_id=q, group=entity, sample=sample, hallucinated=wrong)
     for q, entity, sample, wrong in (
         ("e", "X", 9, True),
         ("a", "Y", 0, False),
@@ -89,7 +89,7 @@ def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
         space=SPACE,
     )
     labelled = [
-        LabelledResponse(question_id=f"q{n}", entity=str(e), sample=0, hallucinated=bool(e % 2))
+        LabelledResponse(question_id=f"q{n}", group=str(e), sample=0, hallucinated=bool(e % 2))
         for n, e in enumerate(entities)
     ]
     true = OneVsOne().rows(found, labelled)

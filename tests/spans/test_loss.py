@@ -17,7 +17,7 @@ def step(*groups: Group) -> FunnelStep:
     for hallucinated, reason, count in groups:
         for _ in range(count):
             key = f"q{len(labelled)}"
-            labelled.append(LabelledResponse(question_id=key, entity=key, sample=1, hallucinated=hallucinated))
+            labelled.append(LabelledResponse(question_id=key, group=key, sample=1, hallucinated=hallucinated))
             tokens = () if reason else (0,)
             spans.append(AnswerSpan(question_id=key, sample=1, tokens=tokens, text="", method="m", reason=reason))
     return loss_step(labelled, spans, "fit")

@@ -14,7 +14,7 @@ KEYS = (("a", 0), ("b", 0))
 def answers(tested: str) -> Answers:
     return Answers(
         name="set",
-        labelled=tuple(LabelledResponse(question_id=q, entity=q, sample=n, hallucinated=q == "a") for q, n in KEYS),
+        labelled=tuple(LabelledResponse(question_id=q, group=q, sample=n, hallucinated=q == "a") for q, n in KEYS),
         questions={},
         responses={
             (q, n): Response(

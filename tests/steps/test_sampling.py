@@ -38,7 +38,7 @@ def test_a_question_whose_samples_disagree_is_not_sampled_further(tmp_path: Path
             assert some.responses[key] == every.responses[key]
         assert some.spans == every.spans
         assert (some.found.values == every.found.values).all()
-    assert kept.known == all_kept.known
+    assert (kept.known, kept.facts) == (all_kept.known, all_kept.facts)
 
     (drawn,) = [step for step in early.funnel if step.stage == "samples"]
     (all_drawn,) = [step for step in whole.funnel if step.stage == "samples"]

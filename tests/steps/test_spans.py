@@ -28,7 +28,7 @@ QUESTIONS = tuple(
     Question(id=f"q{n}", dataset="d", text=f"Who is {n}?", answers=(f"Ada {n}",), entity=f"e{n}") for n in range(20)
 )
 LABELLED = tuple(
-    LabelledResponse(question_id=q.id, entity=q.entity, sample=0, hallucinated=n % 2 == 0)
+    LabelledResponse(question_id=q.id, group=q.group, sample=0, hallucinated=n % 2 == 0)
     for n, q in enumerate(QUESTIONS)
 )
 

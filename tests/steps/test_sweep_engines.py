@@ -35,6 +35,7 @@ SMALL = [
     "dataset.identification.path=questions.jsonl",
     "sampling=vllm",
     "sampling.samples=2",
+    "splits.by=entity",
     "sampling.decoding.temperature=0",
     "dataset.answer_tokens=6",
     "choice=paper",

@@ -36,7 +36,7 @@ def test_only_questions_with_one_verdict_are_kept_and_the_rest_counted() -> None
     questions = [question(name) for name in verdicts]
     responses = [r for name in verdicts for r in said(name, ["a", "b", "c"])]
     kept, step = consistent(questions, responses, [j for n, v in verdicts.items() for j in judged(n, v)], "d")
-    assert [(r.question_id, r.entity, r.hallucinated) for r in kept] == [
+    assert [(r.question_id, r.group, r.hallucinated) for r in kept] == [
         ("right", "entity of right", False),
         ("wrong", "entity of wrong", True),
     ]

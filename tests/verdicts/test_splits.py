@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hneuro.records import LabelledResponse, Question, UserError
-from hneuro.verdicts.splits import Splits, assert_disjoint, balance, split_by_entity
+from hneuro.verdicts.splits import Splits, assert_disjoint, balance, split_by_group
 
 
 def questions(entities: int, each: int = 2) -> list[Question]:
     return [
-        Question(id=f"{e}/{n}", dataset="d", text=f"Question {n} about {e}?", answers=("x",), entity=f"entity {e}")
+        Question(id=f"{e}/{n}", dataset="d", text=f"Question {n} about {e}?", answers=(f"x {e}",), entity=f"entity {e}")
         for n in range(each)
         for e in range(entities)
     ]
@@ -25,7 +25,7 @@ def questions(entities: int, each: int = 2) -> list[Question]:
 def labelled(wrong: int, right: int) -> list[LabelledResponse]:
     kinds = np.random.default_rng(0).permutation([True] * wrong + [False] * right).tolist()
     return [
-        LabelledResponse(question_id=f"q{n}", entity=f"e{n}", sample=0, hallucinated=kind)
+        LabelledResponse(question_id=f"q{n}", group=f"e{n}", sample=0, hallucinated=kind)
         for n, kind in enumerate(kinds)
     ]
 
@@ -37,7 +37,7 @@ def test_every_question_in_one_part_and_every_entity_too(entities: int, seed: in
         fit, select = 60, 15
     shares = Splits(fit=fit / 100, select=select / 100, report=(100 - fit - select) / 100)
     asked = questions(entities)
-    parts = split_by_entity(asked, shares, seed)
+    parts = split_by_group(asked, shares, seed)
     assert list(parts) == ["fit", "select", "report"]
     assert sorted(q.id for part in parts.values() for q in part) == sorted(q.id for q in asked)
     groups = [{q.entity for q in part} for part in parts.values()]
@@ -48,7 +48,7 @@ def test_every_question_in_one_part_and_every_entity_too(entities: int, seed: in
 
 
 def test_shares_are_of_the_entities() -> None:
-    parts = split_by_entity(questions(200), Splits(), 0)
+    parts = split_by_group(questions(200), Splits(), 0)
     assert {name: len({q.entity for q in part}) for name, part in parts.items()} == {
         "fit": 120,
         "select": 30,
@@ -58,21 +58,21 @@ def test_shares_are_of_the_entities() -> None:
 
 def test_the_seed_decides_and_the_order_of_the_questions_does_not() -> None:
     asked = questions(50)
-    parts = split_by_entity(asked, Splits(), 0)
-    backwards = split_by_entity(asked[::-1], Splits(), 0)
+    parts = split_by_group(asked, Splits(), 0)
+    backwards = split_by_group(asked[::-1], Splits(), 0)
     assert {name: part[::-1] for name, part in parts.items()} == backwards
-    assert parts != split_by_entity(asked, Splits(), 1)
+    assert parts != split_by_group(asked, Splits(), 1)
 
 
 def test_too_few_entities_are_refused() -> None:
-    with pytest.raises(UserError, match=r"2 entities cannot be split .* more questions are needed"):
-        split_by_entity(questions(2, each=30), Splits(), 0)
+    with pytest.raises(UserError, match=r"2 groups .* cannot be split .* more questions are needed"):
+        split_by_group(questions(2, each=30), Splits(), 0)
 
 
 def test_equal_texts_about_different_entities_are_a_leak() -> None:
     """Trap 1: 86 of the published 2,000 ids are in both splits, and other rows repeat a question under another id."""
     one = questions(1, each=1)[0]
-    other = replace(one, id="other", entity="other", text=one.text.upper().replace(" ", "  "))
+    other = replace(one, id="other", entity="other", group="other", text=one.text.upper().replace(" ", "  "))
     with pytest.raises(UserError, match=r"the text 'question 0 about 0' is both in fit and in report"):
         assert_disjoint({"fit": [one], "report": [other]})
 
@@ -80,9 +80,9 @@ def test_equal_texts_about_different_entities_are_a_leak() -> None:
 def test_one_entity_in_two_data_sets_is_a_leak() -> None:
     """Trap 2."""
     one = questions(1, each=1)[0]
-    with pytest.raises(UserError, match="the entity 'entity 0' is both in fit and in drugs"):
+    with pytest.raises(UserError, match="the group 'entity 0' is both in fit and in drugs"):
         assert_disjoint({"fit": [one], "drugs": [replace(one, id="other", text="Another?")]})
-    assert_disjoint({"fit": [one], "drugs": [replace(one, id="other", text="Another?", entity="another")]})
+    assert_disjoint({"fit": [one], "drugs": [replace(one, id="other", text="Another?", group="another")]})
 
 
 @pytest.mark.parametrize("wrong", [{"fit": 0.7}, {"fit": 0.75, "select": 0.0}, {"fit": 1.1, "report": -0.25}])
@@ -108,3 +108,11 @@ def test_the_draw_is_seeded() -> None:
     responses = labelled(30, 50)
     assert balance(responses, "d", seed=0) == balance(responses, "d", seed=0)
     assert balance(responses, "d", seed=0) != balance(responses, "d", seed=1)
+
+
+def test_a_large_group_fills_no_part_that_is_held_out() -> None:
+    asked = [replace(q, group="all" if n < 60 else q.entity) for n, q in enumerate(questions(200, each=1))]
+    parts = {seed: split_by_group(asked, Splits(), seed) for seed in range(20)}
+    for part in parts.values():
+        assert [len(part[name]) for name in ("fit", "select", "report")] == [120, 30, 50]
+        assert all(q.group == "all" for q in part["fit"]) or sum(q.group == "all" for q in part["fit"]) == 60

@@ -111,7 +111,7 @@ class KnownPrompts:
             messages=tuple({"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(turns)),
             comply=(wrong,),
             resist=(right,),
-            meta={"entity": question.entity, "framing": self.framing, "planted": planted, "right": question.answers},
+            meta={"entity": question.group, "framing": self.framing, "planted": planted, "right": question.answers},
         )
 
 

@@ -31,7 +31,7 @@ def said(question: str, sample: int, text: str, lost: str = "") -> Response:
 
 
 def test_rows_find_the_samples_of_their_question_and_lost_ones_do_not_count() -> None:
-    rows = [LabelledResponse(question_id=q, entity=q, sample=0, hallucinated=True) for q in ("b", "a", "c", "none")]
+    rows = [LabelledResponse(question_id=q, group=q, sample=0, hallucinated=True) for q in ("b", "a", "c", "none")]
     samples = [said("a", 0, "x"), said("a", 1, "x"), said("b", 0, "x"), said("b", 1, "y"), said("c", 0, "x")]
     found = inconsistency(rows, [*samples, said("a", 2, "z", lost="broken"), said("c", 1, "", lost="broken")])
     np.testing.assert_allclose(found, [np.log(2), 0.0, np.nan, np.nan])
