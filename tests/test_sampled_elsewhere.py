@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import ANY
 
 import pytest
 from processes import end, start
@@ -114,9 +113,7 @@ def test_sampled_by_vllm_in_another_environment(
     assert "Stopped behind responses" in out
     assert "The same command without until=responses goes on." in out
     made = stages("responses")
-    assert len(made) == 5, (
-        "of fit and select, of the base model's fit, and of the report split by both, by the chat model twice"
-    )
+    assert len(made) == 6, "fit and select in two rounds, the base model's fit, the report split by both, twice"
     stored = {folder.name for folder in Path("outputs/store").iterdir() if folder.is_dir()}
     assert stored == {"responses", "shapes", "verdicts"}, "what disagrees is not sampled further, so it is judged"
     (status,) = Path("outputs/hneuro").glob("*/status.json")
@@ -199,8 +196,10 @@ def test_from_recorded_texts_to_a_report(
     words = [*SMALL, f"model.chat.path={tiny_checkpoint}", "sampling=recorded", "sampling.samples=3"]
     assert main(["run", *words, "sampling.paths=[said.jsonl]"]) == 0, capsys.readouterr().err
     found = results()
-    assert lost(found, "consistency") | lost(found, "verdicts") == {f"unjudged ({NOT_ITS_TEXT})": ANY}
-    assert sum(lost(found, "consistency").values()) + sum(lost(found, "verdicts").values()) == 4
+    unjudged = f"unjudged ({NOT_ITS_TEXT})"
+    assert set(lost(found, "consistency")) <= {unjudged, "so far always right, and not needed"}
+    assert set(lost(found, "verdicts")) <= {unjudged}
+    assert lost(found, "consistency").get(unjudged, 0) + lost(found, "verdicts").get(unjudged, 0) == 4
     detectors = {row.condition for row in found.rows if row.stage == "detection"}
     assert {"h_neurons", "length"} <= detectors
     assert not detectors & {"logprob", "entropy"}
