@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import fits_together
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from hneuro.cli import main
+from hneuro.config import config_folder, register_schema
 from hneuro.report.across.published import read_published
 
 ROOT = Path(__file__).parent.parent
@@ -95,3 +98,27 @@ def test_the_script_of_the_real_models_is_sound_and_composes(
     for model in re.search(r"model=(\S+)", text)[1].split(","):
         own = [f"model={model}" if word.startswith("model=") else re.sub(",.*", "", word) for word in words]
         assert main(["run", *own, "--cfg", "job"]) == 0, capsys.readouterr().err
+
+
+DIFFERENCES = [
+    [cell.strip() for cell in line.strip("| ").split(" | ")]
+    for line in (FOLDER / "paper.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| `")
+]
+
+
+@pytest.mark.parametrize("row", DIFFERENCES, ids=lambda row: row[0].strip("`"))
+def test_what_differs_from_the_paper_is_the_default_and_can_be_undone(row: list[str]) -> None:
+    """`key` | its default, or words for a group | the paper | the overrides that make it so."""
+    key = row[0].strip("`")
+    undo = (
+        [word for part in re.findall(r"`([^`]+=[^`]*)`", row[3]) for word in shlex.split(part)] if len(row) > 3 else []
+    )
+    register_schema()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        default, undone = compose("config"), compose("config", overrides=undo)
+    before, after = (OmegaConf.select(config, key) for config in (default, undone))
+    assert before is not None
+    if not OmegaConf.is_dict(before):
+        assert before == yaml.safe_load(row[1])
+    assert (before != after) == bool(undo)
