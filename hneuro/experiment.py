@@ -66,7 +66,7 @@ class Experiment:
     stop_early: bool  # whether a question whose samples disagree is not sampled further
     quiet: bool
     report: bool  # whether the page, its tables and figures are made
-    until: Stage | None  # the stage behind which it stops; None: it goes on to the report
+    until: Stage | None  # the stage after which it stops; None: it goes on to the report
     shard: int | None  # one of several jobs up to that stage, which take the store's open shards from each other
     identity: str  # digest of everything that decides the results
     config: Mapping[str, Any]  # the composed config, for the record
@@ -99,7 +99,7 @@ class Experiment:
         if not 0 <= self.max_span_loss <= 1:
             raise UserError(f"max_span_loss is a share: it must be between 0 and 1, not {self.max_span_loss}")
         if self.until is not None and self.until not in get_args(Stage):
-            raise UserError(f"until: {self.until!r} is no stage to stop behind: {', '.join(get_args(Stage))}, or null")
+            raise UserError(f"until: {self.until!r} is no stage to stop after: {', '.join(get_args(Stage))}, or null")
         if self.shard is not None and self.until is None:
             raise UserError(
                 "shard: several jobs share the work up to a stage, and one goes on: add until=contributions, and give "

@@ -3,7 +3,7 @@
 status.json      "running", "done" or "failed", with the error; where it stopped on request (`hneuro.states`)
 traceback.txt    of a failed run
 config.yaml      the composed config
-run_card.json    overrides, versions, hardware, commit; run_card-until-<stage>.json of a run that stopped behind a stage
+run_card.json    overrides, versions, hardware, commit; run_card-until-<stage>.json of a run that stopped after a stage
 results.json     everything that the report is made from
 report.html  tables/  figures/  rows.parquet
 disagreements.jsonl   where several judges disagree
@@ -30,7 +30,7 @@ from hneuro.store import Store
 def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str:
     """Runs the method and writes the run's folder. Returns the headline table and where the report lies.
 
-    Of a run that stops behind a stage: what is in the store. `overrides` are kept in the run card, and read by nobody.
+    Of a run that stops after a stage: what is in the store. `overrides` are kept in the run card, and read by nobody.
     """
     set_quiet(experiment.quiet)
     folder = Path(experiment.output_dir) / experiment.run_name

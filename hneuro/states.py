@@ -47,7 +47,7 @@ class RunState:
     reason: str = ""  # why it failed or died, or who is running it; one line
     code: int = 0  # the exit code of a failed one
     seconds: float | None = None  # of a finished one
-    until: str | None = None  # the stage behind which a finished one stopped
+    until: str | None = None  # the stage after which a finished one stopped
 
 
 @contextmanager

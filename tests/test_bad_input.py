@@ -167,7 +167,7 @@ CASES = [
     Case("value outside its set", ["judge.match=fuzzy"], ("judge.match", "'fuzzy'", "'strict' or 'exact'")),
     Case("malformed override", ["name='a=b"], ("name='a=b",)),
     Case("sweep without -m", ["seed=1,2"], ("seed=1,2", "multirun")),
-    Case("unknown stage to stop behind", ["until=probe"], ("until", "'probe'", "responses, verdicts, contributions")),
+    Case("unknown stage to stop after", ["until=probe"], ("until", "'probe'", "responses, verdicts, contributions")),
     Case("no recorded responses", ["sampling=recorded"], ("sampling.paths",)),
     Case(
         "recorded responses that are not there",

@@ -110,7 +110,7 @@ def test_sampled_by_vllm_in_another_environment(
         there.syspath_prepend(str(ENGINES))
         code, out, errors = end(start(tmp_path, "run", *words, "until=responses"), tmp_path)
     assert code == 0, errors
-    assert "Stopped behind responses" in out
+    assert "Stopped after responses" in out
     assert "The same command without until=responses goes on." in out
     made = stages("responses")
     assert len(made) == 6, "fit and select in two rounds, the base model's fit, the report split by both, twice"
@@ -171,7 +171,7 @@ def test_an_engine_has_left_the_device_before_the_weights_come(
 @pytest.mark.parametrize("wrong", ["response", "probe"])
 def test_another_stage_to_stop_behind_is_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", f"until={wrong}"]) == 2
-    assert f"until: '{wrong}' is no stage to stop behind: responses, verdicts" in capsys.readouterr().err
+    assert f"until: '{wrong}' is no stage to stop after: responses, verdicts" in capsys.readouterr().err
 
 
 def recorded(path: str, rows: dict[str, tuple[str, list[str]]]) -> None:

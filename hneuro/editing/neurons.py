@@ -59,7 +59,7 @@ def finished_run(folder: Path) -> FinishedRun:
         failed = f" ({status['error']})" if "error" in status else ""
         raise UserError(f"{folder} is not finished: it is {status.get('state')}{failed}; run its command again")
     if until := status.get("until"):
-        raise UserError(f"{folder} stopped behind {until}, before any neuron was found: run it without until={until}")
+        raise UserError(f"{folder} stopped after {until}, before any neuron was found: run it without until={until}")
     results, card = finished_results(folder), _json(folder / "run_card.json", f"{folder} is no finished run")
     experiment = saved_experiment(folder / "config.yaml")
     if experiment.model.patch is not None:

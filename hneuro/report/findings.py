@@ -36,7 +36,7 @@ def _selection(results: Results) -> Iterator[Finding]:
     others = sum(f.rank is None and f.frequency >= OFTEN for f in results.stability.neurons)
     text = (
         f"{sum(share >= OFTEN for share in own)} of {len(own)} H-Neurons come back in at least half of "
-        f"{results.stability.resamples} resamples of the entities, and so do {others} other neurons."
+        f"{results.stability.resamples} resamples of the groups, and so do {others} other neurons."
     )
     for found in results.stability.overlaps:
         if found.between == "resamples":

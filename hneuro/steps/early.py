@@ -39,7 +39,7 @@ def until(run: Context, stage: Stage, parts: Parts, others: Parts) -> str:
         lines = [told(run, found) for found in _sets(run, parts, others)]
         lines += [told(run, found) for found in _held_out(run, parts)]
         lines += [_responses(run, found) for found in _repeated(run, parts, others)]
-    head = f"Stopped behind {stage}, as until={stage} asks. In {run.store.root.resolve()} there are now:"
+    head = f"Stopped after {stage}, as until={stage} asks. In {run.store.root.resolve()} there are now:"
     return "\n  ".join([head, *lines])
 
 

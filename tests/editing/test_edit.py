@@ -543,7 +543,7 @@ CASES: dict[str, tuple[Prepare, str]] = {
         "is not finished: it is failed (UserError: no key); run its command again",
     ),
     "a run that runs": (bad("status.json", '{"state": "running", "pid": 1}'), "is not finished: it is running"),
-    "a run that stopped": (bad("status.json", '{"state": "done", "until": "verdicts"}'), "stopped behind verdicts"),
+    "a run that stopped": (bad("status.json", '{"state": "done", "until": "verdicts"}'), "stopped after verdicts"),
     "a run without neurons": (with_results({"neuron_sets": {"h_neurons": []}}), "found no h_neurons: there is nothing"),
     "a run of before": (with_results({"space": None}), "is of an older version, which did not keep its neurons"),
     "a run of a patched model": (patched_run, "is the run of a model with a patch (p.json)"),

@@ -27,7 +27,7 @@ class Run:
     """One run folder. Only a run that is done has results; of any other, `error` says why, if that is known."""
 
     folder: Path
-    state: str  # "done", "running", "failed", "stopped behind responses", "unreadable"
+    state: str  # "done", "running", "failed", "stopped after responses", "unreadable"
     error: str = ""  # one line
     config: Mapping[str, Any] = field(default_factory=dict)
     results: Results | None = None
@@ -121,7 +121,7 @@ def _state(file: Path) -> tuple[str, str]:
         state, until, error = status["state"], status.get("until"), status.get("error", "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise UserError(f"{file} cannot be read ({fault})") from fault
-    return (f"stopped behind {until}" if until else str(state)), " ".join(str(error).split())
+    return (f"stopped after {until}" if until else str(state)), " ".join(str(error).split())
 
 
 def _config(file: Path) -> Mapping[str, Any]:

@@ -132,7 +132,7 @@ def transfer_table(tidy: Tidy) -> Table:
     return Table(
         name="mechanism_transfer",
         caption="Found on one data set (rows), tested on another (columns): AUROC of a probe that was trained on half "
-        "of the entities, on the answers about the other half, with 95 % intervals.",
+        "of the groups, on the answers about the other half, with 95 % intervals.",
         columns=("found_on", "tested_on", "auroc", "auroc_low", "auroc_high", "n", "note"),
         numbers=tuple(numbers),
         heads=("found on", "neurons", *map(say.plain, tested), "remark"),

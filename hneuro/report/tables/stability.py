@@ -17,7 +17,7 @@ def frequencies_table(results: Results) -> Table:
     more = f" Of {len(found):,} neurons that any resample selects, the {SHOWN} first." if len(found) > SHOWN else ""
     return Table(
         name="frequencies",
-        caption=f"How often {count} resamples of the entities select each neuron.{more}",
+        caption=f"How often {count} resamples of the groups select each neuron.{more}",
         columns=columns,
         numbers=tuple({c: getattr(f, c) for c in columns} for f in found),
         heads=("layer", "index", "at the chosen strength", "at most, up to it", "H-Neuron"),

@@ -48,7 +48,7 @@ def test_every_run_is_found_once_with_its_state(outputs: Path) -> None:
     runs = {run.name: run for run in read_runs([outputs, outputs / "grid", outputs / "grid" / "done"])}
     assert {name: run.state for name, run in runs.items()} == {
         "damaged": "unreadable", "done": "done", "failed": "failed", "other": "unreadable", "running": "running",
-        "stopped": "stopped behind responses",
+        "stopped": "stopped after responses",
     }  # fmt: skip
     assert [name for name, run in runs.items() if run.results] == ["done"]
     assert runs["failed"].error == "UserError: no answers"
@@ -62,7 +62,7 @@ def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.
     assert "note: 1 of 6 runs not in the tables: failed, failed (UserError: no answers)\n" in said
     assert "note: 2 of 6 runs not in the tables: unreadable, damaged (" in said
     page = (outputs / "report" / "report.html").read_text()
-    assert "stopped behind responses" in page
+    assert "stopped after responses" in page
     listed = (outputs / "report" / "tables" / "runs.csv").read_text().splitlines()
     assert len(listed) == 1 + 6
     assert len(read_runs([outputs])) == 6, "the report is no run"
