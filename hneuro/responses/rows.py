@@ -1,7 +1,7 @@
 """The rows of a batch while they are continued: what the model remembers of each, and what scales it.
 
-Rows that begin alike, with one prompt under one treatment, are read once and share what the model remembers; from
-there on each goes its own way. A row that has ended can be let go. A step that a monitor finds risky is taken back, and
+Rows that begin alike, with one prompt under one treatment, are read once and share what the model remembers, and so is
+the beginning that all prompts have in common, such as a system prompt; from there on each goes its own way. A row that has ended can be let go. A step that a monitor finds risky is taken back, and
 taken again under the treatment.
 """
 
@@ -22,6 +22,7 @@ from hneuro.models.edits import UNTOUCHED, Edits, Treatment, edits
 from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded
 
+WORTH_SHARING = 8  # tokens
 Start = tuple[tuple[int, ...], Treatment]  # a prompt and what is done: all that a row's beginning depends on
 
 
@@ -71,10 +72,11 @@ def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | 
     cache = new_cache(loaded.model)
     alike = [(prompt, UNTOUCHED if treatment.untouched else treatment) for prompt, treatment in starts]
     distinct = list(dict.fromkeys(alike)) if selectable(cache) else alike
+    head = _read_head(loaded, cache, distinct)
     longest = max(len(prompt) for prompt, _ in distinct)
-    padded = [(longest - len(prompt), prompt) for prompt, _ in distinct]
-    ids = torch.tensor([[pad] * blank + list(prompt) for blank, prompt in padded], device=loaded.device)
-    mask = torch.tensor([[0] * blank + [1] * len(prompt) for blank, prompt in padded], device=loaded.device)
+    padded = [(longest - len(prompt), prompt[head:]) for prompt, _ in distinct]
+    ids = torch.tensor([[pad] * blank + list(rest) for blank, rest in padded], device=loaded.device)
+    mask = torch.tensor([[1] * head + [0] * blank + [1] * len(rest) for blank, rest in padded], device=loaded.device)
     amounts = edits(loaded.ffn.space, [treatment for _, treatment in distinct], loaded.device, loaded.dtype)
     rows = Rows(loaded, cache, mask, amounts, torch.empty(0), monitor)
     rows = _forward(rows, ids) if amounts.risky is None else _begin_watched(rows, ids)
@@ -82,6 +84,28 @@ def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | 
         return rows
     place = {start: n for n, start in enumerate(distinct)}
     return rows.select(torch.tensor([place[start] for start in alike], device=loaded.device))
+
+
+def _read_head(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -> int:
+    """Reads what all prompts begin with, once for each treatment, into the cache; how many tokens that are.
+
+    None where that saves little, or where a gap between the beginning and a padded rest would not only be masked:
+    sliding attention counts it, and so do models that number positions themselves.
+    """
+    first, last = min(prompt for prompt, _ in starts), max(prompt for prompt, _ in starts)
+    shortest = min(len(prompt) for prompt, _ in starts) - 1  # everyone keeps a token of its own
+    head = next((n for n in range(shortest) if first[n] != last[n]), shortest)
+    treatments = list(dict.fromkeys(treatment for _, treatment in starts))
+    plain = all(type(layer) is DynamicLayer for layer in cache.layers)
+    known = "position_ids" in inspect.signature(loaded.model.forward).parameters
+    if head < WORTH_SHARING or len(starts) < 2 * len(treatments) or not (plain and known):
+        return 0
+    ids = torch.tensor([first[:head]] * len(treatments), device=loaded.device)
+    amounts = edits(loaded.ffn.space, treatments, loaded.device, loaded.dtype).early()
+    _forward(Rows(loaded, cache, torch.ones_like(ids), amounts, torch.empty(0)), ids)
+    place = {treatment: n for n, treatment in enumerate(treatments)}
+    cache.batch_select_indices(torch.tensor([place[treatment] for _, treatment in starts]))
+    return head
 
 
 def _begin_watched(rows: Rows, ids: Tensor) -> Rows:

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hneuro.models.edits import scaled
+from hneuro.models.edits import UNTOUCHED, Treatment, scaled
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import Loaded
 from hneuro.responses import rows
@@ -69,6 +69,22 @@ def test_only_what_begins_alike_is_shared(loaded: Loaded) -> None:
         alone = torch.cat([begin(loaded, PAD, [start]).logits for start in starts])
     np.testing.assert_allclose(shared.logits, alone, atol=1e-4)
     assert len({round(float(row[0]), 4) for row in alone}) == 5
+
+
+def test_what_all_prompts_begin_with_is_read_once_for_each_treatment(loaded: Loaded) -> None:
+    head = tuple(range(100, 130))
+    late = Treatment(neurons=SETS[0], alpha=3.0, scope="generated")
+    treatments = (UNTOUCHED, scaled(SETS[0], 0.0), late)
+    starts = [((*head, *prompt), treatment) for prompt in PROMPTS for treatment in treatments]
+    with shapes(loaded) as seen, torch.inference_mode():
+        shared = begin(loaded, PAD, starts)
+    assert seen == [(3, 31), (12, 23)]  # also the BOS that the prompts begin with
+    with torch.inference_mode():
+        next_logits = shared.step(torch.full((12,), 77)).logits
+        for n, start in enumerate(starts):
+            alone = begin(loaded, PAD, [start])
+            np.testing.assert_allclose(shared.logits[n], alone.logits[0], atol=1e-4)
+            np.testing.assert_allclose(next_logits[n], alone.step(torch.tensor([77])).logits[0], atol=1e-4)
 
 
 def test_ended_rows_are_let_go(loaded: Loaded) -> None:
