@@ -1,8 +1,8 @@
 """The rows of a batch while they are continued: what the model remembers of each, and what scales it.
 
-Rows that begin alike, with one prompt under one treatment, are read once and share what the model remembers, and so is
-the beginning that all prompts have in common, such as a system prompt; from there on each goes its own way. A row that has ended can be let go. A step that a monitor finds risky is taken back, and
-taken again under the treatment.
+What all prompts have in common, such as a system prompt, is read once for each treatment; so is a prompt that several
+rows begin with under one treatment. From there on each row goes its own way. A row that has ended can be let go. A step
+that a monitor finds risky is taken back, and taken again under the treatment.
 """
 
 from __future__ import annotations
