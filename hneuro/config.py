@@ -121,6 +121,20 @@ def register_schema() -> None:
     OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)  # the name of a GGUF model
 
 
+def model_node(overrides: Sequence[str]) -> dict[str, Any]:
+    """The config of a model with these overrides, for who has no Hydra application."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    register_schema()
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            node = compose("config", overrides=list(overrides)).model
+            return dict(OmegaConf.to_container(node, resolve=True))  # type: ignore[arg-type]
+    except (HydraException, OmegaConfBaseException) as fault:
+        raise UserError(explain(fault)) from fault
+
+
 def build_experiment(cfg: DictConfig) -> Experiment:
     """The composed config as plain values and parts; `UserError` names what does not fit."""
     try:

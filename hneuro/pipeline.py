@@ -79,4 +79,5 @@ def run(experiment: Experiment, store: Store) -> Results:
         disagreements=disagreements(this.judged),
         space=neurons.space,
         neuron_sets=selection.neuron_sets(this, neurons, fit),
+        detector=selection.trained_detector(this, neurons, identified),
     )

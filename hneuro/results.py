@@ -197,6 +197,19 @@ class ColouredResponse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedDetector:
+    """The logistic regression on the H-Neurons, as `hneuro.detector` saves it."""
+
+    neurons: tuple[int, ...]  # flat
+    weights: tuple[float, ...]  # of CETT, in log-odds
+    bias: float
+    threshold: float  # in log-odds
+    position: str  # where CETT is read: "token", "predicting", "last_prompt"
+    checkpoint: str  # the identity of the model's weights
+    trained: str  # on what, in words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """Everything that a run leaves behind for people. `report` reads nothing else."""
 
@@ -214,3 +227,4 @@ class Results:
     disagreements: tuple[Disagreement, ...] = ()
     space: NeuronSpace | None = None  # of the chat model; None in results from before it was kept
     neuron_sets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # flat neurons: "h_neurons", "ranked"
+    detector: TrainedDetector | None = None  # None in results from before it was kept

@@ -5,6 +5,7 @@ traceback.txt    of a failed run
 config.yaml      the composed config
 run_card.json    overrides, versions, hardware, commit; run_card-until-<stage>.json of a run that stopped after a stage
 results.json     everything that the report is made from
+detector/        what hneuro.Detector loads
 report.html  tables/  figures/  rows.parquet
 disagreements.jsonl   where several judges disagree
 """
@@ -39,6 +40,8 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
     with keeping_state(folder, until):
         experiment.model.chat.identity()  # a model that cannot be had is said before torch is imported
         from hneuro import pipeline
+        from hneuro.detector import FOLDER as DETECTOR
+        from hneuro.detector import Detector
         from hneuro.provenance import run_card
 
         write_text(folder / "config.yaml", yaml.safe_dump(dict(experiment.config), sort_keys=False, allow_unicode=True))
@@ -50,6 +53,7 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
             results = pipeline.run(experiment, store)
             write_text(folder / card, json.dumps(run_card(experiment, overrides, results.data), indent=1))
             write_text(folder / "results.json", json.dumps(to_plain(results), ensure_ascii=False))
+            Detector.of_run(results, experiment.config).save(folder / DETECTOR)
             text = _report(results, folder) if experiment.report else _tables(results, folder)
             experiment.tracker.publish(folder, experiment.run_name, experiment.config, metrics(results))
     computed, loaded = len(store.tally.computed), len(store.tally.loaded)

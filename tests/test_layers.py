@@ -49,6 +49,8 @@ ABOVE = (
     "hydra_keys",
     "provenance",
     "states",
+    "api",
+    "detector",
     "runs",
     "sweeps",
     "summary",
@@ -107,7 +109,7 @@ def test_every_part_has_its_place_in_the_order() -> None:
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_nothing_imports_what_comes_later(file: Path) -> None:
     if part_of(file) == "__init__":
-        assert not parts_imported(file)
+        assert parts_imported(file) <= {"api", "detector"}  # when they are asked for
         return
     allowed = ORDER[: ORDER.index(part_of(file)) + 1]
     assert parts_imported(file) <= set(allowed), f"{name_of(file)} imports a later part"

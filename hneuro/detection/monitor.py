@@ -36,11 +36,17 @@ class RiskMonitor:
     @contextmanager
     def watch(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
         """Watches the passes inside; the function gives, of the last one, whether each row is at risk [row]."""
+        with self.read(loaded, rows) as log_odds:
+            yield lambda: log_odds() > self.detector.threshold
+
+    @contextmanager
+    def read(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
+        """As `watch`, but the function gives the log-odds of a hallucination [row]."""
         by_layer = loaded.ffn.space.by_layer(self.detector.columns)
         weight = dict(zip(self.detector.columns, self.detector.weight.tolist(), strict=True))
         scores: dict[int, Tensor] = {}
 
-        def read(layer: int, z: Tensor, h: Tensor) -> None:
+        def note(layer: int, z: Tensor, h: Tensor) -> None:
             if layer not in by_layer:
                 return
             places = torch.tensor(by_layer[layer], device=z.device)
@@ -50,9 +56,8 @@ class RiskMonitor:
             norms = loaded.column_norms[layer][places].float()
             scores[layer] = (found * norms) @ torch.tensor(amounts, device=z.device)
 
-        def at_risk() -> Tensor:
-            total = sum((score.cpu() for score in scores.values()), torch.zeros(rows)) + self.detector.bias
-            return total > self.detector.threshold
+        def log_odds() -> Tensor:
+            return sum((score.cpu() for score in scores.values()), torch.zeros(rows)) + self.detector.bias
 
-        with observe(loaded.ffn, rows, read):
-            yield at_risk
+        with observe(loaded.ffn, rows, note):
+            yield log_odds

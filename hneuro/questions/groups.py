@@ -7,17 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
 from hneuro.questions.base import normal_text
 from hneuro.records import Question
 from hneuro.results import FunnelStep
-from hneuro.spans.normal import ARTICLES, words_at
 
 GroupBy = Literal["answer", "entity"]
-Tie = tuple[str, str]
+ARTICLES = frozenset(("a", "an", "the"))
 
 
 def grouped(questions: Sequence[Question], by: GroupBy, dataset: str) -> tuple[tuple[Question, ...], FunnelStep]:
@@ -26,40 +21,40 @@ def grouped(questions: Sequence[Question], by: GroupBy, dataset: str) -> tuple[t
     By "answer", questions are tied by any gold alias, by the same words in any order, and by their entity; by "entity",
     by the last alone. The answers of multiple-choice questions tie nothing: half a set may be answered by "none".
     """
-    ties = [list(dict.fromkeys(_ties(question, by))) for question in questions]
-    number: dict[Tie, int] = {}
-    pairs = [(row, number.setdefault(tie, len(number))) for row, own in enumerate(ties) for tie in own]
-    rows, columns = np.array(pairs).T if pairs else np.zeros((2, 0), dtype=np.int64)
-    size = len(questions) + len(number)
-    graph = coo_array((np.ones(len(rows), dtype=bool), (rows, len(questions) + columns)), shape=(size, size))
-    of = connected_components(graph, directed=False)[1][: len(questions)].tolist()
-    name: dict[int, str] = {}
-    for question, group in sorted(zip(questions, of, strict=True), key=lambda pair: pair[0].entity):
-        name.setdefault(group, question.entity)
-    found = tuple(replace(question, group=name[group]) for question, group in zip(questions, of, strict=True))
-    entities = {question.entity for question in questions}
-    merged = len(entities) - len(name)
-    largest = Counter(question.group for question in found).most_common(1)
+    parent: dict[str, str] = {}
+
+    def root(tie: str) -> str:
+        while (above := parent.setdefault(tie, tie)) != tie:
+            parent[tie] = parent[above]
+            tie = above
+        return tie
+
+    for question in questions:
+        own, *others = _ties(question, by)
+        for tie in others:
+            parent[root(tie)] = root(own)
+    name: dict[str, str] = {}
+    for question in sorted(questions, key=lambda q: q.entity):
+        name.setdefault(root(f"entity {question.entity}"), question.entity)
+    found = tuple(replace(q, group=name[root(f"entity {q.entity}")]) for q in questions)
+    entities, sizes = {q.entity for q in questions}, Counter(q.group for q in found)
+    merged = len(entities) - len(sizes)
     step = FunnelStep(
         stage="groups",
         dataset=dataset,
         unit="entities",
         entered=len(entities),
-        left=len(name),
+        left=len(sizes),
         lost={"joined to another: a shared answer, or the same words": merged} if merged else {},
-        note=f"splits and intervals are by {by}; the largest group has {largest[0][1]} of {len(found)} questions"
-        if found
-        else "",
+        note=f"splits and intervals are by {by}; the largest group has {max(sizes.values())} of {len(found)} questions",
     )
     return found, step
 
 
-def _ties(question: Question, by: GroupBy) -> Iterator[Tie]:
-    yield "entity", question.entity
-    if by == "entity":
-        return
-    yield "words", " ".join(sorted(normal_text(question.text).split()))
-    if not question.options:
-        for answer in question.answers:
-            if alias := " ".join(word.text for word in words_at(answer) if word.text not in ARTICLES):
-                yield "answer", alias
+def _ties(question: Question, by: GroupBy) -> Iterator[str]:
+    yield f"entity {question.entity}"
+    if by == "answer":
+        yield f"words {' '.join(sorted(normal_text(question.text).split()))}"
+        for answer in () if question.options else question.answers:
+            if alias := " ".join(word for word in normal_text(answer).split() if word not in ARTICLES):
+                yield f"answer {alias}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,12 @@ def rows_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
     fields = [f.name for f in dataclasses.fields(ResultRow)]
     frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=fields)
     return frame.astype({f: types.get(f, {"n": "int64", "seed": "Int64"}.get(f, "str")) for f in fields})
+
+
+def pictures(results: Results) -> Iterator[Picture]:
+    """All figures of a run, to be drawn in the house style."""
+    for section in _pictures(Tidy(results)).values():
+        yield from section
 
 
 def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:

@@ -54,7 +54,7 @@ def generate(
     starts = [(job.prompt_ids, job.treatment) for job in jobs]
     rows = begin(loaded, pad, starts, monitor)
     outcomes = read_contests(rows, pad, starts, [job.contest for job in jobs])
-    made = _continued(rows, [job.seed for job in jobs], decoding, sorted(_end_ids(loaded.model)))
+    made = _continued(rows, [job.seed for job in jobs], decoding, sorted(end_ids(loaded.model)))
     return [Generated(*said, outcome=outcome) for said, outcome in zip(made, outcomes, strict=True)]
 
 
@@ -102,6 +102,6 @@ def batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _end_ids(model: Any) -> set[int]:
+def end_ids(model: Any) -> set[int]:
     end = model.generation_config.eos_token_id
     return set() if end is None else set(end) if isinstance(end, list) else {int(end)}

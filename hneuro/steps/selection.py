@@ -11,12 +11,13 @@ from sklearn.metrics import roc_auc_score
 
 from hneuro.causal.capability import known_facts
 from hneuro.causal.grid import NeuronSet
+from hneuro.detection.evaluate import neuron_detector
 from hneuro.probe.controls import random_set
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import t_statistic
 from hneuro.probe.stability import Correlated, correlated
 from hneuro.records import HNeurons, Outcome, Probe
-from hneuro.results import NeuronRow, Stability
+from hneuro.results import NeuronRow, Stability, TrainedDetector
 from hneuro.statistics import rate
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified
@@ -90,6 +91,22 @@ def mean_contribution(run: Context, fit: Answers) -> NDArray[np.float64]:
 def nonzero(probe: Probe) -> set[int]:
     """Neurons that no control may contain."""
     return {int(n) for n in np.flatnonzero(probe.weight)}
+
+
+def trained_detector(run: Context, neurons: HNeurons, identified: Identified) -> TrainedDetector:
+    """The detector that the run is about, to be kept."""
+    setup, fit, select = run.experiment, identified.fit, identified.select
+    own = neuron_detector(neurons.neurons, fit.answer_set(), select.answer_set())
+    wrong = sum(item.hallucinated for item in fit.labelled)
+    return TrainedDetector(
+        neurons=own.columns,
+        weights=tuple(own.weight.tolist()),
+        bias=own.bias,
+        threshold=own.threshold,
+        position="last_prompt" if setup.labeling.tested == "last_prompt" else setup.contribution.position,
+        checkpoint=str(run.chat.identity["weights"]),
+        trained=f"{setup.dataset}: {wrong} wrong and {len(fit.labelled) - wrong} right answers",
+    )
 
 
 def random_controls(run: Context, probe: Probe, neurons: HNeurons) -> list[tuple[int, ...]]:

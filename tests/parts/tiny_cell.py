@@ -26,7 +26,12 @@ def tiny_cell(folder: Path, checkpoint: Path, model: LanguageModel) -> list[str]
     return [
         *("model=hub", "model.name=tiny", f"model.chat.path={checkpoint}", "model.dtype=float32"),
         *("model.device=cpu", "dataset=file", f"dataset.identification.path={file}", "benchmark=none"),
-        *("sampling.samples=2", "sampling.decoding.temperature=0", "sampling.decoding.max_new_tokens=5"),
+        *(
+            "sampling.samples=2",
+            "splits.by=entity",
+            "sampling.decoding.temperature=0",
+            "sampling.decoding.max_new_tokens=5",
+        ),
         *("stability.resamples=0", "detection.control_seeds=2", "intervention.alphas=[0,1]", "quiet=true"),
         *("intervention.control_seeds=1", "intervention.ranked=3", "intervention.known_questions=4"),
     ]
