@@ -86,7 +86,7 @@ def test_a_detector_refuses_other_weights_foreign_classes_and_empty_folders(run_
     with pytest.raises(UserError, match="the detector is of another model: of tiny with the weights 000"):
         hneuro.Detector.load(place).answer("Who?")
     (place / "detector.json").write_text(json.dumps(known | {"model_config": {"_target_": "os.system", "name": "x"}}))
-    with pytest.raises(UserError, match="names a class that is not of hneuro: os.system"):
+    with pytest.raises(UserError, match="names a class that is not of hneuro"):
         hneuro.Detector.load(place).answer("Who?")
     (place / "detector.safetensors").write_bytes(b"broken")
     with pytest.raises(UserError, match="cannot be read"):

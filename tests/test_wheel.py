@@ -32,3 +32,5 @@ def test_a_wheel_composes_its_own_config(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         assert packed <= set(content.namelist())
         assert any(name.endswith(".jinja") for name in content.namelist())
+        assert {"hneuro/py.typed"} <= set(content.namelist())
+        assert any(name.endswith("dist-info/licenses/LICENSE") for name in content.namelist())

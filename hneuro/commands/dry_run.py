@@ -133,7 +133,7 @@ def needed(this: Context, store: Rehearsal) -> list[Need]:
     ]:
         try:
             if samples > 1:
-                sampling.several(this, model, questions)
+                sampling.several(this, model, {part: parts[part] for part in ("fit", "select")})
             else:
                 sampling.one_each(this, model, questions)
         except NotThereError as missing:
