@@ -101,7 +101,6 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")
     edit.add_argument("--out", type=Path, help="a new folder for the edited checkpoint")
-    edit.add_argument("--in-place", action="store_true", help="edit the model's own folder instead")
     edit.add_argument(
         "--patch-only", action="store_true", help="write only a small file for model.patch=FILE, to --out"
     )
@@ -112,7 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument(
         "--no-validate", action="store_true", help="do not hold the edited checkpoint against the original"
     )
-    edit.add_argument("--revert", type=Path, metavar="DIR", help="give an edited folder its original bits back")
     status = commands.add_parser("status", help="what is done, running, failed and missing of a sweep or of all runs")
     status.add_argument("folder", nargs="+", type=Path, help="the folder of a sweep, or outputs/")
     configs = commands.add_parser("configs", help="every choice of every group, and where it comes from")
@@ -130,11 +128,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _edit(options: argparse.Namespace) -> int:
-    from hneuro.editing.command import Wanted, edit, revert
+    from hneuro.editing.command import Wanted, edit
 
-    if options.revert is not None:
-        print(revert(options.revert))
-        return 0
     print(
         edit(
             Wanted(
@@ -143,7 +138,6 @@ def _edit(options: argparse.Namespace) -> int:
                 out=options.out,
                 neurons=options.neurons,
                 model=options.model,
-                in_place=options.in_place,
                 patch_only=options.patch_only,
                 validate=not options.no_validate,
             )

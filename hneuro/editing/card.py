@@ -59,7 +59,7 @@ projections (W_down) that belong to {count:,} of {patch.space.size:,} FFN neuron
 | alpha | {patch.alpha:g} |
 | made by | hneuro {__version__} |
 
-`{PATCH}` lists the neurons. `hneuro edit --revert` on this folder gives the source's bits back.
+`{PATCH}` lists the neurons.
 
 ## Validation
 

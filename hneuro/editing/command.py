@@ -12,9 +12,9 @@ from hneuro.codec import from_plain, to_plain
 from hneuro.disk import appearing, writing
 from hneuro.editing.card import Provenance, active, as_text, card
 from hneuro.editing.neurons import Chosen, FinishedRun, activity_of, finished_run, neurons_of_file, neurons_of_run
-from hneuro.editing.validation import OriginalSide, Remembered, original_side, validate
+from hneuro.editing.validation import original_side, validate
 from hneuro.models.gguf import GgufSource
-from hneuro.models.patch import TRACES, Patch, found_elsewhere, read_patch, write_patch
+from hneuro.models.patch import TRACES, Patch, found_elsewhere, write_patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
@@ -34,7 +34,6 @@ class Wanted:
     out: Path | None
     neurons: str = "h_neurons"
     model: str | None = None
-    in_place: bool = False
     patch_only: bool = False
     validate: bool = True
 
@@ -44,15 +43,14 @@ class Wanted:
             raise UserError("--alpha is missing: by how much the neurons are multiplied, such as --alpha 0.5")
         if self.run_dir is None and (self.model is None or not listed):
             raise UserError("a RUN_DIR is missing: a finished run, or --model with a --neurons file instead")
-        if self.in_place == (self.out is not None):
-            raise UserError("choose one of --out, where the edited checkpoint goes, and --in-place")
-        if self.patch_only and self.in_place:
-            raise UserError("--patch-only writes a file, which --out names: leave out --in-place")
+        if self.out is None:
+            raise UserError("--out is missing: where the edited checkpoint, or the patch, goes")
 
 
 def edit(wanted: Wanted) -> str:
     """Writes what is wanted; the same command goes on where it was killed. What was done, for people."""
     assert wanted.alpha is not None
+    assert wanted.out is not None
     run = None if wanted.run_dir is None else finished_run(wanted.run_dir)
     set_quiet(run is not None and run.experiment.quiet)
     source = _source(wanted, run)
@@ -70,19 +68,8 @@ def edit(wanted: Wanted) -> str:
         note=chosen.origin,
     )
     if wanted.patch_only:
-        assert wanted.out is not None
         return _patch_alone(patch, wanted.out)
-    if wanted.in_place and not (isinstance(source, HubCheckpoint) and Path(source.path).is_dir()):
-        raise UserError(f"--in-place needs a folder of your own, and {source.locate()} is none: choose --out")
-    return _checkpoint(wanted, run, source, patch)
-
-
-def revert(folder: Path) -> str:
-    """Gives an edited folder the bits that it had."""
-    from hneuro.models.rewrite import revert_checkpoint
-
-    revert_checkpoint(folder)
-    return f"{folder} has its original bits again"
+    return _checkpoint(wanted.out, run, source, patch, wanted.validate)
 
 
 def _source(wanted: Wanted, run: FinishedRun | None) -> CheckpointSource:
@@ -102,23 +89,15 @@ def _chosen(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource) -
 
     file = Path(wanted.neurons)
     if file.is_file():
-        chosen = neurons_of_file(file, editable(source).space, _identity(source, wanted.in_place))
+        chosen = neurons_of_file(file, editable(source).space, source.identity())
     else:
         assert run is not None
         chosen = neurons_of_run(run, wanted.neurons)
-    here = _identity(source, wanted.in_place) if wanted.model is not None else chosen.weights
+    here = source.identity() if wanted.model is not None else chosen.weights
     if told := found_elsewhere(chosen.weights, chosen.origin, here, source.locate()):
         log.warning(told)
         return replace(chosen, weights=here, origin=f"{chosen.origin}, found on other weights ({chosen.weights})")
     return chosen
-
-
-def _identity(source: CheckpointSource, in_place: bool) -> str:
-    """Of a folder whose editing in place has begun, what it was before."""
-    from hneuro.models.rewrite import edits_of
-
-    begun = in_place and edits_of(source.files()) is not None
-    return read_patch(source.files()).weights if begun else source.identity()
 
 
 def _patch_alone(patch: Patch, file: Path) -> str:
@@ -130,51 +109,39 @@ def _patch_alone(patch: Patch, file: Path) -> str:
     return f"patch: {file.resolve()} ({patch.brief}); hneuro run ... model.patch={file} applies it"
 
 
-def _checkpoint(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource, patch: Patch) -> str:
+def _checkpoint(folder: Path, run: FinishedRun | None, source: CheckpointSource, patch: Patch, validated: bool) -> str:
     from hneuro.models import rewrite
 
-    folder = source.files() if wanted.out is None else wanted.out
-    begun = rewrite.begun_with(folder, patch)
-    kept = source.files() / rewrite.CARD if begun is None else folder / TRACES / rewrite.CARD
+    done = rewrite.done_by(folder, patch)
+    kept = source.files() / rewrite.CARD
     made = Provenance(
         source=source,
         patch=patch,
         original_card=kept.read_text("utf-8") if kept.is_file() else "",
         activity=activity_of(run, patch.neurons),
     )
-    asking = run if wanted.validate else None
-    before = None
-    if wanted.in_place and begun is None:
-        rewrite.check_in_place(source, patch)
-        before = _original(asking, source, patch)  # as long as it is there
-    if begun is None or not begun.after:
-        if wanted.out is None:
-            rewrite.edit_in_place(source, patch, card(made, None))
-        else:
-            rewrite.edit_checkpoint(source, wanted.out, patch, card(made, None))
-    if before is None:
-        before = _original(asking, Remembered(weights=patch.weights) if wanted.in_place else source, patch)
-    rows = _validated(asking, before, folder)
+    if not done:
+        rewrite.edit_checkpoint(source, folder, patch, card(made, None))
+    rows = _validated(run if validated else None, source, patch, folder)
     rewrite.write_card(folder, card(made, rows))
     told = [f"edited checkpoint: {folder.resolve()} ({patch.brief}, {patch.note})"]
     told.append(f"their activity before: {active(made.activity)}")
-    if run is None and wanted.validate:
+    if run is None and validated:
         told.append("It was not validated: that needs the benchmarks of a run (RUN_DIR).")
     return "\n\n".join([*told, *([] if rows is None else [as_text(rows)])])
 
 
-def _original(run: FinishedRun | None, source: CheckpointSource, patch: Patch) -> OriginalSide | None:
-    return None if run is None else original_side(run.experiment, run.weights, source, patch)
-
-
-def _validated(run: FinishedRun | None, before: OriginalSide | None, folder: Path) -> Sequence[ResultRow] | None:
+def _validated(
+    run: FinishedRun | None, source: CheckpointSource, patch: Patch, folder: Path
+) -> Sequence[ResultRow] | None:
     """The comparison, kept beside the patch; without one, what an earlier one has left there."""
     file = folder / VALIDATION
-    if run is None or before is None:
+    if run is None:
         if not file.is_file():
             return None
         kept: Sequence[ResultRow] = from_plain(tuple[ResultRow, ...], json.loads(file.read_text(encoding="utf-8")))
         return kept
+    before = original_side(run.experiment, run.weights, source, patch)
     rows = validate(run.experiment, before, folder)
     with appearing(file) as fresh:
         fresh.write_text(json.dumps(to_plain(rows), indent=1), encoding="utf-8")

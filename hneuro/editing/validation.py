@@ -65,8 +65,8 @@ class Remembered:
 
     def locate(self) -> str:
         raise UserError(
-            "the store lacks what the original answered, and the original is not at hand (edited in place, or another "
-            "--model): revert it first (hneuro edit --revert), or use --no-validate"
+            "the store lacks what the model of the run answered, and --model names another: run it again, or use "
+            "--no-validate"
         )
 
     def files(self) -> Path:

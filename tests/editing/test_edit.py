@@ -1,11 +1,10 @@
-"""`hneuro edit` from the end of a run to a checkpoint that anybody can load, and back."""
+"""`hneuro edit` from the end of a run to a checkpoint that anybody can load."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -162,9 +161,6 @@ def test_an_edited_checkpoint_with_its_card_and_its_validation(
     assert capsys.readouterr().out == told
     assert state == {file: file.stat().st_mtime_ns for file in state}
 
-    assert main(["edit", "--revert", str(tmp_path / "edited")]) == 0
-    assert contents(tmp_path / "edited") == contents(model)
-
 
 def validated(folder: Path) -> dict[tuple[str, str, str], ResultRow]:
     rows: tuple[ResultRow, ...] = from_plain(
@@ -284,57 +280,6 @@ def test_a_patch_of_another_shape_stops_a_run(
     assert "error: the patch is for a model with NeuronSpace(n_layers=4" in capsys.readouterr().err
 
 
-KILLED = """
-import os, signal, sys
-from hneuro.cli import main
-from hneuro.models.columns import StoredColumns
-
-write, seen = StoredColumns.write, []
-
-def killed(self, folder, values):
-    seen.append(self)
-    if len(seen) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    write(self, folder, values)
-
-StoredColumns.write = killed
-main(sys.argv[1:])
-"""
-
-
-def test_killed_in_place_it_is_finished_or_reverted(
-    own: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, run = own
-    before = contents(model)
-    words = ["edit", str(run), "--alpha", "0.3", "--neurons", "ranked", "--in-place"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PARTS), *sys.path])}
-    done = subprocess.run([sys.executable, "-c", KILLED, *words], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    half = contents(model)
-    assert half["model.safetensors"] != before["model.safetensors"]
-
-    shutil.copytree(model, model.parent / "copy")
-    assert main(["edit", "--revert", str(model.parent / "copy")]) == 0
-    assert contents(model.parent / "copy") == before
-
-    assert main([*words[:3], "0.4", *words[4:]]) == 2
-    assert "its editing was interrupted, by 5 neurons times 0.3: revert that first" in one_line(capsys)
-    assert contents(model) == half
-    assert main(words) == 0, capsys.readouterr().err
-    finished_here = contents(model)
-    assert {name for name in finished_here if name.startswith("hneuro_edit/")} == {
-        f"hneuro_edit/{name}"
-        for name in ("README.md", "columns.safetensors", "edits.json", "patch.json", "validation.json")
-    }
-    rows = json.loads(finished_here["hneuro_edit/validation.json"])
-    assert [row["value"] for row in rows if row["metric"] == "as_hooked"] == [1.0, 1.0, 1.0]
-    assert main([*words, "--no-validate"]) == 0
-    assert contents(model) == finished_here
-    assert main(["edit", "--revert", str(model)]) == 0
-    assert contents(model) == before
-
-
 def test_a_file_of_neurons_and_a_model_need_no_run(
     finished: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -352,8 +297,9 @@ def test_a_file_of_neurons_and_a_model_need_no_run(
     # A list holds for whatever model it is given with, also for one that is edited already.
     twice = ["edit", "--model", str(tmp_path / "edited"), *words[3:], "--out", str(tmp_path / "twice")]
     assert main(twice) == 0
-    assert main(["edit", "--revert", str(tmp_path / "twice")]) == 0
     assert contents(tmp_path / "twice")["model.safetensors"] == contents(tmp_path / "edited")["model.safetensors"]
+    assert main([*words[:4], "0.4", *words[5:], "--out", str(tmp_path / "edited")]) == 2
+    assert "edited is edited already, by 2 neurons times 0: choose another folder" in one_line(capsys)
 
     again = [*words[:-1], str(tmp_path / "edited" / "hneuro_edit" / "patch.json"), "--out", str(tmp_path / "again")]
     assert main(again) == 0
@@ -450,8 +396,6 @@ def test_a_model_of_the_hub_is_edited_at_the_commit_of_the_run(
     card = (tmp_path / "edited" / "README.md").read_text()
     assert "base_model: lab/tiny\n" in card
     assert f"| source | lab/tiny at {then} |" in card
-    assert main([*words[:-2], "--in-place"]) == 2
-    assert "--in-place needs a folder of your own, and lab/tiny is none" in one_line(capsys)
 
 
 Prepare = Callable[[Path, Path, Path], list[str]]  # (model, run, folder) -> words behind `edit`
@@ -513,14 +457,6 @@ def without_a_store(model: Path, run: Path, folder: Path) -> list[str]:
     return bad("config.yaml", config.replace(line, "store_dir: nowhere"))(model, run, folder)
 
 
-def organism(model: Path, run: Path, folder: Path) -> list[str]:
-    """It lies in the package."""
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["model"]["chat"] = {"_target_": "hneuro.models.sources.OrganismCheckpoint", "role": "chat"}
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
-    return [str(run), "--alpha", "0", "--in-place"]
-
-
 def changed_model(model: Path, run: Path, folder: Path) -> list[str]:
     (model / "config.json").write_text((model / "config.json").read_text() + " ")
     return [str(run), "--alpha", "0", "--out", str(folder / "out")]
@@ -535,8 +471,7 @@ CASES: dict[str, tuple[Prepare, str]] = {
     "alpha is 1": (words("RUN", "--alpha", "1", "--out", "OUT"), "alpha = 1 is the untouched model"),
     "no alpha": (words("RUN", "--out", "OUT"), "--alpha is missing"),
     "no run": (words("--alpha", "0", "--out", "OUT"), "a RUN_DIR is missing"),
-    "no target": (words("RUN", "--alpha", "0"), "choose one of --out"),
-    "two targets": (words("RUN", "--alpha", "0", "--out", "OUT", "--in-place"), "choose one of --out"),
+    "no target": (words("RUN", "--alpha", "0"), "--out is missing"),
     "a run that is none": (words("MODEL", "--alpha", "0", "--out", "OUT"), "is no run of hneuro: status.json, No such"),
     "a run that failed": (
         bad("status.json", '{"state": "failed", "error": "UserError: no key"}'),
@@ -571,11 +506,6 @@ CASES: dict[str, tuple[Prepare, str]] = {
         words("RUN", "--alpha", "0", "--out", __file__, "--patch-only"),
         "test_edit.py exists already: remove it, or choose another file",
     ),
-    "in place of a hub model": (
-        words("RUN", "--alpha", "0", "--model", "lab/nowhere", "--in-place"), "cannot fetch the weights of lab/nowhere"
-    ),
-    "in place of the organism": (organism, "--in-place needs a folder of your own, and "),
-    "a revert of nothing": (words("--revert", "MODEL"), "is no edited checkpoint"),
 }  # fmt: skip
 
 
@@ -621,7 +551,7 @@ def test_a_folder_that_may_not_be_written(own: tuple[Path, Path], capsys: pytest
             path.chmod(0o555 if path.is_dir() else 0o444)
         before = contents(root / "model")
         given = ["edit", "--model", str(root / "model"), "--neurons", str(root / "list.json"), "--alpha", "0"]
-        for target in (["--in-place"], ["--out", str(root / "out")], ["--out", str(root / "p.json"), "--patch-only"]):
+        for target in (["--out", str(root / "out")], ["--out", str(root / "p.json"), "--patch-only"]):
             with nobody():
                 assert main([*given, *target]) == 2
             assert "Permission denied): choose another --out" in one_line(capsys)

@@ -1,4 +1,4 @@
-"""An edited checkpoint is what the hook does, made permanent, and can be undone to the last bit."""
+"""An edited checkpoint is what the hook does, made permanent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hneuro.models.ffn import find_ffn
 from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded
 from hneuro.models.patch import PATCH, Patch, apply_patch, read_patch
-from hneuro.models.rewrite import COLUMNS, edit_checkpoint, edit_in_place, edits_of, revert_checkpoint
+from hneuro.models.rewrite import edit_checkpoint
 from hneuro.models.sources import HubCheckpoint
 from hneuro.records import NeuronSpace, UserError
 
@@ -89,36 +89,6 @@ def test_half_precision_is_scaled_in_the_precision_of_the_file(layout: Callable[
     assert torch.equal(new[:, :7], old[:, :7])
 
 
-@pytest.mark.parametrize("name", ["llama", "gpt2"])
-def test_reverting_gives_the_original_files_back(layout: Callable[[str], Any], tmp_path: Path, name: str) -> None:
-    source = made(layout(name), tmp_path / "original")
-    edit_checkpoint(source, tmp_path / "edited", patch_of(source, 0.0))
-    (tmp_path / "edited" / "README.md").write_text("a card that somebody wrote")
-    assert read_patch(tmp_path / "edited").neurons == NEURONS
-    revert_checkpoint(tmp_path / "edited")
-    assert contents(tmp_path / "edited") == contents(tmp_path / "original")
-    with pytest.raises(UserError, match="no edited checkpoint"):
-        revert_checkpoint(tmp_path / "edited")
-
-
-def test_a_file_that_something_else_changed_is_not_called_the_original(
-    layout: Callable[[str], Any], tmp_path: Path
-) -> None:
-    source = made(layout("llama"), tmp_path / "original")
-    edit_checkpoint(source, tmp_path / "edited", patch_of(source, 2.0))
-    whole = contents(tmp_path / "edited")
-    for name in {edit.file for edit in edits_of(tmp_path / "edited").tensors} | {"config.json"}:
-        changed = whole | {name: whole[name][:-1] + b"\x07"}
-        (tmp_path / "edited" / name).write_bytes(changed[name])
-        with pytest.raises(UserError, match=rf"{name} was changed by something else"):
-            revert_checkpoint(tmp_path / "edited")
-        assert contents(tmp_path / "edited") == changed, "nothing is written where the end would not be the original"
-        (tmp_path / "edited" / name).write_bytes(whole[name])
-    (tmp_path / "edited" / COLUMNS).unlink()
-    with pytest.raises(UserError, match="what was there before is lost"):
-        revert_checkpoint(tmp_path / "edited")
-
-
 def test_what_was_begun_and_killed_is_no_checkpoint_and_is_begun_again(
     layout: Callable[[str], Any], tmp_path: Path
 ) -> None:
@@ -186,20 +156,6 @@ def test_a_file_that_is_no_patch_is_told(tmp_path: Path, text: str) -> None:
         read_patch(tmp_path / "nowhere.json")
 
 
-def test_in_place_is_the_same_edit_of_the_same_folder(layout: Callable[[str], Any], tmp_path: Path) -> None:
-    source = made(layout("llama"), tmp_path / "model")
-    before, patch = contents(tmp_path / "model"), patch_of(source, 0.3)
-    edit_checkpoint(source, tmp_path / "edited", patch, "a card")
-    edit_in_place(source, patch, "a card")
-    assert contents(tmp_path / "model") == contents(tmp_path / "edited")
-    edit_in_place(source, patch, "a card")
-    assert contents(tmp_path / "model") == contents(tmp_path / "edited"), "done is done"
-    with pytest.raises(UserError, match=r"edited already.* by 4 neurons times 0.3: revert that first"):
-        edit_in_place(source, patch_of(source, 0.4))
-    revert_checkpoint(tmp_path / "model")
-    assert contents(tmp_path / "model") == before
-
-
 def test_weights_that_would_stay_as_they_were_are_left_out(layout: Callable[[str], Any], tmp_path: Path) -> None:
     """Engines that look for them first would run the unedited model; loaders that take all files would break."""
     source = made(layout("llama"), tmp_path / "original")
@@ -213,8 +169,6 @@ def test_weights_that_would_stay_as_they_were_are_left_out(layout: Callable[[str
     }  # fmt: skip
     shards = set(json_of(tmp_path / "edited" / "model.safetensors.index.json")["weight_map"].values())
     assert {f.name for f in (tmp_path / "edited").glob("*.safetensors")} == shards
-    with pytest.raises(UserError, match=r"consolidated.safetensors holds weights too, and would stay as it is"):
-        edit_in_place(source, patch)
 
 
 def test_a_snapshot_of_the_hub_is_copied_and_never_edited_itself(
@@ -235,8 +189,6 @@ def test_a_snapshot_of_the_hub_is_copied_and_never_edited_itself(
     edit_checkpoint(source, tmp_path / "edited", patch)
     assert not [file for file in (tmp_path / "edited").rglob("*") if file.is_symlink()]
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "edited")
-    with pytest.raises(UserError, match=r"is a link, and other folders may use what it points to"):
-        edit_in_place(source, patch)
     assert contents(blobs) == before
 
 

@@ -13,7 +13,7 @@ SCRIPT = r"""
 import re, sys
 from pathlib import Path
 from hneuro.models.patch import Patch
-from hneuro.models.rewrite import edit_checkpoint, revert_checkpoint
+from hneuro.models.rewrite import edit_checkpoint
 from hneuro.models.sources import HubCheckpoint
 from hneuro.records import NeuronSpace
 
@@ -29,7 +29,6 @@ def edited(name, out):
     neurons = tuple(layer * width + 5 for layer in range(12))
     space = NeuronSpace(n_layers=12, width=width)
     edit_checkpoint(source, root / out, Patch(neurons=neurons, alpha=0.3, space=space, weights=source.identity()))
-    revert_checkpoint(root / out)
 
 
 root = Path(sys.argv[1])
