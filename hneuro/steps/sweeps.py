@@ -23,7 +23,6 @@ from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import EngineSampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.results import ResultRow
-from hneuro.steps.asked_before import asked_before
 from hneuro.steps.checks import check_parts
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
@@ -94,13 +93,8 @@ def alpha_sweep(
     else:
         shards = chunks([(item, cell) for item in items for cell in grid], settings.rows_per_shard)
 
-    look_up = asked_before(store, f"sweep-{benchmark.name}", reads)
-
     def answer(shard: Sequence[Row]) -> Sequence[SweepAnswer]:
-        found = [look_up(row) for row in shard]
-        left = [row for row, known in zip(shard, found, strict=True) if known is None]
-        fresh = iter(sweep.answers(left, begun) if left else ())
-        return [next(fresh) if known is None else known for known in found]
+        return sweep.answers(shard, begun)
 
     made = store.records(f"sweep-{benchmark.name}", SweepAnswer, reads, shards, checked(run, answer))
     answers = made
