@@ -27,13 +27,12 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro run --cfg job                    the composed config, without running it
   hneuro run -m ... --dry-run             what that would compute, and what is there already
   hneuro status outputs/sweeps/...        what is done, running, failed and missing
-  hneuro rerun outputs/...                computes a finished run anew, and says what differs now
   hneuro configs                          every choice of every group, and where it comes from
   hneuro report outputs/NAME/RUN          writes the report of a finished run again
   hneuro report outputs/NAME              tables and figures over all runs in it
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint of the run's model
 """
-COMMANDS = ("run", "report", "edit", "status", "configs", "rerun")
+COMMANDS = ("run", "report", "edit", "status", "configs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,10 +61,6 @@ def _others(words: Sequence[str]) -> int:
         said = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
         raise UserError(f"hneuro {words[0]}: there is no such command; {said}")
     options = _parser().parse_args(words)
-    if options.command == "rerun":
-        from hneuro.commands.rerun import rerun as again
-
-        return again(options.run_dir)
     if options.command == "configs":
         from hneuro.commands.configs import configs as tell
 
@@ -120,10 +115,6 @@ def _parser() -> argparse.ArgumentParser:
     configs.add_argument(
         "--check", metavar="DIR", help="compose and build all choices of a folder, or of pkg://package.folder"
     )
-    rerun = commands.add_parser(
-        "rerun", help="computes a finished run anew and says what differs: code, machine, results"
-    )
-    rerun.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
     return parser
 
 

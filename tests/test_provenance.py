@@ -1,4 +1,4 @@
-"""What a run card keeps, and what is told from two of them."""
+"""What a run card keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from hneuro.commands.rerun import differences
 from hneuro.config import build_experiment, config_folder, register_schema
 from hneuro.experiment import Experiment
 from hneuro.models.sources import HubCheckpoint
@@ -115,35 +114,3 @@ def test_a_new_module_is_other_code_though_git_does_not_know_it(checkout: Path) 
     assert code_of({"commit": first}) != code_of({"commit": clean})
     (checkout / "hneuro" / "b.py").write_text("x = 2\n")
     assert state(checkout)["diff"] != first["diff"]
-
-
-def test_what_differs_is_said_in_words() -> None:
-    then = {
-        "command": ["hneuro", "run"],
-        "commit": {"id": "a", "changed": [" M x.py"], "patch": {"digest": "", "lines": {}}},
-        "packages": {"torch": "2.9", "wandb": "0.22"},
-        "base": None,
-        "machine": {"gpus": ["A, 80 GiB"], "cuda": None},
-    }
-    now = {
-        "command": ["hneuro", "rerun"],
-        "commit": {"id": "b", "changed": [" M y.py"], "patch": {"digest": "12", "lines": {"conf/a.yaml": "+2 -1"}}},
-        "packages": {"torch": "2.10", "vllm": "0.11"},
-        "base": "lab/base@1",
-        "machine": {"gpus": ["A, 80 GiB", "B, 40 GiB"], "cuda": "13.0"},
-        "lab": {},
-        "overrides": [],
-    }
-    assert list(differences(then, now)) == [
-        "  commit: a -> b",
-        "  files that differ from the commit: no longer  M x.py; now  M y.py",
-        "  hneuro/ and conf/ beyond the commit: nothing -> 12",
-        "  lines beyond the commit in conf/a.yaml: not there -> +2 -1",
-        "  packages.torch: 2.9 -> 2.10",
-        "  packages.wandb: 0.22 -> not there",
-        "  packages.vllm: not there -> 0.11",
-        "  base: nothing -> lab/base@1",
-        "  machine.gpus: now B, 40 GiB",
-        "  machine.cuda: nothing -> 13.0",
-        "  not known, because the card of the run does not keep it: lab, overrides",
-    ]

@@ -141,7 +141,6 @@ def test_what_a_failed_run_leaves_is_read_back(tmp_path: Path) -> None:
         ),
         (["staus", "."], "hneuro staus: there is no such command; did you mean 'status'?"),
         (["status", "."], "holds neither a sweep nor a run"),
-        (["rerun", "."], "is no finished run"),
         (["configs", "--check", "conf"], "there is no folder conf"),
     ],
 )

@@ -36,17 +36,3 @@ def test_each_cell_keeps_its_own_overrides(folder: Path, launcher: str) -> None:
     for each in found:
         assert {f"launcher={launcher}", "mechanism=none", "report=False", "sampling.samples=2"} <= set(each)
         assert len(each) == len(set(each))
-
-
-@pytest.mark.parametrize("launcher", ["in_process", "joblib"])
-def test_a_cell_is_computed_anew_as_it_was_asked_for(
-    folder: Path, launcher: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(folder)
-    run, card = next((run, card) for run, card in cards(folder, launcher).items() if "[60]" in card["overrides"][-1])
-    assert main(["rerun", str(run)]) == 0
-    said = capsys.readouterr().out
-    assert "results: the same, byte by byte" in said
-    assert "overrides" not in said
-    (again,) = run.glob("rerun/*/*/run_card.json")
-    assert json.loads(again.read_text())["overrides"] == card["overrides"]
