@@ -220,7 +220,7 @@ def explain(fault: BaseException) -> str:
         name = str(fault.missing_cfg_file)
         group, _, wanted = name.rpartition("/")
         if group == "hydra/launcher":
-            extras = "'hneuro[joblib]', 'hneuro[slurm]' or 'hneuro[ray]'"
+            extras = "'hneuro[joblib]' or 'hneuro[slurm]'"
             return f"the launcher {wanted} is not installed: pip install {extras}"
         return f"{group}={wanted}: there is no such choice; {suggest(wanted, sorted(fault.options))}"
     said = causes[-1] if isinstance(causes[-1], OmegaConfBaseException) else fault

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
 from hneuro.config import Config, build_experiment, config_folder, register_schema
@@ -86,10 +84,6 @@ def choose(group: str, choice: str) -> list[str]:
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
 def test_every_choice_composes_and_instantiates(group: str, choice: str) -> None:
-    if choice == "ray" and not find_spec("hydra_plugins.hydra_ray_launcher"):
-        with pytest.raises(MissingConfigException, match="hydra/launcher/ray"):  # it has an environment of its own
-            experiment(*choose(group, choice))
-        return
     built = experiment(*choose(group, choice), *NEEDED.get(f"{group}={choice}", []))
     assert built.run_name
     assert built.config
@@ -114,8 +108,6 @@ def parts(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
 def test_every_field_of_a_part_can_be_overridden_without_a_plus(group: str, choice: str) -> None:
-    if choice == "ray":
-        return  # no part of ours, and its launcher has an environment of its own
     cfg = compose("config", overrides=choose(group, choice))
     plain = OmegaConf.to_container(cfg, resolve=False)
     for key, node in parts(plain):

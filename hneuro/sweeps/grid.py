@@ -26,7 +26,6 @@ from hneuro.sweeps.cell import run_cell
 from hneuro.sweeps.launch import finish
 from hneuro.sweeps.plan import Cell, Plan, cell_folder, state_of, write_plan
 from hneuro.sweeps.table import described, exit_code
-from hneuro.sweeps.waves import at_once, in_waves
 
 Estimate = Callable[[Plan, dict[int, Experiment]], int]
 
@@ -121,8 +120,7 @@ class Grid(basic_sweeper.BasicSweeper):
             for job in launcher.launch([list(cell.overrides) for cell in batch], 0):
                 _ = job.return_value  # raises what was raised outside of the cell
 
-        size = at_once(self.master.hydra.launcher)
-        finish(sweep, wanted, lambda batch: in_waves(launch, batch, size))
+        finish(sweep, wanted, launch)
 
 
 def take_the_place_of_the_basic_sweeper() -> None:

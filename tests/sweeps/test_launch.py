@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hneuro.cli import main
 from hneuro.records import UserError
@@ -184,24 +182,6 @@ def test_the_settings_of_slurm_are_all_known(
     rest = ["dataset=file", "dataset.identification.path=nowhere.jsonl", "hydra.launcher.qos=high"]
     assert main(["run", "--dry-run", *words, setup, *rest]) == 0
     assert "would fail" in capsys.readouterr().out
-
-
-def test_ray_is_composed_where_its_launcher_is_installed_and_named_where_it_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code = main(["run", "--cfg", "hydra", "launcher=ray", "hydra.launcher.ray.init.num_cpus=4"])
-    out, error = capsys.readouterr()
-    if find_spec("hydra_plugins.hydra_ray_launcher"):
-        assert code == 0, error
-        asked = yaml.safe_load(out)["hydra"]["launcher"]["ray"]
-        assert asked["init"] == {"address": "local", "include_dashboard": False, "num_cpus": 4}
-        assert asked["remote"]["max_retries"] == 0  # or a cell whose process dies would be tried nine times more
-    else:
-        assert code == 2
-        (line,) = error.splitlines()
-        assert line.startswith("error: the launcher ray is not installed: pip install ")
-        assert "'hneuro[ray]'" in line
 
 
 def test_the_table_names_what_has_not_been_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -105,59 +104,6 @@ def test_slurm_is_asked_for_one_array_and_a_cell_that_fails_is_told_though_its_j
         assert f"#SBATCH {line}" in asked
     for state in tmp_path.glob("outputs/hneuro/*/status.json"):
         assert "Traceback" in (state.parent / "traceback.txt").read_text()
-
-
-def test_jobs_of_submitit_run_here_and_one_that_fails_costs_no_other(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Processes of their own that unpickle their cell, as on a node."""
-    (found,) = [word for word in words if word.startswith("dataset.identification.path=")]
-    file = found.partition("=")[2]
-    other = shutil.copy(file, tmp_path / "other.jsonl")
-    cells = [*words, "until=responses", f"{found},nowhere.jsonl,{other}"]
-    cells.remove(found)
-    sweep = ["run", "-m", "launcher=slurm_local", *cells]
-    code, out, errors = end(start(tmp_path, *sweep, OMP_NUM_THREADS="2"), tmp_path)
-    assert code == 2, errors
-    assert "the file nowhere.jsonl does not exist" in out
-    assert sorted(states(tmp_path)) == ["done", "done", "failed"]
-    assert list(tmp_path.glob("outputs/sweeps/*/.submitit/*/*_log.out"))
-
-    assert main(["status", str(tmp_path / "outputs" / "sweeps")]) == 1
-    said = capsys.readouterr().out
-    assert "2 done, 1 failed" in said
-    assert "hneuro run -m launcher=slurm_local" in said
-
-    cards = [json.loads(card.read_text()) for card in tmp_path.glob("outputs/hneuro/*/run_card-until-responses.json")]
-    assert {card["machine"]["threads"] for card in cards} == {1}  # as many as each has cores
-    asked = [set(card["overrides"]) for card in cards]
-    assert all({"launcher=slurm_local", "until=responses", "sampling.samples=2"} <= each for each in asked)
-    mine = [word for each in asked for word in each if word.startswith("dataset.identification.path=")]
-    assert sorted(mine) == sorted(f"dataset.identification.path={one}" for one in (file, other, "nowhere.jsonl"))
-
-
-def test_ray_keeps_the_cells_of_a_sweep_through_one_that_fails_and_one_that_is_killed(
-    words: list[str], tmp_path: Path
-) -> None:
-    """In an environment of its own: what Ray's launcher depends on excludes what this one is pinned to."""
-    pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="needs hneuro[ray]")
-    (found,) = [word for word in words if word.startswith("dataset.identification.path=")]
-    cells = [*words, "until=contributions", f"{found},nowhere.jsonl", "seed=0,1"]
-    sweep = ["run", "-m", "launcher=ray", *cells]
-
-    process = start(tmp_path, *sweep)
-    until(lambda: at_work(tmp_path), process)
-    os.kill(at_work(tmp_path)[0], signal.SIGKILL)
-    code, out, errors = end(process, tmp_path)
-    assert code == 2, errors
-    assert "the launcher has broken down (WorkerCrashedError" in errors
-    assert "the file nowhere.jsonl does not exist" in out
-    assert sorted(states(tmp_path)) == ["done", "done", "failed", "failed"]
-
-    code, out, _ = end(start(tmp_path, "status", "outputs/sweeps"), tmp_path)
-    assert code == 1
-    assert "2 done, 2 failed" in out
-    assert "hneuro run -m launcher=ray" in out
 
 
 def test_a_run_is_rehearsed_then_run(
