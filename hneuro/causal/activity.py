@@ -11,12 +11,9 @@ from torch import Tensor
 
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
-from hneuro.models.parallel import together
-from hneuro.models.weights import gathered
 from hneuro.responses.generate import batches
 
 
-@together
 @torch.inference_mode()
 def activity(
     loaded: Loaded,
@@ -39,7 +36,7 @@ def activity(
 
         def read(layer: int, z: Tensor, _: Tensor, at: Tensor = at) -> None:
             if layer in places:
-                own = gathered(z[at[0].to(z.device), at[1].to(z.device)], loaded.ffn.space.width)
+                own = z[at[0].to(z.device), at[1].to(z.device)]
                 found[layer].append(own[:, places[layer]].float().cpu())
 
         with observe(loaded.ffn, len(rows), read):

@@ -13,7 +13,6 @@ from hneuro.models.edits import edits
 from hneuro.models.hooks import intervene
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import Loaded
-from hneuro.models.parallel import together
 from hneuro.responses.generate import batches
 
 LOGITS = 1 << 28  # at a time
@@ -39,7 +38,6 @@ def losses(
     return found
 
 
-@together
 @torch.inference_mode()
 def _losses(loaded: Loaded, sequences: Sequence[Sequence[int]], cells: Sequence[Cell]) -> list[float]:
     longest = max(len(s) for s in sequences)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hneuro.models.parallel import dismiss, follow, is_follower, leading
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ class Task:
             if self.estimate is not None:
                 self.code = self.estimate(None, {0: experiment})
                 return
-            with leading():
-                print(run_experiment(experiment, overrides), flush=True)
+            print(run_experiment(experiment, overrides), flush=True)
         except UserError as fault:
             print(f"error: {fault}", file=sys.stderr)
             self.code = 2
@@ -57,14 +55,8 @@ class Task:
 
 def run(words: Sequence[str]) -> int:
     """Hands the command line to Hydra. The exit code."""
-    if is_follower():  # under torchrun
-        follow()
-        return 0
     task = Task(words)
-    try:
-        call_hydra(["hneuro run", *_with_sources(task.words)], task)
-    finally:
-        dismiss()
+    call_hydra(["hneuro run", *_with_sources(task.words)], task)
     return task.code
 
 

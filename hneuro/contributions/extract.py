@@ -15,8 +15,6 @@ from torch import Tensor
 from hneuro.contributions.cett import pooled_magnitude
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
-from hneuro.models.parallel import together
-from hneuro.models.weights import gathered
 from hneuro.responses.generate import batches
 
 
@@ -24,7 +22,6 @@ class _Enough(Exception):  # noqa: N818
     """Ends a forward pass when the last layer has been read: nobody wants its final norm."""
 
 
-@together
 @torch.inference_mode()
 def extract(
     loaded: Loaded,
@@ -105,7 +102,7 @@ def _pass(loaded: Loaded, ids: Tensor, pooling: Tensor, clean: bool = False) -> 
     ffn, pooled = loaded.ffn, _Pooled()
 
     def read(layer: int, z: Tensor, h: Tensor) -> None:
-        part = gathered(pooled_magnitude(z, h, pooling.to(z.device), clean), ffn.space.width)
+        part = pooled_magnitude(z, h, pooling.to(z.device), clean)
         pooled.add(part.mul_(loaded.column_norms[layer]))
         if layer == ffn.space.n_layers - 1:
             raise _Enough

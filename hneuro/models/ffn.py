@@ -7,7 +7,7 @@ towers have down projections too, expert weights hide from it), so what is found
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,15 +15,12 @@ from torch import Tensor, nn
 
 from hneuro.models.edits import LayerEdit
 from hneuro.models.experts import RoutedProjection, attach, supports
-from hneuro.models.parallel import is_team
 from hneuro.models.weights import (
     bias_of,
     by_input,
     by_row,
-    gathered,
     inputs_first,
     is_quantised,
-    own_share,
     read_blocks,
     shape_of,
     whole_weight,
@@ -96,12 +93,12 @@ class DownProjection:
         return total.sqrt()
 
     def neurons(self, inputs: tuple[Any, ...], rows: int) -> Tensor:
-        """z [row, token, neuron] from the module's inputs; under tensor parallelism those of this process."""
+        """z [row, token, neuron] from the module's inputs."""
         return by_row(inputs[0], rows)
 
     def expected(self, inputs: tuple[Any, ...]) -> Tensor:
         """h = W_down z + b for the module's inputs, by the rows that were found."""
-        h = gathered(inputs[0], self.width) @ self.down_rows()
+        h: Tensor = inputs[0] @ self.down_rows()
         bias = bias_of(self.module, self.dtype)
         return h if bias is None else h + bias
 
@@ -111,21 +108,12 @@ class DownProjection:
 
         def edited(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
             z = by_row(inputs[0], len(edit.factors))
-            placed[:] = placed or [_placed(edit, z, self.width)]
+            placed[:] = placed or [edit.to(z)]  # the layers of a model may lie on several devices
             places, moved = placed[0].indices, placed[0].change(z[..., placed[0].indices])
             z = z.index_copy(-1, places, moved) if torch.is_grad_enabled() else z.index_copy_(-1, places, moved)
             return (z.view_as(inputs[0]), *inputs[1:])
 
         return edited
-
-
-def _placed(edit: LayerEdit, z: Tensor, width: int) -> LayerEdit:
-    """The edit where z is: the layers of a model may lie on several devices, and their neurons in several processes."""
-    share = own_share(z, width)
-    if share != slice(0, width):
-        edit = edit.columns((edit.indices >= share.start) & (edit.indices < share.stop))
-        edit = replace(edit, indices=edit.indices - share.start)
-    return edit.to(z)
 
 
 Projection = DownProjection | RoutedProjection
@@ -222,11 +210,6 @@ def _check_experts(experts: Sequence[nn.Module], others: Sequence[nn.Module], nu
         raise UserError(
             f"layer {number} is a mixture of experts whose neurons cannot be reached ({kind}): load it with plain "
             "weights (of a quantised checkpoint: dequantised), or use another model"
-        )
-    if is_team():
-        raise UserError(
-            f"layer {number} is a mixture of experts ({kind}), which tensor_parallel cannot split here: "
-            "use model.device_map=auto"
         )
 
 

@@ -12,7 +12,7 @@ from hneuro.models.edits import Edits
 from hneuro.models.ffn import FFN
 from hneuro.models.weights import by_row
 
-# (layer, z [batch, token, neuron], h [batch, token, hidden]); under tensor parallelism z has this process's neurons.
+# (layer, z [batch, token, neuron], h [batch, token, hidden])
 Reader = Callable[[int, Tensor, Tensor], None]
 Edited = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 

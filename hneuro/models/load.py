@@ -29,7 +29,6 @@ from hneuro.models.experts import RoutedProjection
 from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.gguf import GgufSource
 from hneuro.models.hooks import calls, intervene
-from hneuro.models.parallel import is_team, together
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.models.spec import ModelSpec, pick_device
 from hneuro.models.weights import by_row, is_quantised
@@ -69,7 +68,6 @@ def load_tokenizer(source: CheckpointSource) -> Any:
     return tokenizer
 
 
-@together
 def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) -> Loaded:
     """The checkpoint on its device, without gradients; `UserError` if its FFN neurons cannot be found or proven.
 
@@ -78,7 +76,7 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
     config = _from_pretrained(AutoConfig, source)
     auto = _auto(config)
     options = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
-    model, info = _from_pretrained(auto, source, **options, **_spread(source, spec), **_dequantised(source, config))
+    model, info = _from_pretrained(auto, source, **options, **_spread(spec), **_dequantised(source, config))
     if absent := sorted(info["missing_keys"]):
         raise UserError(
             f"{source.locate()} lacks the weights {absent[0]} and {len(absent) - 1} more: it is not complete"
@@ -172,21 +170,13 @@ def _each_layer_silenced(ffn: FFN) -> Edits:
     return Edits(by_layer)
 
 
-def _spread(source: CheckpointSource, spec: ModelSpec) -> dict[str, Any]:
+def _spread(spec: ModelSpec) -> dict[str, Any]:
     """How `from_pretrained` is told to spread a model."""
-    if is_team() != (spec.device_map == "tensor_parallel"):
-        raise UserError("torchrun and model.device_map=tensor_parallel belong together: use both or neither")
     if spec.device_map is None:
         return {}
     if spec.device != "auto":
         raise UserError("model.device and model.device_map exclude each other: leave model.device=auto")
-    if spec.device_map != "tensor_parallel":
-        return {"device_map": spec.device_map}
-    if isinstance(source, GgufSource):
-        raise UserError("model.device_map=tensor_parallel cannot split a GGUF file: choose model.device_map=auto")
-    from transformers.distributed import DistributedConfig
-
-    return {"distributed_config": DistributedConfig(tp_plan="auto")}
+    return {"device_map": spec.device_map}
 
 
 def _device(wanted: str) -> str:

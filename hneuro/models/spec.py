@@ -18,8 +18,8 @@ class ModelSpec:
 
     `temperature`: of its samples, unless `sampling` says otherwise. `dtype` and `attention` decide the
     bits of every result, so they belong to the keys of the store. `device_map` is for a model that is too large for one
-    device: "auto" lays its layers out over all devices, the memory and the disk of this machine, a map says which part
-    goes where, and "tensor_parallel" splits every layer over the processes of torchrun. `patch`: a file of `hneuro edit
+    device: "auto" lays its layers out over all devices, the memory and the disk of this machine, and a map says which
+    part goes where. `patch`: a file of `hneuro edit
     --patch-only`, or an edited checkpoint, whose edit the chat model is given when it is loaded.
     """
 
@@ -32,7 +32,7 @@ class ModelSpec:
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = "auto"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     device: str = "auto"  # "auto": cuda, else mps, else cpu
-    device_map: Literal["auto", "tensor_parallel"] | dict[str, str | int] | None = None
+    device_map: Literal["auto"] | dict[str, str | int] | None = None
     patch: str | None = None
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The matrix of a linear module, however it lies in memory: plain, offloaded, quantised, or sharded over processes."""
+"""The matrix of a linear module, however it lies in memory: plain, offloaded or quantised."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from accelerate.utils import align_module_device
 from torch import Tensor, nn
-from torch.distributed import all_gather, get_rank, get_world_size
-from torch.distributed.tensor import DTensor
 
 BLOCK = 1024  # inputs of a quantised module that are read at a time
 
@@ -35,7 +33,7 @@ def inputs_first(module: nn.Module) -> bool:
 def is_quantised(module: nn.Module) -> bool:
     """Whether the weight is anything but numbers of at least 16 bits in the shape of the map."""
     weight = getattr(module, "weight", None)
-    if not isinstance(weight, Tensor) or type(weight) not in (Tensor, nn.Parameter, DTensor):
+    if not isinstance(weight, Tensor) or type(weight) not in (Tensor, nn.Parameter):
         return True
     if not weight.is_floating_point() or weight.element_size() < 2:
         return True
@@ -51,11 +49,11 @@ def by_input(module: nn.Module, dtype: torch.dtype) -> Tensor:
 
 
 def whole_weight(module: nn.Module) -> Tensor:
-    """The weight in the module's own layout, brought from where it is offloaded and gathered from all processes."""
+    """The weight in the module's own layout, brought from where it is offloaded."""
     with align_module_device(module):
         weight: Any = module.weight
-        whole: Tensor = weight.full_tensor() if isinstance(weight, DTensor) else weight
-        return whole.detach()
+        whole: Tensor = weight.detach()
+        return whole
 
 
 def bias_of(module: nn.Module, dtype: torch.dtype) -> Tensor | None:
@@ -63,8 +61,7 @@ def bias_of(module: nn.Module, dtype: torch.dtype) -> Tensor | None:
     if is_quantised(module):
         return _outputs(module, dtype, slice(0, 0))[0]
     with align_module_device(module):
-        bias = getattr(module, "bias", None)
-        return bias.to_local() if isinstance(bias, DTensor) else bias  # every process has the whole of it
+        return getattr(module, "bias", None)
 
 
 def read_blocks(module: nn.Module, dtype: torch.dtype) -> Iterator[Tensor]:
@@ -93,23 +90,3 @@ def _outputs(module: nn.Module, dtype: torch.dtype, units: slice) -> Tensor:
 def by_row(flat: Tensor, rows: int) -> Tensor:
     """[row * token, x] or [row, token, x] -> [row, token, x], of the same memory."""
     return flat.view(rows, -1, flat.shape[-1])
-
-
-def own_share(part: Tensor, width: int) -> slice:
-    """Which of `width` neurons a tensor [..., neuron] holds: all, or this process's share under tensor parallelism."""
-    if part.shape[-1] == width:
-        return slice(0, width)
-    start = get_rank() * -(-width // get_world_size())
-    return slice(start, start + part.shape[-1])
-
-
-def gathered(part: Tensor, width: int) -> Tensor:
-    """[..., neuron] of all `width` neurons, from the shares of all processes. Every process must come here."""
-    if part.shape[-1] == width:
-        return part
-    share = -(-width // get_world_size())  # the last may be shorter
-    padded = part.new_zeros(*part.shape[:-1], share)
-    padded[..., : part.shape[-1]] = part
-    shares = [torch.empty_like(padded) for _ in range(get_world_size())]
-    all_gather(shares, padded)
-    return torch.cat(shares, dim=-1)[..., :width]

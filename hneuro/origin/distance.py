@@ -12,7 +12,6 @@ from torch import Tensor
 from hneuro.models.ffn import FFN
 from hneuro.models.files import StoredFFN
 from hneuro.models.load import Loaded
-from hneuro.models.parallel import together
 from hneuro.origin.kinds import PARTS
 from hneuro.records import UserError
 
@@ -29,7 +28,6 @@ class Layer(Protocol):
     def gate_rows(self) -> Tensor | None: ...
 
 
-@together
 def loaded_distances(chat: Loaded, base: Loaded) -> NDArray[np.float64]:
     """`distances` between models in memory."""
     return distances(chat.ffn, base.ffn)

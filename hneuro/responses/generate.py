@@ -15,7 +15,6 @@ import torch
 
 from hneuro.models.edits import UNTOUCHED, Treatment
 from hneuro.models.load import Loaded
-from hneuro.models.parallel import together
 from hneuro.responses.contest import Contest, Outcome, read_contests
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.draw import draw
@@ -42,7 +41,6 @@ class Generated:
     outcome: Outcome | None = None  # of its contest
 
 
-@together
 @torch.inference_mode()
 def generate(
     loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding, monitor: Monitor | None = None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hneuro.models.language_model import LanguageModel
-from hneuro.models.parallel import together
 from hneuro.records import Question, Response, UserError
 
 if TYPE_CHECKING:
@@ -88,7 +87,6 @@ class LetterSampler:
         return tuple(response for n in range(len(questions)) for response in responses[n])
 
 
-@together
 def letter_logits(loaded: Loaded, pad: int, prompts: Sequence[Sequence[int]], tokens: Sequence[int]) -> Tensor:
     """Logits of `tokens` behind each prompt: [prompt, token] float32, on the CPU. One left-padded batch."""
     import torch

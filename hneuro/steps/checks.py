@@ -9,7 +9,6 @@ from typing import Protocol, runtime_checkable
 
 from hneuro.causal.benchmarks.known import KnownBenchmark
 from hneuro.causal.values import Values
-from hneuro.models.parallel import is_team
 from hneuro.probe.selectors import Ranking
 from hneuro.records import LabelledResponse, NeuronSpace, Question, UserError
 from hneuro.results import FunnelStep
@@ -80,8 +79,6 @@ def check_engine(run: Context) -> None:
     if run.experiment.intervention.engine == "transformers":
         return
     here, instead = "intervention.engine=vllm", "choose intervention.engine=transformers"
-    if is_team():
-        raise UserError(f"{here} starts its own workers, which torchrun does not: run it alone, or {instead}")
     if stored.shape_of(run.store, run.chat).experts > 1:
         raise UserError(
             f"{here}: {run.chat.source.locate()} is a mixture of experts, whose weights vLLM fuses: {instead}"

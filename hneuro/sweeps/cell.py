@@ -17,7 +17,6 @@ from omegaconf import DictConfig
 
 from hneuro.config import build_experiment
 from hneuro.experiment import Experiment
-from hneuro.models.parallel import leading
 from hneuro.records import UserError
 from hneuro.runs import run_experiment
 from hneuro.states import write_failure
@@ -37,8 +36,7 @@ def run_cell(cfg: DictConfig) -> None:
     experiment = None
     try:
         experiment = build_experiment(cfg)
-        with leading():
-            print(run_experiment(experiment, words), flush=True)
+        print(run_experiment(experiment, words), flush=True)
     except (Exception, SystemExit) as fault:
         said = f"error: {_written(Path(hydra.sweep.dir), words, experiment, fault)}: {fault}"
         print(

@@ -135,9 +135,3 @@ def test_one_device_and_a_map_exclude_each_other(tiny_checkpoint: Path) -> None:
     both = ModelSpec(name="tiny", chat=source, device="cpu", device_map="auto")
     with pytest.raises(UserError, match="exclude each other"):
         load(source, both)
-
-
-def test_tensor_parallelism_needs_processes(tiny_checkpoint: Path) -> None:
-    source = HubCheckpoint(path=str(tiny_checkpoint))
-    with pytest.raises(UserError, match="belong together: use both or neither"):
-        load(source, ModelSpec(name="tiny", chat=source, device_map="tensor_parallel"))

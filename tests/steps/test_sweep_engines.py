@@ -135,31 +135,21 @@ def test_what_cannot_be_swept_by_vllm_is_refused_before_anything_is_sampled() ->
     assert refused(vllm, "intervention.variants=[clamp]").startswith("intervention: variants ['clamp'] cannot be made")
 
 
-@pytest.mark.parametrize("where", ["a mixture of experts", "torchrun"])
 def test_what_vllm_cannot_edit_is_refused_before_anything_is_sampled(
-    where: str,
-    tmp_path: Path,
-    tokenizer: PreTrainedTokenizerFast,
-    tiny_checkpoint: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    folder = tiny_checkpoint
-    if where == "torchrun":
-        monkeypatch.setenv("RANK", "0")
-        monkeypatch.setenv("WORLD_SIZE", "2")
-    else:
-        folder = tmp_path / "experts"
-        config = MixtralConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            num_local_experts=4,
-        )
-        MixtralForCausalLM(config).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    with pytest.raises(UserError, match=rf"intervention.engine=vllm.* {where}.* choose intervention.engine=transf"):
+    folder = tmp_path / "experts"
+    config = MixtralConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_local_experts=4,
+    )
+    MixtralForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(UserError, match=r"engine=vllm.* a mixture of experts.* choose intervention.engine=transf"):
         rows_of(f"model.chat.path={folder}", "intervention.engine=vllm")
     assert not Path("store/responses").exists()
