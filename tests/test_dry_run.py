@@ -23,7 +23,7 @@ def test_controls_are_counted_where_they_are_swept() -> None:
     }
     everywhere = columns_of(SweepSettings(control_alphas="all", ranked=5, negative=False))
     assert (everywhere["of controls"], everywhere["of neuron sets"]) == (2 * 3 * 5 * 6, 12)
-    variants = columns_of(SweepSettings(variants=("generated", "mean"), controls=()))
+    variants = columns_of(SweepSettings(variants=("risky", "mean"), controls=()))
     assert variants["of variants"] == 2 + 1
 
 

@@ -1,4 +1,4 @@
-"""What neurons usually do while an answer is given: what "set to the mean" and "clamp" refer to."""
+"""What neurons usually do while an answer is given: what "set to the mean" refers to."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ def activity(
     positions: Sequence[Sequence[int]],
     neurons: Sequence[int],
     token_budget: int,
-    quantile: float,
 ) -> NDArray[np.float32]:
-    """[2, neuron]: the mean of z, and the quantile of |z|, over `positions[n]` of sequence n, all sequences alike."""
+    """[neuron]: the mean of z over `positions[n]` of sequence n, all sequences alike."""
     places = loaded.ffn.space.by_layer(neurons)
     column = {(layer, index): k for layer, indices in places.items() for k, index in enumerate(indices)}
     found: dict[int, list[Tensor]] = {layer: [] for layer in places}
@@ -42,9 +41,8 @@ def activity(
         with observe(loaded.ffn, len(rows), read):
             loaded.ffn.decoder(input_ids=ids.to(loaded.device), use_cache=False)
     read_of = {layer: torch.cat(parts).numpy() for layer, parts in found.items()}
-    values = np.empty((2, len(neurons)), dtype=np.float32)
+    values = np.empty(len(neurons), dtype=np.float32)
     for n, neuron in enumerate(neurons):
         layer, index = loaded.ffn.space.locate(neuron)
-        own = read_of[layer][:, column[layer, index]]
-        values[:, n] = own.mean(), np.quantile(np.abs(own), quantile)
+        values[n] = read_of[layer][:, column[layer, index]].mean()
     return values

@@ -12,7 +12,7 @@ from hneuro.records import ASIDE
 
 UNTOUCHED = "untouched"  # the neuron set of alpha = 1, which is the same for all
 
-Variant = Literal["generated", "risky", "mean", "clamp"]
+Variant = Literal["risky", "mean"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,8 @@ class SweepSettings:
     `control_alphas`: "ends" sweeps controls at the smallest and the largest alpha alone, which is what their slopes and
     changes are compared at; "all" at every alpha. `ranked`: beside the selected neurons, sweep that many of the best by
     univariate ranking; 0 leaves it out. `negative`: also the neurons of negative weight. `variants` are other ways to
-    suppress: "generated" and "risky" scale by the alphas below 1, only where an answer is predicted, and only while the
-    running risk there is above the detector's threshold; "mean" sets the neurons to their mean over faithful answers;
-    "clamp" keeps them below the quantile `clamp` of their size there.
+    suppress: "risky" scales by the alphas below 1 where an answer is predicted, only while the running risk there is
+    above the detector's threshold; "mean" sets the neurons to their mean over faithful answers.
 
     `engine`: with "vllm" the edit is made in the weights of the engine that `sampling` describes. Nothing but scaling
     at every position can be made there, and no probability of complying is read.
@@ -40,7 +39,6 @@ class SweepSettings:
     ranked: int = 0
     negative: bool = False
     variants: tuple[Variant, ...] = ()
-    clamp: float = 0.95
     items: int | None = None  # prompts of each benchmark; all if null
     known_questions: int = 200  # on which the cost in accuracy is measured
     token_budget: int = 16384
@@ -54,8 +52,6 @@ class SweepSettings:
             raise ValueError("control_seeds must be at least 1")
         if (self.items is not None and self.items < 1) or self.known_questions < 1 or self.rows_per_shard < 1:
             raise ValueError("items, known_questions and rows_per_shard must be at least 1; items may be null, for all")
-        if not 0 < self.clamp < 1:
-            raise ValueError("clamp is a quantile: it must be between 0 and 1")
         if self.variants and (1.0 not in self.alphas or min(self.alphas) >= 1):
             raise ValueError("variants need alpha 1, and an alpha below 1 to compare with")
         if self.variants and self.engine == "vllm":
@@ -140,7 +136,7 @@ def columns_of(grid: SweepSettings) -> dict[str, int]:
         ],
         "of negative neurons": [one("negative", 0, grid.alphas)] if grid.negative else [],
         "of variants": [
-            one(f"{name}@{variant}", 0, grid.suppressing if variant in ("generated", "risky") else (0.0, 1.0))
+            one(f"{name}@{variant}", 0, grid.suppressing if variant == "risky" else (0.0, 1.0))
             for name in names
             for variant in grid.variants
         ],

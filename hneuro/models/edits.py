@@ -1,4 +1,4 @@
-"""What is done to neurons, each row of a batch its own: z -> factor z + offset, no larger than a limit."""
+"""What is done to neurons, each row of a batch its own: z -> factor z + offset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-Kind = Literal["scale", "mean", "clamp"]
+Kind = Literal["scale", "mean"]
 Scope = Literal["all", "generated", "risky"]
 
 
@@ -23,7 +23,7 @@ class Treatment:
     """What is done to the neurons of one row; at alpha = 1 nothing.
 
     `kind`: "scale": z becomes alpha z (paper, section 3.1); "mean": values + alpha (z - values), so that alpha = 0 sets
-    it to them; "clamp": |z| is kept at or below values. `values` has one for each neuron. `scope`: at all positions; at
+    it to them. `values` has one for each neuron. `scope`: at all positions; at
     those that predict what is generated, the last of the prompt and all later ones; or at these only while the risk
     that a monitor reads there is above its threshold.
     """
@@ -49,7 +49,7 @@ def scaled(neurons: Iterable[int], alpha: float) -> Treatment:
 
 @dataclass(frozen=True)
 class LayerEdit:
-    """The edits of one layer: neurons `indices` [k], and factors, offsets and limits [row, k] (None: of no row).
+    """The edits of one layer: neurons `indices` [k], and factors and offsets [row, k] (None: of no row).
 
     `late` [row]: rows that are edited only at the last position of a longer stretch (None: no row).
     """
@@ -57,7 +57,6 @@ class LayerEdit:
     indices: Tensor
     factors: Tensor
     offsets: Tensor | None = None
-    limits: Tensor | None = None
     late: Tensor | None = None
 
     def of(self, rows: Tensor) -> LayerEdit:
@@ -80,7 +79,6 @@ class LayerEdit:
             self,
             factors=self.factors.where(on, 1.0),
             offsets=None if self.offsets is None else self.offsets.where(on, 0.0),
-            limits=None if self.limits is None else self.limits.where(on, np.inf),
         )
 
     def early(self) -> LayerEdit:
@@ -93,7 +91,7 @@ class LayerEdit:
 
     def change(self, z: Tensor) -> Tensor:
         """z [row, token, k] of its neurons, changed."""
-        moved = self._changed(z, self.factors[:, None], _between(self.offsets), _between(self.limits))
+        moved = self._changed(z, self.factors[:, None], None if self.offsets is None else self.offsets[:, None])
         if self.late is not None and z.shape[1] > 1:
             moved[self.late, :-1] = z[self.late, :-1]
         return moved
@@ -101,27 +99,20 @@ class LayerEdit:
     def change_pairs(self, z: Tensor, row: Tensor, last: Tensor) -> Tensor:
         """z [pair, k] of positions of `row` [pair], changed; `last` [pair]: whether it is the last one of its row."""
         offsets = None if self.offsets is None else self.offsets[row]
-        limits = None if self.limits is None else self.limits[row]
-        moved = self._changed(z, self.factors[row], offsets, limits)
+        moved = self._changed(z, self.factors[row], offsets)
         return moved if self.late is None else moved.where((last | ~self.late[row])[:, None], z)
 
     @staticmethod
-    def _changed(z: Tensor, factors: Tensor, offsets: Tensor | None, limits: Tensor | None) -> Tensor:
+    def _changed(z: Tensor, factors: Tensor, offsets: Tensor | None) -> Tensor:
         moved = z * factors
-        moved = moved if offsets is None else moved + offsets
-        return moved if limits is None else moved.clamp(-limits, limits)
+        return moved if offsets is None else moved + offsets
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> LayerEdit:
         return replace(
             self,
             factors=change(self.factors),
             offsets=None if self.offsets is None else change(self.offsets),
-            limits=None if self.limits is None else change(self.limits),
         )
-
-
-def _between(table: Tensor | None) -> Tensor | None:
-    return None if table is None else table[:, None]
 
 
 @dataclass(frozen=True)
@@ -160,16 +151,13 @@ def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtyp
     def table(layer: int, fill: float) -> np.ndarray[Any, np.dtype[np.float32]]:
         return np.full((len(treatments), len(places[layer])), fill, dtype=np.float32)
 
-    factors, offsets, limits = ({n: table(n, fill) for n in places} for fill in (1.0, 0.0, np.inf))
+    factors, offsets = ({n: table(n, fill) for n in places} for fill in (1.0, 0.0))
     for row, t in moved:
         for neuron, value in zip(t.neurons, t.values or [0.0] * len(t.neurons), strict=True):
             layer, index = space.locate(neuron)
             here = row, column[layer, index]
-            if t.kind == "clamp":
-                limits[layer][here] = value
-            else:
-                factors[layer][here] = t.alpha
-                offsets[layer][here] = (1 - t.alpha) * value if t.kind == "mean" else 0.0
+            factors[layer][here] = t.alpha
+            offsets[layer][here] = (1 - t.alpha) * value if t.kind == "mean" else 0.0
 
     def placed(values: np.ndarray[Any, np.dtype[np.float32]], plain: bool = False) -> Tensor | None:
         return None if plain else torch.from_numpy(values).to(device=device, dtype=dtype)
@@ -185,7 +173,6 @@ def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtyp
             torch.tensor(indices, device=device),
             scaled,
             placed(offsets[layer], "mean" not in kinds),
-            placed(limits[layer], "clamp" not in kinds),
             torch.tensor(late, device=device) if any(late) else None,
         )
     return Edits(by_layer, torch.tensor(risky, device=device) if any(risky) else None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hneuro.report import wording as say
-from hneuro.report.conditional import conditional
 from hneuro.report.finding import TONES, Finding, Tone
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Change, Control, Word, every_change
@@ -31,7 +30,6 @@ def causal(tidy: Tidy) -> Iterator[Finding]:
                 text=_change(tidy, change),
                 in_table=True,
             )
-    yield from conditional(tidy)
     for change in every:
         if change.metric in say.COSTS:
             yield Finding(heading="Capability", badge=change.says, tone="plain", text=_change(tidy, change))

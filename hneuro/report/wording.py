@@ -42,10 +42,8 @@ READINGS = {
 COSTS = ("accuracy", "over_refusal")  # readings of what an intervention should leave as it is
 
 VARIANTS = {
-    "generated": "only where the answer is predicted",
     "risky": "only while the risk is high",
     "mean": "set to their mean",
-    "clamp": "kept below a quantile",
 }
 
 

@@ -211,7 +211,7 @@ def text_losses(run: Context, sets: Sequence[NeuronSet]) -> NDArray[np.float32] 
 
 
 def usual_activity(run: Context, faithful: Answers, neurons: Sequence[int]) -> NDArray[np.float32]:
-    """[2, neuron]: mean of z and quantile of |z| where faithful answers are given (or predicted)."""
+    """[neuron]: mean of z where faithful answers are given (or predicted)."""
     setup = run.experiment
     shift = 1 if setup.contribution.position == "predicting" else 0
     right = [(r.question_id, r.sample) for r in faithful.labelled if not r.hallucinated]
@@ -220,18 +220,16 @@ def usual_activity(run: Context, faithful: Answers, neurons: Sequence[int]) -> N
     positions = [
         [len(r.prompt_ids) + n - shift for n in faithful.spans[key].tokens] for key, r in zip(right, said, strict=True)
     ]
-    quantile = setup.intervention.clamp
     reads = {
         "model": run.chat.identity,
         "sequences": fingerprint([sequences, positions]),
         "neurons": list(neurons),
-        "quantile": quantile,
     }
 
     def work(_: slice) -> NDArray[np.float32]:
         from hneuro.causal.activity import activity
 
         budget = setup.contribution.token_budget
-        return activity(run.chat.loaded, sequences, positions, neurons, budget, quantile)
+        return activity(run.chat.loaded, sequences, positions, neurons, budget)
 
-    return run.store.array("activity", reads, (2, len(neurons)), [slice(0, 2)], work).value
+    return run.store.array("activity", reads, (len(neurons),), [slice(0, len(neurons))], work).value

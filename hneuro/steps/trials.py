@@ -24,11 +24,10 @@ from hneuro.results import ResultRow
 from hneuro.steps.answers import Identified, testable
 from hneuro.steps.context import Context
 from hneuro.steps.known import benchmarks_of
-from hneuro.steps.matched import at_the_same_reduction
 from hneuro.steps.measured import Answers
 from hneuro.steps.sampling import Questions
 from hneuro.steps.selection import mean_contribution, neuron_sets, nonzero
-from hneuro.steps.sweeps import Swept, alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
+from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
 from hneuro.store import fingerprint
 
 
@@ -79,15 +78,11 @@ def causal(
     sets = swept_sets(run, probe, neurons, identified)
     monitor = risk_monitor(neurons, identified) if "risky" in setup.intervention.variants else None
     rows: list[ResultRow] = []
-    swept: list[Swept] = []
     with device_of_sweeps(run):
         benchmarks, told = benchmarks_of(run, identified, parts)
         rows += told
         for benchmark in benchmarks:
-            swept.append(alpha_sweep(run, benchmark, sets, monitor))
-            rows += measured_effects(run.store, swept[-1])
-    if setup.intervention.variants:
-        rows += at_the_same_reduction(run.store, swept)
+            rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
     whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
     return (*rows, *perplexity(run, whole))
 
@@ -119,12 +114,11 @@ def _variants(run: Context, name: str, neurons: tuple[int, ...], identified: Ide
     asked = run.experiment.intervention
     for variant in asked.variants:
         whole = NeuronSet(name=f"{name}@{variant}", seed=0, neurons=neurons, alphas=asked.suppressing)
-        if variant == "generated" or variant == "risky":
+        if variant == "risky":
             yield replace(whole, scope=variant)
         else:
-            means, limits = usual_activity(run, identified.fit, neurons).tolist()
-            values = tuple(means if variant == "mean" else limits)
-            yield replace(whole, kind=variant, values=values, alphas=(0.0, 1.0))
+            means = usual_activity(run, identified.fit, neurons).tolist()
+            yield replace(whole, kind=variant, values=tuple(means), alphas=(0.0, 1.0))
 
 
 def risk_monitor(neurons: HNeurons, identified: Identified) -> RiskMonitor:

@@ -132,7 +132,7 @@ def test_what_cannot_be_swept_by_vllm_is_refused_before_anything_is_sampled() ->
     vllm = "intervention.engine=vllm"
     assert "engine" in refused("intervention.engine=sglang")
     assert refused(vllm, "sampling=transformers").endswith("choose sampling=vllm, or intervention.engine=transformers")
-    assert refused(vllm, "intervention.variants=[clamp]").startswith("intervention: variants ['clamp'] cannot be made")
+    assert refused(vllm, "intervention.variants=[mean]").startswith("intervention: variants ['mean'] cannot be made")
 
 
 def test_what_vllm_cannot_edit_is_refused_before_anything_is_sampled(

@@ -22,7 +22,7 @@ from hneuro.report.tables.selection import funnel_table, neurons_table, path_tab
 from hneuro.report.tables.stability import frequencies_table, neuron_paths_table, overlaps_table
 from hneuro.report.tables.strata import strata_table
 from hneuro.report.tables.table import Table
-from hneuro.report.tables.variants import matched_table, perplexity_table, variants_table
+from hneuro.report.tables.variants import perplexity_table, variants_table
 from hneuro.report.tidy import Tidy
 
 
@@ -48,7 +48,6 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         slopes_table(tidy),
         strata_table(tidy),
         variants_table(tidy),
-        matched_table(tidy),
         perplexity_table(tidy),
         unparsed_table(tidy),
         origin_table(tidy),

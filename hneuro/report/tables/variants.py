@@ -62,53 +62,6 @@ def variants_table(tidy: Tidy) -> Table:
     )  # fmt: skip
 
 
-def matched_table(tidy: Tidy) -> Table:
-    numbers: list[Record] = []
-    shown = []
-    found: dict[tuple[str, str, float], list[ResultRow]] = {}
-    for row in tidy.results.rows:
-        if row.stage == "causal" and row.metric.startswith("matched_") and row.alpha is not None:
-            found.setdefault((row.dataset, row.condition, row.alpha), []).append(row)
-    for (benchmark, condition, alpha), rows in found.items():
-        by_metric = {row.metric: row for row in rows}
-        reduction, at, largest = (by_metric[f"matched_{name}"] for name in ("reduction", "alpha", "largest"))
-        for cost in [row for row in rows if row.stratum]:
-            metric = cost.metric.removeprefix("matched_")
-            numbers.append(
-                {
-                    "benchmark": benchmark, "condition": condition, "alpha": alpha,
-                    **numbers_of("reduction", reduction), "n": reduction.n, "p_reduction": reduction.p_value,
-                    **numbers_of("plain_alpha", at), "largest": largest.value, "cost": metric, "cost_set": cost.stratum,
-                    **numbers_of("difference", cost), "n_cost": cost.n, "p_value": cost.p_value,
-                }
-            )  # fmt: skip
-            shown.append(
-                (
-                    say.plain(benchmark), say.condition_name(condition), f"{alpha:g}",
-                    say.points_interval(reduction, 0), say.number(at.value, 2), say.points(largest.value, 0),
-                    f"{say.READINGS[metric]}: {say.plain(cost.stratum)}", say.points_interval(cost),
-                    say.p_cell(cost.p_value),
-                )
-            )  # fmt: skip
-    return Table(
-        name="matched",
-        caption="Ways to suppress at the same reduction: the points of complying answers that each takes away, the "
-        "alpha at which scaling everywhere takes away as much (where it never does, that of the most), and what "
-        "remains of the model there, the variant minus scaling everywhere. Intervals and p: bootstrap over entities.",
-        columns=(
-            "benchmark", "condition", "alpha", "reduction", "reduction_low", "reduction_high", "n", "p_reduction",
-            "plain_alpha", "plain_alpha_low", "plain_alpha_high", "largest", "cost", "cost_set", "difference",
-            "difference_low", "difference_high", "n_cost", "p_value",
-        ),
-        numbers=tuple(numbers),
-        heads=(
-            "benchmark", "suppressed", "alpha", "taken away", "everywhere at", "at most", "what remains",
-            "minus everywhere", "p",
-        ),
-        shown=tuple(shown),
-    )  # fmt: skip
-
-
 def perplexity_table(tidy: Tidy) -> Table:
     rows = [row for row in tidy.results.rows if row.metric == "perplexity" and row.alpha is not None]
     alphas = sorted({row.alpha for row in rows if row.alpha is not None})
