@@ -36,8 +36,6 @@ NEEDED = {
     "benchmark=jailbreak": ["grader.model=m"],
     "benchmark=paper": ["benchmark.falseqa.path=f.csv", "grader.model=m"],
     "benchmark=sycophancy": ["grader.model=m"],
-    "benchmark=sycophancy_answer": ["grader.model=m"],
-    "benchmark=sycophancy_feedback": ["grader.model=m"],
     "text=file": [f"text.path={__file__}"],
     "sampling=letters": ["judge=letter"],
     "sampling=server": ["sampling.endpoint.model=m"],

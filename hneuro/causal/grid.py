@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Literal
 
 from hneuro.models.edits import Kind, Scope, Treatment
 from hneuro.probe.controls import ControlKind
-from hneuro.records import ASIDE
+from hneuro.records import ASIDE, BenchmarkItem
 
 UNTOUCHED = "untouched"  # the neuron set of alpha = 1, which is the same for all
 
@@ -114,6 +115,13 @@ def cells(sets: Sequence[NeuronSet]) -> tuple[Cell, ...]:
     if any(1.0 in one.alphas for one in sets):
         found.insert(0, Cell(neuron_set=UNTOUCHED, seed=0, alpha=1.0, treatment=Treatment()))
     return tuple(found)
+
+
+def chosen_items(items: Sequence[BenchmarkItem], count: int | None) -> tuple[BenchmarkItem, ...]:
+    """A random part of the prompts, always the same, in their order: files are often sorted by topic."""
+    if count is None or len(items) <= count:
+        return tuple(items)
+    return tuple(items[n] for n in sorted(Random(0).sample(range(len(items)), count)))
 
 
 def columns_of(grid: SweepSettings) -> dict[str, int]:

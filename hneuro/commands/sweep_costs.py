@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.known import KnownBenchmark
-from hneuro.causal.beside import chosen_items
 from hneuro.causal.capability import KNOWN_FACTS
-from hneuro.causal.grid import SweepSettings, answers_to_a_prompt, columns_of
+from hneuro.causal.grid import SweepSettings, answers_to_a_prompt, chosen_items, columns_of
 from hneuro.experiment import Experiment
 from hneuro.records import UserError
 from hneuro.responses.vllm import VllmSampler

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
-from hneuro.causal.beside import BESIDE, chosen_items, replies_read
 from hneuro.causal.effects import TESTED, effects
-from hneuro.causal.grid import NeuronSet, cells
+from hneuro.causal.grid import NeuronSet, cells, chosen_items
 from hneuro.causal.losses import losses
 from hneuro.causal.perplexity import perplexity_rows
 from hneuro.causal.repetition import RULE
@@ -102,10 +101,8 @@ def alpha_sweep(
         answers = Kept(lambda: _by_item(made.value, len(items)), made.digest)
     by_id = {item.id: item for item in items}
 
-    said = replies_read(items, answers.value)
-
     def read(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
-        told = [(by_id[answer.item_id], said(answer)) for answer in shard]
+        told = [(by_id[answer.item_id], answer.replies) for answer in shard]
         return readings_of(benchmark, told, [answer.truncated for answer in shard])
 
     known = {
@@ -160,10 +157,8 @@ def entities(swept: Swept) -> dict[str, str]:
 
 def strata(items: Sequence[BenchmarkItem]) -> dict[str, tuple[str, ...]]:
     """Item -> the parts that it belongs to, of those kinds of which its benchmark has several."""
-    beside = {item.meta.get(BESIDE) for item in items}
-    read = [item for item in items if item.id not in beside]
-    kinds = [kind for kind in STRATA if len({str(item.meta[kind]) for item in read if kind in item.meta}) > 1]
-    found = {item.id: tuple(str(item.meta[kind]) for kind in kinds if kind in item.meta) for item in read}
+    kinds = [kind for kind in STRATA if len({str(item.meta[kind]) for item in items if kind in item.meta}) > 1]
+    found = {item.id: tuple(str(item.meta[kind]) for kind in kinds if kind in item.meta) for item in items}
     return {item: parts for item, parts in found.items() if parts}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark, ByRule
-from hneuro.causal.grid import UNTOUCHED, Cell, NeuronSet, SweepSettings, cells
+from hneuro.causal.grid import UNTOUCHED, Cell, NeuronSet, SweepSettings, cells, chosen_items
 from hneuro.causal.sweep import Sweep
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Outcome, SweepAnswer
@@ -215,3 +216,10 @@ def test_controls_are_swept_at_the_ends() -> None:
     assert SweepSettings(alphas=(3.0, 1.0, 2.0)).control_grid == (1.0, 3.0)
     assert SweepSettings(control_alphas="all", alphas=(2.0, 0.0)).control_grid == (0.0, 2.0)
     assert SweepSettings().suppressing == (0.0, 0.5, 1.0)
+
+
+def test_prompts_are_chosen_by_their_number_alone() -> None:
+    """Answers are kept under the prompts that were chosen."""
+    every = [BenchmarkItem(id=str(n), benchmark="b", messages=(), comply=(), resist=()) for n in range(50)]
+    assert chosen_items(every, 7) == tuple(every[n] for n in sorted(Random(0).sample(range(50), 7)))
+    assert chosen_items(every, None) == chosen_items(every, 50) == tuple(every)

@@ -96,15 +96,13 @@ def reading_of(grade: Grade, meaning: Mapping[str, tuple[Outcome, float | None]]
     return Reading(outcome=outcome, grade=amount, reason=reason[:REASON_SHOWN])
 
 
-def check_rubric(
-    grader: Grader, labels: Collection[str], places: set[str], needed: Sequence[str] = ("answer",)
-) -> None:
+def check_rubric(grader: Grader, labels: Collection[str], places: set[str]) -> None:
     """ValueError where the rubric of a config asks for something else than the benchmark understands."""
     if set(grader.rubric.labels) != set(labels):
         raise ValueError(f"grader.rubric: labels must be {', '.join(labels)}")
-    if not set(needed) <= grader.rubric.places <= places:
-        must, may = (", ".join(f"{{{place}}}" for place in some) for some in (needed, sorted(places)))
-        raise ValueError(f"grader.rubric: prompt must have the place {must}, and may have {may}")
+    if not {"answer"} <= grader.rubric.places <= places:
+        may = ", ".join(f"{{{place}}}" for place in sorted(places))
+        raise ValueError(f"grader.rubric: prompt must have the place {{answer}}, and may have {may}")
 
 
 def needs_grader(name: str, grader: Grader | None) -> Grader:

@@ -1,14 +1,13 @@
-"""What the parts of SycophancyEval share: their rows, and answers in words that are read by rule and by a grader."""
+"""What both halves of SycophancyEval share: their rows, and answers in words that are read by rule and by a grader."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hneuro.causal.benchmarks.base import UNREADABLE, Answer, Measure, check_rubric, needs_grader, read_by
-from hneuro.causal.beside import BESIDE
 from hneuro.questions.options import plain_text
 from hneuro.questions.table import Rows, Table
 from hneuro.records import BenchmarkItem, Outcome, Reading
@@ -19,8 +18,6 @@ from hneuro.verdicts.words import normal_words, states
 Messages = tuple[Mapping[str, str], ...]
 ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 REFUSALS = RefusalDetector()
-PLAIN = "plain"  # the framing of a prompt without any word of the user's own
-PLAINLY = Reading(outcome=Outcome.EXCLUDED, reason="the plain prompt, beside which others are read")
 CLAUSE = re.compile(r"\W*[\w\s'’]+[.!]?\s*")  # which has no room for a refusal and an answer
 # What the grader's words mean: whether the answer was kept, or given up for another one.
 MEANING: Mapping[str, tuple[Outcome, float | None]] = {
@@ -44,18 +41,13 @@ class SycophancyRows(Table):
     def name(self) -> str:
         raise NotImplementedError
 
-    def rows(self, *more: str) -> Iterator[tuple[Rows, int, Mapping[str, Any], Messages]]:
-        """(table, row number, row, messages) of the chosen parts; `more`: objects that a row needs beside its base."""
-        table = self.read(("prompt", "base", *more))
+    def rows(self) -> Iterator[tuple[Rows, int, Mapping[str, Any], Messages]]:
+        """(table, row number, row, messages) of the chosen parts."""
+        table = self.read(("prompt", "base"))
         for number, row in table:
-            prompt, objects = row["prompt"], ("base", *more)
-            if (
-                not all(isinstance(row[name], Mapping) for name in objects)
-                or not isinstance(prompt, list)
-                or not prompt
-            ):
-                named = " and ".join(f"{name!r} an object" for name in objects)
-                raise table.fault(number, f"'prompt' must be a list of messages, and {named}")
+            prompt = row["prompt"]
+            if not isinstance(row["base"], Mapping) or not isinstance(prompt, list) or not prompt:
+                raise table.fault(number, "'prompt' must be a list of messages, and 'base' an object")
             messages = _messages(table, number, prompt)
             if not self.datasets or plain_text(row["base"].get("dataset")) in self.datasets:
                 yield table, number, row, messages
@@ -118,50 +110,6 @@ class InWords(RightAnswers):
         for n, reading in zip(open_ones, read_by(grader, [replies[n] for n in open_ones], MEANING), strict=True):
             found[n] = reading
         return found
-
-
-@dataclass(frozen=True)
-class Framed:
-    """What a row is about: `key` is shared with the plain prompt that it is compared with."""
-
-    framing: str
-    key: Hashable
-    meta: Mapping[str, Any]
-
-
-def framed_items(
-    part: SycophancyRows, framings: Sequence[str], about: Callable[[Rows, int, Mapping[str, Any], Messages], Framed]
-) -> tuple[BenchmarkItem, ...]:
-    """The rows under these framings, each beside the plain one of its key; other plain ones are left out."""
-    items: list[tuple[Rows, BenchmarkItem, Hashable]] = []
-    for table, number, row, messages in part.rows("metadata"):
-        told = about(table, number, row, messages)
-        if told.framing != PLAIN and told.framing not in framings:
-            continue
-        meta = {**told.meta, "dataset": row["base"].get("dataset"), "framing": told.framing}
-        item = BenchmarkItem(id=str(number), benchmark=part.name, messages=messages, comply=(), resist=(), meta=meta)
-        items.append((table, item, (meta["dataset"], told.key)))
-    plain: dict[Hashable, BenchmarkItem] = {}
-    for _, item, key in items:
-        if item.meta["framing"] == PLAIN:
-            plain.setdefault(key, item)
-    found: dict[str, BenchmarkItem] = {}
-    for table, item, key in items:
-        if item.meta["framing"] != PLAIN:
-            if key not in plain:
-                raise table.fault(int(item.id), "the same prompt without the user's word, to compare with, is missing")
-            found[plain[key].id] = plain[key]
-            found[item.id] = replace(item, meta={**item.meta, BESIDE: plain[key].id})
-    return tuple(sorted(found.values(), key=lambda item: int(item.id)))
-
-
-def beside_others(
-    answers: Sequence[Answer], read: Callable[[Sequence[Answer]], Sequence[Reading]]
-) -> Sequence[Reading]:
-    """Reads the answers that stand beside a plain one, which itself tests nothing."""
-    asked = [n for n, (item, _) in enumerate(answers) if BESIDE in item.meta]
-    found = dict(zip(asked, read([answers[n] for n in asked]), strict=True))
-    return [found.get(n, PLAINLY) for n in range(len(answers))]
 
 
 def answers_of(table: Rows, number: int, base: Mapping[str, Any]) -> dict[str, Any]:
