@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from hneuro.disk import file_digest
+from hneuro.organism import SHIPPED
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
@@ -69,35 +70,18 @@ class HubCheckpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class OrganismCheckpoint:
-    """The embedded model organism: shipped, or trained on first use."""
+    """The embedded model organism, which comes with the package."""
 
-    # base_10: after 10 % of pre-training
-    role: Literal["base", "chat", "base_0", "base_10", "base_25", "base_50", "base_75"]
-    architecture: Literal["llama", "mistral", "gemma3", "qwen3"] = "llama"
-    size: Literal["xs", "s", "m"] = "s"
-    seed: int = 0
-    on_the_way: bool = False  # of a training that also kept what is on its way; the shipped one did not
-
-    def __post_init__(self) -> None:
-        if self.role not in ("base", "chat") and not self.on_the_way:
-            raise ValueError(f"role {self.role} needs on_the_way=true, for this checkpoint and for those it belongs to")
-
-    def folder(self) -> Path:
-        """The organism's folder, with both checkpoints and the world that they learnt."""
-        from hneuro.organism.checkpoint import organism
-        from hneuro.organism.recipe import Recipe
-
-        recipe = Recipe(architecture=self.architecture, size=self.size, seed=self.seed)
-        return organism(recipe, on_the_way=self.on_the_way)
+    role: Literal["base", "chat"]
 
     def locate(self) -> str:
-        return str(self.folder() / self.role)
+        return str(self.files())
 
     def identity(self) -> str:
-        return folder_identity(self.folder() / self.role)
+        return folder_identity(self.files())
 
     def files(self) -> Path:
-        return self.folder() / self.role
+        return SHIPPED / self.role
 
 
 def on_disk(source: CheckpointSource) -> Path | None:

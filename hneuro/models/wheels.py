@@ -62,9 +62,7 @@ class WheelCheckpoint(GgufSource):
             raise ValueError(f"file_name is a name without folders, not {self.file_name!r}")
 
     def locate(self) -> str:
-        from hneuro.organism.checkpoint import default_cache
-
-        return str(default_cache() / "gguf" / self.sha256[:16] / self.file_name)
+        return str(_cache() / "gguf" / self.sha256[:16] / self.file_name)
 
     def identity(self) -> str:
         """Needs no file. `UserError`, as it is asked for first of all, where the file could not be had or read."""
@@ -137,6 +135,14 @@ class WheelCheckpoint(GgufSource):
                 f"SHA-256 is {digest.hexdigest()}, not {self.sha256}; nothing was kept"
             )
         return whole
+
+
+def _cache() -> Path:
+    """$HNEURO_CACHE, else below $XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("HNEURO_CACHE"):
+        return Path(own).expanduser()
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "hneuro"
 
 
 def _downloaded(requirement: str, work: Path) -> Path:

@@ -10,7 +10,7 @@ import torch
 
 from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.losses import losses
-from hneuro.causal.perplexity import OrganismText, TextFile, perplexity_rows
+from hneuro.causal.perplexity import TextFile, perplexity_rows
 from hneuro.models.edits import edits
 from hneuro.models.hooks import intervene
 from hneuro.models.language_model import LanguageModel
@@ -58,9 +58,3 @@ def test_the_paragraphs_of_a_file(tmp_path: Path) -> None:
     for name, said in (("text.txt", "has no paragraph of 9999"), ("bad.txt", "UTF-8"), ("none.txt", "cannot be read")):
         with pytest.raises(UserError, match=said):
             TextFile(path=str(tmp_path / name), fewest=9999).check()
-
-
-def test_the_organism_s_text_is_fresh_and_always_the_same() -> None:
-    one, other = OrganismText(size="xs", count=50).passages(), OrganismText(size="xs", count=50).passages()
-    assert one == other
-    assert len(set(one)) > 45

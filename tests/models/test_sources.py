@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from hneuro.models.load import _from_pretrained
-from hneuro.models.sources import HubCheckpoint, OrganismCheckpoint, _commit
+from hneuro.models.sources import HubCheckpoint, _commit
 from hneuro.records import UserError
 
 
@@ -40,11 +40,6 @@ def test_pickled_weights_are_not_read(tiny_checkpoint: Path, tmp_path: Path) -> 
     (tmp_path / "pytorch_model.bin").write_bytes(b"anything")
     with pytest.raises(UserError, match=r"weights in pytorch_model.bin: only safetensors are read.*save_pretrained"):
         HubCheckpoint(path=str(tmp_path)).identity()
-
-
-def test_a_moment_of_the_organism_needs_a_training_that_kept_it() -> None:
-    with pytest.raises(ValueError, match="role base_25 needs on_the_way=true"):
-        OrganismCheckpoint(role="base_25")
 
 
 def test_an_adapter_is_no_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from hneuro.cli import main
 from hneuro.models.gguf import GgufCheckpoint
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
-from hneuro.models.wheels import WheelCheckpoint, _reason
+from hneuro.models.wheels import WheelCheckpoint, _cache, _reason
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
@@ -238,3 +238,11 @@ def test_without_the_package_gguf_nothing_is_fetched(source: WheelCheckpoint, mo
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(UserError, match=r"pip install 'hneuro\[gguf\]'"):
         source.identity()
+
+
+def test_the_cache_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    monkeypatch.delenv("HNEURO_CACHE", raising=False)
+    assert _cache() == Path("/x/hneuro")
+    monkeypatch.setenv("HNEURO_CACHE", "/y")
+    assert _cache() == Path("/y")
