@@ -448,7 +448,6 @@ CASES = [
         "judge that is asked nowhere", [*LLM, "judge.endpoint.base_url=localhost:8000"], ("judge.endpoint", "http://")
     ),
     Case("key in the config", [*LLM, "judge.endpoint.api_key_env=sk-12"], ("judge.endpoint", "NAME of an environment")),
-    Case("budget without prices", [*LLM, "judge.endpoint.budget_cost=5"], ("judge.endpoint", "price_in and price_out")),
     Case("prompt without the response", [*LLM, "judge.answerable.prompt='Is {x} right?'"], ("judge", "{response}")),
     Case("labels that are no verdicts", [*LLM, "judge.answerable.labels=[yes,no]"], ("judge", "correct, incorrect")),
     Case("one judge that votes", [*VOTE, "~judge.members.llm"], ("judge", "at least two judges")),

@@ -155,7 +155,7 @@ def test_how_a_server_is_asked_decides_no_result() -> None:
     for how in ("base_url=http://host/v1", "concurrency=2", "api_key_env=SOME_KEY", "cache=elsewhere", "timeout=1"):
         assert experiment(*words, f"judge.endpoint.{how}").identity == one.identity
     assert experiment(*words, "store_dir=elsewhere").identity == one.identity
-    for what in ("endpoint.model=other", "endpoint.revision=b", "endpoint.budget_tokens=9", "answerable.version=2"):
+    for what in ("endpoint.model=other", "endpoint.revision=b", "endpoint.again=1", "answerable.version=2"):
         assert experiment(*words, f"judge.{what}").identity != one.identity
 
 

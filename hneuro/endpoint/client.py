@@ -1,7 +1,7 @@
-"""Asking a model over HTTP: many requests at a time, each of them once, within a budget.
+"""Asking a model over HTTP: many requests at a time, each of them once.
 
-Retries with growing pauses, which honour Retry-After, are the openai package's. Ours is what it lacks: the cache, the
-budget, what a server refuses to be sent, a server that has died, and that the API key is never repeated to anybody.
+Retries with growing pauses, which honour Retry-After, are the openai package's. Ours is what it lacks: the cache,
+what a server refuses to be sent, a server that has died, and that the API key is never repeated to anybody.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ class _Asking:
         self.secret = endpoint.secret()
         self.free = asyncio.Semaphore(endpoint.concurrency)
         self.failed_in_a_row = 0
-        self.over_budget = 0
         self.given_up = False
 
     async def all(self, waiting: Mapping[str, Request], about: str) -> dict[str, Reply | Failure]:
@@ -99,14 +98,9 @@ class _Asking:
                 for left in tasks:
                     left.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-        if self.over_budget:
-            self._tell_budget()
         return found
 
     async def _answer(self, key: str, request: Request) -> Reply | Failure:
-        if self._budget_is_spent():
-            self.over_budget += 1
-            return Failure(reason="over the budget")
         reply = await self._send(request)
         if isinstance(reply, Failure):
             self.failed_in_a_row += 1
@@ -117,10 +111,11 @@ class _Asking:
                 )
             return reply
         self.failed_in_a_row, self.server.reached = 0, True
-        tokens_in, tokens_out = tokens_of(request, reply)
-        self._count(tokens_in, tokens_out)
-        text = json.dumps(reply, ensure_ascii=False)
-        self.answers.put(key, self.endpoint.model, text, tokens_in, tokens_out)
+        read, written = tokens_of(request, reply)
+        self.server.asked += 1
+        self.server.tokens_in += read
+        self.server.tokens_out += written
+        self.answers.put(key, self.endpoint.model, json.dumps(reply, ensure_ascii=False))
         return reply
 
     async def _send(self, request: Request) -> Reply | Failure:
@@ -186,34 +181,6 @@ class _Asking:
         kinds = {408: "no answer in time", 429: "rate limited"}
         kind = kinds.get(status, "a server error" if status >= 500 else "refused by the server")
         return Failure(reason=f"{kind}: status {status}, {said}", status=status)
-
-    def _budget_is_spent(self) -> bool:
-        if self.endpoint.budget_tokens is None and self.endpoint.budget_cost is None:
-            return False
-        spent = self.answers.spent(self.endpoint.model)
-        tokens, cost = self.endpoint.budget_tokens, self.endpoint.budget_cost
-        price = self.endpoint.cost(spent.tokens_in, spent.tokens_out)
-        return (tokens is not None and spent.tokens_in + spent.tokens_out >= tokens) or (
-            cost is not None and price is not None and price >= cost
-        )
-
-    def _count(self, tokens_in: int, tokens_out: int) -> None:
-        self.server.asked += 1
-        self.server.tokens_in += tokens_in
-        self.server.tokens_out += tokens_out
-        price = self.endpoint.cost(tokens_in, tokens_out)
-        self.server.cost = None if price is None else (self.server.cost or 0.0) + price
-
-    def _tell_budget(self) -> None:
-        spent = self.answers.spent(self.endpoint.model)
-        cost = self.endpoint.cost(spent.tokens_in, spent.tokens_out)
-        log.warning(
-            "the budget of %s is spent (%s tokens%s): %d requests were not made; raise it and run again to go on",
-            self.endpoint.model,
-            f"{spent.tokens_in + spent.tokens_out:,}",
-            "" if cost is None else f", cost {cost:.2f}",
-            self.over_budget,
-        )
 
     def _clean(self, text: str) -> str:
         secret = self.secret or ""

@@ -54,7 +54,6 @@ class Server:
     known: int = 0  # requests whose answer the cache had
     tokens_in: int = 0
     tokens_out: int = 0
-    cost: float | None = None  # None: no prices are set
 
 
 SERVERS: dict[tuple[str, str], Server] = {}  # by base_url and model, for as long as the process lives
@@ -69,7 +68,6 @@ def usage() -> list[str]:
     return [
         f"asked {model}: {server.asked:,} requests answered, {server.known:,} known from the cache, "
         f"{server.tokens_in:,} tokens read, {server.tokens_out:,} written"
-        + ("" if server.cost is None else f", cost {server.cost:.2f}")
         for (_, model), server in SERVERS.items()
         if server.asked or server.known
     ]

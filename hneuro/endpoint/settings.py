@@ -1,4 +1,4 @@
-"""Which server is asked, how, and how much it may cost."""
+"""Which server is asked, and how."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ class Endpoint:
     Answers are kept in `cache` under what was asked, and are never asked for again. A request that fails is retried; it
     then counts as failed and is left alone, until `again` is raised. Where `stop_after` requests in a row have failed,
     the run stops instead, and the same command goes on later.
-
-    The budget is what this model may cost in this cache, all runs together; requests under way when it is spent are
-    still answered. `budget_cost` is in the currency of the prices, which are for a million tokens.
     """
 
     model: str
@@ -34,10 +31,6 @@ class Endpoint:
     retries: int = field(default=5, metadata=ASIDE)
     stop_after: int | None = field(default=20, metadata=ASIDE)
     again: int = 0
-    budget_tokens: int | None = None
-    budget_cost: float | None = None
-    price_in: float | None = None
-    price_out: float | None = None
 
     def __post_init__(self) -> None:
         if not self.model.strip():
@@ -54,11 +47,6 @@ class Endpoint:
             raise ValueError("concurrency must be at least 1, timeout above 0 and retries not negative")
         if self.stop_after is not None and self.stop_after < 1:
             raise ValueError("stop_after must be at least 1, or null")
-        limits = (self.budget_tokens, self.budget_cost, self.price_in, self.price_out)
-        if any(limit is not None and limit < 0 for limit in limits):
-            raise ValueError("budgets and prices must not be negative")
-        if self.budget_cost is not None and (self.price_in is None or self.price_out is None):
-            raise ValueError("budget_cost needs price_in and price_out, for a million tokens each")
 
     def check(self) -> None:
         """`UserError` where nothing could be asked: the package or the key is missing."""
@@ -80,9 +68,3 @@ class Endpoint:
         if not (key.isascii() and key.isprintable()):
             raise UserError(f"the environment variable {self.api_key_env} holds characters that no API key has")
         return key
-
-    def cost(self, tokens_in: int, tokens_out: int) -> float | None:
-        """What so many tokens cost; None without prices."""
-        if self.price_in is None or self.price_out is None:
-            return None
-        return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
