@@ -176,11 +176,8 @@ CASES = [
     ),
     Case(
         "recorded responses to other questions",
-        on_good_questions("sampling=recorded", "sampling.paths=[q.jsonl]", "sampling.columns.text=question"),
+        on_good_questions("sampling=recorded", "sampling.paths=[q.jsonl]"),
         ("q.jsonl, row 1 has no 'question_id'",),
-    ),
-    Case(
-        "mistyped column of recorded responses", ["sampling=recorded", "sampling.columns.txt=said"], ("txt", "'text'")
     ),
     Case("no vLLM here", on_good_questions("sampling=vllm"), ("pip install 'hneuro[vllm]'", "until=responses")),
     Case("vLLM on no device", ["sampling=vllm", "sampling.tensor_parallel_size=0"], ("sampling", "at least 1")),
@@ -338,13 +335,8 @@ CASES = [
     ),
     Case("empty recording", recorded(""), ("r.jsonl", "it is empty")),
     Case(
-        "recording with fewer verdicts than responses",
-        recorded('{"q1": {"question": "?", "responses": ["a", "b"], "judges": ["true"]}}'),
-        ("r.jsonl, row 1 (q1)", "2 responses, but 1 verdicts"),
-    ),
-    Case(
         "recording with a verdict that is none",
-        recorded('{"question": "?", "response": "a", "judge": "maybe"}'),
+        recorded('{"question_id": "q", "question": "?", "text": "a", "verdict": "maybe"}'),
         ("row 1", "'maybe' is none of correct"),
     ),
     Case("names file that is not there", made_up("real_names=gone.txt"), ("real_names", "gone.txt", "No such file")),
@@ -431,7 +423,7 @@ CASES = [
         "recorded file without answer tokens",
         lambda folder, _: [
             "span=recorded",
-            f"span.path={recording(folder, {'q': {'question': '?', 'response': 'x'}})}",
+            f"span.path={recording(folder, {'question_id': 'q', 'text': 'x'})}",
         ],
         ("span", "has no answer tokens"),
     ),
@@ -439,9 +431,9 @@ CASES = [
         "recorded tokens that are none",
         lambda folder, _: [
             "span=recorded",
-            f"span.path={recording(folder, {'q': {'question': '?', 'response': 'x', 'answer_tokens': [1]}})}",
+            f"span.path={recording(folder, {'question_id': 'q', 'text': 'x', 'answer_tokens': [1]})}",
         ],
-        ("row 1 (q)", "answer tokens must be a list of texts"),
+        ("row 1", "'answer_tokens' must be a list of texts"),
     ),
     Case("judge without a model", ["judge=llm"], ("judge.endpoint.model", "a value is needed here")),
     Case(

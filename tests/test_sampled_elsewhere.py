@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from processes import end, start
+from published import converted
 
 from hneuro.cli import main
 from hneuro.codec import from_plain
@@ -175,10 +176,10 @@ def test_another_stage_to_stop_behind_is_refused(wrong: str, capsys: pytest.Capt
 
 
 def recorded(path: str, rows: dict[str, tuple[str, list[str]]]) -> None:
-    """In the format of the published code."""
     lines = (
-        {name: {"question": text + SUFFIX, "responses": said, "ground_truth": []}}
+        {"question_id": name, "question": text + SUFFIX, "text": one}
         for name, (text, said) in rows.items()
+        for one in said
     )
     Path(path).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
@@ -210,11 +211,11 @@ def test_from_what_a_real_model_said_to_a_probe(
     recorded_data: Path, llama_on_text: Callable[[Path, list[str]], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """300 questions of TriviaQA with ten responses each, on a random model whose tokenizer knows the text."""
-    lines = (recorded_data / "gemma3_4b" / "triviaqa_consistency_samples.jsonl").read_text("utf-8").splitlines()
-    Path("said.jsonl").write_text("\n".join(lines[:300]), encoding="utf-8")
+    converted(recorded_data / "gemma3_4b" / "triviaqa_consistency_samples.jsonl", Path("said.jsonl"), first=300)
     said = read_recordings("said.jsonl")
-    write_questions({each.id: (each.question.removesuffix(SUFFIX), list(each.answers)) for each in said})
-    corpus = [text for each in said for text in (each.question, *each.responses)]
+    put = {name: str(each[0].question) for name, each in said.items()}
+    write_questions({name: (put[name].removesuffix(SUFFIX), list(each[0].answers)) for name, each in said.items()})
+    corpus = [text for name, each in said.items() for text in (put[name], *(one.text for one in each))]
     model = llama_on_text(Path("model"), corpus)
     words = [*SMALL, f"model.chat.path={model}", "sampling=recorded", "sampling.paths=[said.jsonl]"]
     assert main(["run", *words]) == 0, capsys.readouterr().err

@@ -35,12 +35,6 @@ def read_rows(path: Path, within: str = "") -> list[Row]:
     raise UserError(f"{path}: rows are read from {', '.join(SUFFIXES[:-1])} and {SUFFIXES[-1]} files")
 
 
-def read_json(path: Path) -> Any:
-    """The value of a JSON file; errors as in `read_rows`."""
-    with _reading(path):
-        return json.loads(path.read_text("utf-8-sig"))
-
-
 def digest(rows: Iterable[Any]) -> str:
     """sha256 of JSON-ready rows, in their order."""
     found = hashlib.sha256()

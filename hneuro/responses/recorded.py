@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.base import normal_text
+from hneuro.questions.recordings import Recorded, Responses, read_recordings
 from hneuro.records import ASIDE, Question, Response, UserError
 from hneuro.responses.retokenize import decodes_to, token_ids_of
 from hneuro.responses.sampler import check_texts, response
-from hneuro.responses.tables import Recorded, ResponseColumns, Responses, read_responses
 
 NOT_ITS_TEXT = "the tokens do not decode to the text"
 
@@ -30,7 +30,6 @@ class RecordedSampler:
     paths: tuple[str, ...] = field(metadata=ASIDE)  # the key holds their content
     base_paths: tuple[str, ...] = field(default=(), metadata=ASIDE)
     samples: int = 10
-    columns: ResponseColumns = field(default_factory=ResponseColumns)
     letters: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -80,18 +79,18 @@ class RecordedSampler:
 
     @cached_property
     def _of_chat(self) -> Responses:
-        return _read(self.paths, self.columns)
+        return _read(self.paths)
 
     @cached_property
     def _of_base(self) -> Responses:
-        return _read(self.base_paths, self.columns)
+        return _read(self.base_paths)
 
 
-def _read(paths: Sequence[str], columns: ResponseColumns) -> Responses:
+def _read(paths: Sequence[str]) -> Responses:
     found: dict[str, Sequence[Recorded]] = {}
     place: dict[str, str] = {}
     for path in paths:
-        for question_id, responses in read_responses(Path(path), columns).items():
+        for question_id, responses in read_recordings(path).items():
             if question_id in found:
                 raise UserError(f"question {question_id!r} has responses in {place[question_id]} and in {path}")
             found[question_id], place[question_id] = responses, path

@@ -35,7 +35,7 @@ class RecordedLocator:
 
     def __post_init__(self) -> None:
         recordings = read_recordings(self.path)
-        if not any(tokens for one in recordings for tokens in one.answer_tokens):
+        if not any(one.answer_tokens for said in recordings.values() for one in said):
             raise ValueError(f"{self.path} has no answer tokens")
         object.__setattr__(self, "digest", hashlib.sha256(Path(self.path).read_bytes()).hexdigest())
 
@@ -110,8 +110,8 @@ def _decoded(decoder: Any, tokens: Sequence[str]) -> str:
 def _answer_tokens(path: str, _digest: str) -> dict[str, dict[str, Tokens]]:
     """Question id -> text of a response -> its answer tokens, none where the file has none."""
     return {
-        one.id: {_key(said): tokens or () for said, tokens in zip(one.responses, one.answer_tokens, strict=True)}
-        for one in read_recordings(path)
+        question_id: {_key(one.text): one.answer_tokens or () for one in said}
+        for question_id, said in read_recordings(path).items()
     }
 
 

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from hneuro.questions.options import plain_text
-from hneuro.questions.recordings import MEANING, read_recordings
+from hneuro.questions.recordings import MEANING
 from hneuro.questions.rows import Row, read_rows
 from hneuro.records import ASIDE, Judgement, Question, Response, UserError, Verdict
 from hneuro.verdicts.base import Pair
@@ -26,15 +26,14 @@ class _Label:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelsJudge:
-    """A file of verdicts: `form` = "rows": jsonl, json, csv or parquet with a row a label; "recorded": recorded
-    responses with their `judges`, as the published code writes them.
+    """A file of verdicts: jsonl, json, csv or parquet with a row a label. The columns of recorded responses are
+    `question_id`, `sample`, `text` and `verdict`.
 
     A row names its question, and its response by text, by sample number or by both. A label holds for the very text
     that it was given to: a response with another text, or with two labels that disagree, is unjudged.
     """
 
     path: str = field(metadata=ASIDE)
-    form: Literal["rows", "recorded"] = "rows"
     id_column: str = "id"
     sample_column: str = "sample"
     response_column: str = "response"
@@ -90,8 +89,6 @@ class LabelsJudge:
         return Verdict.UNJUDGED, "labels of this text disagree" if said else "no label"
 
     def _labels(self) -> Iterator[_Label]:
-        if self.form == "recorded":
-            return iter(_recorded(self.path))
         return iter([self._label(n, row) for n, row in enumerate(read_rows(Path(self.path)), 1)])
 
     def _label(self, number: int, row: Row) -> _Label:
@@ -116,18 +113,6 @@ class LabelsJudge:
             text=text if isinstance(text, str) else None,
             verdict=MEANING[word],
         )
-
-
-def _recorded(path: str) -> list[_Label]:
-    labels = [
-        _Label(where=f"{path}, {one.id}", question=one.id, sample=n, text=text, verdict=verdict)
-        for one in read_recordings(path)
-        for n, (text, verdict) in enumerate(zip(one.responses, one.verdicts, strict=True))
-        if verdict is not None
-    ]
-    if not labels:
-        raise UserError(f"{path} has recorded responses, but no verdicts of them")
-    return labels
 
 
 def _same(text: str) -> str:

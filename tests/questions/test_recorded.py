@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from published import converted
 
 from hneuro.questions.base import checked
 from hneuro.questions.recorded import RecordedQuestions
@@ -18,12 +19,13 @@ SUFFIX = " Respond with the answer only, without any explanation."
 
 
 def source(folder: Path, rows: dict[str, Any], **settings: Any) -> RecordedQuestions:
-    (folder / "r.jsonl").write_text("".join(json.dumps({key: row}) + "\n" for key, row in rows.items()))
+    lines = (json.dumps({"question_id": key, **row}) + "\n" for key, row in rows.items())
+    (folder / "r.jsonl").write_text("".join(lines))
     return RecordedQuestions(path=str(folder / "r.jsonl"), **settings)
 
 
 def row(question: str, **other: Any) -> dict[str, Any]:
-    return {"question": question, "responses": ["x"], "judges": ["true"], "ground_truth": ["x"]} | other
+    return {"question": question, "text": "x", "verdict": "true", "answers": ["x"]} | other
 
 
 def test_the_instruction_behind_the_question_is_taken_off(tmp_path: Path) -> None:
@@ -40,7 +42,7 @@ def test_the_instruction_behind_the_question_is_taken_off(tmp_path: Path) -> Non
 
 def test_without_gold_answers_a_question_needs_verdicts(tmp_path: Path) -> None:
     """The published answer tokens come without gold answers, but with a verdict; no rule may judge them."""
-    rows = {"a": row("A?", ground_truth=[]), "b": row("B?", ground_truth=[], judges=[]), "c": row("C?")}
+    rows = {"a": row("A?", answers=[]), "b": row("B?", answers=[], verdict=None), "c": row("C?")}
     found = source(tmp_path, rows).load()
     kept, step = checked(found, "recorded", None)
     assert [q.id for q in kept] == ["a", "c"]
@@ -51,7 +53,7 @@ def test_without_gold_answers_a_question_needs_verdicts(tmp_path: Path) -> None:
 
 def test_the_origin_changes_with_the_responses(tmp_path: Path) -> None:
     first = source(tmp_path, {"a": row("A?")}).load().origin
-    again = source(tmp_path, {"a": row("A?", responses=["y"])}).load().origin
+    again = source(tmp_path, {"a": row("A?", text="y")}).load().origin
     assert first.fingerprint != again.fingerprint
     assert first.source == str(tmp_path / "r.jsonl")
 
@@ -59,9 +61,12 @@ def test_the_origin_changes_with_the_responses(tmp_path: Path) -> None:
 def test_what_cannot_be_read_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone.jsonl does not exist"):
         RecordedQuestions(path=str(tmp_path / "gone.jsonl")).load()
+    for rows in ({"a": row("")}, {"a": row("A?"), "b": {"text": "y"}}):
+        with pytest.raises(UserError, match=r"r.jsonl, row [12]: each response to '[ab]' needs the same 'question'"):
+            source(tmp_path, rows).load()
 
 
-def test_real_recordings(recorded_data: Path) -> None:
+def test_real_recordings(recorded_data: Path, tmp_path: Path) -> None:
     """Every line of every file, and no question with the instruction left."""
     files = {
         "gemma3_4b/triviaqa_consistency_samples.jsonl": (3500, 35000),
@@ -70,12 +75,11 @@ def test_real_recordings(recorded_data: Path) -> None:
         "official_examples/gemma27b_TriviaQA_answer_tokens_train.jsonl": (2600, 2600),
     }
     for name, (questions, responses) in files.items():
-        recordings = read_recordings(recorded_data / name)
+        file = converted(recorded_data / name, tmp_path / Path(name).name)
+        recordings = read_recordings(file)
         assert len(recordings) == questions
-        assert sum(len(recording.responses) for recording in recordings) == responses
-        found = RecordedQuestions(path=str(recorded_data / name)).load().questions
+        assert sum(map(len, recordings.values())) == responses
+        found = RecordedQuestions(path=str(file)).load().questions
         assert not any("without any explanation" in q.text for q in found)
-    kept, step = checked(
-        RecordedQuestions(path=str(recorded_data / "gemma3_4b/triviaqa_answer_tokens.jsonl")).load(), "r", None
-    )
+    kept, step = checked(RecordedQuestions(path=str(tmp_path / "triviaqa_answer_tokens.jsonl")).load(), "r", None)
     assert (len(kept), step.lost) == (2997, {})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from hneuro.codec import write_jsonl
 from hneuro.models.language_model import LanguageModel
@@ -18,7 +16,6 @@ from hneuro.records import Question, Response, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.recorded import NOT_ITS_TEXT, RecordedSampler
 from hneuro.responses.sampler import TransformersSampler
-from hneuro.responses.tables import ResponseColumns
 from hneuro.steps import stored
 from hneuro.store import Store
 
@@ -67,53 +64,12 @@ def test_a_lost_response_stays_lost(
     assert read(tmp_path / "records.jsonl", language_model)[1] == broken
 
 
-LISTS = ResponseColumns(id="qid", text="said", token_ids="ids", logprobs="lp", entropies="h")
+def texts(said: dict[str, list[str]] = TEXTS) -> list[dict[str, Any]]:
+    return [{"question_id": name, "text": text} for name, each in said.items() for text in each]
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl", "json"])
-@pytest.mark.parametrize("together", [False, True], ids=["a row a response", "a row a question"])
-def test_tables_by_their_columns(
-    kind: str, together: bool, sampled: tuple[Response, ...], language_model: LanguageModel, tmp_path: Path
-) -> None:
-    each = [
-        {"qid": r.question_id, "said": r.text, "ids": list(r.token_ids), "lp": list(r.logprobs), "h": list(r.entropies)}
-        for r in sampled
-    ]
-    names = ("said", "ids", "lp", "h")
-    grouped = [{"qid": q.id} | {n: [r[n] for r in each if r["qid"] == q.id] for n in names} for q in QUESTIONS]
-    rows, path = grouped if together else each, tmp_path / f"table.{kind}"
-    if kind == "parquet":
-        parquet.write_table(pa.Table.from_pylist(rows), path)
-    elif kind == "csv":
-        import csv
-
-        with path.open("w", newline="", encoding="utf-8") as file:
-            out = csv.DictWriter(file, list(rows[0]))
-            out.writeheader()
-            out.writerows({k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows)
-    else:
-        path.write_text(json.dumps(rows) if kind == "json" else "".join(json.dumps(row) + "\n" for row in rows))
-    assert read(path, language_model, columns=LISTS) == tuple(replace(r, truncated=False) for r in sampled)
-
-
-def official(question: str, texts: list[str]) -> dict[str, Any]:
-    said = f"{question} Respond with the answer only, without any explanation."
-    return {"question": said, "responses": texts, "judges": ["true"] * len(texts), "ground_truth": ["x"]}
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [{q.id: official(q.text, TEXTS[q.id])} for q in QUESTIONS],
-        [{"id": q.id, "question": q.text, "response": text, "label": 1} for q in QUESTIONS for text in TEXTS[q.id]],
-        [{"question_id": q.id, "text": TEXTS[q.id]} for q in QUESTIONS],
-    ],
-    ids=["the published code's", "hprobes'", "texts alone"],
-)
-def test_tokens_of_texts_are_derived_and_decode_to_them(
-    rows: list[dict[str, Any]], language_model: LanguageModel, tmp_path: Path
-) -> None:
-    made = read(written(tmp_path / "r.jsonl", rows), language_model)
+def test_tokens_of_texts_are_derived_and_decode_to_them(language_model: LanguageModel, tmp_path: Path) -> None:
+    made = read(written(tmp_path / "r.jsonl", texts()), language_model)
     assert [(r.question_id, r.sample, r.text) for r in made] == [
         (q.id, n, TEXTS[q.id][n]) for q in QUESTIONS for n in range(SAMPLES)
     ]
@@ -133,17 +89,17 @@ def test_what_does_not_decode_to_its_text_is_lost_with_the_reason(
     assert made[1:] == sampled[1:]
     assert made[0] == replace(other, token_ids=(), logprobs=(), entropies=(), lost=NOT_ITS_TEXT)
     special = {"q0": ["a <end> b", "William", "it"], "q1": TEXTS["q1"]}
-    rows = [{"question_id": name, "text": texts} for name, texts in special.items()]
-    assert [r.lost for r in read(written(tmp_path / "r.jsonl", rows), language_model)] == [NOT_ITS_TEXT, *[""] * 5]
+    assert [r.lost for r in read(written(tmp_path / "r.jsonl", texts(special)), language_model)] == [
+        NOT_ITS_TEXT,
+        *[""] * 5,
+    ]
 
 
 def test_what_a_base_model_said_has_its_own_files(
     language_model: LanguageModel, base_model: LanguageModel, tmp_path: Path
 ) -> None:
-    chat = written(tmp_path / "chat.jsonl", [{"question_id": q.id, "text": TEXTS[q.id]} for q in QUESTIONS])
-    base = written(
-        tmp_path / "base.jsonl", [{"question_id": q.id, "text": [" William\nQuestion: Who"]} for q in QUESTIONS]
-    )
+    chat = written(tmp_path / "chat.jsonl", texts())
+    base = written(tmp_path / "base.jsonl", texts({q.id: [" William\nQuestion: Who"] for q in QUESTIONS}))
     sampler = RecordedSampler(paths=(str(chat),), base_paths=(str(base),))
     sampler.check(base_model, QUESTIONS)
     assert [r.text for r in sampler.sample(base_model, QUESTIONS, 1, 0)] == [" William"] * 2  # cut at the newline
@@ -155,7 +111,7 @@ def test_what_a_base_model_said_has_its_own_files(
 def test_the_key_is_of_the_content_and_not_of_where_the_model_runs(
     language_model: LanguageModel, tmp_path: Path
 ) -> None:
-    store, rows = Store(tmp_path / "store"), [{"question_id": q.id, "text": TEXTS[q.id]} for q in QUESTIONS]
+    store, rows = Store(tmp_path / "store"), texts()
     elsewhere = LanguageModel(
         language_model.source,
         replace(language_model.spec, device="cuda:3", dtype="bfloat16", attention="eager"),
@@ -175,7 +131,6 @@ class Case:
     name: str
     change: Callable[[list[dict[str, Any]]], Any]  # of good rows in the form of our own records
     says: str
-    columns: ResponseColumns = field(default_factory=ResponseColumns)
     kind: str = "jsonl"
 
 
@@ -185,10 +140,6 @@ def first(**changes: Any) -> Callable[[list[dict[str, Any]]], None]:
 
 def at(column: str, value: Any) -> Callable[[list[dict[str, Any]]], None]:
     return lambda rows: rows[0][column].__setitem__(0, value)
-
-
-def only(**row: Any) -> Callable[[list[dict[str, Any]]], Any]:
-    return lambda rows: [{"question_id": "q0", **row}]
 
 
 def kept(rows: list[dict[str, Any]]) -> None:
@@ -216,14 +167,9 @@ CASES = [
         "no responses to a question", lambda rows: rows[:3], r"no recorded responses to 1 of 2 questions, such as 'q1'"
     ),
     Case("too few samples", lambda rows: rows[:5], r"'q1' has 2 recorded responses, .* sampling.samples=2"),
-    Case("a wrong column", kept, r"row 1 has no 'said'; it has question_id, .* sampling.columns", columns=LISTS),
-    Case(
-        "lists that differ", only(text=["a", "b"], token_ids=[[1]]), r"row 1: 2 texts, but 'token_ids' is no list of 2"
-    ),
     Case("an empty file", lambda rows: [], r"has no recorded responses: it is empty"),
     Case("not JSON", lambda rows: "{broken", r"line 1 is not JSON"),
-    Case("another kind of file", kept, r"rows are read from .jsonl, .json, .csv and .parquet", kind="txt"),
-    Case("no parquet", lambda rows: "x", r"cannot read", kind="parquet"),
+    Case("another kind of file", kept, r"recorded responses are read from .jsonl files", kind="json"),
 ]
 
 
@@ -241,7 +187,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     else:
         written(path, changed)
     with pytest.raises(UserError, match=case.says) as fault:
-        read(path, language_model, columns=case.columns)
+        read(path, language_model)
     assert "\n" not in str(fault.value)
 
 
@@ -254,8 +200,7 @@ def test_a_file_that_is_not_there(language_model: LanguageModel, tmp_path: Path)
 
 
 def test_a_question_in_two_files(language_model: LanguageModel, tmp_path: Path) -> None:
-    rows = [{"question_id": q.id, "text": TEXTS[q.id]} for q in QUESTIONS]
-    paths = tuple(str(written(tmp_path / name, rows)) for name in ("a.jsonl", "b.jsonl"))
+    paths = tuple(str(written(tmp_path / name, texts())) for name in ("a.jsonl", "b.jsonl"))
     with pytest.raises(UserError, match=r"'q0' has responses in .*a.jsonl and in .*b.jsonl"):
         RecordedSampler(paths=paths).check(language_model, QUESTIONS)
 

@@ -19,9 +19,9 @@ Write = Callable[..., RecordedLocator]
 @pytest.fixture
 def recorded(tmp_path: Path) -> Write:
     def write(said: str | list[str], tokens: Any, **options: Any) -> RecordedLocator:
-        names = {"response": said} if isinstance(said, str) else {"responses": said}
-        row = {"q": {"question": "?", **names, "answer_tokens": tokens}}
-        (tmp_path / "r.jsonl").write_text(json.dumps(row), "utf-8")
+        each = [(said, tokens)] if isinstance(said, str) else zip(said, tokens, strict=True)
+        rows = [{"question_id": "q", "text": text, "answer_tokens": own} for text, own in each]
+        (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
         return RecordedLocator(path=str(tmp_path / "r.jsonl"), **options)
 
     return write
@@ -73,7 +73,7 @@ def test_tokens_belong_to_their_own_response(recorded: Write, ask: Any) -> None:
 
 
 def test_another_question_is_counted(tmp_path: Path, ask: Any) -> None:
-    (tmp_path / "r.jsonl").write_text('{"other": {"question": "?", "response": "x", "answer_tokens": ["x"]}}')
+    (tmp_path / "r.jsonl").write_text('{"question_id": "other", "text": "x", "answer_tokens": ["x"]}')
     assert ask(RecordedLocator(path=str(tmp_path / "r.jsonl")), "x").reason == "the file does not have this question"
 
 
@@ -106,10 +106,9 @@ def test_a_longest_piece_that_leads_nowhere_is_given_up() -> None:
     ("content", "says"),
     [
         ("", "is empty"),
-        ('{"q": {"question": "?", "response": "x"}}', "has no answer tokens"),
-        ('{"q": {"question": "?", "response": "x", "answer_tokens": []}}', "has no answer tokens"),
-        ('{"q": {"question": "?", "response": "x", "answer_tokens": {"x": 1}}}', "an object where"),
-        ('{"q": {"question": "?"}}', "row 1 (q) has no 'responses'"),
+        ('{"question_id": "q", "text": "x"}', "has no answer tokens"),
+        ('{"question_id": "q", "text": "x", "answer_tokens": []}', "has no answer tokens"),
+        ('{"question_id": "q", "text": "x", "answer_tokens": {"x": 1}}', "must be a list of texts"),
         ("{broken", "line 1 is not JSON"),
     ],
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from published import converted
 from tokenizers.implementations import ByteLevelBPETokenizer
 
 from hneuro.records import AnswerSpan, Question, Response
@@ -89,9 +90,11 @@ def test_the_same_answers_as_gpt_4o(
 
 
 @pytest.mark.parametrize("file", [GEMMA_4B, OFFICIAL])
-def test_recorded_tokens_are_aligned_to_the_tokens_that_were_named(file: str, recorded_data: Path) -> None:
+def test_recorded_tokens_are_aligned_to_the_tokens_that_were_named(
+    file: str, recorded_data: Path, tmp_path: Path
+) -> None:
     """Also the 20 that do not stand there in one piece; a peer lost 14 of them."""
-    locator = RecordedLocator(path=str(recorded_data / file))
+    locator = RecordedLocator(path=str(converted(recorded_data / file, tmp_path / "r.jsonl")))
     found = [(one, one.span(locator)) for one in recorded(recorded_data, file)]
     assert {span.reason for one, span in found if one.named} == {""}
     assert {span.reason for one, span in found if not one.named} <= {"the file names no answer tokens"}

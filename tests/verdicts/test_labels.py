@@ -63,11 +63,9 @@ def test_labels_in_csv_under_other_names(tmp_path: Path) -> None:
 
 
 def test_verdicts_of_recorded_responses(tmp_path: Path) -> None:
-    file = written(tmp_path, [
-        {"tc_1": {"question": "?", "responses": ["a", "b", "a"], "judges": ["true", "false", "true"]}},
-        {"tc_2": {"question": "??", "responses": ["c"], "judges": ["uncertain"], "ground_truth": ["a"]}},
-    ])  # fmt: skip
-    judge = LabelsJudge(path=str(file), form="recorded")
+    said = [("tc_1", "a", "true"), ("tc_1", "b", "false"), ("tc_1", "a", "true"), ("tc_2", "c", "uncertain")]
+    file = written(tmp_path, [{"question_id": name, "text": text, "verdict": word} for name, text, word in said])
+    judge = LabelsJudge(path=str(file), id_column="question_id", response_column="text")
     found = verdicts(judge, ("tc_1", 0, "a"), ("tc_1", 1, "b"), ("tc_1", 0, "b"), ("tc_2", 0, "c"), ("tc_2", 0, "d"))
     assert [verdict for verdict, _ in found] == [C, W, W, R, U]
 
@@ -101,9 +99,6 @@ def test_bad_labels_are_one_line_with_the_row(rows: Any, says: str, tmp_path: Pa
     assert "\n" not in str(fault.value)
 
 
-def test_files_that_are_not_there_or_hold_no_verdicts(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.jsonl does not exist"):
         LabelsJudge(path=str(tmp_path / "gone.jsonl")).check()
-    file = written(tmp_path, [{"q": {"question": "?", "responses": ["a"]}}])
-    with pytest.raises(UserError, match="but no verdicts of them"):
-        LabelsJudge(path=str(file), form="recorded").check()

@@ -9,8 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from published import converted
 
-from hneuro.questions.recordings import Recording, read_recordings
+from hneuro.questions.recordings import Responses, read_recordings
 from hneuro.records import Judgement, Question, Response, Verdict
 from hneuro.verdicts.agreement import agreements
 from hneuro.verdicts.base import Pair
@@ -21,26 +22,27 @@ from hneuro.verdicts.vote import VoteJudge
 
 
 @pytest.fixture(scope="module")
-def file(recorded_data: Path) -> Path:
-    return recorded_data / "gemma3_4b" / "triviaqa_consistency_samples.jsonl"
+def file(recorded_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = recorded_data / "gemma3_4b" / "triviaqa_consistency_samples.jsonl"
+    return converted(source, tmp_path_factory.mktemp("recorded") / "r.jsonl")
 
 
 @pytest.fixture(scope="module")
-def recordings(file: Path) -> tuple[Recording, ...]:
+def recordings(file: Path) -> Responses:
     return read_recordings(file)
 
 
 @pytest.fixture(scope="module")
-def pairs(recordings: tuple[Recording, ...]) -> list[Pair]:
+def pairs(recordings: Responses) -> list[Pair]:
     return [
         (
-            Question(id=one.id, dataset="triviaqa", text=one.question, answers=one.answers, entity=one.id),
+            Question(id=name, dataset="triviaqa", text=str(one.question), answers=one.answers, entity=name),
             Response(
-                question_id=one.id, sample=n, prompt_ids=(), token_ids=(), text=text, logprobs=(), entropies=()
+                question_id=name, sample=n, prompt_ids=(), token_ids=(), text=one.text, logprobs=(), entropies=()
             ),
         )
-        for one in recordings
-        for n, text in enumerate(one.responses)
+        for name, said in recordings.items()
+        for n, one in enumerate(said)
     ]  # fmt: skip
 
 
@@ -54,9 +56,9 @@ def kind(recorded: Verdict, found: Judgement) -> str:
 
 
 def test_every_disagreement_with_the_recorded_verdicts_is_of_a_known_class(
-    recordings: tuple[Recording, ...], pairs: list[Pair]
+    recordings: Responses, pairs: list[Pair]
 ) -> None:
-    recorded = [verdict for one in recordings for verdict in one.verdicts if verdict is not None]
+    recorded = [one.verdict for said in recordings.values() for one in said if one.verdict is not None]
     found = RuleJudge().judge(pairs)
     assert len(recorded) == len(found) == 35_000
     other = Counter(kind(r, j) for r, j in zip(recorded, found, strict=True) if r is not j.verdict)
@@ -81,7 +83,8 @@ def test_the_strict_rule_gives_no_credit_for_expanded_answers(pairs: list[Pair])
 
 
 def test_recorded_verdicts_are_a_judge_whose_agreement_is_reported(file: Path, pairs: list[Pair]) -> None:
-    judge = VoteJudge(members={"rule": RuleJudge(), "recorded": LabelsJudge(path=str(file), form="recorded")})
+    labels = LabelsJudge(path=str(file), id_column="question_id", response_column="text")
+    judge = VoteJudge(members={"rule": RuleJudge(), "recorded": labels})
     judge.check()
     judged = [(*pair, judgement) for pair, judgement in zip(pairs, judge.judge(pairs), strict=True)]
     assert all(judgement.votes[1].verdict is not Verdict.UNJUDGED for *_, judgement in judged)
