@@ -22,7 +22,7 @@ COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
 }
 
 Values = NDArray[np.float64]
-Test = Callable[[Values, Values], float]
+Test = Callable[[Values, Values, NDArray[np.str_]], float]  # before, after, groups
 Value = Callable[[SweepAnswer, Reading], float]
 
 
@@ -54,14 +54,20 @@ class Curve:
         values, centred = self.values[self.complete], np.array(self.alphas) - np.mean(self.alphas)
         return np.asarray((values - values[:, :1]) @ centred / (centred @ centred))
 
+    def slope(self) -> Estimate:
+        """The mean slope of the complete items."""
+        centred = np.array(self.alphas) - np.mean(self.alphas)
+        steepest = float(np.abs(centred).sum() / 2 / (centred @ centred))  # from 0 to 1 in the middle of the alphas
+        return grouped_mean(self.slopes(), self.groups[self.complete], within=(-steepest, steepest))
+
     def column(self, alpha: float) -> Values:
         """At one alpha, of each complete item."""
         return np.asarray(self.values[self.complete][:, self.alphas.index(alpha)])
 
     def change(self, first: float, last: float) -> tuple[Estimate, float]:
         """From one alpha to another, paired by item, and p."""
-        before, after = self.column(first), self.column(last)
-        return grouped_mean(after - before, self.groups[self.complete]), self.test(before, after)
+        before, after, groups = self.column(first), self.column(last), self.groups[self.complete]
+        return grouped_mean(after - before, groups), self.test(before, after, groups)
 
 
 class Answers:
