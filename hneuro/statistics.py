@@ -93,7 +93,8 @@ def auroc(
 ) -> Estimate:
     """Area under the ROC curve (ties count half) with a percentile bootstrap over groups; NaN with one class only.
 
-    Where all pairs say the same the interval is exact, by the groups of the rarer class (`_around`). With `strata` only pairs of rows from the same stratum are compared: what a score tells beyond the stratum.
+    Where all pairs say the same the interval is exact, by the groups of the rarer class (`_around`). With `strata` only
+    pairs of rows from the same stratum are compared: what a score tells beyond the stratum.
     """
     labels = np.asarray(y, dtype=bool)
     value, resampled = _areas(labels, scores, groups, strata, seed)
@@ -298,7 +299,7 @@ def mcnemar(before: ArrayLike, after: ArrayLike, groups: ArrayLike | None = None
 
 
 def signed_rank(before: ArrayLike, after: ArrayLike, groups: ArrayLike | None = None) -> float:
-    """Two-sided p of the Wilcoxon signed rank test on the same items; 1 where nothing changed. `groups` as in `mcnemar`.
+    """Two-sided p of the Wilcoxon signed rank test on the same items, `groups` as in `mcnemar`; 1 if none changed.
 
     Differences within `SAME` are none: the rounding of a model differs between machines, and its signs would count.
     """
@@ -312,8 +313,8 @@ def signed_rank(before: ArrayLike, after: ArrayLike, groups: ArrayLike | None = 
 def _either_way(moves: NDArray[np.int64], groups: ArrayLike | None) -> float:
     """Two-sided p of the sum of `moves` [item] if a coin gave each group of items its sign; 1 where nothing moves.
 
-    Every item by itself: the exact tests of McNemar and Wilcoxon. In groups: Rosner, Glynn and Lee, Biometrics 62 (2006)
-    185, by permutation.
+    Every item by itself: the exact tests of McNemar and Wilcoxon. In groups: Rosner, Glynn and Lee, Biometrics 62
+    (2006) 185, by permutation.
     """
     member, count = _members(np.arange(len(moves)) if groups is None else groups)
     sums = np.zeros(count, dtype=np.int64)

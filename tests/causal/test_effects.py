@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from hneuro.causal.benchmarks.base import Measure
@@ -14,7 +16,9 @@ from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.causal.repetition import degenerate
 from hneuro.records import Outcome, Reading, SweepAnswer
-from hneuro.results import ResultRow
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import Word, changes
+from hneuro.results import ResultRow, Results
 from hneuro.statistics import mcnemar, rate
 
 Swept = list[tuple[SweepAnswer, Reading]]
@@ -130,6 +134,42 @@ def test_the_bounds_of_a_change_say_what_hangs_on_the_unread(found: tuple[Result
     assert one(found, "change_from_1_compliance_high").value == pytest.approx(1 / 8)
     read = effects_of(sweep_of({"a": (R, R, C), "b": (C, C, C)}, {}), {"a": "a", "b": "b"})
     assert {one(read, f"change_compliance{bound}").value for bound in ("", "_low", "_high", "_complete")} == {0.5}
+
+
+def verdicts_of(table: dict[str, Sequence[Outcome]]) -> set[Word]:
+    """The verdicts on the whole change and on both arms, beside control sets that do nothing."""
+    answers = sweep_of(table, {})
+    still = {item: [outcomes[1]] * 3 for item, outcomes in table.items()}
+    for seed in range(5):
+        answers += [a for a in sweep_of(still, {}, neuron_set="h_neurons/random", seed=seed) if a[0].alpha != 1.0]
+    rows = effects_of(answers, {item: item for item in table})
+    page = Results(title="", facts={}, rows=rows, funnel=(), path=(), neurons=(), neurons_by_layer=(), stability=None,
+                   responses=())  # fmt: skip
+    (change,) = changes(Tidy(page), "h_neurons", "compliance")
+    return {change.word, *(arm.word for arm in change.arms.values())}
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(0, 1000))
+def test_what_only_breaks_text_has_no_effect(complying: float, first: float, last: float, seed: int) -> None:
+    """However much it breaks, at either end."""
+    draw = np.random.default_rng(seed)
+    table = {}
+    for item in map(str, range(80)):
+        said = C if draw.random() < complying else R
+        table[item] = (U if draw.random() < first else said, said, U if draw.random() < last else said)
+    assert verdicts_of(table) <= {Word.NO_EFFECT, Word.UNREAD}
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.floats(0.3, 0.7), st.floats(0, 0.1), st.integers(0, 1000))
+def test_what_is_planted_has_an_effect_though_it_breaks_some_text(complying: float, broken: float, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    table = {}
+    for item in map(str, range(80)):
+        ends = [U if draw.random() < broken else said for said in (R, C)]
+        table[item] = (ends[0], C if draw.random() < complying else R, ends[1])
+    assert verdicts_of(table) == {Word.EFFECT}
 
 
 def test_the_shares_of_all_kinds_of_answers_add_up_to_one() -> None:

@@ -331,7 +331,7 @@ def test_without_single() -> None:
 
 def test_headline_for_the_terminal(results: Results) -> None:
     text = headline(results)
-    assert re.search(r"people +0\.86 \[0\.82, 0\.90\] +0\.65 +0\.93 +300 +0\.048 +detects", text)
+    assert re.search(r"people +0\.86 \[0\.82, 0\.90\] +0\.65 +0\.93 +300 +0\.020 +detects", text)
     assert re.search(
         r"false premise +complying answers +44 % +52 % +67 % +\+23 \[\+17, \+29\] +240 +< 0\.001 .* effect, rises", text
     )
@@ -345,7 +345,7 @@ def test_findings_say_what_the_numbers_say(tidy: Tidy) -> None:
     assert texts["Misleading context, complying answers"].badge == "no effect"
     unspecific = texts["Doubt, complying answers"]
     assert (unspecific.badge, unspecific.tone) == ("effect not specific to these neurons", "partly")
-    assert re.search(r"5 sets of random neurons \+\d+ to \+\d+ \(p = 1\.000 among them\)", unspecific.text)
+    assert re.search(r"5 sets of random neurons \+\d+ to \+\d+ \(p = 0\.333 among them\)", unspecific.text)
     assert "5 sets of layer-matched neurons +" in unspecific.text
     (summary,) = [f.text for f in findings(tidy) if f.badge == "summary"]
     assert summary.startswith(
