@@ -12,7 +12,7 @@ from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.results import Estimate
-from hneuro.statistics import grouped_mean, mcnemar
+from hneuro.statistics import grouped_mean, mcnemar, signed_rank
 
 # Outcome -> value, for the outcomes that say one thing or the other.
 COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
@@ -115,6 +115,23 @@ def curve_of(found: Answers, one: tuple[str, int], measures: Measure, unread: fl
     """What the answers of a set count for; `unread`: what those do that cannot be read."""
     values = worth(measures, unread)
     return found.curve(one, measures, mcnemar, lambda _, reading: values[reading.outcome])
+
+
+def grade_curve(found: Answers, one: tuple[str, int], unread: float = 0.0) -> Curve:
+    """How far the answers of a set comply; those without a grade not at all, but for what cannot be read: `unread`.
+
+    NaN where nothing is graded.
+    """
+    graded = any(reading.grade is not None for alpha in found.alphas(one) for _, reading in found.cell(one, alpha))
+
+    def value(_: SweepAnswer, reading: Reading) -> float:
+        if not graded or reading.outcome is Outcome.EXCLUDED:
+            return float("nan")
+        if reading.grade is None:
+            return unread if reading.outcome is Outcome.UNPARSED else 0.0
+        return reading.grade
+
+    return found.curve(one, "grade", signed_rank, value)
 
 
 def complete_curve(found: Answers, one: tuple[str, int], measures: Measure) -> Curve:

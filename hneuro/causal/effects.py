@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hneuro.causal.benchmarks.base import Measure
-from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of
+from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of, grade_curve
 from hneuro.causal.kinds import kinds_of, rates_apart, shares
 from hneuro.records import Reading, SweepAnswer
 from hneuro.results import Estimate, ResultRow
@@ -23,7 +23,7 @@ TESTED = (
     "within strata",
     "rounding is no change",
     "all items",
-    "bounds",
+    "bounds, of grades too",
     "kinds",
     "mass",
     BOUNDARY,
@@ -99,13 +99,8 @@ class Measured:
 def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Curve]:
     """The readings of a set that have any value: the answers, the probability of complying, the grade."""
     yield curve_of(found, one, measures)
-    for metric, value in (
-        ("p_comply", lambda answer, _: np.nan if answer.p_comply is None else answer.p_comply),
-        ("grade", lambda _, reading: np.nan if reading.grade is None else reading.grade),
-    ):
-        curve = found.curve(one, metric, signed_rank, value)
-        if curve.complete.any():
-            yield curve
+    told = found.curve(one, "p_comply", signed_rank, lambda a, _: np.nan if a.p_comply is None else a.p_comply)
+    yield from (curve for curve in (told, grade_curve(found, one)) if curve.complete.any())
 
 
 def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Measured]:
@@ -113,11 +108,14 @@ def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterato
     complete = complete_curve(found, one, measures)
     yield from _means(complete)
     yield from _trends([complete])
-    none, every = (curve_of(found, one, measures, unread) for unread in (0.0, 1.0))
-    for name, (first, last) in _arms(none).items():
-        for bound, before, after in (("low", every, none), ("high", none, every)):
-            change = after.column(last) - before.column(first)
-            yield Measured(metric=f"{name}_{bound}", estimate=grouped_mean(change, none.groups[none.complete]))
+    for none, every in (
+        [curve_of(found, one, measures, unread) for unread in (0.0, 1.0)],
+        [grade_curve(found, one, unread) for unread in (0.0, 1.0)],
+    ):
+        for name, (first, last) in _arms(none).items():
+            for bound, before, after in (("low", every, none), ("high", none, every)):
+                change = after.column(last) - before.column(first)
+                yield Measured(metric=f"{name}_{bound}", estimate=grouped_mean(change, none.groups[none.complete]))
 
 
 def _shares(found: Answers, one: tuple[str, int], kinds: Sequence[str]) -> Iterator[Measured]:

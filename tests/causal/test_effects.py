@@ -284,11 +284,18 @@ def test_what_tests_nothing_is_left_out_everywhere() -> None:
 
 
 def test_grades_have_their_own_curve() -> None:
-    swept = [(a, replace(r, grade=(0.25, 0.5, 1.0)[ALPHAS.index(a.alpha)])) for a, r in sweep_of(TABLE, {})]
+    grades = (0.25, 0.5, 1.0)
+    swept = [(a, replace(r, grade=grades[ALPHAS.index(a.alpha)])) for a, r in sweep_of(TABLE, {})]
     rows = effects_of(swept, ENTITIES)
     assert [one(rows, "grade", alpha).value for alpha in ALPHAS] == [0.25, 0.5, 1.0]
     assert one(rows, "change_grade").value == 0.75
     assert one(rows, "change_grade").p_value == 2 / 2**7  # seven entities
+    lost = [(a, replace(r, grade=None) if r.outcome is U else r) for a, r in swept]  # f at the end, g at the beginning
+    rows = effects_of(lost, ENTITIES)
+    assert [one(rows, f"change_grade{bound}").value * 8 for bound in ("_low", "", "_high")] == [
+        6 * 0.75 - 0.25 + 0.0, 6 * 0.75 - 0.25 + 1.0, 6 * 0.75 + 0.75 + 1.0
+    ]  # fmt: skip
+    assert one(rows, "grade", 0.0).n == 8
 
 
 def test_slopes_are_set_against_those_of_the_controls() -> None:
