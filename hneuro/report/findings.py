@@ -21,6 +21,7 @@ def findings(tidy: Tidy) -> tuple[Finding, ...]:
     """In the order of the method: selection, detection, mechanism, causal effect, cost, origin."""
     return (
         *_selection(tidy.results),
+        *_permuted(tidy),
         *_detection(tidy),
         *_controlled(tidy),
         *_mechanism(tidy),
@@ -41,11 +42,26 @@ def _selection(results: Results) -> Iterator[Finding]:
     )
     for found in results.stability.overlaps:
         if found.between == "resamples":
-            text += (
-                f" Two resamples share {say.number(found.jaccard, 2)} of their neurons on average (Jaccard), "
-                f"{say.p_text(found.p_value)} for as many at random."
-            )
+            text += f" Two resamples share {say.number(found.jaccard, 2)} of their neurons on average (Jaccard)."
     yield Finding(heading="Selection", badge="stability", tone="plain", text=text)
+
+
+def _permuted(tidy: Tidy) -> Iterator[Finding]:
+    """What selection and detection find where chance gave the labels."""
+    stage = "permuted"
+    for dataset in tidy.datasets(stage, "auroc"):
+        own = {metric: tidy.one(stage, metric, dataset, "h_neurons") for metric in ("neurons", "auroc")}
+        null = {m: [r.value for r in tidy.draws(stage, m, dataset, "h_neurons/permuted")] for m in own}
+        count, area = own["neurons"], own["auroc"]
+        if count is not None and area is not None and null["auroc"]:
+            text = (
+                f"Under {len(null['auroc'])} permutations of all labels the same selection finds "
+                f"{min(null['neurons']):.0f} to {max(null['neurons']):.0f} neurons ({count.value:.0f} with the true "
+                f"ones), and their AUROC on held-out {say.plain(dataset)} is {say.number(min(null['auroc']), 2)} to "
+                f"{say.number(max(null['auroc']), 2)} ({say.number(area.value, 2)}, {say.p_text(area.p_value)} for one "
+                "at least as high)."
+            )
+            yield Finding(heading="Selection", badge="permuted labels", tone="plain", text=text)
 
 
 def _controlled(tidy: Tidy) -> Iterator[Finding]:
