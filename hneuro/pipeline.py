@@ -10,6 +10,7 @@ from hneuro.steps import answers, checks, early, reading, selection, trials
 from hneuro.steps.context import Context
 from hneuro.steps.mechanism import mechanism
 from hneuro.steps.origin import origin
+from hneuro.steps.permuted import permutations
 from hneuro.steps.stability import stability
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements
@@ -55,6 +56,8 @@ def run(experiment: Experiment, store: Store) -> Results:
     held_out = answers.evaluation_sets(this, this.chat, parts["report"], others)
     detected = trials.detection(this, probe, neurons, identified, held_out)
 
+    chance = permutations(this, identified, held_out)
+
     # Is it more than the model's doubts and the frequency of what is asked, and are the neurons the same elsewhere?
     explained = mechanism(this, probe, neurons, identified, held_out)
 
@@ -67,7 +70,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     return Results(
         title=f"{experiment.model.name} on {experiment.dataset}",
         facts=reading.facts_of(this, neurons, path),
-        rows=(*detected, *explained, *caused, *traced.rows),
+        rows=(*detected, *chance, *explained, *caused, *traced.rows),
         funnel=tuple(this.funnel),
         path=path,
         neurons=selection.neuron_table(this, probes, neurons, identified, stable, traced.ranks, traced.own),

@@ -170,7 +170,7 @@ class Overlap:
     low: float  # smallest and largest Jaccard overlap of a pair
     high: float
     pairs: int
-    p_value: float  # that as many neurons drawn at random share so many
+    p_value: float | None = None  # that as many neurons drawn at random share so many, where these could be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class Means:
     alphas: tuple[float, ...]
     values: Values
     n: int
+    groups: int
 
 
 def matched(benchmark: str, condition: str, compliance: Pair, costs: Mapping[str, Pair]) -> Iterator[ResultRow]:
@@ -41,21 +42,21 @@ def matched(benchmark: str, condition: str, compliance: Pair, costs: Mapping[str
     means = _means(compliance, COMPLIANCE)
     if means is None:
         return
-    plain, variant = (Means(m.alphas, m.values[:1] - m.values, m.n) for m in means)
+    plain, variant = (Means(m.alphas, m.values[:1] - m.values, m.n, m.groups) for m in means)
     spent = {(pair[0].metric, name): found for name, pair in costs.items() if (found := _means(pair, COST)) is not None}
     for place, alpha in enumerate(variant.alphas):
         if alpha == 1.0:
             continue
         step = steps(plain.values, variant.values[place])
         rows = {
-            ("matched_reduction", ""): (variant.values[place], plain.n),
-            ("matched_alpha", ""): (_between(np.array(plain.alphas)[:, None], step), plain.n),
-            ("matched_largest", ""): (plain.values.max(axis=0), plain.n),
+            ("matched_reduction", ""): (variant.values[place], plain),
+            ("matched_alpha", ""): (_between(np.array(plain.alphas)[:, None], step), plain),
+            ("matched_largest", ""): (plain.values.max(axis=0), plain),
         }
         for (metric, name), (whole, part) in spent.items():
-            rows[f"matched_{metric}", name] = part.values[place] - _between(whole.values, step), whole.n
-        for (metric, stratum), (values, n) in rows.items():
-            estimate, p = against_zero(float(values[0]), values[1:], n)
+            rows[f"matched_{metric}", name] = part.values[place] - _between(whole.values, step), whole
+        for (metric, stratum), (values, of) in rows.items():
+            estimate, p = against_zero(float(values[0]), values[1:], of.n, of.groups)
             tested = p if metric not in ("matched_alpha", "matched_largest") else None
             yield ResultRow.of(
                 estimate,
@@ -99,7 +100,9 @@ def _means(pair: Pair, seed: int) -> tuple[Means, Means] | None:
     if not both.any() or any(curve.alphas[:1] != (1.0,) for curve in curves):
         return None
     weights = np.column_stack([np.ones(both.sum()), group_weights(curves[0].groups[both], seed=seed)])
+    groups = len(np.unique(curves[0].groups[both]))
     plain, variant = (
-        Means(curve.alphas, curve.values[both].T @ weights / weights.sum(axis=0), int(both.sum())) for curve in curves
+        Means(curve.alphas, curve.values[both].T @ weights / weights.sum(axis=0), int(both.sum()), groups)
+        for curve in curves
     )
     return plain, variant

@@ -133,6 +133,25 @@ def believed(labeling: Labeling, true: ProbeRows) -> ProbeRows:
     return labeling.shuffled(true) if isinstance(labeling, Shuffled) else true
 
 
+def permuted(labelled: Sequence[LabelledResponse], seed: int) -> tuple[LabelledResponse, ...]:
+    """The same responses, each entity with the labels of another one that has as many responses.
+
+    As many are hallucinated as before, and labels that belong together stay so: if they mean nothing, this is as likely
+    as what was found.
+    """
+    draw = np.random.default_rng(seed)
+    places: dict[str, list[int]] = {}
+    for place, response in enumerate(labelled):
+        places.setdefault(response.entity, []).append(place)
+    given = list(labelled)
+    for size in sorted({len(own) for own in places.values()}):
+        alike = [own for own in places.values() if len(own) == size]
+        for own, other in zip(alike, draw.permutation(len(alike)).tolist(), strict=True):
+            for place, from_ in zip(own, alike[other], strict=True):
+                given[place] = replace(labelled[place], hallucinated=labelled[from_].hallucinated)
+    return tuple(given)
+
+
 def answer_rows(found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
     """One row a response, its answer vector."""
     return region_rows(found, labelled, "answer")

@@ -18,6 +18,7 @@ TONES: dict[Word, Tone] = {
     Word.NO_EFFECT: "no",
     Word.NOT_BETTER: "partly",
     Word.TOO_FEW_SETS: "partly",
+    Word.UNREAD: "partly",
     Word.UNSPECIFIC: "partly",
     Word.UNCONTROLLED: "partly",
 }

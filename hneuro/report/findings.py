@@ -12,6 +12,7 @@ from hneuro.report.finding import TONES, Finding
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import BASE, Discrimination, Word, appears, discrimination, drift_word
 from hneuro.results import ResultRow, Results
+from hneuro.statistics import smallest_detectable
 
 OFTEN = 0.5  # of the resamples
 
@@ -20,6 +21,7 @@ def findings(tidy: Tidy) -> tuple[Finding, ...]:
     """In the order of the method: selection, detection, mechanism, causal effect, cost, origin."""
     return (
         *_selection(tidy.results),
+        *_permuted(tidy),
         *_detection(tidy),
         *_controlled(tidy),
         *_mechanism(tidy),
@@ -40,11 +42,26 @@ def _selection(results: Results) -> Iterator[Finding]:
     )
     for found in results.stability.overlaps:
         if found.between == "resamples":
-            text += (
-                f" Two resamples share {say.number(found.jaccard, 2)} of their neurons on average (Jaccard), "
-                f"{say.p_text(found.p_value)} for as many at random."
-            )
+            text += f" Two resamples share {say.number(found.jaccard, 2)} of their neurons on average (Jaccard)."
     yield Finding(heading="Selection", badge="stability", tone="plain", text=text)
+
+
+def _permuted(tidy: Tidy) -> Iterator[Finding]:
+    """What selection and detection find where chance gave the labels."""
+    stage = "permuted"
+    for dataset in tidy.datasets(stage, "auroc"):
+        own = {metric: tidy.one(stage, metric, dataset, "h_neurons") for metric in ("neurons", "auroc")}
+        null = {m: [r.value for r in tidy.draws(stage, m, dataset, "h_neurons/permuted")] for m in own}
+        count, area = own["neurons"], own["auroc"]
+        if count is not None and area is not None and null["auroc"]:
+            text = (
+                f"Under {len(null['auroc'])} permutations of all labels the same selection finds "
+                f"{min(null['neurons']):.0f} to {max(null['neurons']):.0f} neurons ({count.value:.0f} with the true "
+                f"ones), and their AUROC on held-out {say.plain(dataset)} is {say.number(min(null['auroc']), 2)} to "
+                f"{say.number(max(null['auroc']), 2)} ({say.number(area.value, 2)}, {say.p_text(area.p_value)} for one "
+                "at least as high)."
+            )
+            yield Finding(heading="Selection", badge="permuted labels", tone="plain", text=text)
 
 
 def _controlled(tidy: Tidy) -> Iterator[Finding]:
@@ -96,10 +113,12 @@ def _detection(tidy: Tidy) -> Iterator[Finding]:
 def _area(verdict: Discrimination) -> str:
     """ "AUROC 0.86 [0.82, 0.90], n = 300; random neurons 0.66 (mean of 20 sets), p = 0.048"."""
     own = f"AUROC {say.with_interval(verdict.found, 2)}, n = {verdict.found.n}"
+    if verdict.word in (Word.NO_DETECTION, Word.NO_TRANSFER):
+        own += f"; {say.would_be_found(f'{smallest_detectable(verdict.found):.2f} above 0.5')}"
     if verdict.random is None:
         return f"{own}; not compared with random neurons"
     mean = f"random neurons {say.number(verdict.random.value, 2)} (mean of {verdict.random.n} sets)"
-    return f"{own}; {mean}, {say.p_text(verdict.found.p_value)}"
+    return f"{own}; {mean}, {say.p_holm(verdict.p_holm, verdict.tests, 'test')}"
 
 
 def _baseline(tidy: Tidy) -> str:
@@ -138,6 +157,8 @@ def _origin(tidy: Tidy) -> Iterator[Finding]:
             f"Mean drift rank of the H-Neurons from base to chat: {say.with_interval(drift, 2)}, n = {drift.n}, "
             f"{say.p_text(drift.p_value)} (0 = changed most, 1 = changed least, 0.5 = like any neuron)."
         )
+        if drift_word(drift) is Word.NO_DIFFERENCE:
+            text += f" {say.would_be_found(f'{smallest_detectable(drift):.2f} away from 0.5')}.".capitalize()
         if matched := tidy.one("origin", "drift_rank", "parameters", "h_neurons/layer_matched"):
             text += f" Neurons of the same layers: {say.with_interval(matched, 2)}, {say.p_text(matched.p_value)}."
         yield _finding("Origin", drift_word(drift), text)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from hneuro.causal.curves import Answers, curve_of
 from hneuro.causal.matched import Pair, matched
 from hneuro.results import ResultRow
+from hneuro.statistics import BOUNDARY
 from hneuro.steps.sweeps import Swept, entities
 from hneuro.store import Store, fingerprint
 
-COMPARED = "first alpha from 1 down, straight lines"  # rows are stored under how they are made
+COMPARED = ("first alpha from 1 down, straight lines", BOUNDARY)  # rows are stored under how they are made
 
 
 def at_the_same_reduction(store: Store, swept: Sequence[Swept]) -> tuple[ResultRow, ...]:

@@ -21,6 +21,7 @@ from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.probe.solver import transposed
 from hneuro.records import HNeurons, JoinedRows, Probe, ProbeRows, Response
 from hneuro.results import FunnelStep, ResultRow
+from hneuro.statistics import BOUNDARY
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified, testable, two_sided
 from hneuro.steps.context import Context
@@ -83,6 +84,7 @@ def mechanism(
         "settings": [settings.folds, settings.min_per_class, setup.detection.min_refusals],
         "seed": setup.seed,
         "by layer": LAYER_METRICS,  # a table without some of them is of another version
+        "intervals": BOUNDARY,
     }
 
     def work() -> Sequence[ResultRow]:
@@ -183,6 +185,7 @@ def _transfer(run: Context, probe: Probe, neurons: HNeurons, held_out: Sequence[
         "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in held_out],
         "settings": [settings.min_per_class, setup.detection.min_refusals],
         "seed": setup.seed,
+        "intervals": BOUNDARY,
     }
 
     def work() -> Sequence[ResultRow]:

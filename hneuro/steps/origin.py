@@ -14,6 +14,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.origin.transfer import backward_transfer, shared_neurons
 from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe
 from hneuro.results import ResultRow
+from hneuro.statistics import BOUNDARY
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified, base_fit, evaluation_sets, testable
 from hneuro.steps.context import Context
@@ -52,6 +53,7 @@ def origin(
         "moved": moved.digest,
         "settings": run.experiment.detection,
         "seed": run.experiment.seed,
+        "intervals": BOUNDARY,
     }
 
     def work() -> Sequence[ResultRow]:
@@ -110,6 +112,7 @@ def _moment(
         "moved": moved.digest,
         "settings": setup.detection,
         "seed": setup.seed,
+        "intervals": BOUNDARY,
     }
 
     def work() -> Iterator[ResultRow]:

@@ -21,6 +21,7 @@ from hneuro.detection.monitor import RiskMonitor
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe
 from hneuro.results import ResultRow
+from hneuro.statistics import BOUNDARY
 from hneuro.steps.answers import Identified, testable
 from hneuro.steps.context import Context
 from hneuro.steps.known import benchmarks_of
@@ -41,7 +42,7 @@ def detection(
     answers = {
         "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *held_out)],
         "settings": setup.detection,
-        "measures": [*MEASURES, INTERVALS],
+        "measures": [*MEASURES, INTERVALS, BOUNDARY],
     }
     reads = {
         **answers,

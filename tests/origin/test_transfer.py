@@ -58,7 +58,7 @@ def test_the_base_model_s_own_probe_is_paired_on_the_same_rows() -> None:
     areas = {r.condition: r for r in rows if r.metric == "auroc"}
     assert areas["base_probe"].value == pytest.approx(roc_auc_score(Y, X[:, 0]))
     minus = {r.condition: r for r in rows if r.metric == "auroc_minus_base_probe"}
-    assert (minus["h_neurons"].value, minus["h_neurons"].low, minus["h_neurons"].high) == (0.0, 0.0, 0.0)
+    assert (minus["h_neurons"].value, minus["h_neurons"].p_value) == (0.0, 1.0)
     lacks = minus["probe"]
     assert lacks.value == pytest.approx(areas["probe"].value - areas["base_probe"].value)
     assert lacks.high is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from hneuro.probe.labeling import (
     Shuffled,
     ThreeVsOne,
     believed,
+    permuted,
     region_rows,
 )
 from hneuro.records import Contributions, LabelledResponse, NeuronSpace
@@ -103,6 +106,27 @@ def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
     # C is not chosen by what the control may not see.
     np.testing.assert_array_equal(believed(Shuffled(), true).y, first)
     assert believed(OneVsOne(), true) is true
+
+
+def test_permuted_labels_stay_together_and_as_many() -> None:
+    """Entities of one size change places, so that the last one, alone with its seven, keeps its labels."""
+    sizes = [1] * 30 + [3] * 20 + [7]
+    labelled = [
+        LabelledResponse(question_id=f"{e}.{n}", entity=str(e), sample=0, hallucinated=e % 2 == 1 or n == 1)
+        for e, size in enumerate(sizes)
+        for n in range(size)
+    ]
+
+    def blocks(given: Sequence[LabelledResponse]) -> list[tuple[bool, ...]]:
+        return [tuple(r.hallucinated for r in given if r.entity == str(e)) for e in range(len(sizes))]
+
+    first, again, other = (permuted(labelled, seed) for seed in (0, 0, 1))
+    assert first == again != other
+    assert [(r.question_id, r.entity) for r in first] == [(r.question_id, r.entity) for r in labelled]
+    for given in (first, other):
+        assert sorted(blocks(given)) == sorted(blocks(labelled))
+        assert blocks(given)[-1] == blocks(labelled)[-1]
+        assert 0.3 < np.mean([a == b for a, b in zip(blocks(given), blocks(labelled), strict=True)]) < 0.7
 
 
 EVERY = (OneVsOne(), ThreeVsOne(), OtherTokens(), LettersContrastive(), LettersForeseen())

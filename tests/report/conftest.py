@@ -66,7 +66,7 @@ def detection_rows() -> Iterator[ResultRow]:
                 yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="mean over seeds",
                           value=float(values.mean()), low=float(values.mean()) - 0.02, high=float(values.mean()) + 0.02,
                           n=20)  # fmt: skip
-            yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 21 if own > 0.6 else 0.8,
+            yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 201 if own > 0.6 else 0.8,
                       note=BORROWED if dataset == "fabricated_drugs" else "", **around(own + shift, n))  # fmt: skip
             for condition, value in (("probe", own + 0.01), ("logprob", logprob), ("entropy", 0.88), ("length", 0.54)):
                 yield row(metric=metric, dataset=dataset, condition=condition, **around(value + shift, n))
@@ -124,7 +124,7 @@ def causal_rows() -> Iterator[ResultRow]:
 
 def origin_rows() -> Iterator[ResultRow]:
     for dataset, own, random in (("people", 0.83, 0.64), ("drugs", 0.68, 0.61)):
-        yield row(stage="origin", dataset=dataset, condition="h_neurons", p_value=1 / 21, **around(own, 200))
+        yield row(stage="origin", dataset=dataset, condition="h_neurons", p_value=1 / 201, **around(own, 200))
         yield row(stage="origin", dataset=dataset, condition="probe", **around(own + 0.01, 200))
         yield row(stage="origin", dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
                   high=random + 0.02, n=20)  # fmt: skip
@@ -138,7 +138,7 @@ def origin_rows() -> Iterator[ResultRow]:
     for moment, people, drugs, z in (("start", 0.5, 0.5, 0.1), ("half", 0.79, 0.52, -0.3)):
         then = {"stage": "moments", "stratum": moment}
         for dataset, own, random in (("people", people, 0.55), ("drugs", drugs, 0.51)):
-            yield row(**then, dataset=dataset, condition="h_neurons", p_value=1 / 21, **around(own, 200))
+            yield row(**then, dataset=dataset, condition="h_neurons", p_value=1 / 201, **around(own, 200))
             yield row(**then, dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
                       high=random + 0.02, n=20)  # fmt: skip
             yield row(**then, metric="auroc_minus_base", dataset=dataset, condition="h_neurons", value=own - 0.83,
@@ -234,7 +234,7 @@ def stability_of(neurons: tuple[NeuronRow, ...]) -> Stability:
         for n in range(30)
     ]
     pair = Overlap(between="resamples", first="a resample", second="another", sizes=(15.2, 15.2), shared=6.1,
-                   jaccard=0.31, low=0.11, high=0.55, pairs=1225, p_value=1e-9)  # fmt: skip
+                   jaccard=0.31, low=0.11, high=0.55, pairs=1225)  # fmt: skip
     alone = replace(pair, sizes=(14, 30), shared=11, jaccard=1 / 3, low=1 / 3, high=1 / 3, pairs=1)
     return Stability(
         resamples=50,
@@ -242,9 +242,8 @@ def stability_of(neurons: tuple[NeuronRow, ...]) -> Stability:
         overlaps=(
             pair,
             replace(alone, between="strengths", first="12", second="24"),
-            replace(alone, between="strengths", first="12", second="1.5", shared=0, jaccard=0.0, low=0.0, high=0.0,
-                    p_value=1.0),
-            replace(alone, between="labeling modes", first="3-vs-1", second="1-vs-1", p_value=0.02),
+            replace(alone, between="strengths", first="12", second="1.5", shared=0, jaccard=0.0, low=0.0, high=0.0),
+            replace(alone, between="labeling modes", first="3-vs-1", second="1-vs-1"),
         ),
     )  # fmt: skip
 
