@@ -13,6 +13,7 @@ from hneuro.steps.origin import origin
 from hneuro.steps.stability import stability
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements
+from hneuro.verdicts.frequent import frequent_texts
 
 
 def run_until(experiment: Experiment, store: Store, stage: Stage) -> str:
@@ -77,6 +78,7 @@ def run(experiment: Experiment, store: Store) -> Results:
         data=this.data,
         agreements=agreements(this.judged),
         disagreements=disagreements(this.judged),
+        frequent=frequent_texts(this.judged),
         space=neurons.space,
         neuron_sets=selection.neuron_sets(this, neurons, fit),
     )
