@@ -13,7 +13,7 @@ from hneuro.verdicts.words import normal_words, places, without_points
 SENTENCE = re.compile(r"(?<=[!?\n。！？])\s*|(?<=\w{3}\.)\s+|(?<=[\d)\"'”’]\.)\s+")  # but not in "St. Lucia"
 CLAUSE = re.compile(r"[,:](?!\d)|[;()–—，、：；（）]|\s-\s|\b(?:but|and|while|whereas)\b", flags=re.IGNORECASE)
 # They look like a denial, or a comparison, of what follows, and assert it.
-ONLY = re.compile(r"\b(?:not (?:only|just)|no(?:ne| one|body|thing)? other than|no doubt)\b", flags=re.IGNORECASE)
+ONLY = re.compile(r"\b(?:not (?:only|just|far)|no(?:ne| one|body|thing)? other than|no doubt)\b", flags=re.IGNORECASE)
 NEGATIONS = {"not", "never", "neither", "nor", "cannot", "without", "unable", "lack", "nicht", "kein", "keine", "nie",
              "niemals", "pas", "jamais", "nunca"}  # fmt: skip
 FALSE = {"false", "untrue", "incorrect", "wrong", "mistaken", "myth"}
@@ -22,6 +22,7 @@ COMMON = {  # "In" is indium, too
     "so", "to", "up", "us", "we",
 }  # fmt: skip
 
+CLAUSE_WORDS = 20  # in which a relative clause ends
 NEAR = 4  # words around a value with several clauses
 
 Words = list[str]
@@ -129,6 +130,6 @@ def _denied(clause: Words, place: Place, asked: frozenset[str]) -> bool:
     no = any(word == "no" for word in before[1:]) or (before[-1:] == ["no"] and not is_number)
     contracted = any(one.endswith("n") and other == "t" for one, other in pairwise(before))
     negated = no or contracted or not NEGATIONS.isdisjoint(before)
-    denies = (negated and not AFTER_ALL.search(said)) or THEN_NOT.search(then) is not None
+    denies = (negated and not AFTER_ALL.search(" ".join(before[-CLAUSE_WORDS:]))) or THEN_NOT.search(then) is not None
     compares = INSTEAD.search(said) is not None or (THAN.search(said) is not None and not is_number)
     return (denies and NEGATIONS.isdisjoint(asked)) or compares or not (FALSE - asked).isdisjoint((*before, *behind))

@@ -12,7 +12,7 @@ from hneuro.verdicts.answer_part import answer_part
 from hneuro.verdicts.asserted import Find, Place, Words, asserts, finder, words_of
 from hneuro.verdicts.base import Pair
 from hneuro.verdicts.refusal import RefusalDetector
-from hneuro.verdicts.words import NORMAL_FORM, key, normal_words
+from hneuro.verdicts.words import NO_BLANKS, NORMAL_FORM, key, normal_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,8 @@ class RuleJudge:
             return (Verdict.UNJUDGED if unsure else Verdict.WRONG), "says more than a gold answer"
         if self.match == "strict" and not set(others) <= self._fillers:
             return Verdict.UNJUDGED, "says more than a gold answer"
-        if len(others) > self.most_other_words:
+        # A word has about two characters where each is one of its own.
+        if sum(0.5 if NO_BLANKS.fullmatch(word) else 1 for word in others) > self.most_other_words:
             return Verdict.UNJUDGED, "a gold answer among many other words"
         return correct
 

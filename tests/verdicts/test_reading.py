@@ -43,8 +43,10 @@ def response(said: str, *, truncated: bool = False) -> Response:
         ("It has more than 40 rooms", "40"),
         ("The only one who never won it was Paris", "Paris"),
         ("Not London but Paris", "Paris"),
+        ("It is not far from the coast in Japan", "Japan"),
         # scripts without blanks, and words that grow
-        ("東京です。", "東京"), ("日本の首都は東京です。", "東京"), ("答案是北京。", "北京"), ("กรุงเทพเป็นเมืองหลวง",
+        ("東京です。", "東京"), ("日本の首都は東京です。", "東京"),
+        ("東京は日本の首都です。" + "とても大きな町で人がたくさん住んでいます。" * 4, "東京"), ("答案是北京。", "北京"), ("กรุงเทพเป็นเมืองหลวง",
         "กรุงเทพ"),
         ("ウィリアムシェイクスピアです", "ウィリアム・シェイクスピア"), ("1989年です", "1989"), ("서울입니다.", "서울"),
         ("수도는 서울이다", "서울"), ("한국의 시인 김지은입니다", "김지은"), ("မန္တလေးမြို့", "မန္တလေး"),
