@@ -13,9 +13,14 @@ from hneuro.verdicts.words import normal_words, places, without_points
 SENTENCE = re.compile(r"(?<=[!?\n。！？])\s*|(?<=\w{3}\.)\s+|(?<=[\d)\"'”’]\.)\s+")  # but not in "St. Lucia"
 CLAUSE = re.compile(r"[,:](?!\d)|[;()–—，、：；（）]|\s-\s|\b(?:but|and|while|whereas)\b", flags=re.IGNORECASE)
 # They look like a denial, or a comparison, of what follows, and assert it.
-ONLY = re.compile(r"\b(?:not (?:only|just|far)|no(?:ne| one|body|thing)? other than|no doubt)\b", flags=re.IGNORECASE)
-NEGATIONS = {"not", "never", "neither", "nor", "cannot", "without", "unable", "lack", "nicht", "kein", "keine", "nie",
-             "niemals", "pas", "jamais", "nunca"}  # fmt: skip
+ONLY = re.compile(
+    r"\b(?:not (?:only|just|far)|no(?:ne| one|body|thing)? other than|(?:no|without(?: a| any)?) doubt)\b",
+    flags=re.IGNORECASE,
+)
+NEGATIONS = {
+    "not", "never", "neither", "nor", "cannot", "without", "unable", "lack", "except", "doubt", "hardly", "nicht",
+    "kein", "keine", "nie", "niemals", "pas", "jamais", "nunca",
+}  # fmt: skip
 FALSE = {"false", "untrue", "incorrect", "wrong", "mistaken", "myth"}
 COMMON = {  # "In" is indium, too
     "am", "as", "at", "be", "by", "do", "go", "he", "i", "if", "in", "is", "it", "me", "my", "no", "of", "on", "or",
@@ -126,7 +131,7 @@ def _asserted(clauses: Sequence[Part], sentence: Part, find: Find, asked: frozen
 def _denied(clause: Words, place: Place, asked: frozenset[str]) -> bool:
     before, behind = clause[: place[0]], clause[place[1] :]
     said, then = " ".join(before), " ".join(behind)
-    is_number = clause[place[0]][-1].isdigit()
+    is_number = clause[place[0]].lstrip("-")[0].isdigit()
     no = any(word == "no" for word in before[1:]) or (before[-1:] == ["no"] and not is_number)
     contracted = any(one.endswith("n") and other == "t" for one, other in pairwise(before))
     negated = no or contracted or not NEGATIONS.isdisjoint(before)
