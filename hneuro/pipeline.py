@@ -14,6 +14,7 @@ from hneuro.steps.permuted import permutations
 from hneuro.steps.stability import stability
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements
+from hneuro.verdicts.frequent import frequent_texts
 
 
 def run_until(experiment: Experiment, store: Store, stage: Stage) -> str:
@@ -80,6 +81,7 @@ def run(experiment: Experiment, store: Store) -> Results:
         data=this.data,
         agreements=agreements(this.judged),
         disagreements=disagreements(this.judged),
+        frequent=frequent_texts(this.judged),
         space=neurons.space,
         neuron_sets=selection.neuron_sets(this, neurons, fit),
         detector=selection.trained_detector(this, neurons, identified),

@@ -49,6 +49,15 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrequentText:
+    """What the model said this many times, over all questions, and what it was judged to be."""
+
+    verdict: Verdict
+    text: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunnelStep:
     """What entered a step, what left it, and why the rest did not."""
 
@@ -225,6 +234,7 @@ class Results:
     data: Mapping[str, Origin] = field(default_factory=dict)  # by the name of the data set
     agreements: tuple[Agreement, ...] = ()  # of several judges
     disagreements: tuple[Disagreement, ...] = ()
+    frequent: tuple[FrequentText, ...] = ()  # of what was not judged correct
     space: NeuronSpace | None = None  # of the chat model; None in results from before it was kept
     neuron_sets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # flat neurons: "h_neurons", "ranked"
     detector: TrainedDetector | None = None  # None in results from before it was kept

@@ -29,6 +29,7 @@ from hneuro.steps.features import features_in_file
 from hneuro.steps.measured import Answers
 from hneuro.steps.sampling import repeated
 from hneuro.store import Kept, fingerprint
+from hneuro.verdicts.words import NORMAL_FORM
 
 ASKED_PER_SHARD = 256
 
@@ -83,6 +84,7 @@ def mechanism(
         "reasons": {" ".join(key): reason for key, reason in reasons.items()},
         "settings": [settings.folds, settings.min_per_class, setup.detection.min_refusals],
         "seed": setup.seed,
+        "normal form": NORMAL_FORM,  # of what counts as the same answer
         "by layer": LAYER_METRICS,  # a table without some of them is of another version
         "intervals": BOUNDARY,
     }

@@ -8,7 +8,7 @@ from hneuro.report.tables.changes import arms_table, changes_table, slopes_table
 from hneuro.report.tables.comparisons import comparisons_table, length_table
 from hneuro.report.tables.detection import detection_table
 from hneuro.report.tables.headline import headline_causal, headline_detection
-from hneuro.report.tables.judges import confusion_table, judges_table
+from hneuro.report.tables.judges import confusion_table, frequent_table, judges_table
 from hneuro.report.tables.mechanism import (
     remaining_table,
     set_overlaps_table,
@@ -60,6 +60,7 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         frequencies_table(results),
         overlaps_table(results),
         funnel_table(results),
+        frequent_table(results),
         judges_table(results),
         confusion_table(results),
     )
