@@ -74,6 +74,7 @@ def words(
         "sampling.decoding.temperature=0",
         "sampling.decoding.max_new_tokens=6",
         "stability.resamples=6",
+        "stability.permuted=2",
         "detection.control_seeds=3",
         "mechanism.samples=2",
         "mechanism.folds=2",
@@ -114,7 +115,7 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
         assert not file.is_file() or b"very_secret" not in file.read_bytes(), file
 
     results = from_plain(Results, json.loads((folder / "results.json").read_text()))
-    assert {row.stage for row in results.rows} == {"detection", "mechanism", "causal", "origin"}
+    assert {row.stage for row in results.rows} == {"detection", "permuted", "mechanism", "causal", "origin"}
     assert {row.dataset for row in results.rows if row.stage == "detection"} == {"file", "letters"}
     assert {"yes_no", "known_facts"} == {row.dataset for row in results.rows if row.stage == "causal"}
     for step in results.funnel:

@@ -10,7 +10,16 @@ from hneuro.report.costs import costs
 from hneuro.report.explained import explained
 from hneuro.report.finding import TONES, Finding
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import BASE, Discrimination, Word, appears, discrimination, drift_word
+from hneuro.report.verdicts import (
+    BASE,
+    Discrimination,
+    Word,
+    appears,
+    corrected,
+    discrimination,
+    drift_word,
+    two_sided,
+)
 from hneuro.results import ResultRow, Results
 from hneuro.statistics import smallest_detectable
 
@@ -151,17 +160,21 @@ def _origin(tidy: Tidy) -> Iterator[Finding]:
         yield _finding("Origin", verdict.word, f"{sentence}: {_area(verdict)}.")
     yield from _own_probe(tidy)
     yield from _moments(tidy)
-    drift = tidy.one("origin", "drift_rank", "parameters", "h_neurons")
-    if drift is not None:
+    names = ("h_neurons", "h_neurons/layer_matched")
+    rows = [tidy.one("origin", "drift_rank", "parameters", name) for name in names]
+    tested = corrected([two_sided(row) for row in rows if row is not None])
+    if rows[0] is not None:
+        (drift, p), *rest = tested
+        word = drift_word(rows[0], p)
         text = (
             f"Mean drift rank of the H-Neurons from base to chat: {say.with_interval(drift, 2)}, n = {drift.n}, "
-            f"{say.p_text(drift.p_value)} (0 = changed most, 1 = changed least, 0.5 = like any neuron)."
+            f"{say.p_holm(p, len(tested), 'test')} (0 = changed most, 1 = changed least, 0.5 = like any neuron)."
         )
-        if drift_word(drift) is Word.NO_DIFFERENCE:
-            text += f" {say.would_be_found(f'{smallest_detectable(drift):.2f} away from 0.5')}.".capitalize()
-        if matched := tidy.one("origin", "drift_rank", "parameters", "h_neurons/layer_matched"):
-            text += f" Neurons of the same layers: {say.with_interval(matched, 2)}, {say.p_text(matched.p_value)}."
-        yield _finding("Origin", drift_word(drift), text)
+        if word is Word.NO_DIFFERENCE:
+            text += f" {say.would_be_found(f'A mean {smallest_detectable(drift):.2f} away from 0.5')}."
+        for matched, p_matched in rest:
+            text += f" Neurons of the same layers: {say.with_interval(matched, 2)}, {say.p_text(p_matched)}."
+        yield _finding("Origin", word, text)
 
 
 def _own_probe(tidy: Tidy) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ rules, without slopes. What the controls do can only take an effect away, so tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from hneuro.report.tidy import Tidy
@@ -312,10 +312,16 @@ def size_of(family: Family) -> int:
     return sum(p is not None for p in family.values())
 
 
-def drift_word(found: ResultRow) -> Word:
-    """The row's p is one-sided: H-Neurons changed less than neurons do on average."""
+def two_sided(row: ResultRow) -> ResultRow:
+    """The row of a one-sided test with its p two-sided."""
+    return row if row.p_value is None else replace(row, p_value=2 * min(row.p_value, 1 - row.p_value))
+
+
+def drift_word(found: ResultRow, p_holm: float | None = None) -> Word:
+    """The row's p is one-sided: H-Neurons changed less than neurons do on average. `p_holm`: two-sided, corrected."""
     if missing(found.value) or found.p_value is None:
         return Word.UNMEASURED
-    if found.p_value < CAUSAL_LEVEL:
-        return Word.CHANGED_LESS
-    return Word.CHANGED_MORE if found.p_value > 1 - CAUSAL_LEVEL else Word.NO_DIFFERENCE
+    p = two_sided(found).p_value if p_holm is None else p_holm
+    if p is None or p >= CAUSAL_LEVEL:
+        return Word.NO_DIFFERENCE
+    return Word.CHANGED_LESS if found.p_value < 0.5 else Word.CHANGED_MORE

@@ -76,7 +76,8 @@ def _found(run: Context, fit: Answers, select: Answers, tested: Answers) -> Foun
     if not any(probe.positive for probe in path):
         return Found(neurons=0, select_auroc=0.5, auroc=0.5)
     choice = Sparsest(metric="accuracy", tolerance=0.0) if setup.choice.suppresses else setup.choice
-    probe, points = choose(path, *(believed(setup.labeling, part.rows()) for part in (fit, select)), choice)
+    on_fit, on_select = (believed(setup.labeling, part.rows()) for part in (fit, select))
+    probe, points = choose(path, on_fit, on_select, choice)
     detector = neuron_detector(probe.positive, fit.answer_set(), select.answer_set())
     rows = tested.rows()
     return Found(

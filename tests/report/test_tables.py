@@ -392,6 +392,10 @@ def test_findings_say_what_the_numbers_say(tidy: Tidy) -> None:
         r"a change of \d+ points would have been found", texts["Misleading context, complying answers"].text
     )
     assert "n = 240, p = 0.009 (Holm, 27 changes)" in texts["Forbidden, complying answers"].text
+    drift = texts["Mean drift rank of the H-Neurons from base to chat"]
+    assert drift.badge == "no difference"
+    assert "n = 14, p = 0.680 (Holm, 2 tests)" in drift.text  # 0.17 one-sided, twice
+    assert re.search(r"A mean 0\.\d\d away from 0\.5 would have been found", drift.text)
     (summary,) = [f.text for f in findings(tidy) if f.badge == "summary"]
     assert summary.startswith(
         "Scaling H-Neurons, by complying answers: effect on 2 of 4 benchmarks (false premise, forbidden), effect not "

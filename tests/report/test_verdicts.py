@@ -151,6 +151,7 @@ def test_holm_only_raises_and_keeps_the_order(p_values: list[float]) -> None:
     ("p", "word"),
     [
         (0.001, Word.CHANGED_LESS),
+        (0.007, Word.NO_DIFFERENCE),  # two-sided it is 0.014
         (0.17, Word.NO_DIFFERENCE),
         (0.999, Word.CHANGED_MORE),
         (None, Word.UNMEASURED),

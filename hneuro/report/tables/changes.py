@@ -149,8 +149,7 @@ def arms_table(tidy: Tidy) -> Table:
 
 
 def _bounds(change: Change) -> tuple[float | None, float | None]:
-    low, high = change.bounds or (None, None)
-    return low and low.value, high and high.value
+    return (None, None) if change.bounds is None else (change.bounds[0].value, change.bounds[1].value)
 
 
 def _row(arm: Arm | None) -> ResultRow | None:
