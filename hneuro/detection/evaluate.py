@@ -26,7 +26,10 @@ from hneuro.statistics import (
 )
 
 INTERVALS = "controls: closed form"  # how they are made, for the key of what is kept
-MEASURES = ("auroc", "accuracy", "auroc_in_stratum", "auroc_within_length", "auroc_minus_*")  # metrics of the rows
+MEASURES = (  # metrics of the rows
+    "auroc", "accuracy", "flag_rate", "false_alarms", "auroc_in_stratum", "auroc_within_length", "auroc_minus_*",
+)  # fmt: skip
+NO_REFUSAL = "nothing made up was refused: AUROC is not measurable"
 LOGPROB, LENGTH = BASELINES.index("logprob"), BASELINES.index("length")
 
 
@@ -36,7 +39,6 @@ class DetectionSettings:
 
     control_seeds: int = 20
     controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched")
-    min_refusals: int = 50  # a fabricated set with fewer refusals borrows its faithful side from the in-domain set
 
     def __post_init__(self) -> None:
         if self.control_seeds < 2:
@@ -45,12 +47,15 @@ class DetectionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerSet:
-    """The answer rows of one set of questions, and the baseline features [row, baseline] of the same rows."""
+    """The answer rows of one set of questions, and the baseline features [row, baseline] of the same rows.
+
+    `made_up`: the questions are about things that do not exist. Any answer is hallucinated, and refusing is faithful.
+    """
 
     name: str
     rows: Rows
     baselines: NDArray[np.float64]
-    note: str = ""
+    made_up: bool = False
 
 
 def detect(
@@ -190,17 +195,25 @@ def _added(baseline: Scored, own: Scored, detector: Detector, select: AnswerSet,
 
 def _measure(scored: Scored, sets: Sequence[AnswerSet], draw: int | None = None) -> Iterator[ResultRow]:
     for tested, known, scores in _measurable(scored, sets):
-        y = tested.rows.y[known]
-        area = (auroc if draw is None else auroc_in_closed_form)(y, scores, tested.rows.groups[known])
-        right = rate(int(((scores > scored.threshold) == y).sum()), len(y))
-        for metric, estimate in (("auroc", area), ("accuracy", right)):
-            yield replace(_row(metric, tested.name, scored.condition, estimate), seed=draw, note=tested.note)
+        y, flagged = tested.rows.y[known] == 1, scores > scored.threshold
+        found = {"auroc": (auroc if draw is None else auroc_in_closed_form)(y, scores, tested.rows.groups[known])}
+        if tested.made_up:
+            found["flag_rate"] = rate(int(flagged[y].sum()), int(y.sum()))
+        else:
+            found["accuracy"] = rate(int((flagged == y).sum()), len(y))
+        if not y.all():
+            found["false_alarms"] = rate(int(flagged[~y].sum()), int((~y).sum()))
+        for metric, estimate in found.items():
+            note = NO_REFUSAL if tested.made_up and y.all() and metric == "auroc" else ""
+            yield replace(_row(metric, tested.name, scored.condition, estimate), seed=draw, note=note)
 
 
 def _within_length(scored: Scored, sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
     """AUROC in each stratum of answer length, and over all pairs of rows that share one."""
     for tested, known, scores in _measurable(scored, sets):
         y, groups = tested.rows.y[known], tested.rows.groups[known]
+        if len(set(y.tolist())) < 2:
+            continue  # the row of its AUROC says why
         stratum, names = length_strata(tested.baselines[known, LENGTH])
         for place, name in enumerate(names):
             here = stratum == place
@@ -216,8 +229,8 @@ def _differences(pairs: Sequence[tuple[Scored, Scored]], sets: Sequence[AnswerSe
             first, second = one.scores[place], other.scores[place]
             known = ~np.isnan(first) & ~np.isnan(second)
             y, groups = tested.rows.y[known], tested.rows.groups[known]
-            if not len(y):
-                continue  # the funnel counts them
+            if len(set(y.tolist())) < 2:
+                continue  # the funnel counts them, or the row of its AUROC says why
             found, p = auroc_difference(y, first[known], second[known], groups)
             yield replace(_row(f"auroc_minus_{other.condition}", tested.name, one.condition, found), p_value=p)
 

@@ -49,7 +49,6 @@ def _rows(
             dataset=tested.name,
             condition=condition,
             p_value=p,
-            note=tested.note,
         )
     if own is not None:
         for condition, transferred in scores.items():

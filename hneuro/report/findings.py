@@ -21,6 +21,7 @@ def findings(tidy: Tidy) -> tuple[Finding, ...]:
     return (
         *_selection(tidy.results),
         *_detection(tidy),
+        *_flagged(tidy),
         *_controlled(tidy),
         *_mechanism(tidy),
         *causal(tidy),
@@ -45,6 +46,30 @@ def _selection(results: Results) -> Iterator[Finding]:
                 f"{say.p_text(found.p_value)} for as many at random."
             )
     yield Finding(heading="Selection", badge="stability", tone="plain", text=text)
+
+
+def _flagged(tidy: Tidy) -> Iterator[Finding]:
+    """Made-up things: how many of the answers lie above a threshold, which says little without its false alarms."""
+    for dataset in tidy.datasets("detection", "flag_rate"):
+        own, random, logprob = (
+            tidy.one("detection", "flag_rate", dataset, condition)
+            for condition in ("h_neurons", "h_neurons/random", "logprob")
+        )
+        if own is None:
+            continue
+        beside = [
+            f"{name} {say.percent(row.value)}"
+            for name, row in (("random neurons", random), ("log-probability", logprob))
+            if row is not None
+        ]
+        at_home = tidy.one("detection", "false_alarms", tidy.in_domain or "", "h_neurons")
+        if at_home is not None:
+            beside.append(f"false alarms on {say.plain(at_home.dataset)} {say.percent_interval(at_home)}")
+        text = (
+            f"Of the answers about made-up things on {say.plain(dataset)} the H-Neurons flag "
+            f"{say.percent_interval(own)}, n = {own.n}{''.join(f'; {part}' for part in beside)}."
+        )
+        yield Finding(heading="Detection", badge="made-up things", tone="plain", text=text)
 
 
 def _controlled(tidy: Tidy) -> Iterator[Finding]:
@@ -87,8 +112,10 @@ def _detection(tidy: Tidy) -> Iterator[Finding]:
                 Word.NO_DETECTION: f"{name} do not detect hallucination on {on}",
                 Word.NO_TRANSFER: f"The detector with {name} does not transfer to {on}",
                 Word.UNMEASURED: f"{name} on {on}: not measured",
+                Word.NOT_MEASURABLE: f"{name} on {on}",
             }[verdict.word]
-            yield _finding("Detection", verdict.word, f"{sentence[0].upper()}{sentence[1:]}: {_area(verdict)}.")
+            told = verdict.found.note if verdict.word is Word.NOT_MEASURABLE else _area(verdict)
+            yield _finding("Detection", verdict.word, f"{sentence[0].upper()}{sentence[1:]}: {told}.")
     if baseline := _baseline(tidy):
         yield Finding(heading="Detection", badge="baseline", tone="plain", text=baseline)
 
@@ -107,7 +134,7 @@ def _baseline(tidy: Tidy) -> str:
     for dataset in tidy.datasets("detection", "auroc"):
         own = tidy.one("detection", "auroc", dataset, "h_neurons")
         logprob = tidy.one("detection", "auroc", dataset, "logprob")
-        if own is not None and logprob is not None:
+        if own is not None and logprob is not None and not say.missing(own.value):
             pairs.append((dataset, own, logprob))
     if not pairs:
         return ""

@@ -42,6 +42,7 @@ class Word(str, Enum):
     CHANGED_MORE = "changed more than average"
     NO_DIFFERENCE = "no difference"
     UNMEASURED = "not measured"
+    NOT_MEASURABLE = "AUROC not measurable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +154,7 @@ def appears(tidy: Tidy, dataset: str) -> str | None:
 def discrimination_word(found: ResultRow, random: ResultRow | None, at_home: bool) -> Word:
     """`at_home`: on the model and the set of questions that the probe was made on, where nothing needs to transfer."""
     if missing(found.value) or found.low is None or missing(found.low):
-        return Word.UNMEASURED
+        return Word.NOT_MEASURABLE if found.note else Word.UNMEASURED
     if found.low <= CHANCE:
         return Word.NO_DETECTION if at_home else Word.NO_TRANSFER
     beats_mean = random is None or missing(random.value) or found.low > random.value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hneuro.detection.evaluate import AnswerSet
@@ -16,7 +16,7 @@ from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, check_spans, lacking
 from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers, contrasted
+from hneuro.steps.measured import Answers
 from hneuro.steps.sampling import Judged, Pair, Questions, all_right, one_each, several, stopped_step
 from hneuro.store import Kept
 from hneuro.verdicts.consistency import consistent, single
@@ -206,23 +206,6 @@ def _without_probabilities(name: str, responses: Sequence[Response]) -> Iterator
             )
 
 
-def testable(run: Context, measured: Sequence[Answers]) -> list[AnswerSet]:
-    """The sets that a detector can be tested on, with the baselines of their rows."""
-    return two_sided(run, measured, Answers.answer_set)
-
-
-def two_sided(run: Context, measured: Sequence[Answers], of: Callable[[Answers], AnswerSet]) -> list[AnswerSet]:
-    """The sets with both kinds of answers. `of` reads the rows of one.
-
-    A set of fabricated things that was hardly ever refused borrows its faithful side from the in-domain set.
-    """
-    sets: list[AnswerSet] = []
-    for answers in measured:
-        own = of(answers)
-        faithful = sum(not r.hallucinated for r in answers.labelled)
-        fabricated = not all(q.answerable for q in answers.questions.values())
-        if fabricated and faithful < run.experiment.detection.min_refusals:
-            own = contrasted(answers, measured[0], of)
-        if len(set(own.rows.y.tolist())) == 2:
-            sets.append(own)
-    return sets
+def testable(measured: Sequence[Answers]) -> list[AnswerSet]:
+    """The sets with both kinds of answers, with the baselines of their rows."""
+    return [answers.answer_set() for answers in measured if answers.two_sided]

@@ -21,7 +21,7 @@ from hneuro.detection.monitor import RiskMonitor
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe
 from hneuro.results import ResultRow
-from hneuro.steps.answers import Identified, testable
+from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context
 from hneuro.steps.known import benchmarks_of
 from hneuro.steps.matched import at_the_same_reduction
@@ -53,7 +53,8 @@ def detection(
 
     @cache
     def tested() -> tuple[AnswerSet, AnswerSet, Sequence[AnswerSet]]:
-        return fit.answer_set(), select.answer_set(), testable(run, held_out)
+        sets = [a.answer_set() for a in held_out if a.two_sided or (a.made_up and a.labelled)]
+        return fit.answer_set(), select.answer_set(), sets
 
     own = run.store.whole(
         "detection",

@@ -16,6 +16,7 @@ from hneuro.detection.baselines import BASELINES
 from hneuro.detection.detector import Detector
 from hneuro.detection.evaluate import (
     LENGTH,
+    NO_REFUSAL,
     AnswerSet,
     DetectionSettings,
     detect,
@@ -32,7 +33,7 @@ NEGATIVE = 10  # a neuron of negative weight: no H-Neuron, and no control either
 SETTINGS = DetectionSettings(control_seeds=20)
 
 
-def answer_set(name: str, seed: int, n: int = 200, effect: float = 0.7, note: str = "") -> AnswerSet:
+def answer_set(name: str, seed: int, n: int = 200, effect: float = 0.7) -> AnswerSet:
     draw = np.random.default_rng(seed)
     y = np.array([1, 0] * (n // 2), dtype=np.int8)
     x = 0.02 * draw.lognormal(0, 0.6, (n, SPACE.size))
@@ -43,7 +44,7 @@ def answer_set(name: str, seed: int, n: int = 200, effect: float = 0.7, note: st
     rows = ProbeRows.of(
         x=x.astype(np.float32), y=y, groups=np.array([f"{name}{k // 2}" for k in range(n)]), space=SPACE
     )
-    return AnswerSet(name=name, rows=rows, baselines=baselines, note=note)
+    return AnswerSet(name=name, rows=rows, baselines=baselines)
 
 
 def probe() -> Probe:
@@ -54,7 +55,7 @@ def probe() -> Probe:
 
 FIT, SELECT = answer_set("fit", 0, 300), answer_set("select", 1)
 LOUDNESS = FIT.rows.columns(range(SPACE.size)).mean(axis=0)
-SETS = (answer_set("inside", 2), answer_set("outside", 3, n=120, effect=0.4, note="another domain"))
+SETS = (answer_set("inside", 2), answer_set("outside", 3, n=120, effect=0.4))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def test_every_condition_is_measured_on_every_set_in_both_metrics(found: tuple[R
     both = [f"logprob+{s}" for s in sets]
     detectors = [*sets, *both, "probe", *BASELINES]
     controls = [f"{s}/{kind}" for s in sets for kind in SETTINGS.controls]
-    expected = {(c, d.name, m): 1 for c in (*detectors, *controls) for d in SETS for m in ("auroc", "accuracy")}
+    simple = ("auroc", "accuracy", "false_alarms")
+    expected = {(c, d.name, m): 1 for c in (*detectors, *controls) for d in SETS for m in simple}
     expected |= {(c, d.name, "auroc_within_length"): 1 for c in detectors for d in SETS}
     expected |= {(c, d.name, "auroc_in_stratum"): 3 for c in detectors for d in SETS}
     expected |= {(s, d.name, f"auroc_minus_{b}"): 1 for s in sets for b in BASELINES for d in SETS}
@@ -86,7 +88,7 @@ def test_every_condition_is_measured_on_every_set_in_both_metrics(found: tuple[R
     assert Counter((r.condition, r.dataset, r.metric) for r in found if r.seed is None) == expected
     drawn = Counter((r.condition, r.dataset, r.metric) for r in found if r.seed is not None)
     assert set(drawn.values()) == {20}
-    assert len(drawn) == 2 * 3 * 2 * 2
+    assert len(drawn) == 2 * 3 * 2 * 3
 
 
 def test_every_rate_has_its_interval_and_n(found: tuple[ResultRow, ...]) -> None:
@@ -97,7 +99,7 @@ def test_every_rate_has_its_interval_and_n(found: tuple[ResultRow, ...]) -> None
         assert row.high is not None
         assert row.low <= row.value <= row.high
         summary = "/" in row.condition and row.seed is None
-        if not row.stratum:
+        if not row.stratum and row.metric != "false_alarms":
             assert row.n == (20 if summary else {"inside": 200, "outside": 120}[row.dataset])
 
 
@@ -191,7 +193,6 @@ def test_rows_are_what_scikit_learn_says(found: tuple[ResultRow, ...]) -> None:
     right = one(found, condition="h_neurons", dataset="outside", metric="accuracy")
     assert area.value == pytest.approx(roc_auc_score(tested.rows.y, scores))
     assert right.value == pytest.approx(((scores > detector.threshold) == tested.rows.y).mean())
-    assert area.note == right.note == "another domain"
     threshold = youden_threshold(SELECT.rows.y, probe().scores(SELECT.rows))
     whole = one(found, condition="probe", dataset="outside", metric="accuracy")
     assert whole.value == pytest.approx(((probe().scores(tested.rows) > threshold) == tested.rows.y).mean())
@@ -279,6 +280,33 @@ def test_what_neurons_add_is_weighed_where_their_detector_was_not_trained(monkey
     detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, SETS[:1], DetectionSettings(control_seeds=2), seed=0)
     assert trained.count(len(SELECT.rows.y)) == 1
     assert trained.count(len(FIT.rows.y)) == 3 + 3 * 2 + 1
+
+
+def test_answers_about_made_up_things_are_counted_where_they_lie_above_the_threshold() -> None:
+    """Nobody else's faithful answers stand in for the refusals that there were not."""
+    settings = DetectionSettings(control_seeds=3)
+    wrong = np.flatnonzero(SETS[0].rows.y == 1)
+    answered = AnswerSet(name="answered", rows=SETS[0].rows.at(wrong), baselines=SETS[0].baselines[wrong], made_up=True)
+    refused = replace(SETS[1], name="refused", made_up=True)
+    sets = (answered, refused)
+    rows = detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, sets, settings, seed=0)
+    rows += detect_by_baselines(FIT, SELECT, sets)
+    detector = neuron_detector(PLANTED, FIT, SELECT)
+    for tested in sets:
+        above = detector.scores_of(tested.rows) > detector.threshold
+        own = one(rows, condition="h_neurons", dataset=tested.name, metric="flag_rate")
+        assert (own.value, own.n) == (above[tested.rows.y == 1].mean(), (tested.rows.y == 1).sum())
+        assert own.low is not None
+        assert own.high is not None
+        assert own.low < own.value < own.high
+        draws = [r.value for r in of(rows, condition="h_neurons/random", dataset=tested.name, metric="flag_rate")]
+        assert draws[-1] == pytest.approx(np.mean(draws[:-1]))
+        assert one(rows, condition="logprob", dataset=tested.name, metric="flag_rate").n == own.n
+    assert {r.metric for r in rows if r.dataset == "answered"} == {"auroc", "flag_rate"}
+    area = one(rows, condition="h_neurons", dataset="answered", metric="auroc")
+    assert isnan(area.value)
+    assert area.note == NO_REFUSAL
+    assert one(rows, condition="h_neurons", dataset="refused", metric="auroc").value > 0.7
 
 
 def test_one_kind_of_answers_gives_no_number_and_no_significance() -> None:

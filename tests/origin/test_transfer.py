@@ -22,7 +22,7 @@ X = (DRAW.normal(size=(60, 8)) + np.outer(Y, [2, 0, 0, 0, 0, 0, 0, 0]) + 5).asty
 
 def base_set(name: str, shift: float = 0.0) -> AnswerSet:
     rows = ProbeRows.of(x=X + np.float32(shift), y=Y, groups=np.arange(60).astype(str), space=SPACE)
-    return AnswerSet(name=name, rows=rows, baselines=np.zeros((60, 3)), note="from the base model")
+    return AnswerSet(name=name, rows=rows, baselines=np.zeros((60, 3)))
 
 
 def detector(column: int) -> Detector:
@@ -41,7 +41,7 @@ def one(rows: tuple[ResultRow, ...], condition: str, dataset: str = "trivia") ->
 def test_rows_are_the_areas_of_unchanged_detectors() -> None:
     rows = backward_transfer(PROBE, detector(0), CONTROLS, [base_set("trivia"), base_set("nq")])
     assert len(rows) == 6
-    assert {(r.stage, r.metric, r.note) for r in rows} == {("origin", "auroc", "from the base model")}
+    assert {(r.stage, r.metric) for r in rows} == {("origin", "auroc")}
     assert one(rows, "h_neurons").value == pytest.approx(roc_auc_score(Y, X[:, 0]))
     assert one(rows, "probe").value == pytest.approx(roc_auc_score(Y, PROBE.scores(base_set("trivia").rows)))
     null = [roc_auc_score(Y, X[:, n]) for n in range(1, 8)]

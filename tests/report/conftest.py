@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from hneuro.detection.evaluate import NO_REFUSAL
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Verdict
 from hneuro.results import (
@@ -24,7 +25,7 @@ from hneuro.results import (
     Stability,
 )
 
-BORROWED = "hallucinated answers of fabricated_drugs against faithful answers of people"
+MADE_UP = "fabricated_people"  # none was refused
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 HOSTILE = '<script>alert("x")</script><img src="http://evil.example/x.png">'
 
@@ -57,7 +58,10 @@ def around(value: float, n: int) -> dict[str, float | int]:
 def detection_rows() -> Iterator[ResultRow]:
     for place, (dataset, (own, random, logprob, n)) in enumerate(DETECTION.items()):
         draw = np.random.default_rng(place)
-        for metric, shift in (("auroc", 0.0), ("accuracy", -0.07)):
+        if dataset == MADE_UP:
+            yield from made_up_rows(dataset, own, random, n)
+            continue
+        for metric, shift in (("auroc", 0.0), ("accuracy", -0.07), ("false_alarms", -0.5)):
             for kind in get_args(ControlKind):
                 values = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
                 for seed, value in enumerate(values):
@@ -67,7 +71,7 @@ def detection_rows() -> Iterator[ResultRow]:
                           value=float(values.mean()), low=float(values.mean()) - 0.02, high=float(values.mean()) + 0.02,
                           n=20)  # fmt: skip
             yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 21 if own > 0.6 else 0.8,
-                      note=BORROWED if dataset == "fabricated_drugs" else "", **around(own + shift, n))  # fmt: skip
+                      **around(own + shift, n))  # fmt: skip
             for condition, value in (("probe", own + 0.01), ("logprob", logprob), ("entropy", 0.88), ("length", 0.54)):
                 yield row(metric=metric, dataset=dataset, condition=condition, **around(value + shift, n))
             yield row(
@@ -85,6 +89,13 @@ def detection_rows() -> Iterator[ResultRow]:
                       high=own - values[baseline] + 0.03)  # fmt: skip
         yield row(metric="auroc_minus_logprob", dataset=dataset, condition="logprob+h_neurons", value=0.01, low=-0.01,
                   high=0.03, p_value=0.5, n=n)  # fmt: skip
+
+
+def made_up_rows(dataset: str, own: float, random: float, n: int) -> Iterator[ResultRow]:
+    for condition, value in (("h_neurons", own), ("h_neurons/random", random), ("logprob", 0.9)):
+        yield row(dataset=dataset, condition=condition, value=float("nan"), low=float("nan"), high=float("nan"), n=n,
+                  note="mean over seeds" if "/" in condition else NO_REFUSAL)  # fmt: skip
+        yield row(metric="flag_rate", dataset=dataset, condition=condition, **around(value, n))
 
 
 def causal_rows() -> Iterator[ResultRow]:

@@ -94,7 +94,7 @@ def mechanism_rows(people: AnswerSet) -> Iterator[ResultRow]:
     yield from layer_rows("people", people.rows.y == 1, people.rows.groups, sparse, least=20)
     both = [people, answer_set("drugs", 7)]
     own = HNeurons(neurons=TELLING, weights=(1.0, 1.0), space=SPACE, selection="l1")
-    sources = {s.name: s.rows for s in both if isinstance(s.rows, ProbeRows)} | {"other": "it is borrowed"}
+    sources = {s.name: s.rows for s in both if isinstance(s.rows, ProbeRows)}
     yield from transfer_rows(both, sources, L1(C=(3.0,)), own, 3.0, 10, 0)
 
 
@@ -111,7 +111,7 @@ def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results
 def test_every_trial_is_on_the_page(rows: tuple[ResultRow, ...], results: Results, tmp_path) -> None:
     html = write_report(replace(results, rows=rows), tmp_path).read_text(encoding="utf-8")
     assert "this run." not in html
-    for reason in ("not told by the sampler", "it is borrowed", "when each data set selects neurons of its own"):
+    for reason in ("not told by the sampler", "when each data set selects neurons of its own"):
         assert reason in html.lower(), reason
     drawn = ("mechanism_people", "sparsity_people", "mechanism_transfer")
     for name in (

@@ -148,7 +148,7 @@ def test_verdicts_of_a_run(results) -> None:
     assert {v.dataset: v.word for v in discrimination(tidy, "detection")} == {
         "people": Word.DETECTS,
         "drugs": Word.TRANSFERS,
-        "fabricated_people": Word.TRANSFERS,
+        "fabricated_people": Word.NOT_MEASURABLE,
         "fabricated_drugs": Word.NO_TRANSFER,
     }
     found = {c.benchmark: c for c in changes(tidy, "h_neurons", "compliance")}

@@ -18,6 +18,8 @@ def detection_pictures(tidy: Tidy) -> Iterator[Picture]:
     values = [v for r in measured for v in (r.value, r.low) if v is not None and not missing(v)]
     low = min([CHANCE, *values]) - 0.03
     for dataset in tidy.datasets("detection", "auroc"):
+        if all(missing(r.value) for r in measured if r.dataset == dataset):
+            continue
         rows = [_row(tidy, dataset, c) for c in tidy.conditions("detection", "auroc")]
         shown = [row for row in rows if row is not None]
         drawn = forest(shown, plain(dataset), "AUROC", CHANCE, n=_count(tidy, dataset))
