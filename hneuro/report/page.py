@@ -16,6 +16,7 @@ from hneuro.codec import write_jsonl
 from hneuro.report.figures.alpha import alpha_pictures, change_pictures
 from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.detection import detection_pictures
+from hneuro.report.figures.growth import growth_pictures
 from hneuro.report.figures.layers import layer_pictures
 from hneuro.report.figures.mechanism import signal_pictures, sparsity_pictures, transfer_pictures
 from hneuro.report.figures.moments import moment_pictures
@@ -107,7 +108,7 @@ def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
         "layers": layer_pictures(tidy.results),
         "path": (*path_pictures(tidy.results.path), *neuron_path_pictures(tidy.results)),
         "stability": stability_pictures(tidy.results),
-        "detection": detection_pictures(tidy),
+        "detection": (*detection_pictures(tidy), *growth_pictures(tidy)),
         "signals": signal_pictures(tidy),
         "transfer": transfer_pictures(tidy),
         "sparsity": sparsity_pictures(tidy),

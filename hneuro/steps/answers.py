@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hneuro.detection.evaluate import AnswerSet
+from hneuro.detection.scored import AnswerSet
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.together import load_together
 from hneuro.records import Fact, LabelledResponse, Response, UserError, Verdict

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hneuro.detection.baselines import baseline_features
-from hneuro.detection.evaluate import AnswerSet
+from hneuro.detection.scored import AnswerSet
 from hneuro.probe.labeling import region_rows
 from hneuro.records import AnswerSpan, Contributions, LabelledResponse, ProbeRows, Question, Response
 

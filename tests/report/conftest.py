@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from hneuro.detection.evaluate import NO_REFUSAL
+from hneuro.detection.scored import NO_REFUSAL
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Verdict
 from hneuro.results import (
@@ -64,11 +64,8 @@ def detection_rows() -> Iterator[ResultRow]:
         for metric, shift in (("auroc", 0.0), ("accuracy", -0.07), ("false_alarms", -0.5)):
             for kind in get_args(ControlKind):
                 values = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
-                for seed, value in enumerate(values):
-                    yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", seed=seed,
-                              **around(float(value), n))  # fmt: skip
-                yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="mean over seeds",
-                          value=float(values.mean()), low=float(values.mean()) - 0.02, high=float(values.mean()) + 0.02,
+                yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="middle 95 % of the sets",
+                          value=float(values.mean()), low=float(values.min()), high=float(values.max()),
                           n=20)  # fmt: skip
             yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 21 if own > 0.6 else 0.8,
                       **around(own + shift, n))  # fmt: skip
@@ -77,6 +74,10 @@ def detection_rows() -> Iterator[ResultRow]:
             yield row(
                 metric=metric, dataset=dataset, condition="logprob+h_neurons", **around(logprob + shift + 0.01, n)
             )
+        for size, value in ((1, 0.52), (10, random), (100, random + 0.1)):
+            yield row(metric="auroc_by_size", dataset=dataset, condition="random", stratum=str(size),
+                      **around(value, 10))  # fmt: skip
+        yield row(metric="auroc_by_size", dataset=dataset, condition="h_neurons", stratum="14", **around(own, n))
         values = {"h_neurons": own, "logprob": logprob, "entropy": 0.88, "length": 0.54}
         for condition, value in values.items():
             for length, stratum in enumerate(("1 token", "2 to 3 tokens")):
@@ -94,7 +95,7 @@ def detection_rows() -> Iterator[ResultRow]:
 def made_up_rows(dataset: str, own: float, random: float, n: int) -> Iterator[ResultRow]:
     for condition, value in (("h_neurons", own), ("h_neurons/random", random), ("logprob", 0.9)):
         yield row(dataset=dataset, condition=condition, value=float("nan"), low=float("nan"), high=float("nan"), n=n,
-                  note="mean over seeds" if "/" in condition else NO_REFUSAL)  # fmt: skip
+                  note="middle 95 % of the sets" if "/" in condition else NO_REFUSAL)  # fmt: skip
         yield row(metric="flag_rate", dataset=dataset, condition=condition, **around(value, n))
 
 

@@ -13,11 +13,12 @@ from hneuro.causal.capability import KNOWN_FACTS
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.detection.baselines import BASELINES
-from hneuro.detection.evaluate import AnswerSet, DetectionSettings, detect, detect_by_baselines
+from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
 from hneuro.detection.mechanism.remaining import remaining_rows
 from hneuro.detection.mechanism.signals import SIGNALS, layer_rows, signal_rows
 from hneuro.detection.mechanism.sparsity import MEASURES
 from hneuro.detection.mechanism.transfer import transfer_rows
+from hneuro.detection.scored import AnswerSet
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import ControlKind
 from hneuro.probe.selectors import L1
@@ -68,7 +69,7 @@ def rows() -> tuple[ResultRow, ...]:
     weight[list(TELLING)] = 1.0
     probe = Probe(weight=weight, bias=0.0, strength=1.0, space=SPACE)
     fit, select, people = (answer_set(name, seed) for seed, name in enumerate(("fit", "select", "people")))
-    settings = DetectionSettings(control_seeds=19)
+    settings = DetectionSettings(control_seeds=30)
     own_rows = detect(probe, {"h_neurons": TELLING}, np.ones(probe.space.size), fit, select, [people], settings, seed=0)
     detected = (*own_rows, *detect_by_baselines(fit, select, [people]))
     caused: list[ResultRow] = []

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hneuro.detection.evaluate import NO_REFUSAL
+from hneuro.detection.scored import NO_REFUSAL
 from hneuro.report.page import rows_frame, write_report
 from hneuro.report.tables.headline import headline
 from hneuro.results import ResultRow, Results

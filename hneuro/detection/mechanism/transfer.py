@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.evaluate import AnswerSet
 from hneuro.detection.mechanism.signals import absent, row_of
+from hneuro.detection.scored import AnswerSet
 from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Ranking, Selector
 from hneuro.probe.stability import overlap
 from hneuro.records import HNeurons, Probe, ProbeRows

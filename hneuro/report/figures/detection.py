@@ -33,18 +33,16 @@ def detection_pictures(tidy: Tidy) -> Iterator[Picture]:
 
 def _row(tidy: Tidy, dataset: str, condition: str) -> ForestRow | None:
     summary: ResultRow | None = tidy.one("detection", "auroc", dataset, condition)
-    draws = [r.value for r in tidy.draws("detection", "auroc", dataset, condition) if not missing(r.value)]
-    if summary is None and not draws:
+    if summary is None:
         return None
     owner, _, kind = condition.partition("/")
     label = condition_name(condition) if owner == "h_neurons" or not kind else f"{plain(kind)}, for {owner}"
     return ForestRow(
         label=label.removesuffix(" neurons") if kind or "+" in owner else label,
         colour=colour_of(condition),
-        value=summary.value if summary else None,
-        low=summary.low if summary else None,
-        high=summary.high if summary else None,
-        draws=tuple(draws),
+        value=summary.value,
+        low=summary.low,
+        high=summary.high,
     )
 
 

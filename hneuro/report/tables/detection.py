@@ -33,8 +33,8 @@ def detection_table(tidy: Tidy) -> Table:
             )  # fmt: skip
     return Table(
         name="detection",
-        caption="Detection of hallucination with 95 % intervals. Controls: mean over their sets. Flagged: answers "
-        "about made-up things above the threshold, which is set on the select split; false alarms: faithful ones. "
+        caption="Detection of hallucination with 95 % intervals. Controls: mean and middle 95 % of their sets. "
+        "Flagged: answers about made-up things above the threshold, which select has set; false alarms: faithful ones. "
         "p: share of random sets at least as good as the neurons; in the line of a control, of its own sets.",
         columns=(
             "dataset", "condition", *(f"{name}{end}" for name in ("auroc", *SHARES) for end in ("", "_low", "_high")),
@@ -44,6 +44,29 @@ def detection_table(tidy: Tidy) -> Table:
         heads=("data set", "condition", "AUROC", "accuracy", "flagged", "false alarms", "n", "p"),
         shown=tuple(shown),
     )  # fmt: skip
+
+
+def sizes_table(tidy: Tidy) -> Table:
+    """A row a size of random sets, the neuron sets of the run among them."""
+    datasets = tidy.datasets("detection", "auroc_by_size")
+    rows = [r for r in tidy.results.rows if (r.stage, r.metric) == ("detection", "auroc_by_size")]
+    found = {(int(r.stratum), r.condition, r.dataset): r for r in rows}
+    lines = dict.fromkeys(sorted((size, condition) for size, condition, _ in found))
+    return Table(
+        name="detection_by_size",
+        caption="More and more random neurons: AUROC, mean and middle 95 % of the sets of each size, every set with a "
+        "detector of its own; the neuron sets of the run with their 95 % intervals.",
+        columns=("dataset", "condition", "neurons", "auroc", "auroc_low", "auroc_high", "n"),
+        numbers=tuple(
+            {"dataset": dataset, "condition": c, "neurons": size, **numbers_of("auroc", row), "n": row.n}
+            for (size, c, dataset), row in found.items()
+        ),
+        heads=("neurons", "which", *map(say.plain, datasets)),
+        shown=tuple(
+            (str(size), say.condition_name(c), *(say.with_interval(found.get((size, c, d)), 2) for d in datasets))
+            for size, c in lines
+        ),
+    )
 
 
 def numbers_of(name: str, row: ResultRow | None) -> dict[str, Cell]:

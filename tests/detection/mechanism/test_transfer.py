@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hneuro.detection.evaluate import AnswerSet
 from hneuro.detection.mechanism.transfer import at_strength, first_half, transfer_rows
+from hneuro.detection.scored import AnswerSet
 from hneuro.probe.selectors import L1, Ranking, Selector
 from hneuro.records import HNeurons, NeuronSpace, ProbeRows
 from hneuro.results import ResultRow
