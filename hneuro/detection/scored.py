@@ -12,7 +12,7 @@ from hneuro.records import Rows
 from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, rate
 
-NO_REFUSAL = "nothing made up was refused: AUROC is not measurable"
+NO_REFUSAL = "nothing made up was refused, so that there are no faithful answers to compare"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,7 @@ class Scored:
     condition: str
     scores: tuple[NDArray[np.float64], ...]
     threshold: float
+    note: str = ""
 
 
 def measurable(
@@ -70,7 +71,7 @@ def shares(
 def measure(scored: Scored, sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
     for tested, known, scores in measurable(scored, sets):
         y = tested.rows.y[known]
-        note = NO_REFUSAL if tested.made_up and y.all() else ""
+        note = NO_REFUSAL if tested.made_up and y.all() else scored.note
         area = auroc(y, scores, tested.rows.groups[known])
         yield replace(row_of("auroc", tested.name, scored.condition, area), note=note)
         for metric, (hits, n) in shares(tested, scores > scored.threshold, known).items():

@@ -107,8 +107,10 @@ def _detection(tidy: Tidy) -> Iterator[Finding]:
             sentence = {
                 Word.DETECTS: f"{name} detect hallucination on {on}",
                 Word.TRANSFERS: f"{name} detect hallucination on {on} too",
-                Word.NOT_BETTER: f"{name} detect hallucination on {on}, but no better than random neurons",
-                Word.TOO_FEW_SETS: f"{name} detect hallucination on {on}, better than each of too few random sets",
+                Word.NOT_WITHIN: f"{name} on {on} are {verdict.says}",
+                Word.NOTHING_HELD: f"{name} on {on} are above chance and random sets, and nothing could be held fixed",
+                Word.NOT_BETTER: f"{name} on {on} are above chance, but no better than random neurons",
+                Word.TOO_FEW_SETS: f"{name} on {on} are above chance, and better than each of too few random sets",
                 Word.NO_DETECTION: f"{name} do not detect hallucination on {on}",
                 Word.NO_TRANSFER: f"The detector with {name} does not transfer to {on}",
                 Word.UNMEASURED: f"{name} on {on}: not measured",

@@ -1,15 +1,16 @@
 """Stated rules that turn numbers into plain words. The words follow from the rows, never from hopes.
 
-Detection: the interval of the AUROC lies above 0.5, and the neurons beat random ones (interval above the mean of the
-random sets, p <= 0.05 among them). Causal: the paired change from the lowest to the highest alpha has p < 0.01 after
-Holm's correction over the benchmarks and an interval without 0, and neither kind of control does as much: no set of it
-changes as much in that direction, and the slope has p <= 0.05 among its slopes. The two arms of the change, from the
-lowest alpha to 1 and from 1 to the highest, are told apart by the same rules, without slopes.
+Detection: the interval of the AUROC lies above 0.5, the neurons beat random ones (interval above the mean of the random
+sets, p <= 0.05 among them), and with each of `HELD` fixed that could be the interval lies above 0.5, too. Causal: the
+paired change from the lowest to the highest alpha has p < 0.01 after Holm's correction over the benchmarks and an
+interval without 0, and neither kind of control does as much: no set of it changes as much in that direction, and the
+slope has p <= 0.05 among its slopes. The two arms of the change, from the lowest alpha to 1 and from 1 to the highest,
+are told apart by the same rules, without slopes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -19,6 +20,11 @@ from hneuro.results import ResultRow
 from hneuro.statistics import share_as_far
 
 CHANCE = 0.5
+HELD = {  # the end of a metric, and what it holds fixed
+    "logprob": "within strata of equal log-probability",
+    "frequency": "within strata of equal frequency",
+    "known": "among known entities",
+}
 BASE = "base"  # the finished base model, as the last of the moments
 DETECTION_LEVEL = 0.05  # of the permutation test, whose smallest p is 1 / (1 + seeds)
 CAUSAL_LEVEL = 0.01
@@ -30,6 +36,8 @@ class Word(str, Enum):
 
     DETECTS = "detects"
     TRANSFERS = "transfers"
+    NOT_WITHIN = "above chance and random sets only"
+    NOTHING_HELD = "above chance and random sets, with nothing held fixed"
     NOT_BETTER = "no better than random neurons"
     TOO_FEW_SETS = "too few random sets to tell"
     NO_DETECTION = "does not detect"
@@ -54,6 +62,14 @@ class Discrimination:
     found: ResultRow
     random: ResultRow | None  # mean over the random sets
     word: Word
+    failed: tuple[str, ...] = ()  # of HELD: with what fixed nothing is left
+
+    @property
+    def says(self) -> str:
+        """ "above chance and random sets, but not within strata of equal log-probability"."""
+        if self.word is not Word.NOT_WITHIN:
+            return str(self.word.value)
+        return f"above chance and random sets, but not {' and not '.join(HELD[name] for name in self.failed)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,16 +141,30 @@ def discrimination(tidy: Tidy, stage: str, neuron_set: str = "h_neurons") -> lis
             continue
         random = tidy.one(stage, "auroc", dataset, f"{neuron_set}/random")
         at_home = stage == "detection" and dataset == tidy.in_domain
+        word, failed = discrimination_word(found, random, at_home), tuple[str, ...]()
+        if stage == "detection" and word in (Word.DETECTS, Word.TRANSFERS):
+            within = {name: tidy.one(stage, f"auroc_within_{name}", dataset, neuron_set) for name in HELD}
+            word, failed = earned(word, within)
         verdicts.append(
             Discrimination(
                 dataset=dataset,
                 neuron_set=neuron_set,
                 found=found,
                 random=random,
-                word=discrimination_word(found, random, at_home),
+                word=word,
+                failed=failed,
             )
         )
     return verdicts
+
+
+def earned(word: Word, within: Mapping[str, ResultRow | None]) -> tuple[Word, tuple[str, ...]]:
+    """The word if something is left with each of `HELD` fixed that could be, else another, and with what fixed not."""
+    known = {name: row for name, row in within.items() if row is not None and not missing(row.value)}
+    failed = tuple(name for name, row in known.items() if row.low is None or not row.low > CHANCE)
+    if failed:
+        return Word.NOT_WITHIN, failed
+    return (word if known else Word.NOTHING_HELD), ()
 
 
 def appears(tidy: Tidy, dataset: str) -> str | None:

@@ -31,6 +31,7 @@ class Identified:
     select: Answers
     facts: tuple[Fact, ...]  # of the select part
     known: Questions  # some of their questions
+    natural: tuple[int, int]  # the wrong among the select part's first samples that are wrong or right; and all these
 
 
 def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, Questions]]:
@@ -61,6 +62,7 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
     letters = setup.sampling.letters
     found: dict[str, Answers] = {}
     facts: tuple[Fact, ...] = ()
+    natural = (0, 0)
     for name, part in (("fit", fit), ("select", select)):
         ids = {q.id for q in part}
         own = [(r, j) for r, j in pairs if r.question_id in ids]
@@ -69,13 +71,15 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
         check_labelled(labelled, name, run.funnel)
         said = {(r.question_id, r.sample): r.text for r, _ in own}
         right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
+        first, _ = single(part, [j for _, j in own if j.sample == 0], name)
+        natural = (sum(r.hallucinated for r in first), len(first))
         facts = tuple(Fact(question=q, said=right[q.id]) for q in part if q.id in right and q.answerable)
         kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
         run.funnel.append(step)
         found[name] = measure(run, model, name, part, responses, kept, for_probe=name == "fit")
         check_labelled(found[name].labelled, name, run.funnel)
     known = tuple(fact.question for fact in facts[: setup.intervention.known_questions])
-    return Identified(found["fit"], found["select"], facts, known)
+    return Identified(found["fit"], found["select"], facts, known, natural)
 
 
 def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> tuple[Fact, ...]:
@@ -184,6 +188,7 @@ def measure(
         responses=said,
         spans=located,
         found=contributions.value,
+        drawn=frozenset((r.question_id, r.sample) for r in labelled),
         tested=setup.labeling.tested,
         digest=f"{contributions.digest}/{setup.labeling.tested}",
     )

@@ -21,6 +21,7 @@ class Answers:
     responses: Mapping[tuple[str, int], Response]
     spans: Mapping[tuple[str, int], AnswerSpan]
     found: Contributions
+    drawn: frozenset[tuple[str, int]]  # (question_id, sample) of all that were looked at, those without a span as well
     tested: str  # the region that detectors read
     digest: str  # of the contributions and that region
 

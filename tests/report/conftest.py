@@ -78,6 +78,7 @@ def detection_rows() -> Iterator[ResultRow]:
             yield row(metric="auroc_by_size", dataset=dataset, condition="random", stratum=str(size),
                       **around(value, 10))  # fmt: skip
         yield row(metric="auroc_by_size", dataset=dataset, condition="h_neurons", stratum="14", **around(own, n))
+        yield row(metric="auroc_within_logprob", dataset=dataset, condition="h_neurons", **around(own - 0.03, n))
         values = {"h_neurons": own, "logprob": logprob, "entropy": 0.88, "length": 0.54}
         for condition, value in values.items():
             for length, stratum in enumerate(("1 token", "2 to 3 tokens")):
@@ -169,6 +170,24 @@ def drift_of(kind: str, z: float) -> Iterator[ResultRow]:
                   high=z + 0.5, n=count, p_value=0.2)  # fmt: skip
         yield row(**name, metric=f"drift_distance{kind}", condition=condition, value=0.011 if own else 0.013,
                   low=0.01, high=0.02, n=count, p_value=0.2)  # fmt: skip
+
+
+def calibration_rows() -> Iterator[ResultRow]:
+    name = {"stage": "calibration", "dataset": "people"}
+    yield row(**name, metric="prevalence_assumed", condition="select", **around(0.3, 100))
+    for condition, shift in (("h_neurons", 0.0), ("logprob", 0.02)):
+        for metric, value in (
+            ("prevalence", 0.28),
+            ("ece", 0.05),
+            ("brier", 0.12),
+            ("auprc", 0.7),
+            ("recall_at_5", 0.4),
+        ):
+            yield row(**name, metric=metric, condition=condition, **around(value + shift, 900))
+        yield row(**name, metric="risk_at_coverage", stratum="50 %", condition=condition, **around(0.06 + shift, 900))
+        for risk in (0.05, 0.2, 0.6):
+            yield row(**name, metric="reliability", stratum=f"{risk:.4f}", condition=condition,
+                      **around(risk + shift, 300))  # fmt: skip
 
 
 def mechanism_rows() -> Iterator[ResultRow]:
@@ -306,7 +325,7 @@ def realistic() -> Results:
             "seed": "0",
             "hneuro": "0.1.0",
         },
-        rows=(*detection_rows(), *mechanism_rows(), *causal_rows(), *origin_rows()),
+        rows=(*detection_rows(), *calibration_rows(), *mechanism_rows(), *causal_rows(), *origin_rows()),
         funnel=funnel_steps(),
         path=path_points(),
         neurons=neurons,

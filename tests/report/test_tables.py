@@ -222,14 +222,33 @@ def test_length_has_a_row_a_stratum_and_a_column_a_detector(tables, tidy: Tidy) 
 
 def test_comparisons_are_corrected_over_all_of_them(tables, tidy: Tidy) -> None:
     frame = tables["comparisons"]
-    assert len(frame) == 12
+    assert len(frame) == 13, "twelve of detection, and rarity, which the mechanism stage has compared"
     people = frame[(frame.dataset == "people") & (frame.condition == "h_neurons")].set_index("baseline")
     assert people.difference["length"] == pytest.approx(0.861 - 0.54)
-    assert people.p_holm["length"] == pytest.approx(12 * 0.001)
-    assert people.p_holm["logprob"] == pytest.approx(9 * 0.04)
+    assert (people.ours["length"], people.theirs["length"]) == pytest.approx((0.861, 0.54))
+    assert people.p_holm["length"] == pytest.approx(13 * 0.001)
+    rarity = people.loc["rarity"]
+    assert (rarity.theirs, rarity.difference, rarity.difference_low) == pytest.approx((0.9, -0.01, -0.03))
     shown = all_tables(tidy)["comparisons"].shown
-    assert ("people", "log-prob. + H-Neurons", "answer log-probability", "+0.010 [-0.010, +0.030]", "300", "0.500",
-            "1.000") in shown  # fmt: skip
+    line = next(s for s in shown if s[:3] == ("people", "log-prob. + H-Neurons", "answer log-probability"))
+    assert line[5:] == ("+0.010 [-0.010, +0.030]", "300", "0.500", "1.000")
+    held = all_tables(tidy)["held_fixed"].shown
+    assert next(s for s in held if s[0] == "people")[2:] == (
+        "0.86 [0.82, 0.90]",
+        "0.83 [0.79, 0.87], n = 300",
+        "-",
+        "-",
+    )
+
+
+def test_calibration_has_a_row_a_measure_and_a_column_a_detector(tables, tidy: Tidy) -> None:
+    shown = all_tables(tidy)["calibration"]
+    assert shown.heads[3:] == ("H-Neurons", "answer log-probability")
+    cells = {row[1]: row[2:] for row in shown.shown}
+    assert cells["ECE (0 is best)"][:2] == ("900", "0.050 [0.036, 0.064]")
+    assert cells["hallucinated among the safest 50 %"][2].startswith("0.080")
+    assert "30.0 % [21.0, 39.0]" in shown.caption
+    assert len(tables["calibration"]) == 6 * 2
 
 
 def test_findings_say_what_was_held_fixed(tidy: Tidy) -> None:
