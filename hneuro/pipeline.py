@@ -7,6 +7,7 @@ from hneuro.probe.choice import choose, h_neurons
 from hneuro.probe.labeling import believed
 from hneuro.results import Results
 from hneuro.steps import answers, checks, early, reading, selection, trials
+from hneuro.steps.calibration import calibration
 from hneuro.steps.context import Context
 from hneuro.steps.mechanism import mechanism
 from hneuro.steps.origin import origin
@@ -56,6 +57,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     # Do they detect hallucination on other questions, better than random neurons do? (section 2.4)
     held_out = answers.evaluation_sets(this, this.chat, parts["report"], others)
     detected = trials.detection(this, probe, neurons, identified, held_out)
+    calibrated = calibration(this, neurons, identified, held_out[0], parts["report"])
 
     chance = permutations(this, identified, held_out)
 
@@ -71,7 +73,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     return Results(
         title=f"{experiment.model.name} on {experiment.dataset}",
         facts=reading.facts_of(this, neurons, path),
-        rows=(*detected, *chance, *explained, *caused, *traced.rows),
+        rows=(*detected, *calibrated, *chance, *explained, *caused, *traced.rows),
         funnel=tuple(this.funnel),
         path=path,
         neurons=selection.neuron_table(this, probes, neurons, identified, stable, traced.ranks, traced.own),

@@ -231,24 +231,6 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JoinedRows:
-    """The rows of several sets, one set after the other."""
-
-    parts: tuple[Rows, ...]
-
-    @property
-    def y(self) -> NDArray[np.int8]:
-        return np.concatenate([part.y for part in self.parts])
-
-    @property
-    def groups(self) -> NDArray[np.str_]:
-        return np.concatenate([part.groups for part in self.parts])
-
-    def columns(self, neurons: Sequence[int]) -> NDArray[np.float32]:
-        return np.concatenate([part.columns(neurons) for part in self.parts])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRows:
     """Rows for the probe: y [row] in {0, 1}, groups [row] the entity of each question, and where their vectors are.
 

@@ -74,7 +74,8 @@ class FunnelStep:
 class ResultRow:
     """One number of the results, tidy: the only thing that tables and figures are made from."""
 
-    stage: str  # "detection", "causal", "origin", and "moments": the origin at checkpoints on the way to the base model
+    # "detection", "calibration", "causal", "origin", and "moments": the origin at checkpoints before the base model
+    stage: str
     metric: str  # "auroc", "accuracy", "compliance", "p_comply", "slope_compliance", ...
     dataset: str  # evaluation set or benchmark
     condition: str  # what was measured: "h_neurons", its controls "h_neurons/random", ..., or "logprob", ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -52,7 +53,8 @@ def contribution_matched_set(
         start = layer * space.width
         own = contribution[start : start + space.width]
         for index in draw.permutation(indices):
-            free = [n for n in np.argsort(np.abs(own - own[index]), kind="stable") if start + n not in taken][:NEAREST]
+            order = np.argsort(np.abs(own - own[index]), kind="stable")
+            free = list(islice((n for n in order if start + n not in taken), NEAREST))
             if not free:
                 raise UserError(f"layer {layer}: every neuron is selected or a control already: use a sparser probe")
             neuron = start + int(draw.choice(free))

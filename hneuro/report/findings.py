@@ -32,6 +32,7 @@ def findings(tidy: Tidy) -> tuple[Finding, ...]:
         *_selection(tidy.results),
         *_permuted(tidy),
         *_detection(tidy),
+        *_flagged(tidy),
         *_controlled(tidy),
         *_mechanism(tidy),
         *causal(tidy),
@@ -73,6 +74,30 @@ def _permuted(tidy: Tidy) -> Iterator[Finding]:
             yield Finding(heading="Selection", badge="permuted labels", tone="plain", text=text)
 
 
+def _flagged(tidy: Tidy) -> Iterator[Finding]:
+    """Made-up things: how many of the answers lie above a threshold, which says little without its false alarms."""
+    for dataset in tidy.datasets("detection", "flag_rate"):
+        own, random, logprob = (
+            tidy.one("detection", "flag_rate", dataset, condition)
+            for condition in ("h_neurons", "h_neurons/random", "logprob")
+        )
+        if own is None:
+            continue
+        beside = [
+            f"{name} {say.percent(row.value)}"
+            for name, row in (("random neurons", random), ("log-probability", logprob))
+            if row is not None
+        ]
+        at_home = tidy.one("detection", "false_alarms", tidy.in_domain or "", "h_neurons")
+        if at_home is not None:
+            beside.append(f"false alarms on {say.plain(at_home.dataset)} {say.percent_interval(at_home)}")
+        text = (
+            f"Of the answers about made-up things on {say.plain(dataset)} the H-Neurons flag "
+            f"{say.percent_interval(own)}, n = {own.n}{''.join(f'; {part}' for part in beside)}."
+        )
+        yield Finding(heading="Detection", badge="made-up things", tone="plain", text=text)
+
+
 def _controlled(tidy: Tidy) -> Iterator[Finding]:
     """Answer length held fixed, and what the neurons add to the log-probability."""
     within, added = [], []
@@ -108,13 +133,17 @@ def _detection(tidy: Tidy) -> Iterator[Finding]:
             sentence = {
                 Word.DETECTS: f"{name} detect hallucination on {on}",
                 Word.TRANSFERS: f"{name} detect hallucination on {on} too",
-                Word.NOT_BETTER: f"{name} detect hallucination on {on}, but no better than random neurons",
-                Word.TOO_FEW_SETS: f"{name} detect hallucination on {on}, better than each of too few random sets",
+                Word.NOT_WITHIN: f"{name} on {on} are {verdict.says}",
+                Word.NOTHING_HELD: f"{name} on {on} are above chance and random sets, and nothing could be held fixed",
+                Word.NOT_BETTER: f"{name} on {on} are above chance, but no better than random neurons",
+                Word.TOO_FEW_SETS: f"{name} on {on} are above chance, and better than each of too few random sets",
                 Word.NO_DETECTION: f"{name} do not detect hallucination on {on}",
                 Word.NO_TRANSFER: f"The detector with {name} does not transfer to {on}",
                 Word.UNMEASURED: f"{name} on {on}: not measured",
+                Word.NOT_MEASURABLE: f"{name} on {on}",
             }[verdict.word]
-            yield _finding("Detection", verdict.word, f"{sentence[0].upper()}{sentence[1:]}: {_area(verdict)}.")
+            told = verdict.found.note if verdict.word is Word.NOT_MEASURABLE else _area(verdict)
+            yield _finding("Detection", verdict.word, f"{sentence[0].upper()}{sentence[1:]}: {told}.")
     if baseline := _baseline(tidy):
         yield Finding(heading="Detection", badge="baseline", tone="plain", text=baseline)
 
@@ -135,7 +164,7 @@ def _baseline(tidy: Tidy) -> str:
     for dataset in tidy.datasets("detection", "auroc"):
         own = tidy.one("detection", "auroc", dataset, "h_neurons")
         logprob = tidy.one("detection", "auroc", dataset, "logprob")
-        if own is not None and logprob is not None:
+        if own is not None and logprob is not None and not say.missing(own.value):
             pairs.append((dataset, own, logprob))
     if not pairs:
         return ""

@@ -14,8 +14,10 @@ from markupsafe import Markup
 
 from hneuro.codec import write_jsonl
 from hneuro.report.figures.alpha import alpha_pictures, change_pictures
+from hneuro.report.figures.calibration import calibration_pictures
 from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.detection import detection_pictures
+from hneuro.report.figures.growth import growth_pictures
 from hneuro.report.figures.layers import layer_pictures
 from hneuro.report.figures.mechanism import signal_pictures, sparsity_pictures, transfer_pictures
 from hneuro.report.figures.moments import moment_pictures
@@ -113,7 +115,8 @@ def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
         "layers": layer_pictures(tidy.results),
         "path": (*path_pictures(tidy.results.path), *neuron_path_pictures(tidy.results)),
         "stability": stability_pictures(tidy.results),
-        "detection": detection_pictures(tidy),
+        "detection": (*detection_pictures(tidy), *growth_pictures(tidy)),
+        "calibration": calibration_pictures(tidy),
         "signals": signal_pictures(tidy),
         "transfer": transfer_pictures(tidy),
         "sparsity": sparsity_pictures(tidy),

@@ -1,12 +1,13 @@
 """Stated rules that turn numbers into plain words. The words follow from the rows, never from hopes.
 
-Detection: the interval of the AUROC lies above 0.5, and the neurons beat random ones (interval above the mean of the
-random sets, p <= 0.05 among them after Holm's correction over all data sets and sets of neurons of the stage). Causal:
-the paired change from the lowest to the highest alpha has p < 0.01 after Holm's correction over every change that the
-page tests, arms included, and an interval without 0; its sign stays whatever the answers say that cannot be read; and
-no kind of control does as much: no set of it changes as much in that direction, and the slope has p <= 0.05 among its
-slopes. The two arms of the change, from the lowest alpha to 1 and from 1 to the highest, are told apart by the same
-rules, without slopes. What the controls do can only take an effect away, so that their p need no correction.
+Detection: the interval of the AUROC lies above 0.5, the neurons beat random ones (interval above the mean of the random
+sets, p <= 0.05 among them after Holm's correction over all data sets and sets of neurons of the stage), and with each
+of `HELD` fixed that could be the interval lies above 0.5, too. Causal: the paired change from the lowest to the highest
+alpha has p < 0.01 after Holm's correction over every change that the page tests, arms included, and an interval without
+0; its sign stays whatever the answers say that cannot be read; and no kind of control does as much: no set of it
+changes as much in that direction, and the slope has p <= 0.05 among its slopes. The two arms of the change, from the
+lowest alpha to 1 and from 1 to the highest, are told apart by the same rules, without slopes. What the controls do can
+only take an effect away, so that their p need no correction.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ from hneuro.results import ResultRow
 from hneuro.statistics import share_as_far
 
 CHANCE = 0.5
+HELD = {  # the end of a metric, and what it holds fixed
+    "logprob": "within strata of equal log-probability",
+    "frequency": "within strata of equal frequency",
+    "known": "among known entities",
+}
 BASE = "base"  # the finished base model, as the last of the moments
 DETECTION_LEVEL = 0.05  # of the permutation test, whose smallest p is 1 / (1 + seeds)
 CAUSAL_LEVEL = 0.01
@@ -32,6 +38,8 @@ class Word(str, Enum):
 
     DETECTS = "detects"
     TRANSFERS = "transfers"
+    NOT_WITHIN = "above chance and random sets only"
+    NOTHING_HELD = "above chance and random sets, with nothing held fixed"
     NOT_BETTER = "no better than random neurons"
     TOO_FEW_SETS = "too few random sets to tell"
     NO_DETECTION = "does not detect"
@@ -45,6 +53,7 @@ class Word(str, Enum):
     CHANGED_MORE = "changed more than average"
     NO_DIFFERENCE = "no difference"
     UNMEASURED = "not measured"
+    NOT_MEASURABLE = "AUROC not measurable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +67,14 @@ class Discrimination:
     p_holm: float | None
     tests: int  # that it is corrected for
     word: Word
+    failed: tuple[str, ...] = ()  # of HELD: with what fixed nothing is left
+
+    @property
+    def says(self) -> str:
+        """ "above chance and random sets, but not within strata of equal log-probability"."""
+        if self.word is not Word.NOT_WITHIN:
+            return str(self.word.value)
+        return f"above chance and random sets, but not {' and not '.join(HELD[name] for name in self.failed)}"
 
 
 Bounds = tuple[ResultRow, ResultRow]  # of a change: the least and the most that the unread can make of it
@@ -148,6 +165,10 @@ def discrimination(tidy: Tidy, stage: str, neuron_set: str = "h_neurons") -> lis
         random = tidy.one(stage, "auroc", dataset, f"{neuron_set}/random")
         at_home = stage == "detection" and dataset == tidy.in_domain
         p = family["auroc", dataset, neuron_set]
+        word, failed = discrimination_word(found, random, at_home, p), tuple[str, ...]()
+        if stage == "detection" and word in (Word.DETECTS, Word.TRANSFERS):
+            within = {name: tidy.one(stage, f"auroc_within_{name}", dataset, neuron_set) for name in HELD}
+            word, failed = earned(word, within)
         verdicts.append(
             Discrimination(
                 dataset=dataset,
@@ -156,10 +177,20 @@ def discrimination(tidy: Tidy, stage: str, neuron_set: str = "h_neurons") -> lis
                 random=random,
                 p_holm=p,
                 tests=size_of(family),
-                word=discrimination_word(found, random, at_home, p),
+                word=word,
+                failed=failed,
             )
         )
     return verdicts
+
+
+def earned(word: Word, within: Mapping[str, ResultRow | None]) -> tuple[Word, tuple[str, ...]]:
+    """The word if something is left with each of `HELD` fixed that could be, else another, and with what fixed not."""
+    known = {name: row for name, row in within.items() if row is not None and not missing(row.value)}
+    failed = tuple(name for name, row in known.items() if row.low is None or not row.low > CHANCE)
+    if failed:
+        return Word.NOT_WITHIN, failed
+    return (word if known else Word.NOTHING_HELD), ()
 
 
 def appears(tidy: Tidy, dataset: str) -> str | None:
@@ -184,7 +215,7 @@ def discrimination_word(found: ResultRow, random: ResultRow | None, at_home: boo
     `p_holm`: its p among random sets, corrected; None: alone.
     """
     if missing(found.value) or found.low is None or missing(found.low):
-        return Word.UNMEASURED
+        return Word.NOT_MEASURABLE if found.note else Word.UNMEASURED
     if found.low <= CHANCE:
         return Word.NO_DETECTION if at_home else Word.NO_TRANSFER
     beats_mean = random is None or missing(random.value) or found.low > random.value

@@ -62,7 +62,7 @@ def origin(
         fitted, selected = fit.answer_set(), select.answer_set()
         detector = neuron_detector(neurons.neurons, fitted, selected)
         controls = [neuron_detector(c, fitted, selected) for c in random_controls(run, probe, neurons)]
-        rows = backward_transfer(probe, detector, controls, testable(run, measured), own)
+        rows = backward_transfer(probe, detector, controls, testable(measured), own)
         shared = [] if own is None else [shared_neurons(neurons, own)]
         return [*rows, *shared, *drift_rows(moved.value, neurons, run.experiment.seed)]
 
@@ -126,8 +126,8 @@ def _moment(
             controls=tuple(neuron_detector(c, fitted, selected) for c in random_controls(run, probe, neurons)),
         )
         assert readers.neurons == tuple(used)
-        finished = [readers.detector.scores_of(tested.rows) for tested in testable(run, measured)]
-        yield from transfer_at(name, readers, testable(run, kept), finished)
+        finished = [readers.detector.scores_of(tested.rows) for tested in testable(measured)]
+        yield from transfer_at(name, readers, testable(kept), finished)
         yield from at(name, drift_rows(moved.value, neurons, setup.seed))
 
     found = run.store.whole("moments", ResultRow, reads, lambda: list(work())).value

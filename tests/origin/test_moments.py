@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hneuro.detection.detector import Detector
-from hneuro.detection.evaluate import AnswerSet
+from hneuro.detection.scored import AnswerSet
 from hneuro.origin.moments import Readers, transfer_at
 from hneuro.origin.transfer import backward_transfer
 from hneuro.records import NeuronSpace, Probe, ProbeRows

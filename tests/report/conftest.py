@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from hneuro.detection.scored import NO_REFUSAL
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Verdict
 from hneuro.results import (
@@ -24,7 +25,7 @@ from hneuro.results import (
     Stability,
 )
 
-BORROWED = "hallucinated answers of fabricated_drugs against faithful answers of people"
+MADE_UP = "fabricated_people"  # none was refused
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 HOSTILE = '<script>alert("x")</script><img src="http://evil.example/x.png">'
 
@@ -57,22 +58,27 @@ def around(value: float, n: int) -> dict[str, float | int]:
 def detection_rows() -> Iterator[ResultRow]:
     for place, (dataset, (own, random, logprob, n)) in enumerate(DETECTION.items()):
         draw = np.random.default_rng(place)
-        for metric, shift in (("auroc", 0.0), ("accuracy", -0.07)):
+        if dataset == MADE_UP:
+            yield from made_up_rows(dataset, own, random, n)
+            continue
+        for metric, shift in (("auroc", 0.0), ("accuracy", -0.07), ("false_alarms", -0.5)):
             for kind in get_args(ControlKind):
                 values = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
-                for seed, value in enumerate(values):
-                    yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", seed=seed,
-                              **around(float(value), n))  # fmt: skip
-                yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="mean over seeds",
-                          value=float(values.mean()), low=float(values.mean()) - 0.02, high=float(values.mean()) + 0.02,
+                yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="middle 95 % of the sets",
+                          value=float(values.mean()), low=float(values.min()), high=float(values.max()),
                           n=20)  # fmt: skip
             yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 201 if own > 0.6 else 0.8,
-                      note=BORROWED if dataset == "fabricated_drugs" else "", **around(own + shift, n))  # fmt: skip
+                      **around(own + shift, n))  # fmt: skip
             for condition, value in (("probe", own + 0.01), ("logprob", logprob), ("entropy", 0.88), ("length", 0.54)):
                 yield row(metric=metric, dataset=dataset, condition=condition, **around(value + shift, n))
             yield row(
                 metric=metric, dataset=dataset, condition="logprob+h_neurons", **around(logprob + shift + 0.01, n)
             )
+        for size, value in ((1, 0.52), (10, random), (100, random + 0.1)):
+            yield row(metric="auroc_by_size", dataset=dataset, condition="random", stratum=str(size),
+                      **around(value, 10))  # fmt: skip
+        yield row(metric="auroc_by_size", dataset=dataset, condition="h_neurons", stratum="14", **around(own, n))
+        yield row(metric="auroc_within_logprob", dataset=dataset, condition="h_neurons", **around(own - 0.03, n))
         values = {"h_neurons": own, "logprob": logprob, "entropy": 0.88, "length": 0.54}
         for condition, value in values.items():
             for length, stratum in enumerate(("1 token", "2 to 3 tokens")):
@@ -85,6 +91,13 @@ def detection_rows() -> Iterator[ResultRow]:
                       high=own - values[baseline] + 0.03)  # fmt: skip
         yield row(metric="auroc_minus_logprob", dataset=dataset, condition="logprob+h_neurons", value=0.01, low=-0.01,
                   high=0.03, p_value=0.5, n=n)  # fmt: skip
+
+
+def made_up_rows(dataset: str, own: float, random: float, n: int) -> Iterator[ResultRow]:
+    for condition, value in (("h_neurons", own), ("h_neurons/random", random), ("logprob", 0.9)):
+        yield row(dataset=dataset, condition=condition, value=float("nan"), low=float("nan"), high=float("nan"), n=n,
+                  note="middle 95 % of the sets" if "/" in condition else NO_REFUSAL)  # fmt: skip
+        yield row(metric="flag_rate", dataset=dataset, condition=condition, **around(value, n))
 
 
 def causal_rows() -> Iterator[ResultRow]:
@@ -157,6 +170,24 @@ def drift_of(kind: str, z: float) -> Iterator[ResultRow]:
                   high=z + 0.5, n=count, p_value=0.2)  # fmt: skip
         yield row(**name, metric=f"drift_distance{kind}", condition=condition, value=0.011 if own else 0.013,
                   low=0.01, high=0.02, n=count, p_value=0.2)  # fmt: skip
+
+
+def calibration_rows() -> Iterator[ResultRow]:
+    name = {"stage": "calibration", "dataset": "people"}
+    yield row(**name, metric="prevalence_assumed", condition="select", **around(0.3, 100))
+    for condition, shift in (("h_neurons", 0.0), ("logprob", 0.02)):
+        for metric, value in (
+            ("prevalence", 0.28),
+            ("ece", 0.05),
+            ("brier", 0.12),
+            ("auprc", 0.7),
+            ("recall_at_5", 0.4),
+        ):
+            yield row(**name, metric=metric, condition=condition, **around(value + shift, 900))
+        yield row(**name, metric="risk_at_coverage", stratum="50 %", condition=condition, **around(0.06 + shift, 900))
+        for risk in (0.05, 0.2, 0.6):
+            yield row(**name, metric="reliability", stratum=f"{risk:.4f}", condition=condition,
+                      **around(risk + shift, 300))  # fmt: skip
 
 
 def mechanism_rows() -> Iterator[ResultRow]:
@@ -293,7 +324,7 @@ def realistic() -> Results:
             "seed": "0",
             "hneuro": "0.1.0",
         },
-        rows=(*detection_rows(), *mechanism_rows(), *causal_rows(), *origin_rows()),
+        rows=(*detection_rows(), *calibration_rows(), *mechanism_rows(), *causal_rows(), *origin_rows()),
         funnel=funnel_steps(),
         path=path_points(),
         neurons=neurons,

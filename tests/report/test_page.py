@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hneuro.detection.scored import NO_REFUSAL
 from hneuro.report.page import rows_frame, write_report
 from hneuro.report.tables.headline import headline
 from hneuro.results import ResultRow, Results
@@ -155,8 +156,8 @@ def test_the_funnel_says_what_to_beware_of(small: Results, html: str, tmp_path: 
     assert (tmp_path / "tables" / "funnel.csv").read_text(encoding="utf-8").splitlines()[-1].endswith(step.note)
 
 
-def test_what_a_data_set_was_made_from_is_said_once(html: str) -> None:
-    note = "Note: hallucinated answers of fabricated_drugs against faithful answers of people."
+def test_what_could_not_be_measured_of_made_up_things_is_said_once(html: str) -> None:
+    note = f"Note: {NO_REFUSAL}."
     assert Page(html).text.count(note) == 1
 
 

@@ -34,7 +34,11 @@ def tables(tidy: Tidy, tmp_path_factory) -> dict[str, pd.DataFrame]:
 
 def test_detection_numbers_are_the_rows(tables, tidy: Tidy) -> None:
     frame = tables["detection"]
-    assert len(frame) == 4 * 9  # data sets x (H-Neurons, three controls, the probe, three baselines, one combination)
+    made_up = frame[frame.dataset == "fabricated_people"].set_index("condition")
+    assert made_up.auroc.isna().all()
+    assert made_up.flag_rate["h_neurons"] == pytest.approx(0.981)
+    frame = frame[frame.dataset != "fabricated_people"]
+    assert len(frame) == 3 * 9  # data sets x (H-Neurons, three controls, the probe, three baselines, one combination)
     for _, line in frame.iterrows():
         area = tidy.one("detection", "auroc", line.dataset, line.condition)
         right = tidy.one("detection", "accuracy", line.dataset, line.condition)
@@ -213,19 +217,38 @@ def test_length_has_a_row_a_stratum_and_a_column_a_detector(tables, tidy: Tidy) 
         ("all", "300"), ("1 token", "150"), ("2 to 3 tokens", "150"), ("pairs of one length", "300")
     ]  # fmt: skip
     assert [r[3].partition(" ")[0] for r in people] == ["0.86", "0.86", "0.84", "0.85"]
-    assert len(tables["length"]) == 4 * 4 * 4
+    assert len(tables["length"]) == 3 * 4 * 4
 
 
 def test_comparisons_are_corrected_over_all_of_them(tables, tidy: Tidy) -> None:
     frame = tables["comparisons"]
-    assert len(frame) == 16
+    assert len(frame) == 13, "twelve of detection, and rarity, which the mechanism stage has compared"
     people = frame[(frame.dataset == "people") & (frame.condition == "h_neurons")].set_index("baseline")
     assert people.difference["length"] == pytest.approx(0.861 - 0.54)
-    assert people.p_holm["length"] == pytest.approx(16 * 0.001)
-    assert people.p_holm["logprob"] == pytest.approx(12 * 0.04)
+    assert (people.ours["length"], people.theirs["length"]) == pytest.approx((0.861, 0.54))
+    assert people.p_holm["length"] == pytest.approx(13 * 0.001)
+    rarity = people.loc["rarity"]
+    assert (rarity.theirs, rarity.difference, rarity.difference_low) == pytest.approx((0.9, -0.01, -0.03))
     shown = all_tables(tidy)["comparisons"].shown
-    assert ("people", "log-prob. + H-Neurons", "answer log-probability", "+0.010 [-0.010, +0.030]", "300", "0.500",
-            "1.000") in shown  # fmt: skip
+    line = next(s for s in shown if s[:3] == ("people", "log-prob. + H-Neurons", "answer log-probability"))
+    assert line[5:] == ("+0.010 [-0.010, +0.030]", "300", "0.500", "1.000")
+    held = all_tables(tidy)["held_fixed"].shown
+    assert next(s for s in held if s[0] == "people")[2:] == (
+        "0.86 [0.82, 0.90]",
+        "0.83 [0.79, 0.87], n = 300",
+        "-",
+        "-",
+    )
+
+
+def test_calibration_has_a_row_a_measure_and_a_column_a_detector(tables, tidy: Tidy) -> None:
+    shown = all_tables(tidy)["calibration"]
+    assert shown.heads[3:] == ("H-Neurons", "answer log-probability")
+    cells = {row[1]: row[2:] for row in shown.shown}
+    assert cells["ECE (0 is best)"][:2] == ("900", "0.050 [0.036, 0.064]")
+    assert cells["hallucinated among the safest 50 %"][2].startswith("0.080")
+    assert "30.0 % [21.0, 39.0]" in shown.caption
+    assert len(tables["calibration"]) == 6 * 2
 
 
 def test_findings_say_what_was_held_fixed(tidy: Tidy) -> None:
@@ -336,7 +359,9 @@ def test_headline_for_the_terminal(results: Results) -> None:
         r"false premise +complying answers +44 % +52 % +67 % +\+23 \[\+17, \+29\] +240 +< 0\.001 .* effect, rises", text
     )
     assert "[does not transfer] The detector with H-Neurons does not transfer to fabricated drugs" in text
-    assert "ahead of the H-Neurons on 4 of 4 data sets" in text
+    assert "ahead of the H-Neurons on 3 of 3 data sets" in text
+    assert "answers about made-up things on fabricated people the H-Neurons flag 98.1 % [" in text
+    assert "false alarms on people 36.1 % [" in text
 
 
 def causal(metric: str, value: float, n: int = 240) -> ResultRow:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hneuro.report.tables.headline import headline
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import (
     Control,
@@ -17,6 +18,7 @@ from hneuro.report.verdicts import (
     discrimination,
     discrimination_word,
     drift_word,
+    earned,
     holm,
 )
 from hneuro.results import ResultRow
@@ -54,6 +56,37 @@ NAN = replace(area(np.nan), low=np.nan, high=np.nan)
 )
 def test_discrimination_word(found: ResultRow, random: ResultRow | None, at_home: bool, word: Word) -> None:
     assert discrimination_word(found, random, at_home) is word
+
+
+@pytest.mark.parametrize(
+    ("within", "word", "failed"),
+    [
+        ({"logprob": area(0.6), "frequency": None, "known": area(0.7)}, Word.DETECTS, ()),
+        ({"logprob": area(0.53), "frequency": None, "known": area(0.7)}, Word.NOT_WITHIN, ("logprob",)),
+        ({"logprob": area(0.2), "frequency": area(0.9), "known": area(0.5)}, Word.NOT_WITHIN, ("logprob", "known")),
+        ({"logprob": NAN, "frequency": None, "known": None}, Word.NOTHING_HELD, ()),
+    ],
+)
+def test_detects_is_earned_with_everything_held_fixed_that_can_be(
+    within: dict[str, ResultRow | None], word: Word, failed: tuple[str, ...]
+) -> None:
+    assert earned(Word.DETECTS, within) == (word, failed)
+
+
+def test_what_nothing_is_left_of_with_something_held_fixed_is_said_in_plain_words(results) -> None:
+    rows = tuple(
+        replace(r, value=0.51, low=0.45, high=0.57)
+        if (r.metric, r.dataset) == ("auroc_within_logprob", "people")
+        else r
+        for r in results.rows
+    )
+    tidy = Tidy(replace(results, rows=rows))
+    found = {v.dataset: v for v in discrimination(tidy, "detection")}
+    said = "above chance and random sets, but not within strata of equal log-probability"
+    assert found["people"].says == said
+    assert found["drugs"].word is Word.TRANSFERS
+    assert f"H-Neurons on people are {said}: AUROC 0.86" in headline(tidy.results)
+    assert "detect hallucination on people" not in headline(tidy.results)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +199,7 @@ def test_verdicts_of_a_run(results) -> None:
     assert {v.dataset: v.word for v in discrimination(tidy, "detection")} == {
         "people": Word.DETECTS,
         "drugs": Word.TRANSFERS,
-        "fabricated_people": Word.TRANSFERS,
+        "fabricated_people": Word.NOT_MEASURABLE,
         "fabricated_drugs": Word.NO_TRANSFER,
     }
     found = {c.benchmark: c for c in changes(tidy, "h_neurons", "compliance")}

@@ -36,7 +36,11 @@ class Summary:
     @property
     def text(self) -> str:
         """For the terminal: detection, what was published, which runs are not in it."""
-        shown = [self.tables[name] for name in ("detection_accuracy", "published") if name in self.tables]
+        shown = [
+            self.tables[name]
+            for name in ("detection_accuracy", "detection_flag_rate", "published")
+            if name in self.tables
+        ]
         parts = [f"{table.caption}\n\n{plain_text(table.heads, table.shown)}" for table in shown]
         return "\n\n".join([*parts, *(f"note: {note}" for note in self.notes), f"report: {self.page.resolve()}"])
 
@@ -78,6 +82,7 @@ def _tables(compared: Compared, runs: Sequence[Run], published: Sequence[Publish
         published_table(pairs(compared, published)),
         detection_table(compared, "accuracy"),
         detection_table(compared, "auroc"),
+        detection_table(compared, "flag_rate"),
         transfer_table(compared),
         labelings_table(compared),
         path_table(compared),

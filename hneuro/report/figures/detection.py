@@ -18,6 +18,8 @@ def detection_pictures(tidy: Tidy) -> Iterator[Picture]:
     values = [v for r in measured for v in (r.value, r.low) if v is not None and not missing(v)]
     low = min([CHANCE, *values]) - 0.03
     for dataset in tidy.datasets("detection", "auroc"):
+        if all(missing(r.value) for r in measured if r.dataset == dataset):
+            continue
         rows = [_row(tidy, dataset, c) for c in tidy.conditions("detection", "auroc")]
         shown = [row for row in rows if row is not None]
         drawn = forest(shown, plain(dataset), "AUROC", CHANCE, n=_count(tidy, dataset))
@@ -31,18 +33,16 @@ def detection_pictures(tidy: Tidy) -> Iterator[Picture]:
 
 def _row(tidy: Tidy, dataset: str, condition: str) -> ForestRow | None:
     summary: ResultRow | None = tidy.one("detection", "auroc", dataset, condition)
-    draws = [r.value for r in tidy.draws("detection", "auroc", dataset, condition) if not missing(r.value)]
-    if summary is None and not draws:
+    if summary is None:
         return None
     owner, _, kind = condition.partition("/")
     label = condition_name(condition) if owner == "h_neurons" or not kind else f"{plain(kind)}, for {owner}"
     return ForestRow(
         label=label.removesuffix(" neurons") if kind or "+" in owner else label,
         colour=colour_of(condition),
-        value=summary.value if summary else None,
-        low=summary.low if summary else None,
-        high=summary.high if summary else None,
-        draws=tuple(draws),
+        value=summary.value,
+        low=summary.low,
+        high=summary.high,
     )
 
 

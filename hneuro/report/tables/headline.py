@@ -37,7 +37,7 @@ def headline_detection(tidy: Tidy) -> Table:
                     say.plain(verdict.dataset), say.condition_name(neuron_set), say.with_interval(verdict.found, 2),
                     say.number(verdict.random.value if verdict.random else None, 2),
                     say.number(logprob.value if logprob else None, 2), str(verdict.found.n),
-                    say.p_cell(verdict.p_holm), verdict.word.value,
+                    say.p_cell(verdict.p_holm), verdict.says,
                 )
             )  # fmt: skip
     heads = ("data set", "neurons", "AUROC", "random", "log-prob.", "n", "p (Holm)", "verdict")
