@@ -20,6 +20,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoTokenizer,
     GenerationConfig,
+    PreTrainedTokenizerFast,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
@@ -62,6 +63,8 @@ class Loaded:
 
 def load_tokenizer(source: CheckpointSource) -> Any:
     tokenizer = _from_pretrained(AutoTokenizer, source)
+    if type(tokenizer).__name__ == "MistralCommonBackend":  # chosen where mistral-common is installed; has no template
+        tokenizer = _from_pretrained(PreTrainedTokenizerFast, source)
     if isinstance(source, GgufSource):
         tokenizer.name_or_path = source.locate()  # not the folder that it was read in
     if tokenizer.pad_token_id is None:
@@ -78,6 +81,8 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
     config = _from_pretrained(AutoConfig, source)
     auto = _auto(config)
     options = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
+    # Where peft is installed, transformers would follow an adapter's settings that merged weights have beside them.
+    options["adapter_kwargs"] = {"subfolder": "no-adapter"}
     model, info = _from_pretrained(auto, source, **options, **_spread(source, spec), **_dequantised(source, config))
     if absent := sorted(info["missing_keys"]):
         raise UserError(
