@@ -198,7 +198,7 @@ def test_the_organism_s_questions_follow_its_size_and_seed() -> None:
         "~/q.jsonl",
         "/t/Łódź/質問.jsonl",
         "it's;q",
-        'a"b\\',
+        'a"b',
     ],
 )
 def test_a_value_that_hydra_cannot_read_is_said_as_it_must_be_typed(value: str) -> None:

@@ -59,11 +59,9 @@ class HubCheckpoint:
         if Path(self.path).is_dir():
             return Path(self.path)
         try:
-            folder = Path(snapshot_download(self.path, revision=self.commit(), allow_patterns=BESIDE_WEIGHTS))
-            weights = _indexed(folder) or {"model.safetensors"}
-            return Path(
-                snapshot_download(self.path, revision=self.commit(), allow_patterns=[*BESIDE_WEIGHTS, *weights])
-            )
+            beside = snapshot_download(self.path, revision=self.commit(), allow_patterns=BESIDE_WEIGHTS)
+            wanted = [*BESIDE_WEIGHTS, *(_indexed(Path(beside)) or ["model.safetensors"])]
+            return Path(snapshot_download(self.path, revision=self.commit(), allow_patterns=wanted))
         except (OSError, ValueError) as fault:
             raise UserError(f"cannot fetch the weights of {self.path}: {str(fault).splitlines()[0]}") from fault
 

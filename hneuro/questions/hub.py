@@ -47,9 +47,8 @@ def _files(
     with _one_line(path, ", ".join(files), revision):
         found = [Path(hf_hub_download(path, file, repo_type="dataset", revision=revision)) for file in files]
     commit = found[0].parts[-1 - len(Path(files[0]).parts)]  # .../snapshots/<commit>/<file>
-    return [
-        (f"{path}/{name}", read_rows(file, within, choose)) for name, file in zip(files, found, strict=True)
-    ], commit
+    rows = [read_rows(file, within, choose) for file in found]
+    return [(f"{path}/{name}", part) for name, part in zip(files, rows, strict=True)], commit
 
 
 def _split(

@@ -31,10 +31,11 @@ class VllmSampler:
     Every output is kept, with its ids and the log-probabilities of the untouched distribution. The entropy needs the
     whole distribution, of which vLLM gives a few tokens: it is not known, and no part of it stands in its place.
 
-    Each request has its own seed (`seeded`); on a CPU vLLM's engine dies of one. Without, the engine draws them all from
-    one seed: a draw depends on those before it and is not the same again. The same bits come back on the same hardware with the same version only: with
-    `batch_invariant` (compute capability 8.0) in any batch, without `multiprocessing` in the same batches. `version`
-    names the version of vLLM that is asked for, and makes it part of the key; null takes what is installed.
+    Each request has its own seed (`seeded`), of which vLLM's engine dies on a CPU; without, all draws come from one
+    generator: each depends on those before it, and none comes back. The same bits come back on the same hardware with
+    the same version only: with `batch_invariant` (compute capability 8.0) in any batch, without `multiprocessing` in
+    the same batches. `version` names the version of vLLM that is asked for, and makes it part of the key; null takes
+    what is installed.
     """
 
     samples: int = 10
