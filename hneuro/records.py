@@ -58,7 +58,8 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What the model said. `token_ids` are the generated ids, as generated: never re-tokenised.
+    """What the model said. `token_ids` are the generated ids, as generated: never re-tokenised. `text` is that of the
+    answer, behind the thought of a model that thinks.
 
     `logprobs` and `entropies` have a value for each token, or are empty where the engine does not give them.
     """
@@ -72,6 +73,7 @@ class Response:
     entropies: tuple[float, ...]  # entropy of the next-token distribution at each generated token, in nats
     lost: str = ""  # why it cannot be used; it stays in the data, unjudged
     truncated: bool = False  # it was cut at the limit of new tokens; False where the engine does not say
+    thought: int = 0  # tokens before the answer
 
 
 class Verdict(str, Enum):

@@ -12,13 +12,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hneuro.causal.conversation import Reply, Row, Turn, answered, opened
+from hneuro.causal.conversation import Reply, Row, Turn, answered, opened, reply_of
 from hneuro.models.edits import UNTOUCHED, Treatment, scaled
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, NeuronSpace, Opening, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.noise import row_seed
-from hneuro.responses.sampler import before_stop
 from hneuro.responses.vllm import VllmSampler, generated, in_one_line, sampling_params
 
 EXTENSION = "hneuro.causal.vllm_worker.ColumnEdits"
@@ -56,10 +55,9 @@ class VllmSweep:
         wanted = [sampling_params(self.model, self.decoding, seed) for seed in seeds]
         made = generated(self._engine(), self.model, [turn.prompt_ids for turn in turns], wanted)
         outputs = [request.outputs[0] for request in made]
-        said = [[int(token) for token in output.token_ids] for output in outputs]
         return [
-            Reply(text=self.model.text_of(ids[: before_stop(self.model, ids)]), truncated=o.finish_reason == "length")
-            for o, ids in zip(outputs, said, strict=True)
+            reply_of(self.model, turn.prompt_ids, [int(token) for token in o.token_ids], o.finish_reason == "length")
+            for turn, o in zip(turns, outputs, strict=True)
         ]
 
     def _engine(self) -> Any:

@@ -113,6 +113,17 @@ def _all_ends(model: Any, source: CheckpointSource, ends: Sequence[int]) -> list
     return sorted(found) or None
 
 
+def own_ends(source: CheckpointSource) -> set[int]:
+    """The tokens that end an answer by the checkpoint's own settings."""
+    if isinstance(source, GgufSource):
+        return set() if (header := source.header()) is None else set(header.turn_ends)
+    try:
+        own = _from_pretrained(GenerationConfig, source).eos_token_id
+    except UserError:  # it has none
+        own = getattr(_from_pretrained(AutoConfig, source).get_text_config(), "eos_token_id", None)
+    return {*(own if isinstance(own, list) else [own])} - {None}
+
+
 def _dequantised(source: CheckpointSource, config: Any) -> dict[str, Any]:
     """What makes `from_pretrained` unpack the weights of a GGUF file, where it could also leave them packed."""
     if not isinstance(source, GgufSource):

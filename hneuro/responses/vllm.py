@@ -63,7 +63,7 @@ class VllmSampler:
         return model.asked if self.seeded else model.asked | {"seeds": "the engine's"}
 
     def check(self, model: LanguageModel, questions: Sequence[Question]) -> None:
-        check_texts(model, questions)
+        check_texts(model, questions, self.decoding.max_new_tokens)
         if isinstance(model.source, GgufSource):
             raise UserError(
                 f"{model.source.locate()} is a GGUF file, whose weights vLLM would not compute with as we do: choose "
@@ -188,6 +188,7 @@ def sampling_params(
         seed=seed,
         logprobs=logprobs,
         stop=[stop] if stop else None,
+        stop_token_ids=sorted(model.turn_ends) or None,
         detokenize=bool(stop),  # texts are made from the ids, as everywhere; only a stop needs them here
     )
 

@@ -51,7 +51,14 @@ def stopped_step(run: Context, found: Judged, questions: Questions, name: str) -
     """How many samples were not needed."""
     asked, drawn = run.experiment.sampling.samples * len(questions), len(found.responses.value)
     lost = {"not drawn, as the samples of their question disagree": asked - drawn} if drawn < asked else {}
-    return FunnelStep(stage="samples", dataset=name, unit="responses", entered=asked, left=drawn, lost=lost)
+    note = cut_note(found.responses.value)
+    return FunnelStep(stage="samples", dataset=name, unit="responses", entered=asked, left=drawn, lost=lost, note=note)
+
+
+def cut_note(responses: Sequence[Response]) -> str:
+    """How many responses the limit of new tokens has cut; "" where none."""
+    cut = sum(response.truncated for response in responses)
+    return f"{cut} of {len(responses)} cut at the limit of new tokens" if cut else ""
 
 
 def one_each(run: Context, model: LanguageModel, questions: Questions) -> Responses:
