@@ -59,7 +59,7 @@ class Prompting:
                 raise UserError(f"the chat template of {tokenizer.name_or_path} has no option {option!r}")
         if self.template_options.keys() & {*SWITCHES}:
             return dict(self.template_options)
-        return dict.fromkeys(switches_of(template), False) | self.template_options
+        return {**dict.fromkeys(switches_of(template), False), **self.template_options}
 
     def completion_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
         return self.transcript_ids(tokenizer, [{"role": "user", "content": text}])

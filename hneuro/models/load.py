@@ -26,14 +26,13 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.utils import logging
 
 from hneuro.models.edits import Edits, LayerEdit
-from hneuro.models.experts import RoutedProjection
 from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.gguf import GgufSource
 from hneuro.models.hooks import calls, intervene
 from hneuro.models.parallel import is_team, together
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.models.spec import ModelSpec, pick_device
-from hneuro.models.weights import by_row, is_quantised
+from hneuro.models.weights import by_row
 from hneuro.progress import is_quiet
 from hneuro.records import UserError
 
@@ -80,7 +79,7 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
     """
     config = _from_pretrained(AutoConfig, source)
     auto = _auto(config)
-    options = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
+    options: dict[str, Any] = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
     # Where peft is installed, transformers would follow an adapter's settings that merged weights have beside them.
     options["adapter_kwargs"] = {"subfolder": "no-adapter"}
     model, info = _from_pretrained(auto, source, **options, **_spread(source, spec), **_dequantised(source, config))
@@ -163,8 +162,7 @@ def prove(model: Any, ffn: FFN) -> None:
         h = by_row(output, 1)
         expected = projection.expected(inputs).view_as(h)
         # Relative to the size of h: the rounding of a half precision model is no error, another map is.
-        plain = isinstance(projection, RoutedProjection) or not is_quantised(projection.module)
-        tolerance = 1e-2 if plain else 5e-2  # some engines round z to 8 bits, too
+        tolerance = 1e-2 if projection.is_plain else 5e-2  # some engines round z to 8 bits, too
         if h.shape[:2] == (1, 8) and (expected - h).float().norm() <= tolerance * h.float().norm():
             proven.add(layer)
 

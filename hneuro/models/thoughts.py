@@ -51,12 +51,17 @@ def answer_start(
     `written`: their text with special tokens, for some of the marks are.
     """
     for pair in marks:
-        said, (_, close) = written(ids), pair
+        said = written(ids)
+        plain = pair == HARMONY and said.startswith("analysis")  # from a server that leaves special tokens out
+        close = "assistantfinal" if plain else pair[1]
         closed = said.count(close)
-        if is_open(said, pair) or (not closed and is_open(written(prompt_ids[-OPENING:]), pair)):
+        begun = plain or is_open(written(prompt_ids[-OPENING:]), pair)
+        if (begun and not closed) or (not plain and is_open(said, pair)):
             return None
         if closed:
-            return bisect_left(range(len(ids)), closed, key=lambda n: written(ids[:n]).count(close))
+            start = bisect_left(range(len(ids)), closed, key=lambda n: written(ids[:n]).count(close))
+            cut = written(ids[:start]).rpartition(close)[2].strip()  # by a token that both have a part of
+            return None if cut else start
     return 0
 
 

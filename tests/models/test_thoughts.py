@@ -101,6 +101,7 @@ CASES = {
         "William Shakespeare<|return|>",
         "William Shakespeare",
     ),
+    "bare channels": (GPT_OSS, f"analysis{THOUGHT}assistantfinalWilliam Shakespeare", "William Shakespeare"),
     "a second turn": (QWEN3, "William Shakespeare<|im_end|>\n<|im_start|>user\nWho is he?", "William Shakespeare"),
 }  # fmt: skip
 
@@ -125,6 +126,7 @@ def test_the_answer_is_what_follows_the_thought_and_spans_lie_there(thinking: An
         (DEEPSEEK, THOUGHT),
         (DEEPSEEK, f"{THOUGHT}</think>Hm. <think>{THOUGHT}"),
         (GPT_OSS, f"<|channel|>analysis<|message|>{THOUGHT}"),
+        (GPT_OSS, f"analysis{THOUGHT}"),
         (
             GPT_OSS,
             f"<|channel|>analysis<|message|>{THOUGHT}<|end|><|start|>assistant<|channel|>commentary<|message|>Hm",
