@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import importlib
 import os
+import shlex
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from hydra.errors import MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -223,11 +225,24 @@ def explain(fault: BaseException) -> str:
             extras = "'hneuro[joblib]', 'hneuro[slurm]' or 'hneuro[ray]'"
             return f"the launcher {wanted} is not installed: pip install {extras}"
         return f"{group}={wanted}: there is no such choice; {suggest(wanted, sorted(fault.options))}"
+    if isinstance(fault, OverrideParseException) and (word := _in_quotes(fault.override)):
+        return f"{fault.override}: Hydra cannot read this value; if it is a text, type {shlex.quote(word)}"
     said = causes[-1] if isinstance(causes[-1], OmegaConfBaseException) else fault
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
     where = f"{said.full_key}: " if isinstance(said, OmegaConfBaseException) and said.full_key else ""
     hidden = ("object_type", "reference_type", "full_key", "^", "See https")
     return where + "; ".join(line for line in lines if not line.startswith(hidden))
+
+
+def _in_quotes(override: str) -> str:
+    """An override with its value in quotes; "" where it still could not be read."""
+    key, _, value = override.partition("=")
+    word = f"{key}={quoted(value)}" if '"' in value or value.endswith("\\") else f'{key}="{value}"'
+    try:
+        (read,) = OverridesParser.create().parse_overrides([word])
+    except HydraException:
+        return ""
+    return word if read.value() == value else ""
 
 
 def no_such_key(key: str, known: Sequence[str]) -> str:

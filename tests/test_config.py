@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import shlex
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from hneuro.config import Config, build_experiment, config_folder, register_schema
+from hneuro.config import Config, build_experiment, config_folder, explain, register_schema
 from hneuro.experiment import Experiment
 from hneuro.questions.file import QuestionFile
 from hneuro.responses.recorded import RecordedSampler
@@ -185,6 +186,31 @@ def test_the_organism_s_questions_follow_its_size_and_seed() -> None:
     assert sizes == {("xs", 3)}
     assert list(built.benchmarks) == ["misleading_context", "doubt", "false_premise"]
     assert all("{claim}" in text for text in built.benchmarks["misleading_context"].framings.values())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "runs/C=1/q.jsonl",
+        "q (1).jsonl",
+        "q#1.jsonl",
+        "[old].jsonl",
+        "~/q.jsonl",
+        "/t/Łódź/質問.jsonl",
+        "it's;q",
+        'a"b',
+    ],
+)
+def test_a_value_that_hydra_cannot_read_is_said_as_it_must_be_typed(value: str) -> None:
+    words = ["dataset=file", f"dataset.identification.path={value}"]
+    with pytest.raises(OverrideParseException) as fault:
+        compose("config", words)
+    said = explain(fault.value)
+    assert "\n" not in said
+    (typed,) = shlex.split(said.partition("if it is a text, type ")[2])
+    assert compose("config", [words[0], typed]).dataset.identification.path == value
+    if value.startswith("runs"):
+        assert said.endswith("type 'dataset.identification.path=\"runs/C=1/q.jsonl\"'")
 
 
 def test_a_lab_s_folder_of_configs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

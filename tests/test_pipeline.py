@@ -116,7 +116,8 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
         assert not file.is_file() or b"very_secret" not in file.read_bytes(), file
 
     results = from_plain(Results, json.loads((folder / "results.json").read_text()))
-    assert {row.stage for row in results.rows} == {"detection", "calibration", "permuted", "mechanism", "causal", "origin"}
+    stages = {"detection", "calibration", "permuted", "mechanism", "causal", "origin"}
+    assert {row.stage for row in results.rows} == stages
     beside = {r.condition: r for r in results.rows if (r.stage, r.metric, r.dataset) == ("detection", "auroc", "file")}
     assert set(RIVALS) <= set(beside)
     assert {beside[name].n for name in RIVALS} == {beside["h_neurons"].n}

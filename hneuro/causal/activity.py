@@ -39,7 +39,7 @@ def activity(
 
         def read(layer: int, z: Tensor, _: Tensor, at: Tensor = at) -> None:
             if layer in places:
-                own = gathered(z[at[0].to(z.device), at[1].to(z.device)], loaded.ffn.space.width)
+                own = gathered(z[at[0].to(z.device), at[1].to(z.device)], loaded.ffn.space.width_of(layer))
                 found[layer].append(own[:, places[layer]].float().cpu())
 
         with observe(loaded.ffn, len(rows), read):

@@ -105,7 +105,7 @@ def _pass(loaded: Loaded, ids: Tensor, pooling: Tensor, clean: bool = False) -> 
     ffn, pooled = loaded.ffn, _Pooled()
 
     def read(layer: int, z: Tensor, h: Tensor) -> None:
-        part = gathered(pooled_magnitude(z, h, pooling.to(z.device), clean), ffn.space.width)
+        part = gathered(pooled_magnitude(z, h, pooling.to(z.device), clean), ffn.space.width_of(layer))
         pooled.add(part.mul_(loaded.column_norms[layer]))
         if layer == ffn.space.n_layers - 1:
             raise _Enough

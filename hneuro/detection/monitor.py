@@ -52,7 +52,7 @@ class RiskMonitor:
             places = torch.tensor(by_layer[layer], device=z.device)
             amounts = [weight[loaded.ffn.space.flat(layer, index)] for index in by_layer[layer]]
             size = torch.linalg.vector_norm(h[:, -1], dim=-1, dtype=torch.float32) + EPSILON
-            found = gathered(z[:, -1], loaded.ffn.space.width)[:, places].float().abs() / size[:, None]
+            found = gathered(z[:, -1], loaded.ffn.space.width_of(layer))[:, places].float().abs() / size[:, None]
             norms = loaded.column_norms[layer][places].float()
             scores[layer] = (found * norms) @ torch.tensor(amounts, device=z.device)
 

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from hneuro.models.ffn import DownProjection, find_ffn
 from hneuro.models.gguf import GgufSource
 from hneuro.models.load import empty_model
-from hneuro.models.sources import CheckpointSource
+from hneuro.models.sources import INDEX, CheckpointSource
 from hneuro.models.weights import inputs_first, shape_of
 from hneuro.records import NeuronSpace, UserError
 
 PLAIN = ("F64", "F32", "F16", "BF16")
-INDEX = "model.safetensors.index.json"
 
 
 class NotPlain(UserError):  # noqa: N818

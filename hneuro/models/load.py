@@ -20,19 +20,19 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoTokenizer,
     GenerationConfig,
+    PreTrainedTokenizerFast,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
 from hneuro.models.edits import Edits, LayerEdit
-from hneuro.models.experts import RoutedProjection
 from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.gguf import GgufSource
 from hneuro.models.hooks import calls, intervene
 from hneuro.models.parallel import is_team, together
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.models.spec import ModelSpec, pick_device
-from hneuro.models.weights import by_row, is_quantised
+from hneuro.models.weights import by_row
 from hneuro.progress import is_quiet
 from hneuro.records import UserError
 
@@ -62,6 +62,8 @@ class Loaded:
 
 def load_tokenizer(source: CheckpointSource) -> Any:
     tokenizer = _from_pretrained(AutoTokenizer, source)
+    if type(tokenizer).__name__ == "MistralCommonBackend":  # chosen where mistral-common is installed; has no template
+        tokenizer = _from_pretrained(PreTrainedTokenizerFast, source)
     if isinstance(source, GgufSource):
         tokenizer.name_or_path = source.locate()  # not the folder that it was read in
     if tokenizer.pad_token_id is None:
@@ -77,7 +79,9 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
     """
     config = _from_pretrained(AutoConfig, source)
     auto = _auto(config)
-    options = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
+    options: dict[str, Any] = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
+    # Where peft is installed, transformers would follow an adapter's settings that merged weights have beside them.
+    options["adapter_kwargs"] = {"subfolder": "no-adapter"}
     model, info = _from_pretrained(auto, source, **options, **_spread(source, spec), **_dequantised(source, config))
     if absent := sorted(info["missing_keys"]):
         raise UserError(
@@ -106,6 +110,17 @@ def _all_ends(model: Any, source: CheckpointSource, ends: Sequence[int]) -> list
     if isinstance(source, GgufSource) and (header := source.header()) is not None:
         found |= header.turn_ends
     return sorted(found) or None
+
+
+def own_ends(source: CheckpointSource) -> set[int]:
+    """The tokens that end an answer by the checkpoint's own settings."""
+    if isinstance(source, GgufSource):
+        return set() if (header := source.header()) is None else set(header.turn_ends)
+    try:
+        own = _from_pretrained(GenerationConfig, source).eos_token_id
+    except UserError:  # it has none
+        own = getattr(_from_pretrained(AutoConfig, source).get_text_config(), "eos_token_id", None)
+    return {*(own if isinstance(own, list) else [own])} - {None}
 
 
 def _dequantised(source: CheckpointSource, config: Any) -> dict[str, Any]:
@@ -147,8 +162,7 @@ def prove(model: Any, ffn: FFN) -> None:
         h = by_row(output, 1)
         expected = projection.expected(inputs).view_as(h)
         # Relative to the size of h: the rounding of a half precision model is no error, another map is.
-        plain = isinstance(projection, RoutedProjection) or not is_quantised(projection.module)
-        tolerance = 1e-2 if plain else 5e-2  # some engines round z to 8 bits, too
+        tolerance = 1e-2 if projection.is_plain else 5e-2  # some engines round z to 8 bits, too
         if h.shape[:2] == (1, 8) and (expected - h).float().norm() <= tolerance * h.float().norm():
             proven.add(layer)
 

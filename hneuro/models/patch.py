@@ -99,13 +99,12 @@ def apply_patch(loaded: Loaded, patch: Patch) -> None:
     import torch
 
     from hneuro.models.ffn import DownProjection
-    from hneuro.models.weights import inputs_first, is_quantised
+    from hneuro.models.weights import inputs_first
 
     for layer, indices in patch.space.by_layer(set(patch.neurons)).items():
         projection = loaded.ffn.layers[layer]
-        weight = projection.weight
-        plain = isinstance(projection, DownProjection) and not is_quantised(projection.module)
-        if not plain or weight.device.type == "meta" or type(weight) not in (torch.Tensor, torch.nn.Parameter):
+        weight = projection.weight if isinstance(projection, DownProjection) and projection.is_plain else None
+        if weight is None or weight.device.type == "meta" or type(weight) not in (torch.Tensor, torch.nn.Parameter):
             raise UserError(
                 f"layer {layer} has no plain weights in memory to scale: load the model whole and not quantised, "
                 "or write an edited checkpoint and load that"

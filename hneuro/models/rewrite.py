@@ -30,9 +30,9 @@ from safetensors.torch import save_file
 from hneuro.codec import from_plain, to_plain
 from hneuro.disk import appearing, file_digest, sync, writing
 from hneuro.models.columns import StoredColumns
-from hneuro.models.files import INDEX, NotPlain, StoredFFN, stored_ffn, tensor_files
+from hneuro.models.files import NotPlain, StoredFFN, stored_ffn, tensor_files
 from hneuro.models.patch import PATCH, TRACES, Patch, check_fits, read_patch, write_patch
-from hneuro.models.sources import CheckpointSource
+from hneuro.models.sources import INDEX, CheckpointSource
 from hneuro.records import UserError
 
 EDITS, COLUMNS, CARD = f"{TRACES}/edits.json", f"{TRACES}/columns.safetensors", "README.md"

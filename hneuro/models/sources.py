@@ -12,8 +12,9 @@ from hneuro.disk import file_digest
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
-# The files of a hub checkpoint, with those of any tokenizer; weights in other forms are often there twice.
-CHECKPOINT = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.md", "LICENSE*", "NOTICE*"]
+# The files of a hub checkpoint but for its weights, which are often there in other forms as well.
+BESIDE_WEIGHTS = ["*.json", "*.model", "*.txt", "*.jinja", "*.md", "LICENSE*", "NOTICE*"]
+INDEX = "model.safetensors.index.json"
 
 
 @runtime_checkable
@@ -58,7 +59,9 @@ class HubCheckpoint:
         if Path(self.path).is_dir():
             return Path(self.path)
         try:
-            return Path(snapshot_download(self.path, revision=self.commit(), allow_patterns=CHECKPOINT))
+            beside = snapshot_download(self.path, revision=self.commit(), allow_patterns=BESIDE_WEIGHTS)
+            wanted = [*BESIDE_WEIGHTS, *(_indexed(Path(beside)) or ["model.safetensors"])]
+            return Path(snapshot_download(self.path, revision=self.commit(), allow_patterns=wanted))
         except (OSError, ValueError) as fault:
             raise UserError(f"cannot fetch the weights of {self.path}: {str(fault).splitlines()[0]}") from fault
 
@@ -110,11 +113,15 @@ def on_disk(source: CheckpointSource) -> Path | None:
             folder = Path(snapshot_download(source.path, revision=source.commit(), local_files_only=True))
         except (OSError, ValueError):  # not in the cache
             return None
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():  # a download that was cut has some of them
-        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    if named := _indexed(folder):  # a download that was cut has some of them
         return folder if all((folder / name).is_file() for name in named) else None
     return folder if any(folder.glob("*.safetensors")) else None
+
+
+def _indexed(folder: Path) -> set[str]:
+    """The files that hold the weights, as the index says; none where there is no index."""
+    index = folder / INDEX
+    return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.is_file() else set()
 
 
 @cache
@@ -130,7 +137,9 @@ def _commit(path: str, revision: str) -> str:
 
 def folder_identity(folder: Path) -> str:
     """Digest over the files of a checkpoint folder that decide what it computes; `UserError` if it is none."""
-    if (folder / "adapter_config.json").exists():
+    weights = {file.name for file in folder.glob("*.safetensors")}
+    adapter = {name for name in weights if name.startswith("adapter_")}
+    if (folder / "adapter_config.json").exists() and (adapter or not weights):  # else it was left behind by a merge
         raise UserError(
             f"{folder} is an adapter, not a model: merge it into its base model "
             "(peft: merge_and_unload, then save_pretrained) and name that folder"

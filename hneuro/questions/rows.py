@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ Row = Mapping[str, Any]
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
-def read_rows(path: Path, within: str = "") -> list[Row]:
+Choose = Callable[[Sequence[str]], list[str]]  # which columns of a table are read, of those that it has
+
+
+def read_rows(path: Path, within: str = "", choose: Choose = list) -> list[Row]:
     """All rows of a file, in its order. `UserError` of one line, with the number of the line or row, where it cannot.
 
     Cells of csv stay texts, so that 007 is not 7 and NA is not nothing. `within`: the key under which a JSON object may
-    hold the rows.
+    hold the rows. `choose`: of parquet, whose other columns (perhaps images) are not even read.
     """
     with _reading(path):
         match path.suffix:
@@ -31,7 +34,7 @@ def read_rows(path: Path, within: str = "") -> list[Row]:
             case ".csv":
                 return _csv(path)
             case ".parquet":
-                return _parquet(path)
+                return _parquet(path, choose)
     raise UserError(f"{path}: rows are read from {', '.join(SUFFIXES[:-1])} and {SUFFIXES[-1]} files")
 
 
@@ -96,8 +99,8 @@ def _csv(path: Path) -> list[Row]:
     return list(rows)
 
 
-def _parquet(path: Path) -> list[Row]:
+def _parquet(path: Path, choose: Choose) -> list[Row]:
     from pyarrow import parquet
 
-    rows: list[Row] = parquet.read_table(path).to_pylist()
+    rows: list[Row] = parquet.read_table(path, columns=choose(parquet.read_schema(path).names)).to_pylist()
     return rows

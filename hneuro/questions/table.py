@@ -46,9 +46,14 @@ class Table:
 
         `within`: the key under which a JSON file may hold its rows.
         """
-        local = Path(self.path)
+
+        def choose(names: Sequence[str]) -> list[str]:
+            """Those that are asked for; all where one is lacking, for the message that lists them."""
+            return [name for name in names if name in wanted] if {*needed} <= {*names} else list(names)
+
+        local, wanted = Path(self.path), dict.fromkeys([*needed, *optional])
         if local.exists():
-            parts = [(str(file), read_rows(file, within)) for file in self._local_files(local)]
+            parts = [(str(file), read_rows(file, within, choose)) for file in self._local_files(local)]
             source, revision = self.path, ""
         elif local.suffix in SUFFIXES or self.path.count("/") != 1 or self.path.startswith(("/", ".", "~")):
             raise UserError(f"the file {self.path} does not exist")
@@ -56,8 +61,7 @@ class Table:
             from hneuro.questions.hub import read_hub
 
             source = f"{self.path} ({', '.join([*filter(None, [self.config, self.split]), *self.files])})"
-            parts, revision = read_hub(self.path, self.config, self.split, self.revision, self.files, within)
-        wanted = dict.fromkeys([*needed, *optional])
+            parts, revision = read_hub(self.path, self.config, self.split, self.revision, self.files, within, choose)
         rows: list[Row] = []
         for name, part in parts:
             for number, row in enumerate(part, 1):

@@ -63,7 +63,8 @@ class ShortAnswer:
         start, stop = self.characters(response.text)
         if start == stop:
             return no_span(response, "nothing but filler", "short_answer")
-        if len(tokens_at([(start, stop)], response.token_ids, decode)) > self.max_share * len(response.token_ids):
+        answer = response.token_ids[response.thought :]
+        if len(tokens_at([(start, stop)], answer, decode)) > self.max_share * len(answer):
             return no_span(response, "the answer is most of a long response", "short_answer")
         return span_at(response, [(start, stop)], decode, "short_answer")
 

@@ -18,7 +18,7 @@ from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, check_spans, lacking
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
-from hneuro.steps.sampling import Judged, Pair, Questions, all_right, one_each, several, stopped_step
+from hneuro.steps.sampling import Judged, Pair, Questions, all_right, cut_note, one_each, several, stopped_step
 from hneuro.store import Kept
 from hneuro.verdicts.consistency import consistent, single
 from hneuro.verdicts.splits import assert_disjoint, balance, place_in_draw, split_by_group
@@ -155,7 +155,7 @@ def evaluation_sets(
         judged = Judged(responses, stored.judge(run.store, setup.judge, questions, responses)).pairs()
         _remember(run, questions, judged)
         labelled, step = single(questions, [j for _, j in judged], label)
-        run.funnel.append(step)
+        run.funnel.append(replace(step, note=cut_note(responses.value)))
         if all(q.answerable for q in questions):
             labelled, step = balance(labelled, label, setup.seed, setup.splits.most_per_class)
             run.funnel.append(step)

@@ -82,9 +82,11 @@ def check_engine(run: Context) -> None:
     here, instead = "intervention.engine=vllm", "choose intervention.engine=transformers"
     if is_team():
         raise UserError(f"{here} starts its own workers, which torchrun does not: run it alone, or {instead}")
-    if stored.shape_of(run.store, run.chat).experts > 1:
+    space = stored.shape_of(run.store, run.chat)
+    if space.experts > 1 or space.layers:
         raise UserError(
-            f"{here}: {run.chat.source.locate()} is a mixture of experts, whose weights vLLM fuses: {instead}"
+            f"{here}: {run.chat.source.locate()} is a mixture of experts, whose weights vLLM fuses, or has layers of "
+            f"different width: {instead}"
         )
 
 
@@ -120,7 +122,7 @@ def _named(key: str) -> Iterator[None]:
 
 
 def _size(space: NeuronSpace) -> str:
-    return f"{space.n_layers} layers of {space.width} FFN neurons"
+    return f"{space.n_layers} layers of {'up to ' * bool(space.layers)}{space.width} FFN neurons"
 
 
 def check_benchmarks(run: Context, parts: Mapping[str, Sequence[Question]]) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from huggingface_hub.utils import filter_repo_objects
 
-from hneuro.models.load import _from_pretrained
-from hneuro.models.sources import HubCheckpoint, OrganismCheckpoint, _commit
+from hneuro.models.load import _from_pretrained, load
+from hneuro.models.sources import INDEX, HubCheckpoint, OrganismCheckpoint, _commit
+from hneuro.models.spec import ModelSpec
 from hneuro.records import UserError
 
 
@@ -53,6 +58,49 @@ def test_an_adapter_is_no_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> N
     (tmp_path / "config.json").write_bytes((tiny_checkpoint / "config.json").read_bytes())
     with pytest.raises(UserError, match=r"is an adapter, not a model: merge it .*merge_and_unload"):
         HubCheckpoint(path=str(tmp_path)).identity()
+
+
+@pytest.mark.parametrize("kind", ["folder", "hub"])
+def test_merged_weights_are_loaded_beside_a_left_over_adapter_config(
+    tiny_checkpoint: Path, spec: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Also where peft is installed: the library would load what its file names instead, or look for an adapter."""
+    commit = "d" * 40
+    folder = tmp_path / "models--lab--merged" / "snapshots" / commit
+    if kind == "hub":
+        cached(tmp_path, "lab/merged", commit)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path))
+    shutil.copytree(tiny_checkpoint, folder, dirs_exist_ok=True)
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "some/base", "peft_type": "LORA"}')
+    monkeypatch.setattr("transformers.models.auto.auto_factory.is_peft_available", lambda: True)
+    monkeypatch.setattr("transformers.integrations.peft.is_peft_available", lambda: True)
+    source = HubCheckpoint(path=str(folder) if kind == "folder" else "lab/merged")
+    assert source.identity()
+    found = load(source, spec).model.state_dict()
+    for name, weight in load(spec.chat, spec).model.state_dict().items():
+        assert torch.equal(found[name], weight)
+
+
+@pytest.mark.parametrize("sharded", [True, False])
+def test_weights_are_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sharded: bool) -> None:
+    """Those that the library reads: not their copies in a vendor's own form or in folders."""
+    parts = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    own = [*parts, INDEX] if sharded else ["model.safetensors"]
+    others = ["consolidated.safetensors", "original/model.safetensors", "onnx/model.onnx", "pytorch_model.bin"]
+    there = ["config.json", "tokenizer.model", *own, *others]
+
+    def download(path: str, *, revision: str, allow_patterns: list[str]) -> str:
+        for name in filter_repo_objects(there, allow_patterns=allow_patterns):
+            file = tmp_path / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps({"weight_map": dict(enumerate(parts))}) if name == INDEX else "")
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    folder = HubCheckpoint(path="lab/three").files()
+    found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    assert found == {"config.json", "tokenizer.model", *own}
 
 
 def cached(cache: Path, name: str, commit: str) -> None:
