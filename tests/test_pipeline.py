@@ -70,6 +70,7 @@ def words(
         f"dataset.identification.path={folder}/numbers.jsonl",
         f"+dataset.evaluation.letters={{_target_:hneuro.questions.file.QuestionFile,path:{folder}/letters.jsonl}}",
         "benchmark=none",
+        "splits.by=entity",
         "+benchmark.yes_no={_target_:lab_parts.YesNo}",
         "sampling.samples=2",
         "sampling.decoding.temperature=0",

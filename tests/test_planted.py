@@ -65,6 +65,7 @@ def run(patient: Path, questions: Path, *words: str) -> Results:
             "dataset=file",
             f"dataset.identification.path={questions}",
             "benchmark=none",
+            "splits.by=entity",
             f"+benchmark.told={{_target_:hneuro.causal.benchmarks.known.KnownBenchmark,facet:misleading_context,{ASKED}}}",
             "sampling.samples=2",
             "sampling.decoding.temperature=0",

@@ -134,21 +134,20 @@ def believed(labeling: Labeling, true: ProbeRows) -> ProbeRows:
 
 
 def permuted(labelled: Sequence[LabelledResponse], seed: int) -> tuple[LabelledResponse, ...]:
-    """The same responses, each entity with the labels of another one that has as many responses.
+    """The same responses with the labels of the groups dealt out in another order of the groups.
 
-    As many are hallucinated as before, and labels that belong together stay so: if they mean nothing, this is as likely
-    as what was found.
+    As many are hallucinated as before, and labels that belong together mostly stay so, also where groups differ in
+    size: if labels mean nothing, this is as likely as what was found.
     """
-    draw = np.random.default_rng(seed)
     places: dict[str, list[int]] = {}
     for place, response in enumerate(labelled):
-        places.setdefault(response.entity, []).append(place)
+        places.setdefault(response.group, []).append(place)
+    groups = [places[group] for group in sorted(places)]
+    order = np.random.default_rng(seed).permutation(len(groups))
     given = list(labelled)
-    for size in sorted({len(own) for own in places.values()}):
-        alike = [own for own in places.values() if len(own) == size]
-        for own, other in zip(alike, draw.permutation(len(alike)).tolist(), strict=True):
-            for place, from_ in zip(own, alike[other], strict=True):
-                given[place] = replace(labelled[place], hallucinated=labelled[from_].hallucinated)
+    dealt = (labelled[place].hallucinated for n in order.tolist() for place in groups[n])
+    for place in (place for own in groups for place in own):
+        given[place] = replace(labelled[place], hallucinated=next(dealt))
     return tuple(given)
 
 

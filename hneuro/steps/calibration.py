@@ -90,7 +90,7 @@ def _rows(
 ) -> Iterator[ResultRow]:
     select, tested = identified.select.answer_set(), balanced.answer_set()
     detector = neuron_detector(neurons.neurons, identified.fit.answer_set(), select)
-    groups = np.concatenate([tested.rows.groups, np.array([r.entity for r in rest.labelled], dtype=str)])
+    groups = np.concatenate([tested.rows.groups, np.array([r.group for r in rest.labelled], dtype=str)])
     scores = {
         "h_neurons": (
             detector.scores_of(select.rows),

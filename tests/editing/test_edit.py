@@ -70,7 +70,7 @@ def finished(
         "run", "model=hub", "model.name=tiny", f"model.chat.path={folder}/model", "model.dtype=float32",
         "model.device=cpu", "dataset=file", f"dataset.identification.path={folder}/numbers.jsonl", "benchmark=none",
         "+benchmark.yes_no={_target_:lab_parts.YesNo}", "+benchmark.doubted={_target_:lab_parts.Doubted}",
-        "text=file", f"text.path={folder}/text.txt", "text.fewest=10", "sampling.samples=2",
+        "text=file", f"text.path={folder}/text.txt", "text.fewest=10", "sampling.samples=2", "splits.by=entity",
         "sampling.decoding.temperature=0",
         "sampling.decoding.max_new_tokens=6", "stability=none", "detection.control_seeds=2", "probe.C=[0.1,1,10]",
         "intervention.alphas=[1,3]", "intervention.control_seeds=1", "intervention.ranked=5", "quiet=true",
