@@ -22,7 +22,7 @@ from hneuro.commands.total import Cost, Need, told_time, total
 from hneuro.experiment import Experiment
 from hneuro.making import TIMINGS, Work
 from hneuro.models.gguf import GgufSource
-from hneuro.models.sources import on_disk
+from hneuro.models.sources import on_disk, weight_files
 from hneuro.pipeline import run, run_until
 from hneuro.records import UserError
 from hneuro.steps import answers, checks, sampling
@@ -185,7 +185,7 @@ def _weights(experiment: Experiment) -> float | None:
         header = source.header()
         return None if header is None else header.elements * BITS.get(experiment.model.dtype, 32) / 8
     folder = on_disk(source)
-    files = [] if folder is None else sorted(folder.glob("*.safetensors"))
+    files = () if folder is None else weight_files(folder)
     total = 0.0
     for file in files:
         with safe_open(file, framework="np") as tensors:

@@ -30,7 +30,7 @@ from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.gguf import GgufSource
 from hneuro.models.hooks import calls, intervene
 from hneuro.models.parallel import is_team, together
-from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.models.sources import CheckpointSource, HubCheckpoint, weight_files
 from hneuro.models.spec import ModelSpec, pick_device
 from hneuro.models.weights import by_row, is_quantised
 from hneuro.progress import is_quiet
@@ -75,6 +75,8 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
 
     `ends`: tokens that end an answer, such as its tokenizer's end of text, besides those of the model's own settings.
     """
+    if Path(source.locate()).is_dir() and not weight_files(Path(source.locate())):
+        raise UserError(f"{source.locate()} has no safetensors: save it again with transformers")
     config = _from_pretrained(AutoConfig, source)
     auto = _auto(config)
     options = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}

@@ -30,9 +30,9 @@ from safetensors.torch import save_file
 from hneuro.codec import from_plain, to_plain
 from hneuro.disk import appearing, file_digest, sync, writing
 from hneuro.models.columns import StoredColumns
-from hneuro.models.files import INDEX, NotPlain, StoredFFN, stored_ffn, tensor_files
+from hneuro.models.files import NotPlain, StoredFFN, stored_ffn, tensor_files
 from hneuro.models.patch import PATCH, TRACES, Patch, check_fits, read_patch, write_patch
-from hneuro.models.sources import CheckpointSource
+from hneuro.models.sources import INDEX, CheckpointSource
 from hneuro.records import UserError
 
 EDITS, COLUMNS, CARD = f"{TRACES}/edits.json", f"{TRACES}/columns.safetensors", "README.md"
@@ -152,9 +152,12 @@ def write_card(folder: Path, card: str) -> None:
 def editable(source: CheckpointSource) -> StoredFFN:
     """Where the weights are in the files; `UserError` where they are quantised, or not there as plain tensors."""
     try:
-        return stored_ffn(source)
+        stored = stored_ffn(source)
     except NotPlain as fault:
         raise UserError(f"{source.locate()} cannot be edited in its files: {fault}") from fault
+    if inside := next((layer.down.file for layer in stored.layers if layer.down.file.parent != source.files()), None):
+        raise UserError(f"{source.locate()} cannot be edited in its files: {inside} lies in a folder of its own")
+    return stored
 
 
 def check_in_place(source: CheckpointSource, patch: Patch) -> StoredFFN:
