@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, their digests, and a full disk told in one clear line."""
+"""Files that appear whole or not at all, how they are called, their digests, and a full disk told in one clear line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import hashlib
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -19,7 +20,21 @@ from hneuro.records import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+LONGEST_NAME = 60  # bytes of a name that becomes a part of a file's, of which disks allow 255
 WHOLE_DIGEST_LIMIT = 1 << 30  # bytes; above it a digest reads the size and 64 blocks of 1 MiB
+
+
+def safe_name(text: str) -> str:
+    """A name as (part of) the name of one file or folder: it leads nowhere else, is not hidden, and no disk refuses it.
+
+    Most names are their own; what is cut off a long one is told apart by a digest.
+    """
+    plain = re.sub(r"[^\w .,+=@()-]", "_", text)
+    plain = re.sub(r"^\.|^ |[ .]$", "_", plain) or "_"
+    if len(plain.encode()) <= LONGEST_NAME:
+        return plain
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{plain.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{digest}"
 
 
 @contextmanager

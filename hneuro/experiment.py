@@ -14,6 +14,7 @@ from hneuro.causal.perplexity import Text
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
 from hneuro.detection.mechanism.settings import MechanismSettings
+from hneuro.disk import safe_name
 from hneuro.models.spec import ModelSpec
 from hneuro.origin.settings import OriginSettings
 from hneuro.probe.choice import Choice
@@ -111,6 +112,15 @@ class Experiment:
         self._check_risky()
 
     def _check_names(self) -> None:
+        for key, said in (
+            ("name", self.name),
+            ("model.name", self.model.name),
+            ("dataset.name", self.dataset),
+            ("output_dir", self.output_dir),
+            ("store_dir", self.store_dir),
+        ):
+            if not said.strip():
+                raise UserError(f"{key} must not be empty")
         if self.identification.name in self.evaluation:
             name = self.identification.name
             raise UserError(
@@ -175,5 +185,6 @@ class Experiment:
     @property
     def run_name(self) -> str:
         """Where the run lands below `output_dir`: the same config, the same place."""
-        run = f"{self.name}/{self.model.name}--{self.dataset}--{self.labeling.name}--{self.identity[:8]}"
+        parts = (self.model.name, self.dataset, self.labeling.name, self.identity[:8])
+        run = f"{safe_name(self.name)}/{'--'.join(map(safe_name, parts))}"
         return run if self.shard is None else f"{run}/shard-{self.shard}"

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.codec import canonical, read_jsonl, write_jsonl
-from hneuro.disk import ArrayFile, appearing, file_digest, sync, writing
+from hneuro.disk import ArrayFile, appearing, file_digest, safe_name, sync, writing
 from hneuro.making import Work, make
 from hneuro.records import UserError
 
@@ -151,7 +151,7 @@ class Store:
 
     def place(self, stage: str, reads: Mapping[str, Any]) -> Path:
         """Where the result of a stage that reads this is, or would be."""
-        return self.root / stage / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
+        return self.root / safe_name(stage) / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
 
     def _kept(
         self,
