@@ -101,6 +101,17 @@ def config_source(named: str) -> str:
     return named
 
 
+def folder_of(source: str) -> Path:
+    """Where the yaml of `file://...` or `pkg://...` lie."""
+    from importlib.util import find_spec
+
+    if source.startswith("file://"):
+        return Path(source.removeprefix("file://"))
+    spec = find_spec(source.removeprefix("pkg://"))
+    assert spec is not None
+    return Path(next(iter(spec.submodule_search_locations or ())))
+
+
 def quoted(value: str) -> str:
     """A text as one value of Hydra's grammar, whatever signs it has."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -127,6 +138,9 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         # Once more against the schema, and as plain values: Hydra lets "+key=value" past it.
         checked = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(cfg))
         _check_complete(OmegaConf.to_container(checked))
+        for key in ("output_dir", "store_dir"):  # what else is kept below them follows
+            if checked[key].startswith("~"):
+                checked[key] = str(Path(checked[key]).expanduser())
         plain = OmegaConf.to_container(checked, resolve=True)
     except OmegaConfBaseException as fault:
         raise UserError(explain(fault)) from fault
@@ -160,7 +174,7 @@ def build_plain(values: dict[str, Any]) -> Experiment:
 
 def _check_complete(values: Any) -> None:
     """`UserError` for a key that still waits for a value; the grader's wait until a benchmark uses it."""
-    if missing := next(_missing({key: value for key, value in values.items() if key != "grader"}, ""), None):
+    if missing := list(_missing({key: value for key, value in values.items() if key != "grader"}, "")):
         raise UserError(_needed(missing))
 
 
@@ -173,11 +187,13 @@ def _missing(node: Any, key: str) -> Iterator[str]:
             yield from _missing(value, f"{key}.{name}" if key else str(name))
 
 
-def _needed(key: str) -> str:
+def _needed(keys: Sequence[str]) -> str:
+    key = keys[0]
     if ".grader.endpoint." in f"{key}.":
         name, part = key.rpartition(".")[2], key.partition(".grader")[0]
         return f"grader.{name}: {part} is read by a model: name it here, and choose grader=local or grader=openai"
-    return f"{key}: a value is needed here"
+    hint = "; model=FOLDER or model=ORG/NAME gives both" if {"model.name", "model.chat.path"} <= set(keys) else ""
+    return f"{', '.join(keys)}: {'a value is' if len(keys) == 1 else 'values are'} needed here{hint}"
 
 
 def saved_experiment(file: Path) -> Experiment:
@@ -220,15 +236,17 @@ def no_such_key(key: str, known: Sequence[str]) -> str:
     """`known`: what may stand in its place."""
     where, _, wanted = key.rpartition(".")
     known = [name for name in known if name not in ("_target_", "hydra")]
+    if not where:
+        known.append("experiment")  # a group whose choices write all over the config
     if where == "hydra.launcher" and not known:  # that of the default, which runs all in this process
         return f"{key}: this launcher has no settings; choose another one, as launcher=joblib"
     return f"{key}: there is no such key; {suggest(wanted, known)}"
 
 
 def suggest(wanted: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(wanted, known, n=1) or [
-        name for name in known if wanted and name.startswith(wanted)
-    ]
+    near = [name for name in known if name.casefold() == wanted.casefold()]
+    near = near or difflib.get_close_matches(wanted, known, n=1)
+    near = near or [name for name in known if wanted and name.startswith(wanted)]
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
 
 

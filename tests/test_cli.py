@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hneuro.cli import main
+
+Capsys = pytest.CaptureFixture[str]
 
 
 def hneuro(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -35,6 +38,34 @@ def test_cfg_job_shows_the_composed_config_and_runs_nothing(tmp_path: Path) -> N
     assert "seed: 7" in done.stdout
     assert "_target_: hneuro.probe.selectors.L1" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("word", "model"),
+    [
+        ("model=meta-llama/Llama-3.1-8B", ("HubCheckpoint", "Llama-3.1-8B", "meta-llama/Llama-3.1-8B")),
+        ("model=here", ("HubCheckpoint", "here", "here")),
+        ("model=./here/", ("HubCheckpoint", "here", "./here/")),
+        ("model=~/über=1", ("HubCheckpoint", "über=1", "HOME/über=1")),
+        ("model=files/a.gguf", ("GgufCheckpoint", "a", "files/a.gguf")),
+        ("model=mistral_7b", ("HubCheckpoint", "Mistral-7B-v0.3", "mistralai/Mistral-7B-Instruct-v0.3")),
+    ],
+)
+def test_a_model_is_named_as_people_type_it(
+    word: str, model: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "here").mkdir()
+    assert main(["run", word, "--cfg", "job", "--resolve"]) == 0
+    found = yaml.safe_load(capsys.readouterr().out)["model"]
+    assert found["chat"]["_target_"].rpartition(".")[2] == model[0]
+    assert (found["name"], found["chat"]["path"]) == (model[1], model[2].replace("HOME", str(tmp_path)))
+
+
+def test_a_name_beside_a_model_s_path_is_kept(capsys: Capsys) -> None:
+    assert main(["run", "model.name=ours", "model=org/name", "--cfg", "job"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["model"]["name"] == "ours"
 
 
 def test_help_of_run_lists_the_groups(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hneuro.config import (
     config_folder,
     config_source,
     explain,
+    folder_of,
     lab_source,
     quoted,
     register_schema,
@@ -55,17 +56,6 @@ def choices(folder: Path) -> Iterator[tuple[str, str, Path]]:
         group = file.parent.relative_to(folder).as_posix()
         if group != ".":
             yield group, file.stem, file
-
-
-def folder_of(source: str) -> Path:
-    """Where the yaml of `file://...` or `pkg://...` lie."""
-    from importlib.util import find_spec
-
-    if source.startswith("file://"):
-        return Path(source.removeprefix("file://"))
-    spec = find_spec(source.removeprefix("pkg://"))
-    assert spec is not None
-    return Path(next(iter(spec.submodule_search_locations or ())))
 
 
 def _description(file: Path) -> str:

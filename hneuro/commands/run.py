@@ -69,8 +69,9 @@ def run(words: Sequence[str]) -> int:
 
 
 def _with_sources(words: Sequence[str]) -> list[str]:
-    """Every --config-dir, a folder or pkg://package.folder, as a part of Hydra's search path, which takes several."""
-    from hneuro.config import config_source, lab_source, quoted
+    """The words for Hydra, with every --config-dir, a folder or pkg://package.folder, in its search path."""
+    from hneuro.commands.words import as_hydra_reads
+    from hneuro.config import config_source, folder_of, lab_source, quoted
 
     left, named = [], []
     rest = iter(words)
@@ -80,9 +81,10 @@ def _with_sources(words: Sequence[str]) -> list[str]:
             named.append(config_source(value if given else next(rest, "")))
         else:
             left.append(word)
+    sources = [source for source in (lab_source(), *named) if source]
+    left = list(as_hydra_reads(left, [folder_of(source) for source in sources]))
     if not named:
         return left
-    sources = [source for source in (lab_source(), *named) if source]
     # Beside the other overrides, which argparse wants in one piece.
     place = next((n for n, word in enumerate(left) if "=" in word and not word.startswith("-")), len(left))
     return [*left[:place], f"hydra.searchpath=[{','.join(map(quoted, sources))}]", *left[place:]]
