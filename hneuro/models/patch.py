@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TRACES = "hneuro_edit"  # folder of an edited checkpoint that keeps what was done to it
 PATCH = f"{TRACES}/patch.json"
+EDITS = f"{TRACES}/edits.json"  # the last to be written: an edit has begun when this is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

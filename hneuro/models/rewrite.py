@@ -31,11 +31,11 @@ from hneuro.codec import from_plain, to_plain
 from hneuro.disk import appearing, file_digest, sync, writing
 from hneuro.models.columns import StoredColumns
 from hneuro.models.files import NotPlain, StoredFFN, stored_ffn, tensor_files
-from hneuro.models.patch import PATCH, TRACES, Patch, check_fits, read_patch, write_patch
+from hneuro.models.patch import EDITS, PATCH, TRACES, Patch, check_fits, read_patch, write_patch
 from hneuro.models.sources import INDEX, CheckpointSource
 from hneuro.records import UserError
 
-EDITS, COLUMNS, CARD = f"{TRACES}/edits.json", f"{TRACES}/columns.safetensors", "README.md"
+COLUMNS, CARD = f"{TRACES}/columns.safetensors", "README.md"
 # Weights in whatever form: those that transformers does not read are not copied, since they would not be edited.
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".index.json")
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
 from hneuro.disk import file_digest
-from hneuro.models.patch import PATCH
+from hneuro.models.patch import EDITS
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
@@ -153,7 +153,7 @@ def folder_identity(folder: Path) -> str:
         raise UserError(f"{folder} has no weights: there is neither {SINGLE} nor {INDEX}")
     files = [f for f in folder.iterdir() if f.suffix in {".json", ".safetensors", ".jinja", ".model", ".txt"}]
     # Of a large file not every byte is read: an edit of a few columns may only be seen in what it has left.
-    files += [*weights, *folder.glob("additional_chat_templates/*.jinja"), *folder.glob(PATCH)]
+    files += [*weights, *folder.glob("additional_chat_templates/*.jinja"), *folder.glob(EDITS)]
     return fingerprint({f.relative_to(folder).as_posix(): file_digest(f) for f in files if f.is_file()})
 
 

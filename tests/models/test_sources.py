@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hneuro.models.load import _from_pretrained, load
-from hneuro.models.patch import PATCH
+from hneuro.models.patch import EDITS
 from hneuro.models.sources import INDEX, SINGLE, HubCheckpoint, OrganismCheckpoint, _commit
 from hneuro.models.spec import ModelSpec
 from hneuro.records import UserError
@@ -167,6 +167,6 @@ def test_a_config_that_is_none_is_said(tiny_checkpoint: Path, tmp_path: Path, sa
 def test_what_an_edit_has_left_is_part_of_the_identity(tiny_checkpoint: Path, tmp_path: Path) -> None:
     for file in tiny_checkpoint.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / PATCH).parent.mkdir()
-    (tmp_path / PATCH).write_text("{}")
+    (tmp_path / EDITS).parent.mkdir()
+    (tmp_path / EDITS).write_text("{}")
     assert HubCheckpoint(path=str(tmp_path)).identity() != HubCheckpoint(path=str(tiny_checkpoint)).identity()
