@@ -24,6 +24,7 @@ from hneuro.config import (
     register_schema,
     suggest,
 )
+from hneuro.hydra_keys import take_the_place_of_the_loader
 from hneuro.records import UserError
 
 # Choices that stand inside another part, and how one is put there.
@@ -37,6 +38,7 @@ CHECKED_WITH = re.compile(r"^# checked with: (.*)$", re.MULTILINE)
 def configs(sources: Sequence[str], check: str | None) -> int:
     """Lists the choices of the package, of $HNEURO_CONFIG_DIR and of `sources`; or checks a folder or package."""
     register_schema()
+    take_the_place_of_the_loader()
     if check is not None:
         return _check(folder_of(config_source(check)) if check.startswith("pkg://") else Path(check))
     named = [lab_source(), *(config_source(source) for source in sources)]

@@ -35,12 +35,10 @@ class Task:
         from hydra.core.hydra_config import HydraConfig
 
         from hneuro.config import build_experiment
-        from hneuro.hydra_keys import check_hydra
         from hneuro.runs import run_experiment
 
         overrides = [str(word) for word in HydraConfig.get().overrides.task]
         try:
-            check_hydra(HydraConfig.get())
             experiment = build_experiment(cfg)
             if self.estimate is not None:
                 self.code = self.estimate(None, {0: experiment})
@@ -106,8 +104,10 @@ def call_hydra(argv: Sequence[str], task: Any) -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     from hneuro.config import config_folder, explain, register_schema
+    from hneuro.hydra_keys import take_the_place_of_the_loader
 
     register_schema()
+    take_the_place_of_the_loader()
     if MULTIRUN & set(argv) or any(word.startswith("experiment=") for word in argv):
         Plugins.instance()  # executes Hydra's own plugins a second time: what `Grid` is made of comes after it
         from hneuro.sweeps.grid import take_the_place_of_the_basic_sweeper

@@ -18,7 +18,6 @@ from omegaconf import DictConfig, open_dict, read_write
 from hneuro.config import build_experiment, quoted
 from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
-from hneuro.hydra_keys import check_hydra
 from hneuro.records import UserError
 from hneuro.runs import is_current
 from hneuro.states import State
@@ -49,7 +48,6 @@ class Grid(basic_sweeper.BasicSweeper):
         self.task: Task = task_function
 
     def sweep(self, arguments: list[str]) -> None:
-        check_hydra(self.master.hydra)
         overrides = self._expanded(arguments)
         plan, experiments = self._planned(overrides)
         if not experiments:
