@@ -40,10 +40,32 @@ def safe_name(text: str) -> str:
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
     """A file that appears under its name only when it is complete and on the disk."""
-    fresh = path.with_name(f"{path.name}.fresh")
-    try:
+    with _in_place_of(path, path.with_name(f"{path.name}.fresh")) as fresh:
         yield fresh
         sync(fresh)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """`appearing` for what can be made again, or is written by several processes: nobody waits for the disk."""
+    with _in_place_of(path, path.with_name(f"{path.name}.{os.getpid()}.fresh")) as fresh:
+        yield fresh
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file as a whole."""
+    with replacing(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _in_place_of(path: Path, fresh: Path) -> Iterator[Path]:
+    """A link in its place is replaced, and never written through: it may lead out of the folder."""
+    if path.is_dir() and not path.is_symlink():
+        raise UserError(f"{path} is a folder, and a file of this name is to be written there: move it away")
+    try:
+        fresh.unlink(missing_ok=True)
+        yield fresh
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
@@ -122,7 +144,7 @@ class ArrayFile:
             reserve(fresh)
 
     def _begins_with(self, header: bytes) -> bool:
-        if not self.path.exists():
+        if not self.path.is_file() or self.path.is_symlink():
             return False
         with self.path.open("rb") as file:
             return file.read(len(header)) == header

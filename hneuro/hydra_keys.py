@@ -23,7 +23,7 @@ BESIDE_THE_SCHEMA = {"hydra": {"env"}}
 BUILT = {"hydra.launcher", "hydra.sweeper"}
 PLUGINS = ("hydra._internal.core_plugins.", "hydra_plugins.")
 LOGGING = {"hydra.job_logging", "hydra.hydra_logging"}
-SILENT = {"version", "root", "disable_existing_loggers"}  # all that a configuration of logging may have
+SILENT = {"version", "root", "loggers", "disable_existing_loggers"}  # what builds nothing in a configuration of logging
 
 
 class CheckedLoader(ConfigLoaderImpl):

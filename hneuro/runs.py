@@ -18,12 +18,13 @@ from pathlib import Path
 import yaml
 
 from hneuro.codec import to_plain
+from hneuro.disk import write_text
 from hneuro.endpoint.exchange import usage
 from hneuro.experiment import Experiment
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
 from hneuro.results import Results
-from hneuro.states import keeping_state, write_text
+from hneuro.states import keeping_state
 from hneuro.store import Store
 
 

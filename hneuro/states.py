@@ -23,6 +23,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hneuro.disk import write_text
 from hneuro.records import UserError
 
 log = logging.getLogger(__name__)
@@ -112,13 +113,6 @@ def read_state(folder: Path) -> RunState:
     if state is State.FAILED:
         return RunState(state=state, reason=str(said.get("error", "")), code=int(said.get("code", OURS)))
     return RunState(state=state, seconds=said.get("seconds"), until=said.get("until"))
-
-
-def write_text(file: Path, text: str) -> None:
-    """Replaces a file as a whole."""
-    fresh = file.with_name(f"{file.name}.{os.getpid()}.fresh")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(file)
 
 
 def _living(folder: Path) -> list[str]:

@@ -221,12 +221,16 @@ def _way_out(folder: Path) -> str:
 def _verified(folder: Path) -> str:
     """The digest of a result, after comparing every file with the manifest; `UserError` names a damaged one."""
     stage = folder.parent.name
+    if (folder / "manifest.json").is_fifo():
+        raise UserError(f"the stored result {stage} has no readable manifest.json: {_way_out(folder)}")
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         files: dict[str, str] = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise UserError(f"the stored result {stage} has no readable manifest.json: {_way_out(folder)}") from fault
     for name, digest in files.items():
+        if not (folder / name).is_file():  # one that is a pipe would be waited for
+            raise UserError(f"the stored result {stage} is damaged ({name} is no file): {_way_out(folder)}")
         try:
             found = file_digest(folder / name)
         except OSError as fault:

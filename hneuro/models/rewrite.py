@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hneuro.codec import from_plain, to_plain
-from hneuro.disk import appearing, file_digest, sync, writing
+from hneuro.disk import appearing, file_digest, sync, write_text, writing
 from hneuro.models.columns import StoredColumns
 from hneuro.models.files import NotPlain, StoredFFN, stored_ffn, tensor_files
 from hneuro.models.patch import EDITS, PATCH, TRACES, Patch, check_fits, read_patch, write_patch
@@ -142,9 +142,7 @@ def check_free(out: Path) -> None:
 def write_card(folder: Path, card: str) -> None:
     """An edited model has a card of its own or none: the original's is about another model."""
     if card:
-        fresh = folder / TRACES / "card"
-        fresh.write_text(card, encoding="utf-8")
-        fresh.replace(folder / CARD)
+        write_text(folder / CARD, card)
     else:
         (folder / CARD).unlink(missing_ok=True)
 

@@ -160,7 +160,6 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     "word",
     [
         "+hydra.job.env_set.HNEURO_X=1",
-        "+hydra.callbacks.lab={_target_: hydra.experimental.callback.Callback}",
         "+hydra.job_logging.loggers.lab.level=INFO",
         "hydra.verbose=[lab]",
         "hydra.sweeper.max_batch_size=3",
