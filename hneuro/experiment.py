@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -96,6 +97,7 @@ class Experiment:
             if not isinstance(part, kind):
                 where = "dataset.identification" if key == "identification" else key
                 raise UserError(f"{where}: a {type(part).__name__} cannot stand here, a {kind.__name__} is needed")
+        self._check_numbers()
         self._check_names()
         if not 0 <= self.max_span_loss <= 1:
             raise UserError(f"max_span_loss is a share: it must be between 0 and 1, not {self.max_span_loss}")
@@ -110,6 +112,19 @@ class Experiment:
         self._check_regions()
         self._check_engine()
         self._check_risky()
+
+    def _check_numbers(self) -> None:
+        """What parts do not say themselves: no arithmetic survives a NaN, and no generator takes a negative seed."""
+        for key, value in _leaves(self.config, ""):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{key} must be a finite number, not {value}")
+            if key.rpartition(".")[2].endswith("seed") and isinstance(value, int) and not 0 <= value < 1 << 32:
+                raise UserError(f"{key} must be between 0 and 2^32 - 1, not {value}")
+        for key, count in (("dataset.limit", self.limit), ("dataset.answer_tokens", self.answer_tokens)):
+            if count is not None and count < 1:
+                raise UserError(f"{key} must be at least 1, not {count}")
+        if self.shard is not None and self.shard < 0:
+            raise UserError(f"shard must not be negative, and is {self.shard}")
 
     def _check_names(self) -> None:
         for key, said in (
@@ -188,3 +203,12 @@ class Experiment:
         parts = (self.model.name, self.dataset, self.labeling.name, self.identity[:8])
         run = f"{safe_name(self.name)}/{'--'.join(map(safe_name, parts))}"
         return run if self.shard is None else f"{run}/shard-{self.shard}"
+
+
+def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """All plain values of a config, by their dotted keys."""
+    if isinstance(node, Mapping | list | tuple):
+        for name, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, node
