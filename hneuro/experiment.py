@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hneuro.causal.benchmarks.base import Benchmark
@@ -32,6 +35,10 @@ from hneuro.verdicts.base import Judge
 from hneuro.verdicts.splits import Splits
 
 Stage = Literal["responses", "verdicts", "contributions"]
+
+
+INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|real_names|patch)$")  # keys that name a file to read
+ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".gguf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,12 +204,28 @@ class Experiment:
                 f"{self.labeling.name} read other tokens: choose another labeling, or leave risky out"
             )
 
+    def check_inputs(self) -> None:
+        """`UserError` names every file of the config that is not there: the first thing that a run looks at."""
+        for key, folder in (("output_dir", self.output_dir), ("store_dir", self.store_dir)):
+            nearest = next(p for p in (Path(folder), *Path(folder).absolute().parents) if os.path.lexists(p))
+            if not nearest.is_dir():
+                raise UserError(f"{key}={folder}: {nearest} is no folder: choose another {key}")
+        files = {key: value for key, value in _leaves(self.config, "") if INPUT.search(key) and _is_local(value)}
+        gone = [f"{key}: the file {file}" for key, file in files.items() if not Path(file).expanduser().exists()]
+        if gone:
+            raise UserError(f"{'; '.join(gone)} does not exist")
+
     @property
     def run_name(self) -> str:
         """Where the run lands below `output_dir`: the same config, the same place."""
         parts = (self.model.name, self.dataset, self.labeling.name, self.identity[:8])
         run = f"{safe_name(self.name)}/{'--'.join(map(safe_name, parts))}"
         return run if self.shard is None else f"{run}/shard-{self.shard}"
+
+
+def _is_local(path: Any) -> bool:
+    """Whether it is a path, and cannot be the id of a data set or model."""
+    return isinstance(path, str) and (path.startswith(("/", "./", "../", "~")) or Path(path).suffix in ENDINGS)
 
 
 def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -162,7 +162,7 @@ class Store:
         kind: object = None,
     ) -> Kept[T]:
         folder = self.place(stage, reads).absolute()
-        with writing(f"the stage {stage}", self.root):
+        with writing(f"the stage {stage}", self.root.absolute()):
             made = not folder.exists() and make(folder, reads, begin)
         (self.tally.computed if made else self.tally.loaded).append(stage)
         stamp = _stamp(folder)

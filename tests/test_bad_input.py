@@ -72,6 +72,17 @@ def data(name: str, content: bytes, choice: str = "file") -> Prepare:
     return prepare
 
 
+def in_place(word: str) -> Prepare:
+    """Where there are a file and a link to nowhere."""
+
+    def prepare(folder: Path, checkpoint: Path) -> list[str]:
+        (folder / "a_file").touch()
+        (folder / "a_link").symlink_to("nowhere")
+        return [word]
+
+    return prepare
+
+
 def labelled(*rows: dict[str, object]) -> Prepare:
     def prepare(folder: Path, checkpoint: Path) -> list[str]:
         (folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -170,6 +181,20 @@ CASES = [
     Case("wrong type in a part", ["sampling.samples=many"], ("sampling.samples", "'many'", "integer")),
     Case("list that is none", ["probe.C=x"], ("probe.C", "'x'")),
     Case("value outside its set", ["judge.match=fuzzy"], ("judge.match", "'fuzzy'", "'strict' or 'exact'")),
+    *(
+        Case(f"{key} in {place}", in_place(f"{key}={place}/x"), (f"{place}", "choose another"))
+        for key in ("output_dir", "store_dir")
+        for place in ("/dev/null", "a_file", "a_link")
+    ),
+    Case(
+        "every file that is not there",
+        ["dataset=file", path("a.csv"), "mechanism.counts=b.csv", "model=hub", "model.name=x", "model.chat.path=/no/m"],
+        (
+            "dataset.identification.path: the file a.csv",
+            "mechanism.counts: the file b.csv",
+            "chat.path: the file /no/m",
+        ),
+    ),
     Case("negative seed", ["seed=-1"], ("seed must be between 0",)),
     Case("negative seed of a part", ["model=organism_llama_s", "model.chat.seed=-2"], ("model.chat.seed must be",)),
     Case("C that is no number", ["probe.C=[1,nan]"], ("probe.C.1 must be a finite number, not nan",)),
@@ -369,7 +394,11 @@ CASES = [
         recorded('{"question": "?", "response": "a", "judge": "maybe"}'),
         ("row 1", "'maybe' is none of correct"),
     ),
-    Case("names file that is not there", made_up("real_names=gone.txt"), ("real_names", "gone.txt", "No such file")),
+    Case(
+        "names file that is not there",
+        made_up("real_names=gone.txt"),
+        ("real_names: the file gone.txt does not exist",),
+    ),
     Case("no made-up questions", made_up("count=0"), ("dataset.identification", "count must be between")),
     Case("made-up things of no kind", made_up("kinds=[dragon]"), ("'dragon'", "there are animal, plant")),
     Case(

@@ -14,6 +14,9 @@ from hneuro.records import UserError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from hneuro.experiment import Experiment
+    from hneuro.sweeps.plan import Plan
+
 log = logging.getLogger(__name__)
 MULTIRUN = {"-m", "--multirun"}
 
@@ -24,11 +27,7 @@ class Task:
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(word for word in words if word != "--dry-run")
         self.code = 0
-        self.estimate: Any = None
-        if len(self.words) < len(words):
-            from hneuro.commands.dry_run import estimate
-
-            self.estimate = estimate
+        self.estimate = _estimate if len(self.words) < len(words) else None
 
     def __call__(self, cfg: DictConfig) -> None:
         """A failed run is reported in a line, and leaves its state on the disk."""
@@ -51,6 +50,14 @@ class Task:
         except Exception:
             log.exception("the run has failed by a fault of hneuro; please report it with this traceback")
             self.code = 1
+
+
+def _estimate(plan: Plan | None, experiments: dict[int, Experiment]) -> int:
+    if plan is None:
+        experiments[0].check_inputs()  # before the libraries that computing needs are imported
+    from hneuro.commands.dry_run import estimate
+
+    return estimate(plan, experiments)
 
 
 def run(words: Sequence[str]) -> int:

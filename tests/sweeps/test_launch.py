@@ -171,8 +171,8 @@ def test_what_hydra_leaves_open_stays_open(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["dataset=file", "dataset.identification.path=nowhere.jsonl", "benchmark=none"]
-    assert main(["run", "--dry-run", *words, word]) == 0  # which says of the run alone that it would fail
-    assert "would fail: the file nowhere.jsonl does not exist" in capsys.readouterr().out
+    assert main(["run", "--dry-run", *words, word]) == 2  # for the run alone, not for what Hydra was told
+    assert "path: the file nowhere.jsonl does not exist" in capsys.readouterr().err
 
 
 def test_the_settings_of_slurm_are_all_known(
@@ -182,8 +182,8 @@ def test_the_settings_of_slurm_are_all_known(
     words = ["launcher=slurm", "+hydra.launcher.additional_parameters.reservation=lab", "benchmark=none"]
     setup = "hydra.launcher.setup=[module load cuda]"
     rest = ["dataset=file", "dataset.identification.path=nowhere.jsonl", "hydra.launcher.qos=high"]
-    assert main(["run", "--dry-run", *words, setup, *rest]) == 0
-    assert "would fail" in capsys.readouterr().out
+    assert main(["run", "--dry-run", *words, setup, *rest]) == 2
+    assert "path: the file nowhere.jsonl does not exist" in capsys.readouterr().err
 
 
 def test_ray_is_composed_where_its_launcher_is_installed_and_named_where_it_is_not(
