@@ -264,6 +264,23 @@ CASES = [
     ),
     Case("empty question file", questions(""), ("no questions",)),
     Case("not JSON", questions("{broken\n"), ("q.jsonl", "line 1")),
+    *(
+        Case(
+            f"answers {answers}",
+            questions([{"question": "?", "answers": answers}]),
+            ("row 1", "'answers' must be text"),
+        )
+        for answers in ([["a", "b"]], [{"value": "a"}], True, [False])
+    ),
+    *(
+        Case(
+            f"question {asked}", questions([{"question": asked, "answers": "a"}]), ("row 1", "'question' must be text")
+        )
+        for asked in (["a"], {"text": "a"}, True)
+    ),
+    Case(
+        "answer of another column", questions([{"question": "?", "answer": "a"}]), ("'answers'", "answers_column=NAME")
+    ),
     Case("nested too deeply", questions("[" * 100_000), ("q.jsonl", "nested too deeply")),
     Case(
         "half a character",
