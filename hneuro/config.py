@@ -154,6 +154,8 @@ def build_plain(values: dict[str, Any]) -> Experiment:
     from hneuro.experiment import Experiment
     from hneuro.store import fingerprint
 
+    if cut := [f.name for f in dataclasses.fields(Config) if f.name not in values and f.name != "grader"]:
+        raise UserError(f"the config lacks {', '.join(cut)}: it is not whole, or of another version; run it anew")
     values = dict(values)
     config = dict(values)
     dataset = values.pop("dataset")
@@ -262,6 +264,11 @@ def _class_of(target: str, key: str) -> type[Any]:
     module, _, name = str(target).rpartition(".")
     try:
         kind = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as fault:
+        if module.partition(".")[0] == fault.name:
+            way = f"install the package {fault.name}, or add the folder that it lies in to PYTHONPATH"
+            raise UserError(f"{key}: there is no class {target!r}, as there is no {fault.name} here: {way}") from fault
+        raise UserError(f"{key}: there is no class {target!r} ({fault})") from fault
     except (ImportError, AttributeError, ValueError) as fault:
         raise UserError(f"{key}: there is no class {target!r} ({fault})") from fault
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
-from hneuro.config import Config, build_experiment, config_folder, quoted, register_schema
+from hneuro.config import Config, build_experiment, config_folder, quoted, register_schema, saved_experiment
 from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
 from hneuro.questions.file import QuestionFile
+from hneuro.records import UserError
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.spans.rule import RuleLocator
@@ -172,6 +174,13 @@ def test_a_name_stays_one_part_of_the_run_s_folder(name: str, tmp_path: Path) ->
     assert not any(part.startswith(".") for part in folder.relative_to(tmp_path).parts)
     (place := Store(tmp_path).place(f"sweep-{name}", {})).mkdir(parents=True)
     assert place.resolve().parent.parent == tmp_path
+
+
+def test_a_config_that_was_cut_is_said_to_be(tmp_path: Path) -> None:
+    whole = yaml.safe_dump(dict(experiment().config), sort_keys=False)
+    (tmp_path / "config.yaml").write_text(whole[: whole.index("span:")])
+    with pytest.raises(UserError, match=r"lacks span, .*it is not whole"):
+        saved_experiment(tmp_path / "config.yaml")
 
 
 def test_ordinary_names_are_their_own() -> None:

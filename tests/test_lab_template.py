@@ -44,6 +44,7 @@ def test_every_command_of_the_tutorial(lab: Path, capsys: pytest.CaptureFixture[
 CALLS = "# @package _global_\nname: x\nhydra: {{{0}}}\n"
 FAULTS = {
     "judge/broken.yaml": ("_target_: our_lab.judges.FirstWordJuge\n", "there is no class"),
+    "judge/elsewhere.yaml": ("_target_: no_lab.judges.Judge\n", "install the package no_lab, or add the folder"),
     "judge/mistyped.yaml": ("_target_: our_lab.judges.FirstWordJudge\nrefusal: [no]\n", "did you mean 'refusals'"),
     "jugde/x.yaml": ("_target_: our_lab.judges.FirstWordJudge\n", "no group 'jugde'; did you mean 'judge'"),
     "probe/yaml.yaml": ("C: [1, 2\n", "no yaml"),
@@ -65,7 +66,7 @@ def test_faults_of_a_shared_folder_are_said_line_by_line(lab: Path, capsys: pyte
         (conf / name).write_text(text)
     assert main(["configs", "--check", "our_lab/conf"]) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "14 choices checked, 8 faults"
+    assert lines[-1] == "15 choices checked, 9 faults"
     for name, (_, said) in FAULTS.items():
         told = [line for line in lines if f"{name}: " in line]
         assert len(told) == bool(said), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -154,6 +155,18 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert line.startswith("error: ")
     assert said in line
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_a_full_disk_ended_does_not_say_that_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        monkeypatch.setattr("hneuro.states.write_text", full)  # from now on
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match="the same command goes on later"), keeping_state(tmp_path):
+        full()
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
 
 
 @pytest.mark.parametrize(
