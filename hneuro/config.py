@@ -139,8 +139,8 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         checked = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(cfg))
         _check_complete(OmegaConf.to_container(checked))
         for key in ("output_dir", "store_dir"):  # what else is kept below them follows
-            if checked[key].startswith("~"):
-                checked[key] = str(Path(checked[key]).expanduser())
+            if (folder := str(OmegaConf.select(checked, key))).startswith("~"):
+                OmegaConf.update(checked, key, str(Path(folder).expanduser()))
         plain = OmegaConf.to_container(checked, resolve=True)
     except OmegaConfBaseException as fault:
         raise UserError(explain(fault)) from fault

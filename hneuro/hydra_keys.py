@@ -37,7 +37,7 @@ class CheckedLoader(ConfigLoaderImpl):
 
 def take_the_place_of_the_loader() -> None:
     """Hydra knows no other way to see a config before it builds parts of it."""
-    internal.ConfigLoaderImpl = CheckedLoader  # type: ignore[misc]
+    vars(internal)[ConfigLoaderImpl.__name__] = CheckedLoader
 
 
 def check_hydra(hydra: Any) -> None:
@@ -72,7 +72,7 @@ def _called(node: Any, where: str) -> Iterator[str]:
     if not isinstance(node, DictConfig) or node._is_none() or node._is_missing():
         return
     for name in node:
-        key = f"{where}.{name}"
+        key = f"{where}.{name!s}"
         ours = where in BUILT and str(node._get_node(name)).startswith(PLUGINS)
         if (name == "_target_" and not ours) or (where in LOGGING and name not in SILENT):
             yield key

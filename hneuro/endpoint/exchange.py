@@ -14,7 +14,7 @@ from hneuro.endpoint.settings import Endpoint
 Reply = Mapping[str, Any]  # what the server said, as JSON
 
 OVER_BUDGET = "over the budget"
-MOST_TOKENS = 1 << 40  # a count beyond it is none
+MOST_COUNT = 1 << 40  # tokens; a count beyond it is none
 SHOWN = 300  # characters of a server's own message
 
 
@@ -100,7 +100,11 @@ def tokens_of(request: Request, reply: Reply) -> tuple[int, int]:
     counted = reply.get("usage")
     if isinstance(counted, dict):
         read, written = counted.get("prompt_tokens"), counted.get("completion_tokens")
-        if all(isinstance(count, int) and 0 <= count < MOST_TOKENS for count in (read, written)):
+        if (
+            isinstance(read, int)
+            and isinstance(written, int)
+            and 0 <= min(read, written) <= max(read, written) < MOST_COUNT
+        ):
             return read, written
     return len(json.dumps(dict(request.body))) // 4, len(json.dumps(reply.get("choices"))) // 4
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from typing import Any
 
-import httpx
 from openai import DefaultAsyncHttpxClient
 
 MOST = 64 << 20  # bytes of a reply; what is longer is cut, and then no JSON
 OF_THE_WAY = ("content-encoding", "content-length", "transfer-encoding")
+# The package's versions are built on httpx or on its successor, and know the exceptions of their own alone.
+OWN: Any = importlib.import_module(DefaultAsyncHttpxClient.__bases__[0].__module__.partition(".")[0])
 
 
 class _Bounded(DefaultAsyncHttpxClient):
@@ -19,7 +21,7 @@ class _Bounded(DefaultAsyncHttpxClient):
         super().__init__(timeout=seconds)
         self.seconds = seconds
 
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+    async def send(self, request: Any, **options: Any) -> Any:
         try:
             async with asyncio.timeout(self.seconds):
                 response = await super().send(request, **options | {"stream": True})
@@ -32,11 +34,11 @@ class _Bounded(DefaultAsyncHttpxClient):
                 finally:
                     await response.aclose()
         except TimeoutError as fault:
-            raise httpx.ReadTimeout("the whole reply took too long", request=request) from fault
+            raise OWN.ReadTimeout("the whole reply took too long", request=request) from fault
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in OF_THE_WAY]
-        return httpx.Response(response.status_code, headers=headers, content=bytes(body[:MOST]), request=request)
+        return OWN.Response(response.status_code, headers=headers, content=bytes(body[:MOST]), request=request)
 
 
-def bounded_client(seconds: float) -> httpx.AsyncClient:
+def bounded_client(seconds: float) -> Any:
     """The package's own client, an attempt of which ends after `seconds`."""
     return _Bounded(seconds)
