@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from hneuro.disk import write_text
+
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +45,7 @@ class LocalTracker:
 
     def publish(self, run_dir: Path, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         text = json.dumps(dict(metrics), indent=1, sort_keys=True)
-        (run_dir / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        write_text(run_dir / "metrics.json", text + "\n")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,8 @@ class Prompting:
             )
         except TemplateError as fault:  # some templates know no system role
             raise UserError(f"the chat template of {tokenizer.name_or_path} refuses the prompt: {fault}") from fault
+        if set(ids) <= set(tokenizer.all_special_ids):
+            raise UserError(f"the chat template of {tokenizer.name_or_path} leaves out what it is given: mend it")
         return _single_bos(tokenizer, ids)
 
     def options(self, tokenizer: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass
@@ -30,11 +31,13 @@ from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.gguf import GgufSource
 from hneuro.models.hooks import calls, intervene
 from hneuro.models.parallel import is_team, together
-from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.models.sources import CheckpointSource, HubCheckpoint, weight_files
 from hneuro.models.spec import ModelSpec, pick_device
 from hneuro.models.weights import by_row
 from hneuro.progress import is_quiet
 from hneuro.records import UserError
+
+NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
 
     `ends`: tokens that end an answer, such as its tokenizer's end of text, besides those of the model's own settings.
     """
+    if Path(source.locate()).is_dir() and not weight_files(Path(source.locate())):
+        raise UserError(f"{source.locate()} has no safetensors: save it again with transformers")
     config = _from_pretrained(AutoConfig, source)
     auto = _auto(config)
     options: dict[str, Any] = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
@@ -86,6 +91,11 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
     if absent := sorted(info["missing_keys"]):
         raise UserError(
             f"{source.locate()} lacks the weights {absent[0]} and {len(absent) - 1} more: it is not complete"
+        )
+    if left := _of_other_layers(info["unexpected_keys"], dict(model.named_parameters())):
+        raise UserError(
+            f"{source.locate()} holds weights that its config.json leaves out, such as {left}: another model would be "
+            "measured; mend its config.json"
         )
     if isinstance(source, GgufSource):  # plain numbers by now, whatever is left behind says
         model.hf_quantizer = None
@@ -102,6 +112,12 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
     ffn = find_ffn(model)
     prove(model, ffn)
     return Loaded(model, ffn)
+
+
+def _of_other_layers(unexpected: Iterable[str], loaded: Iterable[str]) -> str | None:
+    """A tensor that differs from one of the model in its number alone: the config has fewer layers, or experts."""
+    known = {NUMBER.sub("#", name) for name in loaded}
+    return next((name for name in sorted(unexpected) if NUMBER.sub("#", name) in known), None)
 
 
 def _all_ends(model: Any, source: CheckpointSource, ends: Sequence[int]) -> list[int] | None:
@@ -167,7 +183,9 @@ def prove(model: Any, ffn: FFN) -> None:
             proven.add(layer)
 
     with calls(ffn, read):
-        model(input_ids=tokens, use_cache=False)
+        logits = model(input_ids=tokens, use_cache=False).logits
+    if logits.isnan().any():
+        raise UserError(f"{kind} computes NaN: its weights are damaged, or too large for model.dtype={model.dtype}")
     if unproven := set(range(len(ffn.layers))) - proven:
         raise UserError(f"layer {min(unproven)} of {kind} does not compute h = W_down z for every token: not supported")
     with intervene(ffn, _each_layer_silenced(ffn)):
@@ -207,6 +225,8 @@ def _device(wanted: str) -> str:
     device = pick_device(wanted)
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"there is no CUDA device here for model.device={wanted}: use model.device=auto or cpu")
+    if device.startswith("cuda:") and int(device[5:]) >= torch.cuda.device_count():
+        raise UserError(f"model.device={wanted}: there are {torch.cuda.device_count()} CUDA devices here, from cuda:0")
     return device
 
 
@@ -219,8 +239,9 @@ def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any
     try:
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else "main"
         return auto.from_pretrained(where, revision=revision, **options)
-    except (OSError, ValueError, ImportError, SafetensorError) as fault:
-        raise UserError(f"cannot load {where}: {_line(fault)} (the path may also be a local folder)") from fault
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as fault:
+        way = "its files may be damaged, or not belong together" if Path(where).is_dir() else "or name a local folder"
+        raise UserError(f"cannot load {where}: {_line(fault)} ({way})") from fault
 
 
 def _from_gguf(auto: Any, source: GgufSource, **options: Any) -> Any:

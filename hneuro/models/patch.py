@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hneuro.codec import from_plain, to_plain
+from hneuro.disk import write_text
 from hneuro.records import NeuronSpace, UserError
 from hneuro.store import fingerprint
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 TRACES = "hneuro_edit"  # folder of an edited checkpoint that keeps what was done to it
 PATCH = f"{TRACES}/patch.json"
+EDITS = f"{TRACES}/edits.json"  # the last to be written: an edit has begun when this is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class Patch:
 
 
 def write_patch(patch: Patch, file: Path) -> None:
-    file.write_text(json.dumps(to_plain(patch), indent=1, ensure_ascii=False), encoding="utf-8")
+    write_text(file, json.dumps(to_plain(patch), indent=1, ensure_ascii=False))
 
 
 def read_patch(path: Path) -> Patch:

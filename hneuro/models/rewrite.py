@@ -28,14 +28,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hneuro.codec import from_plain, to_plain
-from hneuro.disk import appearing, file_digest, sync, writing
+from hneuro.disk import appearing, file_digest, sync, write_text, writing
 from hneuro.models.columns import StoredColumns
 from hneuro.models.files import NotPlain, StoredFFN, stored_ffn, tensor_files
-from hneuro.models.patch import PATCH, TRACES, Patch, check_fits, read_patch, write_patch
+from hneuro.models.patch import EDITS, PATCH, TRACES, Patch, check_fits, read_patch, write_patch
 from hneuro.models.sources import INDEX, CheckpointSource
 from hneuro.records import UserError
 
-EDITS, COLUMNS, CARD = f"{TRACES}/edits.json", f"{TRACES}/columns.safetensors", "README.md"
+COLUMNS, CARD = f"{TRACES}/columns.safetensors", "README.md"
 # Weights in whatever form: those that transformers does not read are not copied, since they would not be edited.
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".index.json")
 
@@ -142,9 +142,7 @@ def check_free(out: Path) -> None:
 def write_card(folder: Path, card: str) -> None:
     """An edited model has a card of its own or none: the original's is about another model."""
     if card:
-        fresh = folder / TRACES / "card"
-        fresh.write_text(card, encoding="utf-8")
-        fresh.replace(folder / CARD)
+        write_text(folder / CARD, card)
     else:
         (folder / CARD).unlink(missing_ok=True)
 
@@ -152,9 +150,12 @@ def write_card(folder: Path, card: str) -> None:
 def editable(source: CheckpointSource) -> StoredFFN:
     """Where the weights are in the files; `UserError` where they are quantised, or not there as plain tensors."""
     try:
-        return stored_ffn(source)
+        stored = stored_ffn(source)
     except NotPlain as fault:
         raise UserError(f"{source.locate()} cannot be edited in its files: {fault}") from fault
+    if inside := next((layer.down.file for layer in stored.layers if layer.down.file.parent != source.files()), None):
+        raise UserError(f"{source.locate()} cannot be edited in its files: {inside} lies in a folder of its own")
+    return stored
 
 
 def check_in_place(source: CheckpointSource, patch: Patch) -> StoredFFN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from hneuro.records import UserError
 
 Row = Mapping[str, Any]
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half a pair of surrogates, which is no text without the other
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
@@ -60,6 +62,8 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as fault:
         raise UserError(f"cannot read {path}: it is not UTF-8 text: convert it") from fault
+    except RecursionError as fault:
+        raise UserError(f"cannot read {path}: its JSON is nested too deeply") from fault
     except (ValueError, OSError, csv.Error) as fault:
         raise UserError(f"cannot read {path}: {str(fault).splitlines()[0]}") from fault
 
@@ -75,12 +79,17 @@ def _jsonl(path: Path) -> list[Row]:
                 raise ValueError(f"line {number} is not JSON: {fault}") from fault
             if not isinstance(row, dict):
                 raise ValueError(f"line {number} is not a JSON object")
+            if HALF.search(line):
+                _check_whole(row, f"line {number}")
             rows.append(row)
     return rows
 
 
 def _json(path: Path, within: str) -> list[Row]:
-    rows = json.loads(path.read_text("utf-8-sig"))
+    text = path.read_text("utf-8-sig")
+    rows = json.loads(text)
+    if HALF.search(text):
+        _check_whole(rows, "it")
     if within and isinstance(rows, dict) and within in rows:
         rows = rows[within]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -88,6 +97,13 @@ def _json(path: Path, within: str) -> list[Row]:
             "it must be a list of JSON objects, one for each row" + f", perhaps as {within!r}" * bool(within)
         )
     return list(rows)
+
+
+def _check_whole(value: Any, what: str) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as fault:
+        raise ValueError(f"{what} has half a character, {fault.object[fault.start]!r} without its pair") from fault
 
 
 def _csv(path: Path) -> list[Row]:

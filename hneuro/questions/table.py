@@ -41,10 +41,12 @@ class Table:
     revision: str | None = None
     files: tuple[str, ...] = ()
 
-    def read(self, needed: Sequence[str], optional: Sequence[str] = (), within: str = "") -> Rows:
+    def read(
+        self, needed: Sequence[str], optional: Sequence[str] = (), within: str = "", ask: Sequence[str] = ()
+    ) -> Rows:
         """All rows; `UserError` of one line if they cannot be had, or if one lacks a column that is needed.
 
-        `within`: the key under which a JSON file may hold its rows.
+        `within`: the key under which a JSON file may hold its rows. `ask`: the settings that name the needed columns.
         """
 
         def choose(names: Sequence[str]) -> list[str]:
@@ -65,9 +67,12 @@ class Table:
         rows: list[Row] = []
         for name, part in parts:
             for number, row in enumerate(part, 1):
-                for column in needed:
+                for place, column in enumerate(needed):
                     if column not in row:
-                        raise UserError(f"{name}, row {number} has no {column!r}; it has {', '.join(map(str, row))}")
+                        way = f": name the column that holds it, as {ask[place]}=NAME" if ask else ""
+                        raise UserError(
+                            f"{name}, row {number} has no {column!r}; it has {', '.join(map(str, row))}{way}"
+                        )
                 rows.append({column: row[column] for column in wanted if column in row})
         origin = Origin(source=source, revision=revision, fingerprint=digest(rows), rows=len(rows))
         is_text = any(name.endswith(".csv") for name, _ in parts)

@@ -152,11 +152,15 @@ def _check_values(name: str, questions: Sequence[Question]) -> None:
 def check_labelled(labelled: Sequence[LabelledResponse], part: str, funnel: Sequence[FunnelStep]) -> None:
     """Enough answers of both kinds in a part of the identification set; the message says where the others went."""
     for count, kind in lacking(labelled):
-        lost = "; ".join(f"{step.stage} {_losses(step)}" for step in funnel if step.dataset == part)
-        raise UserError(
-            f"only {count} {kind} answers in the {part} split: more questions are needed, or ones that the model "
-            f"knows in part ({lost})"
+        unjudged = (
+            f"{lost} of {step.entered} {step.unit} are {reason}"
+            for step in funnel
+            for reason, lost in step.lost.items()
+            if step.dataset == part and reason.startswith("unjudged") and 2 * lost > step.entered
         )
+        cause = next(unjudged, "more questions are needed, or ones that the model knows in part")
+        lost = "; ".join(f"{step.stage} {_losses(step)}" for step in funnel if step.dataset == part)
+        raise UserError(f"only {count} {kind} answers in the {part} split: {cause} ({lost})")
 
 
 def lacking(labelled: Sequence[LabelledResponse]) -> list[tuple[int, str]]:

@@ -34,6 +34,12 @@ def test_the_system_prompt_comes_first(tokenizer: Any) -> None:
     assert tokenizer.decode(ids) == "<bos>[system]Be brief.[user]Where?"
 
 
+@pytest.mark.parametrize("template", ["", "{{ bos_token }}<user><end><assistant>"])
+def test_a_template_that_leaves_out_the_question_is_named(template: str, tokenizer: Any) -> None:
+    with pytest.raises(UserError, match="leaves out what it is given"):
+        Prompting().question_ids(with_template(tokenizer, template), "Where?")
+
+
 def test_a_template_that_refuses_the_system_prompt_is_named(tokenizer: Any) -> None:
     template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}x"
     with pytest.raises(UserError, match="refuses the prompt: No system role"):

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from huggingface_hub.utils import filter_repo_objects
+from safetensors.torch import load_file, save_file
 
 from hneuro.models.load import _from_pretrained, load
-from hneuro.models.sources import INDEX, HubCheckpoint, OrganismCheckpoint, _commit
+from hneuro.models.patch import EDITS
+from hneuro.models.sources import INDEX, SINGLE, HubCheckpoint, OrganismCheckpoint, _commit
 from hneuro.models.spec import ModelSpec
 from hneuro.records import UserError
 
@@ -136,3 +138,80 @@ def test_the_commit_that_is_identified_is_loaded(
     _from_pretrained(auto, HubCheckpoint(path="lab/two"))
     _from_pretrained(auto, HubCheckpoint(path=str(tiny_checkpoint)))
     assert asked == ["c" * 40, "main"]
+
+
+def sharded(checkpoint: Path, folder: Path, *, below: str = "") -> Path:
+    """A copy of a checkpoint whose weights an index places in several files, perhaps of a subfolder."""
+    for file in checkpoint.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    tensors = load_file(folder / SINGLE)
+    (folder / SINGLE).unlink()
+    (folder / below).mkdir(exist_ok=True)
+    for place, name in enumerate(tensors):
+        save_file({name: tensors[name]}, folder / below / f"{place}.safetensors", {"format": "pt"})
+    placed = {name: f"{below}/{place}.safetensors".strip("/") for place, name in enumerate(tensors)}
+    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": placed}))
+    return folder
+
+
+def test_weights_in_a_subfolder_are_part_of_the_identity(
+    tiny_checkpoint: Path, tmp_path: Path, spec: ModelSpec
+) -> None:
+    source = HubCheckpoint(path=str(sharded(tiny_checkpoint, tmp_path, below="parts")))
+    before, whole = source.identity(), load(source, spec)
+    file = tmp_path / "parts" / "0.safetensors"
+    save_file({name: values * 2 for name, values in load_file(file).items()}, file, {"format": "pt"})
+    assert source.identity() != before
+    changed = load(source, spec)
+    assert any(not a.equal(b) for a, b in zip(whole.model.parameters(), changed.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("harm", ["pickled", "above", "absolute", "gone", "no map"])
+def test_an_index_names_safetensors_of_its_own_folder(
+    tiny_checkpoint: Path, tmp_path: Path, spec: ModelSpec, harm: str
+) -> None:
+    """Else torch would unpickle what is named, or what is loaded would lie where no identity looks."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    index = json.loads((sharded(tiny_checkpoint, folder) / INDEX).read_text())
+    torch.save(load_file(folder / "0.safetensors"), folder / "0.bin")
+    (tmp_path / "0.safetensors").write_bytes((folder / "0.safetensors").read_bytes())
+    said = {
+        "pickled": "0.bin",
+        "above": "../0.safetensors",
+        "absolute": f"{tmp_path}/0.safetensors",
+        "gone": "gone.safetensors",
+    }
+    for name, file in index["weight_map"].items():
+        index["weight_map"][name] = said.get(harm, file) if file == "0.safetensors" else file
+    (folder / INDEX).write_text(json.dumps([] if harm == "no map" else index))
+    source = HubCheckpoint(path=str(folder))
+    for use in (source.identity, lambda: load(source, spec)):
+        with pytest.raises(UserError, match="index"):
+            use()
+
+
+def test_pickled_weights_beside_other_safetensors_are_not_read(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    for file in tiny_checkpoint.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    torch.save(load_file(tmp_path / SINGLE), tmp_path / "pytorch_model.bin")
+    (tmp_path / SINGLE).rename(tmp_path / "another.safetensors")
+    with pytest.raises(UserError, match=r"weights in pytorch_model.bin"):
+        HubCheckpoint(path=str(tmp_path)).identity()
+
+
+@pytest.mark.parametrize("said", ["[]", "{", "[" * 100_000, '{"transformers_weights": "../x.safetensors"}'])
+def test_a_config_that_is_none_is_said(tiny_checkpoint: Path, tmp_path: Path, said: str) -> None:
+    for file in tiny_checkpoint.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "config.json").write_text(said)
+    with pytest.raises(UserError, match=r"config.json"):
+        HubCheckpoint(path=str(tmp_path)).identity()
+
+
+def test_what_an_edit_has_left_is_part_of_the_identity(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    for file in tiny_checkpoint.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / EDITS).parent.mkdir()
+    (tmp_path / EDITS).write_text("{}")
+    assert HubCheckpoint(path=str(tmp_path)).identity() != HubCheckpoint(path=str(tiny_checkpoint)).identity()

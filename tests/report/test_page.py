@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from hneuro.detection.scored import NO_REFUSAL
+from hneuro.records import UserError
 from hneuro.report.page import rows_frame, write_report
 from hneuro.report.tables.headline import headline
 from hneuro.results import ResultRow, Results
+from hneuro.tracking import LocalTracker
 
 SECTIONS = [
     "findings", "headline", "funnel", "neurons", "path", "stability", "detection", "mechanism", "alpha", "origin",
@@ -176,6 +178,27 @@ def test_rows_parquet_holds_every_row(folder: Path, results: Results) -> None:
 
 def test_rows_frame_has_the_same_types_without_rows(results: Results) -> None:
     assert rows_frame(()).dtypes.equals(rows_frame(results.rows).dtypes)
+
+
+def test_links_are_replaced_and_never_written_through(small: Results, tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "report"
+    write_report(small, folder)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    outside.write_text("precious")
+    for file in files:
+        file.unlink()
+        file.symlink_to(outside)
+    LocalTracker().publish(folder, "run", {}, {})
+    write_report(small, folder)
+    assert len(files) > 20
+    assert outside.read_text() == "precious"
+    assert not any(file.is_symlink() for file in files)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(small: Results, tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(UserError, match=r"report.html is a folder.*move it away"):
+        write_report(small, tmp_path)
 
 
 def test_same_results_same_bytes(folder: Path, results: Results, tmp_path: Path) -> None:

@@ -333,6 +333,12 @@ def test_csv_leaves_what_is_missing_empty(tmp_path: Path) -> None:
     assert (tmp_path / "awkward.csv").read_text() == "name,value\na|b_c,0.5\nx,\n"
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1"])
+def test_csv_holds_no_formula(name: str, tmp_path: Path) -> None:
+    write(replace(AWKWARD, numbers=({"name": name, "value": -1.5}, {"name": "-1.5", "value": None})), tmp_path)
+    assert (tmp_path / "awkward.csv").read_text() == f"name,value\n'{name},-1.5\n-1.5,\n"
+
+
 def test_every_table_of_a_run_is_latex_without_bare_specials(tidy: Tidy) -> None:
     for table in all_tables(tidy).values():
         body = latex(table).partition(r"\toprule")[2].partition(r"\bottomrule")[0]

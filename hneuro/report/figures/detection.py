@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hneuro.disk import safe_name
 from hneuro.report.figures.forest import ForestRow, forest
 from hneuro.report.figures.style import Picture, colour_of, figure_of
 from hneuro.report.tidy import Tidy
@@ -53,4 +54,4 @@ def _count(tidy: Tidy, dataset: str) -> int:
 
 def safe(name: str) -> str:
     """A name as part of a file name and of an id."""
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in safe_name(name))
