@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import importlib
 import os
+import shlex
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from hydra.errors import MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -101,6 +103,17 @@ def config_source(named: str) -> str:
     return named
 
 
+def folder_of(source: str) -> Path:
+    """Where the yaml of `file://...` or `pkg://...` lie."""
+    from importlib.util import find_spec
+
+    if source.startswith("file://"):
+        return Path(source.removeprefix("file://"))
+    spec = find_spec(source.removeprefix("pkg://"))
+    assert spec is not None
+    return Path(next(iter(spec.submodule_search_locations or ())))
+
+
 def quoted(value: str) -> str:
     """A text as one value of Hydra's grammar, whatever signs it has."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -141,6 +154,9 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         # Once more against the schema, and as plain values: Hydra lets "+key=value" past it.
         checked = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.to_container(cfg))
         _check_complete(OmegaConf.to_container(checked))
+        for key in ("output_dir", "store_dir"):  # what else is kept below them follows
+            if (folder := str(OmegaConf.select(checked, key))).startswith("~"):
+                OmegaConf.update(checked, key, str(Path(folder).expanduser()))
         plain = OmegaConf.to_container(checked, resolve=True)
     except OmegaConfBaseException as fault:
         raise UserError(explain(fault)) from fault
@@ -154,6 +170,8 @@ def build_plain(values: dict[str, Any]) -> Experiment:
     from hneuro.experiment import Experiment
     from hneuro.store import fingerprint
 
+    if cut := [f.name for f in dataclasses.fields(Config) if f.name not in values and f.name != "grader"]:
+        raise UserError(f"the config lacks {', '.join(cut)}: it is not whole, or of another version; run it anew")
     values = dict(values)
     config = dict(values)
     dataset = values.pop("dataset")
@@ -174,7 +192,7 @@ def build_plain(values: dict[str, Any]) -> Experiment:
 
 def _check_complete(values: Any) -> None:
     """`UserError` for a key that still waits for a value; the grader's wait until a benchmark uses it."""
-    if missing := next(_missing({key: value for key, value in values.items() if key != "grader"}, ""), None):
+    if missing := list(_missing({key: value for key, value in values.items() if key != "grader"}, "")):
         raise UserError(_needed(missing))
 
 
@@ -187,11 +205,13 @@ def _missing(node: Any, key: str) -> Iterator[str]:
             yield from _missing(value, f"{key}.{name}" if key else str(name))
 
 
-def _needed(key: str) -> str:
+def _needed(keys: Sequence[str]) -> str:
+    key = keys[0]
     if ".grader.endpoint." in f"{key}.":
         name, part = key.rpartition(".")[2], key.partition(".grader")[0]
         return f"grader.{name}: {part} is read by a model: name it here, and choose grader=local or grader=openai"
-    return f"{key}: a value is needed here"
+    hint = "; model=FOLDER or model=ORG/NAME gives both" if {"model.name", "model.chat.path"} <= set(keys) else ""
+    return f"{', '.join(keys)}: {'a value is' if len(keys) == 1 else 'values are'} needed here{hint}"
 
 
 def saved_experiment(file: Path) -> Experiment:
@@ -223,6 +243,8 @@ def explain(fault: BaseException) -> str:
             extras = "'hneuro[joblib]' or 'hneuro[slurm]'"
             return f"the launcher {wanted} is not installed: pip install {extras}"
         return f"{group}={wanted}: there is no such choice; {suggest(wanted, sorted(fault.options))}"
+    if isinstance(fault, OverrideParseException) and (word := _in_quotes(fault.override)):
+        return f"{fault.override}: Hydra cannot read this value; if it is a text, type {shlex.quote(word)}"
     said = causes[-1] if isinstance(causes[-1], OmegaConfBaseException) else fault
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
     where = f"{said.full_key}: " if isinstance(said, OmegaConfBaseException) and said.full_key else ""
@@ -230,19 +252,32 @@ def explain(fault: BaseException) -> str:
     return where + "; ".join(line for line in lines if not line.startswith(hidden))
 
 
+def _in_quotes(override: str) -> str:
+    """An override with its value in quotes; "" where it still could not be read."""
+    key, _, value = override.partition("=")
+    word = f"{key}={quoted(value)}" if '"' in value or value.endswith("\\") else f'{key}="{value}"'
+    try:
+        (read,) = OverridesParser.create().parse_overrides([word])
+    except HydraException:
+        return ""
+    return word if read.value() == value else ""
+
+
 def no_such_key(key: str, known: Sequence[str]) -> str:
     """`known`: what may stand in its place."""
     where, _, wanted = key.rpartition(".")
     known = [name for name in known if name not in ("_target_", "hydra")]
+    if not where:
+        known.append("experiment")  # a group whose choices write all over the config
     if where == "hydra.launcher" and not known:  # that of the default, which runs all in this process
         return f"{key}: this launcher has no settings; choose another one, as launcher=joblib"
     return f"{key}: there is no such key; {suggest(wanted, known)}"
 
 
 def suggest(wanted: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(wanted, known, n=1) or [
-        name for name in known if wanted and name.startswith(wanted)
-    ]
+    near = [name for name in known if name.casefold() == wanted.casefold()]
+    near = near or difflib.get_close_matches(wanted, known, n=1)
+    near = near or [name for name in known if wanted and name.startswith(wanted)]
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
 
 
@@ -258,6 +293,11 @@ def _class_of(target: str, key: str) -> type[Any]:
     module, _, name = str(target).rpartition(".")
     try:
         kind = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as fault:
+        if module.partition(".")[0] == fault.name:
+            way = f"install the package {fault.name}, or add the folder that it lies in to PYTHONPATH"
+            raise UserError(f"{key}: there is no class {target!r}, as there is no {fault.name} here: {way}") from fault
+        raise UserError(f"{key}: there is no class {target!r} ({fault})") from fault
     except (ImportError, AttributeError, ValueError) as fault:
         raise UserError(f"{key}: there is no class {target!r} ({fault})") from fault
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):

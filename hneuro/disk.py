@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, their digests, and a full disk told in one clear line."""
+"""Files that appear whole or not at all, how they are called, their digests, and a full disk told in one clear line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import hashlib
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -18,17 +19,53 @@ from numpy.typing import NDArray
 from hneuro.records import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+LONGEST_NAME = 60  # bytes of a name that becomes a part of a file's, of which disks allow 255
 WHOLE_DIGEST_LIMIT = 1 << 30  # bytes; above it a digest reads the size and 64 blocks of 1 MiB
+
+
+def safe_name(text: str) -> str:
+    """A name as (part of) the name of one file or folder: it leads nowhere else, is not hidden, and no disk refuses it.
+
+    Most names are their own; what is cut off a long one is told apart by a digest.
+    """
+    plain = re.sub(r"[^\w .,+=@()-]", "_", text)
+    plain = re.sub(r"^\.|^ |[ .]$", "_", plain) or "_"
+    if len(plain.encode()) <= LONGEST_NAME:
+        return plain
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{plain.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{digest}"
 
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
     """A file that appears under its name only when it is complete and on the disk."""
-    fresh = path.with_name(f"{path.name}.fresh")
-    try:
+    with _in_place_of(path, path.with_name(f"{path.name}.fresh")) as fresh:
         yield fresh
         sync(fresh)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """`appearing` for what can be made again, or is written by several processes: nobody waits for the disk."""
+    with _in_place_of(path, path.with_name(f"{path.name}.{os.getpid()}.fresh")) as fresh:
+        yield fresh
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file as a whole."""
+    with replacing(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _in_place_of(path: Path, fresh: Path) -> Iterator[Path]:
+    """A link in its place is replaced, and never written through: it may lead out of the folder."""
+    if path.is_dir() and not path.is_symlink():
+        raise UserError(f"{path} is a folder, and a file of this name is to be written there: move it away")
+    try:
+        fresh.unlink(missing_ok=True)
+        yield fresh
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
@@ -107,7 +144,7 @@ class ArrayFile:
             reserve(fresh)
 
     def _begins_with(self, header: bytes) -> bool:
-        if not self.path.exists():
+        if not self.path.is_file() or self.path.is_symlink():
             return False
         with self.path.open("rb") as file:
             return file.read(len(header)) == header

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hneuro.causal.benchmarks.base import Benchmark
@@ -14,6 +18,7 @@ from hneuro.causal.perplexity import Text
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
 from hneuro.detection.mechanism.settings import MechanismSettings
+from hneuro.disk import safe_name
 from hneuro.models.spec import ModelSpec
 from hneuro.origin.settings import OriginSettings
 from hneuro.probe.choice import Choice
@@ -30,6 +35,10 @@ from hneuro.verdicts.base import Judge
 from hneuro.verdicts.splits import Splits
 
 Stage = Literal["responses", "verdicts", "contributions"]
+
+
+INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|real_names|patch)$")  # keys that name a file to read
+ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".gguf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +104,7 @@ class Experiment:
             if not isinstance(part, kind):
                 where = "dataset.identification" if key == "identification" else key
                 raise UserError(f"{where}: a {type(part).__name__} cannot stand here, a {kind.__name__} is needed")
+        self._check_numbers()
         self._check_names()
         if not 0 <= self.max_span_loss <= 1:
             raise UserError(f"max_span_loss is a share: it must be between 0 and 1, not {self.max_span_loss}")
@@ -110,7 +120,29 @@ class Experiment:
         self._check_engine()
         self._check_risky()
 
+    def _check_numbers(self) -> None:
+        """What parts do not say themselves: no arithmetic survives a NaN, and no generator takes a negative seed."""
+        for key, value in _leaves(self.config, ""):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{key} must be a finite number, not {value}")
+            if key.rpartition(".")[2].endswith("seed") and isinstance(value, int) and not 0 <= value < 1 << 32:
+                raise UserError(f"{key} must be between 0 and 2^32 - 1, not {value}")
+        for key, count in (("dataset.limit", self.limit), ("dataset.answer_tokens", self.answer_tokens)):
+            if count is not None and count < 1:
+                raise UserError(f"{key} must be at least 1, not {count}")
+        if self.shard is not None and self.shard < 0:
+            raise UserError(f"shard must not be negative, and is {self.shard}")
+
     def _check_names(self) -> None:
+        for key, said in (
+            ("name", self.name),
+            ("model.name", self.model.name),
+            ("dataset.name", self.dataset),
+            ("output_dir", self.output_dir),
+            ("store_dir", self.store_dir),
+        ):
+            if not said.strip():
+                raise UserError(f"{key} must not be empty")
         if self.identification.name in self.evaluation:
             name = self.identification.name
             raise UserError(
@@ -172,8 +204,34 @@ class Experiment:
                 f"{self.labeling.name} read other tokens: choose another labeling, or leave risky out"
             )
 
+    def check_inputs(self) -> None:
+        """`UserError` names every file of the config that is not there: the first thing that a run looks at."""
+        for key, folder in (("output_dir", self.output_dir), ("store_dir", self.store_dir)):
+            nearest = next(p for p in (Path(folder), *Path(folder).absolute().parents) if os.path.lexists(p))
+            if not nearest.is_dir():
+                raise UserError(f"{key}={folder}: {nearest} is no folder: choose another {key}")
+        files = {key: value for key, value in _leaves(self.config, "") if INPUT.search(key) and _is_local(value)}
+        gone = [f"{key}: the file {file}" for key, file in files.items() if not Path(file).expanduser().exists()]
+        if gone:
+            raise UserError(f"{'; '.join(gone)} does not exist")
+
     @property
     def run_name(self) -> str:
         """Where the run lands below `output_dir`: the same config, the same place."""
-        run = f"{self.name}/{self.model.name}--{self.dataset}--{self.labeling.name}--{self.identity[:8]}"
+        parts = (self.model.name, self.dataset, self.labeling.name, self.identity[:8])
+        run = f"{safe_name(self.name)}/{'--'.join(map(safe_name, parts))}"
         return run if self.shard is None else f"{run}/shard-{self.shard}"
+
+
+def _is_local(path: Any) -> bool:
+    """Whether it is a path, and cannot be the id of a data set or model."""
+    return isinstance(path, str) and (path.startswith(("/", "./", "../", "~")) or Path(path).suffix in ENDINGS)
+
+
+def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """All plain values of a config, by their dotted keys."""
+    if isinstance(node, Mapping | list | tuple):
+        for name, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, node

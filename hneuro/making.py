@@ -139,6 +139,9 @@ def _do_shards(folder: Path, partial: Path, locks: Path, work: Work) -> bool:
                 made += 1
     if made:
         timed = {"stage": folder.parent.name, "key": folder.name, "shards": made, "seconds": round(seconds, 4)}
-        with (folder.parent.parent / TIMINGS).open("a", encoding="utf-8") as out:
+        timings = folder.parent.parent / TIMINGS
+        if timings.is_symlink():
+            timings.unlink()
+        with timings.open("a", encoding="utf-8") as out:
             out.write(json.dumps(timed) + "\n")  # in one write, so that processes do not cut each other's lines
     return made > 0

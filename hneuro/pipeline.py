@@ -7,12 +7,15 @@ from hneuro.probe.choice import choose, h_neurons
 from hneuro.probe.labeling import believed
 from hneuro.results import Results
 from hneuro.steps import answers, checks, early, reading, selection, trials
+from hneuro.steps.calibration import calibration
 from hneuro.steps.context import Context
 from hneuro.steps.mechanism import mechanism
 from hneuro.steps.origin import origin
+from hneuro.steps.permuted import permutations
 from hneuro.steps.stability import stability
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements
+from hneuro.verdicts.frequent import frequent_texts
 
 
 def run_until(experiment: Experiment, store: Store, stage: Stage) -> str:
@@ -54,6 +57,9 @@ def run(experiment: Experiment, store: Store) -> Results:
     # Do they detect hallucination on other questions, better than random neurons do? (section 2.4)
     held_out = answers.evaluation_sets(this, this.chat, parts["report"], others)
     detected = trials.detection(this, probe, neurons, identified, held_out)
+    calibrated = calibration(this, neurons, identified, held_out[0], parts["report"])
+
+    chance = permutations(this, identified, held_out)
 
     # Is it more than the model's doubts and the frequency of what is asked, and are the neurons the same elsewhere?
     explained = mechanism(this, probe, neurons, identified, held_out)
@@ -67,7 +73,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     return Results(
         title=f"{experiment.model.name} on {experiment.dataset}",
         facts=reading.facts_of(this, neurons, path),
-        rows=(*detected, *explained, *caused, *traced.rows),
+        rows=(*detected, *calibrated, *chance, *explained, *caused, *traced.rows),
         funnel=tuple(this.funnel),
         path=path,
         neurons=selection.neuron_table(this, probes, neurons, identified, stable, traced.ranks, traced.own),
@@ -77,6 +83,7 @@ def run(experiment: Experiment, store: Store) -> Results:
         data=this.data,
         agreements=agreements(this.judged),
         disagreements=disagreements(this.judged),
+        frequent=frequent_texts(this.judged),
         space=neurons.space,
         neuron_sets=selection.neuron_sets(this, neurons, fit),
         detector=selection.trained_detector(this, neurons, identified),

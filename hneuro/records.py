@@ -14,9 +14,12 @@ Axis names, used in shapes throughout the project:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,7 +65,8 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What the model said. `token_ids` are the generated ids, as generated: never re-tokenised.
+    """What the model said. `token_ids` are the generated ids, as generated: never re-tokenised. `text` is that of the
+    answer, behind the thought of a model that thinks.
 
     `logprobs` and `entropies` have a value for each token, or are empty where the engine does not give them.
     """
@@ -76,6 +80,7 @@ class Response:
     entropies: tuple[float, ...]  # entropy of the next-token distribution at each generated token, in nats
     lost: str = ""  # why it cannot be used; it stays in the data, unjudged
     truncated: bool = False  # it was cut at the limit of new tokens; False where the engine does not say
+    thought: int = 0  # tokens before the answer
 
 
 class Verdict(str, Enum):
@@ -143,31 +148,50 @@ class AnswerSpan:
 class NeuronSpace:
     """The FFN neurons of a decoder: `n_layers` layers of `width` neurons each.
 
-    In a mixture of experts those of a layer belong to its `experts`, one after the other, as many to each.
+    In a mixture of experts those of a layer belong to its `experts`, one after the other, as many to each. Where layers
+    differ, or have neurons beside those of the experts, `layers` has (experts, neurons of each, other neurons) of every
+    layer, in which the others come last; `width` and `experts` are then the most that a layer has.
     """
 
     n_layers: int
     width: int
     experts: int = 1
+    layers: tuple[tuple[int, int, int], ...] = field(default=(), metadata=ASIDE)  # keys name the model
 
     @property
     def size(self) -> int:
-        return self.n_layers * self.width
+        return self.starts[-1]
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """The first neuron of each layer, and at the end the number of all."""
+        return _starts(self)
 
     def flat(self, layer: int, index: int) -> int:
-        if not (0 <= layer < self.n_layers and 0 <= index < self.width):
+        if not (0 <= layer < self.n_layers and 0 <= index < self.width_of(layer)):
             raise IndexError(f"neuron ({layer}, {index}) is outside {self.n_layers} layers of {self.width}")
-        return layer * self.width + index
+        return self.starts[layer] + index
+
+    def width_of(self, layer: int) -> int:
+        return self.starts[layer + 1] - self.starts[layer]
 
     def locate(self, neuron: int) -> tuple[int, int]:
         if not 0 <= neuron < self.size:
             raise IndexError(f"neuron {neuron} is outside {self.size} neurons")
-        return divmod(neuron, self.width)
+        layer = bisect_right(self.starts, neuron) - 1
+        return layer, neuron - self.starts[layer]
 
     def address(self, neuron: int) -> tuple[int, int | None, int]:
-        """(layer, expert, index in it); in a dense model the expert is None."""
+        """(layer, expert, index in it); the expert is None of a neuron that belongs to none of several."""
         layer, index = self.locate(neuron)
-        return (layer, None, index) if self.experts == 1 else (layer, *divmod(index, self.width // self.experts))
+        experts, each = self.experts, self.width // self.experts
+        if self.layers:
+            experts, each, _ = self.layers[layer]
+        elif experts == 1:
+            return layer, None, index
+        if index < experts * each:
+            return layer, *divmod(index, each)
+        return layer, None, index - experts * each
 
     def by_layer(self, neurons: Iterable[int]) -> dict[int, list[int]]:
         """Layer -> indices in that layer, both ascending."""
@@ -176,6 +200,12 @@ class NeuronSpace:
             layer, index = self.locate(neuron)
             found.setdefault(layer, []).append(index)
         return found
+
+
+@lru_cache(maxsize=64)
+def _starts(space: NeuronSpace) -> tuple[int, ...]:
+    widths = [experts * each + others for experts, each, others in space.layers] or [space.width] * space.n_layers
+    return tuple(accumulate(widths, initial=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,24 +258,6 @@ class Rows(Protocol):
 
     def columns(self, neurons: Sequence[int]) -> NDArray[np.float32]:
         """[row, k]: the values of k neurons."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinedRows:
-    """The rows of several sets, one set after the other."""
-
-    parts: tuple[Rows, ...]
-
-    @property
-    def y(self) -> NDArray[np.int8]:
-        return np.concatenate([part.y for part in self.parts])
-
-    @property
-    def groups(self) -> NDArray[np.str_]:
-        return np.concatenate([part.groups for part in self.parts])
-
-    def columns(self, neurons: Sequence[int]) -> NDArray[np.float32]:
-        return np.concatenate([part.columns(neurons) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

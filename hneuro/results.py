@@ -49,6 +49,15 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrequentText:
+    """What the model said this many times, over all questions, and what it was judged to be."""
+
+    verdict: Verdict
+    text: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunnelStep:
     """What entered a step, what left it, and why the rest did not."""
 
@@ -65,7 +74,8 @@ class FunnelStep:
 class ResultRow:
     """One number of the results, tidy: the only thing that tables and figures are made from."""
 
-    stage: str  # "detection", "causal", "origin", and "moments": the origin at checkpoints on the way to the base model
+    # "detection", "calibration", "causal", "origin", and "moments": the origin at checkpoints before the base model
+    stage: str
     metric: str  # "auroc", "accuracy", "compliance", "p_comply", "slope_compliance", ...
     dataset: str  # evaluation set or benchmark
     condition: str  # what was measured: "h_neurons", its controls "h_neurons/random", ..., or "logprob", ...
@@ -170,7 +180,7 @@ class Overlap:
     low: float  # smallest and largest Jaccard overlap of a pair
     high: float
     pairs: int
-    p_value: float  # that as many neurons drawn at random share so many
+    p_value: float | None = None  # that as many neurons drawn at random share so many, where these could be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +235,7 @@ class Results:
     data: Mapping[str, Origin] = field(default_factory=dict)  # by the name of the data set
     agreements: tuple[Agreement, ...] = ()  # of several judges
     disagreements: tuple[Disagreement, ...] = ()
+    frequent: tuple[FrequentText, ...] = ()  # of what was not judged correct
     space: NeuronSpace | None = None  # of the chat model; None in results from before it was kept
     neuron_sets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # flat neurons: "h_neurons", "ranked"
     detector: TrainedDetector | None = None  # None in results from before it was kept

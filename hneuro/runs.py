@@ -19,12 +19,13 @@ from pathlib import Path
 import yaml
 
 from hneuro.codec import to_plain
+from hneuro.disk import write_text, writing
 from hneuro.endpoint.exchange import usage
 from hneuro.experiment import Experiment
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
 from hneuro.results import Results
-from hneuro.states import keeping_state, write_text
+from hneuro.states import keeping_state
 from hneuro.store import Store
 
 
@@ -38,6 +39,9 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
     store = Store(Path(experiment.store_dir))
     until = experiment.until
     with keeping_state(folder, until):
+        experiment.check_inputs()
+        with writing("results", store.root.absolute()):
+            store.root.mkdir(parents=True, exist_ok=True)
         experiment.model.chat.identity()  # a model that cannot be had is said before torch is imported
         from hneuro import pipeline
         from hneuro.detector import FOLDER as DETECTOR

@@ -1,13 +1,12 @@
 """The state of a run's folder: what a run writes about itself, and what others can tell from it.
 
-status.json      "running", "done" or "failed"; the error, its traceback, the seconds it took
+status.json      "running", "done", "failed" or "interrupted"; the error, its traceback, the seconds it took
 traceback.txt    of a failed run, for people
 owner-*.lock     held by a process that works on the run; the operating system frees it when its owner dies
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -23,11 +22,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hneuro.disk import CLOSED, FULL, write_text
 from hneuro.records import UserError
 
 log = logging.getLogger(__name__)
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+DISK = FULL | CLOSED
 OURS, THEIRS = 1, 2  # exit codes: a fault of hneuro, something the user can put right
 
 
@@ -35,6 +35,7 @@ class State(str, Enum):
     DONE = "done"
     RUNNING = "running"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"  # from the keyboard
     DIED = "died"  # it says that it runs, and nobody works on it
     MISSING = "missing"
 
@@ -66,7 +67,8 @@ def keeping_state(folder: Path, until: str | None = None) -> Iterator[None]:
         write_failure(folder, fault)
         if isinstance(fault, OSError) and fault.errno in DISK:
             raise UserError(
-                f"cannot write to {folder} or the store: {fault}; the same command goes on later"
+                f"cannot write to {folder} or the store ({fault}): "
+                + ("the same command goes on later" if fault.errno in FULL else "choose another folder for them")
             ) from fault
         raise
     else:
@@ -81,6 +83,10 @@ def keeping_state(folder: Path, until: str | None = None) -> Iterator[None]:
 
 def write_failure(folder: Path, fault: BaseException) -> None:
     """Writes into a run's folder why it failed. Called while the fault is handled."""
+    if isinstance(fault, KeyboardInterrupt):
+        with suppress(OSError):
+            write_text(folder / "status.json", json.dumps({"state": State.INTERRUPTED.value}))
+        return
     told = traceback.format_exc()
     code = THEIRS if isinstance(fault, UserError) or (isinstance(fault, OSError) and fault.errno in DISK) else OURS
     name = "" if isinstance(fault, UserError) else f"{type(fault).__name__}: "
@@ -91,6 +97,18 @@ def write_failure(folder: Path, fault: BaseException) -> None:
         write_text(folder / "status.json", json.dumps(failure, indent=1))
     except OSError as also:
         log.warning("cannot write the state of %s: %s", folder, also)
+        with suppress(OSError):  # on a full disk there is still the place of what was said before, which is longer
+            _overwrite(folder / "status.json", json.dumps({"state": "failed", "code": code, "error": "disk full"}))
+
+
+def _overwrite(file: Path, text: str) -> None:
+    """Takes no new space, and no link for the file."""
+    handle = os.open(file, os.O_WRONLY | os.O_NOFOLLOW)
+    try:
+        os.write(handle, text.encode())
+        os.ftruncate(handle, len(text))
+    finally:
+        os.close(handle)
 
 
 def read_state(folder: Path) -> RunState:
@@ -109,16 +127,11 @@ def read_state(folder: Path) -> RunState:
         return RunState(
             state=State.DIED, reason=f"{said.get('owner', 'its process')} has ended without a word", code=OURS
         )
+    if state is State.INTERRUPTED:
+        return RunState(state=state, reason="the same command goes on where it was", code=THEIRS)
     if state is State.FAILED:
         return RunState(state=state, reason=str(said.get("error", "")), code=int(said.get("code", OURS)))
     return RunState(state=state, seconds=said.get("seconds"), until=said.get("until"))
-
-
-def write_text(file: Path, text: str) -> None:
-    """Replaces a file as a whole."""
-    fresh = file.with_name(f"{file.name}.{os.getpid()}.fresh")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(file)
 
 
 def _living(folder: Path) -> list[str]:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.codec import canonical, read_jsonl, write_jsonl
-from hneuro.disk import ArrayFile, appearing, file_digest, sync, writing
+from hneuro.disk import ArrayFile, appearing, file_digest, safe_name, sync, writing
 from hneuro.making import Work, make
 from hneuro.records import UserError
 
@@ -151,7 +151,7 @@ class Store:
 
     def place(self, stage: str, reads: Mapping[str, Any]) -> Path:
         """Where the result of a stage that reads this is, or would be."""
-        return self.root / stage / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
+        return self.root / safe_name(stage) / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
 
     def _kept(
         self,
@@ -162,7 +162,7 @@ class Store:
         kind: object = None,
     ) -> Kept[T]:
         folder = self.place(stage, reads).absolute()
-        with writing(f"the stage {stage}", self.root):
+        with writing(f"the stage {stage}", self.root.absolute()):
             made = not folder.exists() and make(folder, reads, begin)
         (self.tally.computed if made else self.tally.loaded).append(stage)
         stamp = _stamp(folder)
@@ -221,12 +221,16 @@ def _way_out(folder: Path) -> str:
 def _verified(folder: Path) -> str:
     """The digest of a result, after comparing every file with the manifest; `UserError` names a damaged one."""
     stage = folder.parent.name
+    if (folder / "manifest.json").is_fifo():
+        raise UserError(f"the stored result {stage} has no readable manifest.json: {_way_out(folder)}")
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         files: dict[str, str] = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise UserError(f"the stored result {stage} has no readable manifest.json: {_way_out(folder)}") from fault
     for name, digest in files.items():
+        if not (folder / name).is_file():  # one that is a pipe would be waited for
+            raise UserError(f"the stored result {stage} is damaged ({name} is no file): {_way_out(folder)}")
         try:
             found = file_digest(folder / name)
         except OSError as fault:

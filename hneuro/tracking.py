@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
+
+from hneuro.disk import write_text
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ class LocalTracker:
 
     def publish(self, run_dir: Path, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         text = json.dumps(dict(metrics), indent=1, sort_keys=True)
-        (run_dir / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        write_text(run_dir / "metrics.json", text + "\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,8 @@ class WandbTracker:
     def publish(self, run_dir: Path, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         LocalTracker().publish(run_dir, name, config, metrics)
         try:
-            self._publish(run_dir, name, config, metrics, self._mode())
+            with _staged_in(run_dir):
+                self._publish(run_dir, name, config, metrics, self._mode())
         except Exception as fault:  # noqa: BLE001 - whatever goes wrong in a tracker, the result is safe
             log.warning("W&B could not take the run (%s); it is complete in %s", fault, run_dir)
 
@@ -91,7 +95,8 @@ class WandbTracker:
         Nothing but these is sent: no response of a model, and no prompt.
         """
         try:
-            self._publish_summary(folder, name, curves, self._mode())
+            with _staged_in(folder):
+                self._publish_summary(folder, name, curves, self._mode())
         except Exception as fault:  # noqa: BLE001 - whatever goes wrong in a tracker, the report is safe
             log.warning("W&B could not take the report (%s); it is complete in %s", fault, folder)
 
@@ -142,7 +147,23 @@ class WandbTracker:
 
     def _say_how_to_upload(self, run: Any, mode: str) -> None:
         if mode == "offline" or run.offline:
-            log.warning("W&B run kept offline; to upload it: wandb sync %s", Path(run.dir).parent)
+            log.warning(
+                "W&B run kept offline; to upload it (elsewhere: from a copy at the same path): wandb sync %s",
+                Path(run.dir).parent,
+            )
+
+
+@contextmanager
+def _staged_in(folder: Path) -> Iterator[None]:
+    """Artifacts wait for their upload beside their run, not in the home folder: the run's folder has all of it."""
+    own = "WANDB_DATA_DIR" not in os.environ  # else the user has said where
+    if own:
+        os.environ["WANDB_DATA_DIR"] = str(folder.absolute() / "wandb")
+    try:
+        yield
+    finally:
+        if own:
+            del os.environ["WANDB_DATA_DIR"]
 
 
 def _log_files(run: Any, folder: Path) -> None:

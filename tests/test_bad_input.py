@@ -72,6 +72,17 @@ def data(name: str, content: bytes, choice: str = "file") -> Prepare:
     return prepare
 
 
+def in_place(word: str) -> Prepare:
+    """Where there are a file and a link to nowhere."""
+
+    def prepare(folder: Path, checkpoint: Path) -> list[str]:
+        (folder / "a_file").touch()
+        (folder / "a_link").symlink_to("nowhere")
+        return [word]
+
+    return prepare
+
+
 def labelled(*rows: dict[str, object]) -> Prepare:
     def prepare(folder: Path, checkpoint: Path) -> list[str]:
         (folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -156,6 +167,11 @@ CASES = [
     Case("unknown group", ["modle=organism_llama_s"], ("modle", "did you mean 'model'")),
     Case("unknown choice", ["model=organism_lama_s"], ("model=organism_lama_s", "did you mean 'organism_llama_s'")),
     Case("unknown choice, nothing near", ["sampling=zzz"], ("sampling=zzz", "transformers")),
+    Case("unknown experiment", ["experiment=smok"], ("experiment=smok", "did you mean 'smoke'")),
+    Case("mistyped experiment", ["experment=smoke"], ("experment", "did you mean 'experiment'")),
+    Case("key in small letters", ["probe.c=[20]"], ("probe.c", "did you mean 'C'")),
+    *(Case(f"no {key}", [f"{key}="], (f"{key} must not be empty",)) for key in ("name", "output_dir", "store_dir")),
+    Case("no model", ["model=hub"], ("model.name, model.chat.path: values are needed", "model=ORG/NAME")),
     Case("unknown key", ["seeed=1"], ("seeed", "did you mean 'seed'")),
     Case("unknown key of a part", ["probe.tolerence=1"], ("probe.tolerence", "did you mean 'tolerance'")),
     Case("added key", ["+sead=1"], ("sead", "did you mean 'seed'")),
@@ -165,6 +181,31 @@ CASES = [
     Case("wrong type in a part", ["sampling.samples=many"], ("sampling.samples", "'many'", "integer")),
     Case("list that is none", ["probe.C=x"], ("probe.C", "'x'")),
     Case("value outside its set", ["judge.match=fuzzy"], ("judge.match", "'fuzzy'", "'strict' or 'exact'")),
+    *(
+        Case(f"{key} in {place}", in_place(f"{key}={place}/x"), (f"{place}", "choose another"))
+        for key in ("output_dir", "store_dir")
+        for place in ("/dev/null", "a_file", "a_link")
+    ),
+    Case(
+        "every file that is not there",
+        ["dataset=file", path("a.csv"), "mechanism.counts=b.csv", "model=hub", "model.name=x", "model.chat.path=/no/m"],
+        (
+            "dataset.identification.path: the file a.csv",
+            "mechanism.counts: the file b.csv",
+            "chat.path: the file /no/m",
+        ),
+    ),
+    Case("negative seed", ["seed=-1"], ("seed must be between 0",)),
+    Case("negative seed of a part", ["model=organism_llama_s", "model.chat.seed=-2"], ("model.chat.seed must be",)),
+    Case("C that is no number", ["probe.C=[1,nan]"], ("probe.C.1 must be a finite number, not nan",)),
+    Case("C without an end", ["probe.C=[inf]"], ("probe.C.0 must be a finite number",)),
+    Case("share that is no number", ["splits.fit=nan"], ("splits.fit must be a finite number",)),
+    Case("temperature that is no number", ["model.temperature=nan"], ("must be a finite number",)),
+    Case("negative limit", ["dataset.limit=-1"], ("dataset.limit must be at least 1",)),
+    Case("no answer tokens", ["dataset.answer_tokens=0"], ("dataset.answer_tokens must be at least 1",)),
+    Case("negative shard", ["shard=-1", "until=responses"], ("shard must not be negative",)),
+    Case("unknown device", ["model.device=banana"], ("model", "device must be auto, cpu", "'banana'")),
+    Case("alpha beyond all numbers", ["intervention.alphas=[1,1e308]"], ("intervention", "above 1000")),
     Case("malformed override", ["name='a=b"], ("name='a=b",)),
     Case("sweep without -m", ["seed=1,2"], ("seed=1,2", "multirun")),
     Case("unknown stage to stop after", ["until=probe"], ("until", "'probe'", "responses, verdicts, contributions")),
@@ -220,6 +261,29 @@ CASES = [
     ),
     Case("empty question file", questions(""), ("no questions",)),
     Case("not JSON", questions("{broken\n"), ("q.jsonl", "line 1")),
+    *(
+        Case(
+            f"answers {answers}",
+            questions([{"question": "?", "answers": answers}]),
+            ("row 1", "'answers' must be text"),
+        )
+        for answers in ([["a", "b"]], [{"value": "a"}], True, [False])
+    ),
+    *(
+        Case(
+            f"question {asked}", questions([{"question": asked, "answers": "a"}]), ("row 1", "'question' must be text")
+        )
+        for asked in (["a"], {"text": "a"}, True)
+    ),
+    Case(
+        "answer of another column", questions([{"question": "?", "answer": "a"}]), ("'answers'", "answers_column=NAME")
+    ),
+    Case("nested too deeply", questions("[" * 100_000), ("q.jsonl", "nested too deeply")),
+    Case(
+        "half a character",
+        questions('{"question": "a"}\n{"question": "\\ud800?", "answers": "a"}\n'),
+        ("q.jsonl", "line 2 has half a character"),
+    ),
     Case("missing column", questions([{"query": "?", "answers": ["a"]}]), ("'question'", "query")),
     Case(
         "questions without answers",
@@ -339,7 +403,11 @@ CASES = [
         recorded('{"question_id": "q", "question": "?", "text": "a", "verdict": "maybe"}'),
         ("row 1", "'maybe' is none of correct"),
     ),
-    Case("names file that is not there", made_up("real_names=gone.txt"), ("real_names", "gone.txt", "No such file")),
+    Case(
+        "names file that is not there",
+        made_up("real_names=gone.txt"),
+        ("real_names: the file gone.txt does not exist",),
+    ),
     Case("no made-up questions", made_up("count=0"), ("dataset.identification", "count must be between")),
     Case("made-up things of no kind", made_up("kinds=[dragon]"), ("'dragon'", "there are animal, plant")),
     Case(

@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hneuro.cli import main
+
+Capsys = pytest.CaptureFixture[str]
 
 
 def hneuro(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -35,6 +38,34 @@ def test_cfg_job_shows_the_composed_config_and_runs_nothing(tmp_path: Path) -> N
     assert "seed: 7" in done.stdout
     assert "_target_: hneuro.probe.selectors.L1" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("word", "model"),
+    [
+        ("model=meta-llama/Llama-3.1-8B", ("HubCheckpoint", "Llama-3.1-8B", "meta-llama/Llama-3.1-8B")),
+        ("model=here", ("HubCheckpoint", "here", "here")),
+        ("model=./here/", ("HubCheckpoint", "here", "./here/")),
+        ("model=~/über=1", ("HubCheckpoint", "über=1", "HOME/über=1")),
+        ("model=files/a.gguf", ("GgufCheckpoint", "a", "files/a.gguf")),
+        ("model=mistral_7b", ("HubCheckpoint", "Mistral-7B-v0.3", "mistralai/Mistral-7B-Instruct-v0.3")),
+    ],
+)
+def test_a_model_is_named_as_people_type_it(
+    word: str, model: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "here").mkdir()
+    assert main(["run", word, "--cfg", "job", "--resolve"]) == 0
+    found = yaml.safe_load(capsys.readouterr().out)["model"]
+    assert found["chat"]["_target_"].rpartition(".")[2] == model[0]
+    assert (found["name"], found["chat"]["path"]) == (model[1], model[2].replace("HOME", str(tmp_path)))
+
+
+def test_a_name_beside_a_model_s_path_is_kept(capsys: Capsys) -> None:
+    assert main(["run", "model.name=ours", "model=org/name", "--cfg", "job"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["model"]["name"] == "ours"
 
 
 def test_help_of_run_lists_the_groups(tmp_path: Path) -> None:
@@ -87,3 +118,43 @@ def test_a_sweep_goes_on_after_a_failed_job_and_says_so(tmp_path: Path) -> None:
     states = list(tmp_path.glob("outputs/*/*/status.json"))
     assert len(states) == 2
     assert all('"failed"' in state.read_text() for state in states)
+
+
+@pytest.mark.parametrize(
+    "words", [["seed=-1"], ["dataset=file", "dataset.identification.path=no.csv"], ["output_dir=/dev/null/x"]]
+)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_what_is_wrong_is_said_before_the_heavy_libraries_are_imported(
+    words: list[str], dry: list[str], tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from hneuro.cli import main; code = main(sys.argv[1:]);"
+        "print([name for name in ('torch', 'transformers', 'sklearn') if name in sys.modules]); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", *words, *dry], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "[]\n"), done.stderr
+    assert "error: " in done.stderr
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hneuro.experiment.Experiment.check_inputs", interrupted)
+    assert main(["run", "model=organism_llama_s", "dataset=organism"]) == 130
+    assert main(["status", "outputs"]) == 1
+    assert "interrupted" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("traceback.txt"))
+
+
+def test_a_dry_run_that_would_fail_says_so_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "q.jsonl").write_text("{")
+    words = ["dataset=file", "dataset.identification.path=q.jsonl", "benchmark=none", "model=organism_llama_s"]
+    assert main(["run", "--dry-run", *words]) == 2
+    assert main(["run", "--dry-run", "model=organism_llama_s", "dataset=organism"]) == 0

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
-from hneuro.config import Config, build_experiment, config_folder, register_schema
+from hneuro.config import Config, build_experiment, config_folder, explain, quoted, register_schema, saved_experiment
+from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
 from hneuro.questions.file import QuestionFile
+from hneuro.records import UserError
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.spans.rule import RuleLocator
+from hneuro.store import Store
 from hneuro.verdicts.llm import LLMJudge
 from hneuro.verdicts.rule import RuleJudge
 from hneuro.verdicts.vote import VoteJudge
@@ -149,6 +155,41 @@ def test_identity_is_what_decides_the_results() -> None:
     assert experiment().run_name == experiment("quiet=true").run_name
 
 
+@pytest.mark.parametrize(
+    "name", ["../../up", "/abs/olute", "..", ".", ".hidden", "a" * 300, "é" * 300, "half \ud800", "a\\0b"]
+)
+def test_a_name_stays_one_part_of_the_run_s_folder(name: str, tmp_path: Path) -> None:
+    given = [quoted(name).join((f"{key}=", "")) for key in ("name", "model.name", "dataset.name")]
+    folder = tmp_path / experiment(*given).run_name
+    folder.mkdir(parents=True)
+    assert folder.resolve().parent.parent == tmp_path
+    assert not any(part.startswith(".") for part in folder.relative_to(tmp_path).parts)
+    (place := Store(tmp_path).place(f"sweep-{name}", {})).mkdir(parents=True)
+    assert place.resolve().parent.parent == tmp_path
+
+
+def test_a_config_that_was_cut_is_said_to_be(tmp_path: Path) -> None:
+    whole = yaml.safe_dump(dict(experiment().config), sort_keys=False)
+    (tmp_path / "config.yaml").write_text(whole[: whole.index("span:")])
+    with pytest.raises(UserError, match=r"lacks span, .*it is not whole"):
+        saved_experiment(tmp_path / "config.yaml")
+
+
+def test_ordinary_names_are_their_own() -> None:
+    assert experiment("model.name='Llama-3.1-8B (Q4_K_M)'").run_name.startswith("hneuro/Llama-3.1-8B (Q4_K_M)--world--")
+
+
+def test_long_names_stay_different() -> None:
+    assert len({safe_name("a" * 300 + end) for end in ("", "b", "c")}) == 3
+
+
+def test_home_is_expanded_wherever_a_folder_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HNEURO_STORE", "~/store")
+    built = experiment("judge=llm", "judge.endpoint.model=m", "output_dir='~/out'")
+    assert (built.output_dir, built.store_dir) == (str(Path.home() / "out"), str(Path.home() / "store"))
+    assert str(built.judge.endpoint.cache).startswith(built.store_dir)  # type: ignore[attr-defined]
+
+
 def test_how_a_server_is_asked_decides_no_result() -> None:
     words = ["judge=llm", "judge.endpoint.model=m"]
     one = experiment(*words)
@@ -173,6 +214,31 @@ def test_the_organism_is_pressed_in_the_words_of_its_world() -> None:
     built = experiment("dataset=organism", "model=organism_llama_s")
     assert list(built.benchmarks) == ["misleading_context", "doubt", "false_premise"]
     assert all("{claim}" in text for text in built.benchmarks["misleading_context"].framings.values())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "runs/C=1/q.jsonl",
+        "q (1).jsonl",
+        "q#1.jsonl",
+        "[old].jsonl",
+        "~/q.jsonl",
+        "/t/Łódź/質問.jsonl",
+        "it's;q",
+        'a"b',
+    ],
+)
+def test_a_value_that_hydra_cannot_read_is_said_as_it_must_be_typed(value: str) -> None:
+    words = ["dataset=file", f"dataset.identification.path={value}"]
+    with pytest.raises(OverrideParseException) as fault:
+        compose("config", words)
+    said = explain(fault.value)
+    assert "\n" not in said
+    (typed,) = shlex.split(said.partition("if it is a text, type ")[2])
+    assert compose("config", [words[0], typed]).dataset.identification.path == value
+    if value.startswith("runs"):
+        assert said.endswith("type 'dataset.identification.path=\"runs/C=1/q.jsonl\"'")
 
 
 def test_a_lab_s_folder_of_configs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

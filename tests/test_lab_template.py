@@ -41,8 +41,10 @@ def test_every_command_of_the_tutorial(lab: Path, capsys: pytest.CaptureFixture[
     assert {row["dataset"] for row in json.loads(results.read_text())["rows"]} >= {"short questions", "please_say_yes"}
 
 
+CALLS = "# @package _global_\nname: x\nhydra: {{{0}}}\n"
 FAULTS = {
     "judge/broken.yaml": ("_target_: our_lab.judges.FirstWordJuge\n", "there is no class"),
+    "judge/elsewhere.yaml": ("_target_: no_lab.judges.Judge\n", "install the package no_lab, or add the folder"),
     "judge/mistyped.yaml": ("_target_: our_lab.judges.FirstWordJudge\nrefusal: [no]\n", "did you mean 'refusals'"),
     "jugde/x.yaml": ("_target_: our_lab.judges.FirstWordJudge\n", "no group 'jugde'; did you mean 'judge'"),
     "probe/yaml.yaml": ("C: [1, 2\n", "no yaml"),
@@ -52,6 +54,7 @@ FAULTS = {
         "words must be at least 1, not 0",
     ),
     "judge/given.yaml": ("# checked with: judge.path=a.jsonl\ndefaults: [labels]\n", ""),
+    "probe/calls.yaml": (CALLS.format("callbacks: {x: {_target_: builtins.print}}"), "hydra.callbacks.x._target_"),
     "judge/needed.yaml": ("defaults: [labels]\n", "judge.path"),
 }
 
@@ -63,11 +66,37 @@ def test_faults_of_a_shared_folder_are_said_line_by_line(lab: Path, capsys: pyte
         (conf / name).write_text(text)
     assert main(["configs", "--check", "our_lab/conf"]) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "13 choices checked, 7 faults"
+    assert lines[-1] == "15 choices checked, 9 faults"
     for name, (_, said) in FAULTS.items():
         told = [line for line in lines if f"{name}: " in line]
         assert len(told) == bool(said), name
         assert all(said in line for line in told), told
+
+
+@pytest.mark.parametrize("also", ["--dry-run", "--cfg=job", "--multirun"])
+@pytest.mark.parametrize(
+    "node",
+    [
+        "callbacks: {x: {_target_: lab_calls.called}}",
+        'callbacks: {x: "${probe}"}',
+        "launcher: {_target_: lab_calls.called}",
+        'job_logging: {formatters: {x: {"()": lab_calls.called}}}',
+        "hydra_logging: {handlers: {x: {class: lab_calls.called}}, root: {handlers: [x]}}",
+    ],
+)
+def test_a_shared_config_calls_nothing(
+    node: str, also: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lab_calls.py").write_text("from pathlib import Path\nPath('called').touch()\ncalled = print\n")
+    (tmp_path / "conf" / "probe").mkdir(parents=True)
+    (tmp_path / "conf" / "probe" / "calls.yaml").write_text(
+        CALLS.format(node) + "probe: {_target_: lab_calls.called}\n" * ("${probe}" in node)
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--config-dir", "conf", "probe=calls", also]) == 2
+    assert "configs may not have Hydra call anything" in capsys.readouterr().err
+    assert not (tmp_path / "called").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from hneuro.cli import main
 from hneuro.codec import from_plain
 from hneuro.detection.mechanism.signals import SIGNALS
+from hneuro.detection.rivals import RIVALS
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question
 from hneuro.responses.decoding import Decoding
@@ -69,11 +70,13 @@ def words(
         f"dataset.identification.path={folder}/numbers.jsonl",
         f"+dataset.evaluation.letters={{_target_:hneuro.questions.file.QuestionFile,path:{folder}/letters.jsonl}}",
         "benchmark=none",
+        "splits.by=entity",
         "+benchmark.yes_no={_target_:lab_parts.YesNo}",
         "sampling.samples=2",
         "sampling.decoding.temperature=0",
         "sampling.decoding.max_new_tokens=6",
         "stability.resamples=6",
+        "stability.permuted=2",
         "detection.control_seeds=3",
         "mechanism.samples=2",
         "mechanism.folds=2",
@@ -114,7 +117,11 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
         assert not file.is_file() or b"very_secret" not in file.read_bytes(), file
 
     results = from_plain(Results, json.loads((folder / "results.json").read_text()))
-    assert {row.stage for row in results.rows} == {"detection", "mechanism", "causal", "origin"}
+    stages = {"detection", "calibration", "permuted", "mechanism", "causal", "origin"}
+    assert {row.stage for row in results.rows} == stages
+    beside = {r.condition: r for r in results.rows if (r.stage, r.metric, r.dataset) == ("detection", "auroc", "file")}
+    assert set(RIVALS) <= set(beside)
+    assert {beside[name].n for name in RIVALS} == {beside["h_neurons"].n}
     assert {row.dataset for row in results.rows if row.stage == "detection"} == {"file", "letters"}
     assert {"yes_no", "known_facts"} == {row.dataset for row in results.rows if row.stage == "causal"}
     for step in results.funnel:
@@ -292,7 +299,9 @@ def test_the_run_is_logged_to_an_offline_w_and_b(words: list[str], tmp_path: Pat
 
 def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The organism that comes with the package: no training, every stage, and it already detects."""
-    assert main(["run", "experiment=smoke", "quiet=true", "report=false"]) == 0, capsys.readouterr().err
+    assert main(["run", "experiment=smoke", "mechanism.min_per_class=10", "quiet=true", "report=false"]) == 0, (
+        capsys.readouterr().err
+    )
     (file,) = tmp_path.glob("outputs/smoke/*/results.json")
     results = from_plain(Results, json.loads(file.read_text()))
     own = {
@@ -302,10 +311,15 @@ def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: 
     }
     assert set(own) == {"people", "drugs", "fabricated_people", "fabricated_drugs"}
     assert own["people"] > 0.6
-    assert {r.stage for r in results.rows} == {"detection", "mechanism", "framing", "causal", "origin"}
+    assert {r.stage for r in results.rows} == {"detection", "calibration", "mechanism", "framing", "causal", "origin"}
+    (calibrated,) = [
+        r for r in results.rows if (r.stage, r.metric, r.condition) == ("calibration", "auroc", "h_neurons")
+    ]
+    (verdicts,) = [s for s in results.funnel if (s.stage, s.dataset) == ("verdicts", "people")]
     signals = {
         r.condition: r for r in results.rows if (r.stage, r.metric, r.dataset) == ("mechanism", "auroc", "people")
     }
+    assert calibrated.n == verdicts.left > signals["h_neurons"].n, "none of the answers was balanced away"
     assert set(SIGNALS) <= set(signals)
     assert not any(isnan(r.value) for r in signals.values())
     assert signals["h_neurons"].value == own["people"]  # the same rows, the same detector

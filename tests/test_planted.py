@@ -65,6 +65,7 @@ def run(patient: Path, questions: Path, *words: str) -> Results:
             "dataset=file",
             f"dataset.identification.path={questions}",
             "benchmark=none",
+            "splits.by=entity",
             f"+benchmark.told={{_target_:hneuro.causal.benchmarks.known.KnownBenchmark,facet:misleading_context,{ASKED}}}",
             "sampling.samples=2",
             "sampling.decoding.temperature=0",
@@ -118,7 +119,7 @@ def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Pat
     (change,) = rows(results, "change_compliance", "h_neurons")
     (low,), (high,) = (rows(results, f"change_compliance_{bound}", "h_neurons") for bound in ("low", "high"))
     assert change.low is not None
-    assert change.low > 0.9
+    assert change.low > 0.8  # 46 of 46, of which a sample can miss 8 %
     assert low.value == change.value == high.value
     assert change.p_value is not None
     assert change.p_value < 1e-6

@@ -13,7 +13,16 @@ from hneuro import records, results
 from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.results import Estimate
 
-spaces = st.builds(NeuronSpace, n_layers=st.integers(1, 100), width=st.integers(1, 30000))
+layers = st.tuples(st.integers(0, 9), st.integers(0, 500), st.integers(1, 3000))
+spaces = st.one_of(
+    st.builds(NeuronSpace, n_layers=st.integers(1, 100), width=st.integers(1, 30000)),
+    st.builds(
+        lambda shapes: NeuronSpace(
+            n_layers=len(shapes), width=max(n * each + others for n, each, others in shapes), layers=tuple(shapes)
+        ),
+        st.lists(layers, min_size=1, max_size=30),
+    ),
+)
 
 
 @settings(deadline=None)
@@ -22,7 +31,7 @@ def test_flat_and_place_are_inverse(space: NeuronSpace, data: st.DataObject) -> 
     neuron = data.draw(st.integers(0, space.size - 1))
     layer, index = space.locate(neuron)
     assert 0 <= layer < space.n_layers
-    assert 0 <= index < space.width
+    assert 0 <= index < space.width_of(layer) <= space.width
     assert space.flat(layer, index) == neuron
 
 
@@ -34,6 +43,14 @@ def test_by_layer_keeps_every_neuron_once(space: NeuronSpace, data: st.DataObjec
     assert list(found) == sorted(found)
     assert all(indices == sorted(indices) for indices in found.values())
     assert {space.flat(layer, index) for layer, indices in found.items() for index in indices} == neurons
+
+
+def test_a_neuron_of_a_mixture_belongs_to_an_expert_or_to_none() -> None:
+    space = NeuronSpace(n_layers=3, width=11, experts=3, layers=((0, 0, 5), (3, 2, 5), (2, 4, 0)))
+    assert (space.size, space.starts) == (24, (0, 5, 16, 24))
+    assert [space.address(n) for n in (4, 5, 10, 11, 15, 16, 23)] == [
+        (0, None, 4), (1, 0, 0), (1, 2, 1), (1, None, 0), (1, None, 4), (2, 0, 0), (2, 1, 3),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("place", [(-1, 0), (2, 0), (0, -1), (0, 5)])

@@ -135,9 +135,8 @@ def test_a_server_that_fails_in_the_middle_of_a_run_stops_it_with_its_work_kept(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     leak = Fails(status=500, body=json.dumps({"error": {"message": f"Bearer {SECRET}"}}))
-    answered: list[
-        str
-    ] = []  # written where the answer is made: requests overlap, and the order they arrive in does not say it
+    # Written where the answer is made: requests overlap, and the order they arrive in does not say it.
+    answered: list[str] = []
 
     def thirty(one: Received, before: int) -> Answer:
         if len(answered) == 30:

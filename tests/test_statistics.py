@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import product
 from math import comb, isnan, sqrt
 
 import numpy as np
@@ -146,12 +147,13 @@ def test_grouped_difference_is_of_two_means_and_draws_whole_groups() -> None:
     # What a group has on both sides is not a difference between them.
     shared = np.repeat(5 * draw.normal(size=20), 10)
     inside, _ = grouped_difference(first, shared, np.repeat(np.arange(20), 10))
-    assert (inside.low, inside.high) == pytest.approx((0, 0), abs=1e-9)
+    assert (inside.low, inside.high) == pytest.approx((-MISSED[20], MISSED[20]))
     # Ten equal rows of one group are one observation.
     copied, _ = grouped_difference(np.tile(first, 10), np.tile(own, 10), np.tile(np.arange(200), 10))
     assert (copied.low, copied.high, copied.n) == (pytest.approx(found.low), pytest.approx(found.high), 2000)
     assert isnan(grouped_difference(np.ones(4, bool), np.arange(4), np.arange(4))[0].value)
-    assert grouped_difference(first, np.ones(200), np.arange(200))[1] == 1.0
+    same, p_same = grouped_difference(first, np.ones(200), np.arange(200))
+    assert (same.low, same.high, p_same) == (pytest.approx(-MISSED[100]), pytest.approx(MISSED[100]), 1.0)
 
 
 def test_auroc_difference_is_paired() -> None:
@@ -170,7 +172,8 @@ def test_auroc_difference_is_paired() -> None:
     assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
     assert p_back == p
     nothing, p_nothing = auroc_difference(y, first, first, range(80))
-    assert (nothing.value, nothing.low, nothing.high, p_nothing) == (0.0, 0.0, 0.0, 1.0)
+    missed = 1 - 0.025 ** (1 / min(y.sum(), (~y).sum()))
+    assert (nothing.value, nothing.low, nothing.high, p_nothing) == (0.0, -missed, missed, 1.0)
     assert isnan(auroc_difference(np.ones(3), [1, 2, 3], [3, 2, 1], range(3))[1])
 
 
@@ -221,15 +224,70 @@ def test_copied_rows_do_not_narrow_an_interval_of_groups() -> None:
     assert (repeated.low, repeated.high) == pytest.approx((mean.low, mean.high))
 
 
-def test_grouped_mean_is_the_weighted_bootstrap() -> None:
+@pytest.mark.parametrize("rare", [False, True])
+def test_grouped_mean_is_scipys_accelerated_bootstrap_of_the_groups(rare: bool) -> None:
     draw = np.random.default_rng(1)
-    x, groups = draw.normal(size=25), draw.integers(0, 8, 25)
-    weights = group_weights(groups)
-    expected = np.quantile([np.average(x, weights=w) for w in weights.T], [0.025, 0.975])
+    x, groups = draw.lognormal(size=90), draw.integers(0, 40, 90)
+    if rare:
+        x = (np.arange(90) < 3).astype(float)
+    sums, counts = np.bincount(groups, weights=x), np.bincount(groups)
+    there = counts > 0
+    expected = stats.bootstrap(
+        (sums[there], counts[there]), lambda s, c, axis: s.sum(axis) / c.sum(axis), paired=True, vectorized=True,
+        n_resamples=20_000, rng=draw,
+    ).confidence_interval  # fmt: skip
     found = grouped_mean(x, groups)
     assert found.value == pytest.approx(x.mean())
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    assert (found.low, found.high) == pytest.approx(tuple(expected), rel=0.06)
     assert isnan(grouped_mean([], []).value)
+
+
+# Values of a sample, with their groups: everything may be the same, and all of one group.
+sampled = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.integers(0, 4)), min_size=1, max_size=12)
+
+
+@settings(deadline=None, max_examples=150)
+@given(sampled, st.sampled_from([-1.0, 0.0, 0.25, 1.0]))
+def test_no_interval_of_a_sample_has_zero_width_or_leaves_its_estimate_out(
+    rows: list[tuple[float, int]], constant: float
+) -> None:
+    x, groups = (np.array(column) for column in zip(*rows, strict=True))
+    found = [grouped_mean(x, groups), grouped_mean(np.full(len(x), constant), groups), rate(int((x > 0).sum()), len(x))]
+    y = np.arange(len(x)) % 2 == 0
+    if len(x) > 1:
+        for score in (x, np.full(len(x), constant), y.astype(float)):
+            found += [auroc(y, score, groups), auroc_in_closed_form(y, score, groups)]
+        found += [auroc_difference(y, x, score, groups)[0] for score in (x, -x, y)]
+        found += [grouped_difference(y, x, groups)[0], mean_of(x)]
+    for estimate in found:
+        if not isnan(estimate.low):
+            assert estimate.low < estimate.high
+            assert estimate.low <= estimate.value <= estimate.high
+
+
+MISSED = {n: 1 - 0.025 ** (1 / n) for n in (5, 20, 100, 190)}  # shares that 2.5 % of samples of n miss altogether
+
+
+def test_where_nothing_varies_intervals_are_those_of_clopper_and_pearson() -> None:
+    exact = stats.binomtest(0, 190).proportion_ci(0.95, method="exact")
+    change = grouped_mean(np.zeros(190), np.arange(190))
+    assert (change.low, change.high) == pytest.approx((-exact.high, exact.high))
+    share = grouped_mean(np.ones(190), np.arange(190), within=(0.0, 1.0))
+    assert (share.low, share.high) == (pytest.approx(1 - exact.high), 1.0)
+    twins = grouped_mean(np.zeros(190), np.arange(190) // 2)  # half as many are independent
+    assert twins.high == pytest.approx(1 - 0.025 ** (1 / 95))
+    apart = np.repeat([True, False], [5, 50])
+    for area in (auroc, auroc_in_closed_form):
+        found = area(apart, apart, np.arange(55))
+        assert (found.low, found.high) == (pytest.approx(1 - MISSED[5]), 1.0)
+
+
+@pytest.mark.parametrize(("truth", "n"), [(0.01, 40), (0.1, 40), (0.3, 12), (0.97, 190)])
+def test_intervals_of_shares_near_a_boundary_cover_them(truth: float, n: int) -> None:
+    """With the percentiles of a bootstrap 32 % of the intervals cover the first, and 86 % the third."""
+    draw = np.random.default_rng(0)
+    found = [grouped_mean(draw.random(n) < truth, np.arange(n), within=(0.0, 1.0)) for _ in range(400)]
+    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.93
 
 
 def test_estimates_are_the_same_every_time_and_follow_the_seed() -> None:
@@ -261,6 +319,34 @@ def test_mcnemar_is_the_exact_binomial_of_the_changes(pairs: list[tuple[bool, bo
     assert mcnemar(before, after) == mcnemar(after, before)
 
 
+def test_a_paired_test_keeps_the_items_of_a_group_together() -> None:
+    """Against all signs of all groups, one after the other; copies of an item are no more items."""
+    draw = np.random.default_rng(2)
+    groups = draw.integers(0, 9, 30)
+    before, after = draw.integers(0, 2, 30), draw.integers(0, 3, 30) > 0
+    signs = np.array(list(product((-1, 1), repeat=len(set(groups)))))
+    member = np.unique(groups, return_inverse=True)[1]
+    moves, ranks = after.astype(int) - before, stats.rankdata(np.abs(after - before)[after != before])
+    signed = np.zeros(30)
+    signed[after != before] = ranks * np.sign(moves[after != before])
+    for test, scores in ((mcnemar, moves), (signed_rank, signed)):
+        sums = np.bincount(member, weights=scores)
+        expected = np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9)
+        assert test(before, after, groups) == pytest.approx(expected)
+        copied = [np.tile(column, 5) for column in (before, after, np.arange(30))]
+        assert test(*copied) == pytest.approx(test(before, after))
+        assert test(*copied[:2]) < test(*copied)
+
+
+def test_a_paired_test_of_many_items_is_a_normal_one() -> None:
+    draw = np.random.default_rng(0)
+    before = draw.normal(size=400)
+    after = before + draw.normal(0.08, size=400)
+    assert signed_rank(before, after) == pytest.approx(stats.wilcoxon(after - before).pvalue, rel=1e-6)
+    exact = stats.wilcoxon((after - before)[:100], method="exact").pvalue
+    assert signed_rank(before[:100], after[:100]) == pytest.approx(exact)
+
+
 def test_unequal_shares_is_the_lady_tasting_tea() -> None:
     """Fisher's own example: 3 of 4 against 1 of 4."""
     assert unequal_shares((3, 1), (4, 4)) == pytest.approx(34 / 70)
@@ -269,11 +355,24 @@ def test_unequal_shares_is_the_lady_tasting_tea() -> None:
     assert unequal_shares((0, 0), (0, 7)) == 1.0
 
 
-def test_share_as_far_counts_in_the_direction_of_the_value() -> None:
-    assert share_as_far(0.2, [0.0, 0.3, -0.5]) == 2 / 4
-    assert share_as_far(-0.2, [0.0, 0.3, -0.5]) == 2 / 4
-    assert share_as_far(0.4, [0.0, 0.3, -0.5]) == 1 / 4
+def test_share_as_far_is_twice_the_smaller_tail() -> None:
+    assert share_as_far(0.2, [0.0, 0.3, -0.5]) == 1.0
+    assert share_as_far(0.4, [0.0, 0.3, -0.5]) == 2 / 4
+    assert share_as_far(-0.6, [0.0, 0.3, -0.5]) == 2 / 4
+    assert share_as_far(0.2, [0.3, 0.4, 0.5]) == 2 / 4  # less than any, though it is above 0
     assert isnan(share_as_far(float("nan"), [0.1]))
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_share_as_far_has_the_size_that_it_says(skewed: bool) -> None:
+    """A set like any other is called different in one of twenty runs, whatever it is that all sets do."""
+    draw = np.random.default_rng(0)
+    drawn = draw.normal(size=(5000, 40))
+    if skewed:
+        drawn = 0.3 - np.exp(drawn)
+    p_values = np.array([share_as_far(one[0], one[1:]) for one in drawn.tolist()])
+    for level in (0.05, 0.2):
+        assert (p_values <= level).mean() == pytest.approx(level, abs=0.013)
 
 
 def test_share_at_least_is_never_zero_and_counts_ties() -> None:
@@ -316,4 +415,3 @@ def test_the_smallest_detectable_change_is_found_with_a_power_of_four_fifths() -
     shifted = noise + smallest_detectable(interval)
     found = np.abs(shifted.mean(axis=1)) > 1.96 / np.sqrt(n)
     assert found.mean() == pytest.approx(0.8, abs=0.02)
-    assert smallest_detectable(Estimate(value=0.0, low=0.0, high=0.0, n=60)) == 0.05

@@ -213,19 +213,33 @@ def test_a_kill_between_the_manifest_and_the_rename_loses_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize("file", ["records.jsonl", "manifest.json"])
-@pytest.mark.parametrize("harm", ["changed", "cut", "missing"])
+@pytest.mark.parametrize("harm", ["changed", "cut", "missing", "pipe", "folder"])
 def test_a_damaged_result_is_named_with_the_way_out(tmp_path: Path, file: str, harm: str) -> None:
     make_records(Store(tmp_path), [[1, 2]])
     folder = folder_of(tmp_path)
     damaged = folder / file
-    if harm == "missing":
+    if harm in ("missing", "pipe", "folder"):
         damaged.unlink()
+        {"missing": Path, "pipe": os.mkfifo, "folder": Path.mkdir}[harm](damaged)
     else:
         damaged.write_text("[]" if harm == "changed" else damaged.read_text()[:-20])
     with pytest.raises(UserError) as fault:
         make_records(Store(tmp_path), [[1, 2]])
     assert "\n" not in str(fault.value)
     assert f"delete {folder} and run again" in str(fault.value)
+
+
+def test_links_in_a_store_are_not_written_through(tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "store"
+    outside.write_text("precious")
+    stopped_array(Store(root), 1)
+    (partial,) = root.glob("stage/*.partial")
+    for file in (*partial.iterdir(), root / "timings.jsonl"):
+        file.unlink(missing_ok=True)
+        file.symlink_to(outside)
+    (partial / "values.npy.fresh").symlink_to(outside)
+    make_array(Store(root))
+    assert outside.read_text() == "precious"
 
 
 def test_an_unreadable_result_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
+import shutil
 import time
 from pathlib import Path
 
@@ -43,6 +46,24 @@ def test_offline_without_an_account_keeps_everything(run_dir: Path, caplog: pyte
         time.sleep(0.2)
     for kept in wanted:
         assert kept in log.read_bytes()
+
+
+def test_an_offline_run_has_its_artifacts_in_its_own_folder(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copied to a machine with a network, it can be uploaded from there."""
+    monkeypatch.delenv("WANDB_DATA_DIR")
+    runs = run_dir / "runs" / "one", run_dir / "runs" / "two"
+    for own in runs:
+        shutil.copytree(run_dir / "tables", own / "tables")
+        (own / "figures").mkdir()
+        WandbTracker().publish(own, "name", {}, {"auroc": 0.9})
+    assert "WANDB_DATA_DIR" not in os.environ
+    for own in runs:
+        (log,) = own.glob("wandb/offline-run-*/run-*.wandb")
+        named = {Path(found.decode()) for found in re.findall(rb"/[\w/.-]*/staging/\w+", log.read_bytes())}
+        assert named, "the log names the manifests of the artifacts"
+        staged = {*own.glob("wandb/artifacts/staging/*")}
+        assert any(file.read_bytes() == (own / "tables" / "neurons.csv").read_bytes() for file in staged)
+    assert not (run_dir / ".local").exists(), "the home folder"
 
 
 def test_a_server_that_cannot_be_reached_costs_nothing(

@@ -9,7 +9,9 @@ from typing import Protocol
 from hneuro.causal.grid import Cell
 from hneuro.models.edits import UNTOUCHED, Treatment
 from hneuro.models.language_model import LanguageModel
+from hneuro.models.thoughts import answer_start
 from hneuro.records import BenchmarkItem, Opening, SweepAnswer
+from hneuro.responses.sampler import before_stop
 
 Row = tuple[BenchmarkItem, Cell]
 Message = Mapping[str, str]
@@ -42,6 +44,25 @@ class Reply:
     truncated: bool
     p_comply: float | None = None  # None where it was not read
     mass: float | None = None
+
+
+def reply_of(
+    model: LanguageModel,
+    prompt_ids: Sequence[int],
+    token_ids: Sequence[int],
+    truncated: bool,
+    p_comply: float | None = None,
+    mass: float | None = None,
+) -> Reply:
+    """What was generated as a reply: up to where it ends, without its thought; nothing where that never ends."""
+    length = before_stop(model, token_ids)
+    start = answer_start(model.written, model.marks, prompt_ids, token_ids[:length])
+    return Reply(
+        text="" if start is None else model.text_of(token_ids[start:length]),
+        truncated=truncated and length == len(token_ids),
+        p_comply=p_comply,
+        mass=mass,
+    )
 
 
 Speak = Callable[[Sequence[Turn]], Sequence[Reply]]

@@ -12,7 +12,7 @@ from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.results import Estimate
-from hneuro.statistics import grouped_mean, mcnemar
+from hneuro.statistics import grouped_mean, mcnemar, signed_rank
 
 # Outcome -> value, for the outcomes that say one thing or the other.
 COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
@@ -22,7 +22,7 @@ COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
 }
 
 Values = NDArray[np.float64]
-Test = Callable[[Values, Values], float]
+Test = Callable[[Values, Values, NDArray[np.str_]], float]  # before, after, groups
 Value = Callable[[SweepAnswer, Reading], float]
 
 
@@ -54,14 +54,20 @@ class Curve:
         values, centred = self.values[self.complete], np.array(self.alphas) - np.mean(self.alphas)
         return np.asarray((values - values[:, :1]) @ centred / (centred @ centred))
 
+    def slope(self) -> Estimate:
+        """The mean slope of the complete items."""
+        centred = np.array(self.alphas) - np.mean(self.alphas)
+        steepest = float(np.abs(centred).sum() / 2 / (centred @ centred))  # from 0 to 1 in the middle of the alphas
+        return grouped_mean(self.slopes(), self.groups[self.complete], within=(-steepest, steepest))
+
     def column(self, alpha: float) -> Values:
         """At one alpha, of each complete item."""
         return np.asarray(self.values[self.complete][:, self.alphas.index(alpha)])
 
     def change(self, first: float, last: float) -> tuple[Estimate, float]:
         """From one alpha to another, paired by item, and p."""
-        before, after = self.column(first), self.column(last)
-        return grouped_mean(after - before, self.groups[self.complete]), self.test(before, after)
+        before, after, groups = self.column(first), self.column(last), self.groups[self.complete]
+        return grouped_mean(after - before, groups), self.test(before, after, groups)
 
 
 class Answers:
@@ -109,6 +115,23 @@ def curve_of(found: Answers, one: tuple[str, int], measures: Measure, unread: fl
     """What the answers of a set count for; `unread`: what those do that cannot be read."""
     values = worth(measures, unread)
     return found.curve(one, measures, mcnemar, lambda _, reading: values[reading.outcome])
+
+
+def grade_curve(found: Answers, one: tuple[str, int], unread: float = 0.0) -> Curve:
+    """How far the answers of a set comply; those without a grade not at all, but for what cannot be read: `unread`.
+
+    NaN where nothing is graded.
+    """
+    graded = any(reading.grade is not None for alpha in found.alphas(one) for _, reading in found.cell(one, alpha))
+
+    def value(_: SweepAnswer, reading: Reading) -> float:
+        if not graded or reading.outcome is Outcome.EXCLUDED:
+            return float("nan")
+        if reading.grade is None:
+            return unread if reading.outcome is Outcome.UNPARSED else 0.0
+        return reading.grade
+
+    return found.curve(one, "grade", signed_rank, value)
 
 
 def complete_curve(found: Answers, one: tuple[str, int], measures: Measure) -> Curve:

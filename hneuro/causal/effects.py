@@ -8,24 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from hneuro.causal.benchmarks.base import Measure
-from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of
+from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of, grade_curve
 from hneuro.causal.kinds import kinds_of, rates_apart, shares
 from hneuro.records import Reading, SweepAnswer
 from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import grouped_mean, mcnemar, rate, share_as_far, signed_rank
+from hneuro.statistics import BOUNDARY, grouped_mean, mcnemar, rate, share_as_far, signed_rank
 
 # What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.
 TESTED = (
     "ends",
     "arms",
     "each alpha against 1",
-    "slopes against controls in their own direction",
+    "slopes against controls, two-sided",
     "within strata",
     "rounding is no change",
     "all items",
-    "bounds",
+    "bounds, of grades too",
     "kinds",
     "mass",
+    BOUNDARY,
 )
 
 
@@ -47,7 +48,8 @@ def effects(
     Slopes are per unit of alpha; they and the changes from the smallest to the largest alpha are paired by item, with a
     bootstrap over entities. The two arms of a change, from the smallest alpha to 1 and from 1 to the largest, stand
     beside it: what suppression takes away is not what amplification adds. Every alpha is set against 1 too, but not
-    those of controls. p: McNemar (exact) for answers, Wilcoxon signed rank for probabilities and grades. Slopes are
+    those of controls. p: McNemar for answers, Wilcoxon signed rank for probabilities and grades, both by entity as the
+    intervals are. Slopes are
     then set against those of the controls, at their alphas, kind by kind; and a variant ("h_neurons@mean") against the
     plain scaling of the same neurons, at the smallest alpha. `strata_of`: the parts that an item belongs to, each of
     which gets rates and a change of its own, but not for controls.
@@ -97,13 +99,8 @@ class Measured:
 def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Curve]:
     """The readings of a set that have any value: the answers, the probability of complying, the grade."""
     yield curve_of(found, one, measures)
-    for metric, value in (
-        ("p_comply", lambda answer, _: np.nan if answer.p_comply is None else answer.p_comply),
-        ("grade", lambda _, reading: np.nan if reading.grade is None else reading.grade),
-    ):
-        curve = found.curve(one, metric, signed_rank, value)
-        if curve.complete.any():
-            yield curve
+    told = found.curve(one, "p_comply", signed_rank, lambda a, _: np.nan if a.p_comply is None else a.p_comply)
+    yield from (curve for curve in (told, grade_curve(found, one)) if curve.complete.any())
 
 
 def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Measured]:
@@ -111,11 +108,14 @@ def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterato
     complete = complete_curve(found, one, measures)
     yield from _means(complete)
     yield from _trends([complete])
-    none, every = (curve_of(found, one, measures, unread) for unread in (0.0, 1.0))
-    for name, (first, last) in _arms(none).items():
-        for bound, before, after in (("low", every, none), ("high", none, every)):
-            change = after.column(last) - before.column(first)
-            yield Measured(metric=f"{name}_{bound}", estimate=grouped_mean(change, none.groups[none.complete]))
+    for none, every in (
+        [curve_of(found, one, measures, unread) for unread in (0.0, 1.0)],
+        [grade_curve(found, one, unread) for unread in (0.0, 1.0)],
+    ):
+        for name, (first, last) in _arms(none).items():
+            for bound, before, after in (("low", every, none), ("high", none, every)):
+                change = after.column(last) - before.column(first)
+                yield Measured(metric=f"{name}_{bound}", estimate=grouped_mean(change, none.groups[none.complete]))
 
 
 def _shares(found: Answers, one: tuple[str, int], kinds: Sequence[str]) -> Iterator[Measured]:
@@ -132,7 +132,8 @@ def _rates(found: Answers, one: tuple[str, int], curves: Sequence[Curve]) -> Ite
             yield Measured(metric=metric, alpha=alpha, estimate=estimate)
         mass = np.array([np.nan if a.mass is None else a.mass for a, _ in found.cell(one, alpha)])
         if (known := ~np.isnan(mass)).any():
-            yield Measured(metric="mass", alpha=alpha, estimate=grouped_mean(mass[known], found.groups[known]))
+            mean = grouped_mean(mass[known], found.groups[known], within=(0.0, 1.0))
+            yield Measured(metric="mass", alpha=alpha, estimate=mean)
 
 
 def _means(curve: Curve) -> Iterator[Measured]:
@@ -142,7 +143,7 @@ def _means(curve: Curve) -> Iterator[Measured]:
         if curve.test is mcnemar:
             mean = rate(int(values[known].sum()), int(known.sum()))
         else:
-            mean = grouped_mean(values[known], curve.groups[known])
+            mean = grouped_mean(values[known], curve.groups[known], within=(0.0, 1.0))
         yield Measured(metric=curve.metric, alpha=alpha, estimate=mean)
 
 
@@ -150,8 +151,7 @@ def _trends(curves: Sequence[Curve]) -> Iterator[Measured]:
     for curve in curves:
         if len(curve.alphas) < 2 or not curve.complete.any():
             continue
-        slopes = grouped_mean(curve.slopes(), curve.groups[curve.complete])
-        yield Measured(metric=f"slope_{curve.metric}", estimate=slopes)
+        yield Measured(metric=f"slope_{curve.metric}", estimate=curve.slope())
         for name, (first, last) in _arms(curve).items():
             change, p = curve.change(first, last)
             yield Measured(metric=name, estimate=change, p=p)
@@ -190,9 +190,10 @@ def _within(found: Answers, curve: Curve, strata_of: Mapping[str, Collection[str
 
 
 def _against_controls(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterator[tuple[tuple[str, int], Measured]]:
-    """Each slope at the alphas of its controls; p: that a control's is at least as steep, the same way (with the +1).
+    """Each slope at the alphas of its controls; p, two-sided: that it is one of them (with the +1).
 
-    Controls that fall do not explain a rise, however steeply: scaling any neurons enough breaks a model, one way.
+    Controls that fall do not explain a rise, however steeply: scaling any neurons enough breaks a model, one way. So
+    the tails are counted apart, and not distances from their middle.
     """
     for one, own in curves.items():
         kinds = dict.fromkeys(name for name, _ in curves if name.startswith(f"{one[0]}/"))
@@ -203,8 +204,7 @@ def _against_controls(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iter
                 shared = [alpha for alpha in curve.alphas if like and all(alpha in c.alphas for c in like)]
                 if len(shared) < 2 or not curve.complete.any():
                     continue
-                at_shared = curve.at(shared)
-                slope = grouped_mean(at_shared.slopes(), at_shared.groups[at_shared.complete])
+                slope = curve.at(shared).slope()
                 p = share_as_far(slope.value, [float(c.at(shared).slopes().mean()) for c in like])
                 yield one, Measured(metric=f"slope_against_{curve.metric}", estimate=slope, p=p, stratum=kind)
 
@@ -222,5 +222,5 @@ def _against_plain(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterato
             if not both.any():
                 continue
             difference = grouped_mean((values - others)[both], curve.groups[both])
-            p = curve.test(others[both], values[both])
+            p = curve.test(others[both], values[both], curve.groups[both])
             yield one, Measured(metric=f"minus_plain_{curve.metric}", estimate=difference, p=p)

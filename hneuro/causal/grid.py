@@ -14,6 +14,7 @@ from hneuro.records import ASIDE, BenchmarkItem
 UNTOUCHED = "untouched"  # the neuron set of alpha = 1, which is the same for all
 
 Variant = Literal["risky", "mean"]
+LARGEST = 1000.0  # an alpha beyond it overflows in half precision, and says nothing of a neuron's effect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,8 @@ class SweepSettings:
     engine: Literal["transformers", "vllm"] = "transformers"
 
     def __post_init__(self) -> None:
-        if len(set(self.alphas)) < 2 or not all(0 <= a < float("inf") for a in self.alphas):
-            raise ValueError("alphas needs at least two different finite values, none below 0")
+        if len(set(self.alphas)) < 2 or not all(0 <= a <= LARGEST for a in self.alphas):
+            raise ValueError(f"alphas needs at least two different values, none below 0 or above {LARGEST:g}")
         if self.control_seeds < 1:
             raise ValueError("control_seeds must be at least 1")
         if (self.items is not None and self.items < 1) or self.known_questions < 1 or self.rows_per_shard < 1:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hneuro.causal.conversation import Reply, Row, Turn, answered, opened
+from hneuro.causal.conversation import Reply, Row, Turn, answered, opened, reply_of
 from hneuro.causal.readout import contest_of, p_comply
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Opening, SweepAnswer
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Generated, Job, batches, generate
 from hneuro.responses.rows import Monitor
-from hneuro.responses.sampler import before_stop
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,16 @@ class Sweep:
     def _replies(self, turns: Sequence[Turn]) -> list[Reply]:
         jobs = [self._job(turn) for turn in turns]
         made = self._generated(jobs)
-        lengths = [before_stop(self.model, reply.token_ids) for reply in made]
         return [
-            Reply(
-                text=self.model.text_of(reply.token_ids[:length]),
-                truncated=reply.truncated and length == len(reply.token_ids),
-                p_comply=None if reply.outcome is None else p_comply(reply.outcome.log_odds),
-                mass=None if reply.outcome is None else reply.outcome.mass,
+            reply_of(
+                self.model,
+                turn.prompt_ids,
+                reply.token_ids,
+                reply.truncated,
+                None if reply.outcome is None else p_comply(reply.outcome.log_odds),
+                None if reply.outcome is None else reply.outcome.mass,
             )
-            for reply, length in zip(made, lengths, strict=True)
+            for turn, reply in zip(turns, made, strict=True)
         ]
 
     def _job(self, turn: Turn) -> Job:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from random import Random
 
-from hneuro.causal.stated import Find, Words, common
 from hneuro.records import Fact, Question
+from hneuro.verdicts.asserted import Find, Place, Words, common
 from hneuro.verdicts.words import normal_words, states
 
 Aliases = tuple[str, ...]
@@ -60,9 +60,9 @@ class Values:
         """Finds any value of the question's kind that is not a right one."""
         known = self._index[kind_of(question)]
 
-        def find(words: Words, _: str) -> list[int]:
+        def find(words: Words, _: str) -> list[Place]:
             return [
-                place
+                (place, place + len(alias))
                 for place, word in enumerate(words)
                 for alias, value in known.get(word, ())
                 if tuple(words[place : place + len(alias)]) == alias and not clash(value, question)

@@ -12,14 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hneuro.causal.conversation import Reply, Row, Turn, answered, opened
+from hneuro.causal.conversation import Reply, Row, Turn, answered, opened, reply_of
 from hneuro.models.edits import UNTOUCHED, Treatment, scaled
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, NeuronSpace, Opening, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.noise import row_seed
-from hneuro.responses.sampler import before_stop
-from hneuro.responses.vllm import VllmSampler, generated, sampling_params
+from hneuro.responses.vllm import VllmSampler, generated, in_one_line, sampling_params
 
 EXTENSION = "hneuro.causal.vllm_worker.ColumnEdits"
 PROOF_NEURONS, PROOF_ALPHA = 64, 8.0  # in every layer; far more than any model bears
@@ -52,13 +51,13 @@ class VllmSweep:
         return tuple(made[n] for n in range(len(rows)))
 
     def _replies(self, turns: Sequence[Turn]) -> list[Reply]:
-        wanted = [sampling_params(self.model, self.decoding, row_seed(turn.seed) % (1 << 62)) for turn in turns]
+        seeds = [row_seed(turn.seed) % (1 << 62) if self.sampler.seeded else None for turn in turns]
+        wanted = [sampling_params(self.model, self.decoding, seed) for seed in seeds]
         made = generated(self._engine(), self.model, [turn.prompt_ids for turn in turns], wanted)
         outputs = [request.outputs[0] for request in made]
-        said = [[int(token) for token in output.token_ids] for output in outputs]
         return [
-            Reply(text=self.model.text_of(ids[: before_stop(self.model, ids)]), truncated=o.finish_reason == "length")
-            for o, ids in zip(outputs, said, strict=True)
+            reply_of(self.model, turn.prompt_ids, [int(token) for token in o.token_ids], o.finish_reason == "length")
+            for turn, o in zip(turns, outputs, strict=True)
         ]
 
     def _engine(self) -> Any:
@@ -77,7 +76,7 @@ class VllmSweep:
                 self._edit(engine, treatment)
             yield
             if not treatment.untouched:
-                engine.collective_rpc("hneuro_restore")
+                self._called(engine, "hneuro_restore")
                 _reset(engine)
         except BaseException:
             with suppress(Exception):  # the workers may be gone
@@ -88,14 +87,19 @@ class VllmSweep:
     def _edit(self, engine: Any, treatment: Treatment) -> None:
         columns = list(self.space.by_layer(treatment.neurons).items())
         shape = self.space.n_layers, self.space.width
-        edited = engine.collective_rpc("hneuro_edit", args=(*shape, columns, treatment.alpha))
+        edited = self._called(engine, "hneuro_edit", *shape, columns, treatment.alpha)
         assert sum(edited) == len(treatment.neurons), f"{edited} of {len(treatment.neurons)} columns were edited"
         _reset(engine)
+
+    def _called(self, engine: Any, method: str, *args: Any) -> list[Any]:
+        with in_one_line(self.model):
+            found: list[Any] = engine.collective_rpc(method, args=args)
+        return found
 
     def _prove(self, engine: Any) -> None:
         """Every layer can be edited, and the model that answers is the one that is edited."""
         where = self.model.source.locate()
-        faults = engine.collective_rpc("hneuro_check", args=(self.space.n_layers, self.space.width))
+        faults = self._called(engine, "hneuro_check", self.space.n_layers, self.space.width)
         for fault in filter(None, faults):
             raise UserError(
                 f"intervention.engine=vllm cannot edit {where}, {fault}; choose intervention.engine=transformers"
@@ -113,7 +117,7 @@ class VllmSweep:
     def _proof(self, engine: Any) -> list[tuple[int, float]]:
         """What it says to a prompt, with log-probabilities: a change shows before another token is chosen."""
         prompt = self.model.chat_ids([{"role": "user", "content": "Hello"}])
-        (made,) = generated(engine, self.model, [prompt], [sampling_params(self.model, PROOF, 0, logprobs=0)])
+        (made,) = generated(engine, self.model, [prompt], [sampling_params(self.model, PROOF, None, logprobs=0)])
         output = made.outputs[0]
         return [(int(t), float(at[t].logprob)) for t, at in zip(output.token_ids, output.logprobs, strict=True)]
 

@@ -18,11 +18,13 @@ from hneuro.config import (
     config_folder,
     config_source,
     explain,
+    folder_of,
     lab_source,
     quoted,
     register_schema,
     suggest,
 )
+from hneuro.hydra_keys import take_the_place_of_the_loader
 from hneuro.records import UserError
 
 # Choices that stand inside another part, and how one is put there.
@@ -36,6 +38,7 @@ CHECKED_WITH = re.compile(r"^# checked with: (.*)$", re.MULTILINE)
 def configs(sources: Sequence[str], check: str | None) -> int:
     """Lists the choices of the package, of $HNEURO_CONFIG_DIR and of `sources`; or checks a folder or package."""
     register_schema()
+    take_the_place_of_the_loader()
     if check is not None:
         return _check(folder_of(config_source(check)) if check.startswith("pkg://") else Path(check))
     named = [lab_source(), *(config_source(source) for source in sources)]
@@ -55,17 +58,6 @@ def choices(folder: Path) -> Iterator[tuple[str, str, Path]]:
         group = file.parent.relative_to(folder).as_posix()
         if group != ".":
             yield group, file.stem, file
-
-
-def folder_of(source: str) -> Path:
-    """Where the yaml of `file://...` or `pkg://...` lie."""
-    from importlib.util import find_spec
-
-    if source.startswith("file://"):
-        return Path(source.removeprefix("file://"))
-    spec = find_spec(source.removeprefix("pkg://"))
-    assert spec is not None
-    return Path(next(iter(spec.submodule_search_locations or ())))
 
 
 def _description(file: Path) -> str:

@@ -22,9 +22,10 @@ from hneuro.commands.total import Cost, Need, told_time, total
 from hneuro.experiment import Experiment
 from hneuro.making import TIMINGS, Work
 from hneuro.models.gguf import GgufSource
-from hneuro.models.sources import on_disk
+from hneuro.models.sources import on_disk, weight_files
 from hneuro.pipeline import run, run_until
 from hneuro.records import UserError
+from hneuro.states import THEIRS
 from hneuro.steps import answers, checks, sampling
 from hneuro.steps.context import Context
 from hneuro.steps.stored import SAMPLES_PER_SHARD
@@ -77,7 +78,7 @@ class Rehearsal(Store):
 
 
 def estimate(plan: Plan | None, experiments: Mapping[int, Experiment]) -> int:
-    """Prints the rehearsal of one experiment, or of the cells of a sweep. Always 0: nothing has been tried."""
+    """Prints the rehearsal of one experiment, or of the cells of a sweep. 2 where one of them would fail, else 0."""
     first: dict[Path, int] = {}  # who of the cells would compute it
     blocks: dict[str, list[int]] = defaultdict(list)  # the cells of which the same is to be said
     costs = {}
@@ -101,10 +102,12 @@ def estimate(plan: Plan | None, experiments: Mapping[int, Experiment]) -> int:
             if cell.error:
                 print(f"cell {cell.number} ({' '.join(cell.varied)}) does not fit together: {cell.error}")
         print(total([(experiments[number].identity, cost) for number, cost in costs.items()]))
-    return 0
+    failing = len(costs) < len(experiments) or (plan is not None and any(cell.error for cell in plan.cells))
+    return THEIRS if failing else 0
 
 
 def _cost(experiment: Experiment, store: Rehearsal) -> Cost:
+    experiment.check_inputs()
     this = Context(experiment, store)
     needs = needed(this, store)
     shards, records = paces(store.root, experiment.intervention.rows_per_shard)
@@ -185,7 +188,7 @@ def _weights(experiment: Experiment) -> float | None:
         header = source.header()
         return None if header is None else header.elements * BITS.get(experiment.model.dtype, 32) / 8
     folder = on_disk(source)
-    files = [] if folder is None else sorted(folder.glob("*.safetensors"))
+    files = () if folder is None else weight_files(folder)
     total = 0.0
     for file in files:
         with safe_open(file, framework="np") as tensors:

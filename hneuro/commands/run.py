@@ -13,6 +13,9 @@ from hneuro.records import UserError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from hneuro.experiment import Experiment
+    from hneuro.sweeps.plan import Plan
+
 log = logging.getLogger(__name__)
 MULTIRUN = {"-m", "--multirun"}
 
@@ -23,23 +26,17 @@ class Task:
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(word for word in words if word != "--dry-run")
         self.code = 0
-        self.estimate: Any = None
-        if len(self.words) < len(words):
-            from hneuro.commands.dry_run import estimate
-
-            self.estimate = estimate
+        self.estimate = _estimate if len(self.words) < len(words) else None
 
     def __call__(self, cfg: DictConfig) -> None:
         """A failed run is reported in a line, and leaves its state on the disk."""
         from hydra.core.hydra_config import HydraConfig
 
         from hneuro.config import build_experiment
-        from hneuro.hydra_keys import check_hydra
         from hneuro.runs import run_experiment
 
         overrides = [str(word) for word in HydraConfig.get().overrides.task]
         try:
-            check_hydra(HydraConfig.get())
             experiment = build_experiment(cfg)
             if self.estimate is not None:
                 self.code = self.estimate(None, {0: experiment})
@@ -53,6 +50,14 @@ class Task:
             self.code = 1
 
 
+def _estimate(plan: Plan | None, experiments: dict[int, Experiment]) -> int:
+    if plan is None:
+        experiments[0].check_inputs()  # before the libraries that computing needs are imported
+    from hneuro.commands.dry_run import estimate
+
+    return estimate(plan, experiments)
+
+
 def run(words: Sequence[str]) -> int:
     """Hands the command line to Hydra. The exit code."""
     task = Task(words)
@@ -61,8 +66,9 @@ def run(words: Sequence[str]) -> int:
 
 
 def _with_sources(words: Sequence[str]) -> list[str]:
-    """Every --config-dir, a folder or pkg://package.folder, as a part of Hydra's search path, which takes several."""
-    from hneuro.config import config_source, lab_source, quoted
+    """The words for Hydra, with every --config-dir, a folder or pkg://package.folder, in its search path."""
+    from hneuro.commands.words import as_hydra_reads
+    from hneuro.config import config_source, folder_of, lab_source, quoted
 
     left, named = [], []
     rest = iter(words)
@@ -72,9 +78,10 @@ def _with_sources(words: Sequence[str]) -> list[str]:
             named.append(config_source(value if given else next(rest, "")))
         else:
             left.append(word)
+    sources = [source for source in (lab_source(), *named) if source]
+    left = list(as_hydra_reads(left, [folder_of(source) for source in sources]))
     if not named:
         return left
-    sources = [source for source in (lab_source(), *named) if source]
     # Beside the other overrides, which argparse wants in one piece.
     place = next((n for n, word in enumerate(left) if "=" in word and not word.startswith("-")), len(left))
     return [*left[:place], f"hydra.searchpath=[{','.join(map(quoted, sources))}]", *left[place:]]
@@ -96,8 +103,10 @@ def call_hydra(argv: Sequence[str], task: Any) -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     from hneuro.config import config_folder, explain, register_schema
+    from hneuro.hydra_keys import take_the_place_of_the_loader
 
     register_schema()
+    take_the_place_of_the_loader()
     if MULTIRUN & set(argv) or any(word.startswith("experiment=") for word in argv):
         Plugins.instance()  # executes Hydra's own plugins a second time: what `Grid` is made of comes after it
         from hneuro.sweeps.grid import take_the_place_of_the_basic_sweeper

@@ -1,4 +1,4 @@
-"""Detection on held-out questions: H-Neurons, their controls and the baselines, all trained and thresholded alike."""
+"""Detection on held-out questions: H-Neurons, their controls and their rivals, all trained and thresholded alike."""
 
 from __future__ import annotations
 
@@ -10,47 +10,35 @@ from numpy.typing import NDArray
 
 from hneuro.detection.baselines import BASELINES
 from hneuro.detection.detector import Detector, train_detector
-from hneuro.detection.length import length_strata
-from hneuro.probe.controls import ControlKind, control_set
-from hneuro.progress import track
-from hneuro.records import Probe, Rows
-from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import (
-    auroc,
-    auroc_difference,
-    auroc_in_closed_form,
-    mean_of,
-    rate,
-    share_at_least,
-    youden_threshold,
-)
+from hneuro.detection.nulls import control_sets, growing, null_of, spread
+from hneuro.detection.scored import AnswerSet, Scored, differences, measurable, measure, row_of
+from hneuro.detection.strata import equal_parts, length_strata
+from hneuro.probe.controls import ControlKind
+from hneuro.records import Probe
+from hneuro.results import ResultRow
+from hneuro.statistics import auroc, share_at_least, youden_threshold
 
-INTERVALS = "controls: closed form"  # how they are made, for the key of what is kept
-MEASURES = ("auroc", "accuracy", "auroc_in_stratum", "auroc_within_length", "auroc_minus_*")  # metrics of the rows
+INTERVALS = "controls: the middle of distinct sets, all of a layer for one neuron"  # for the key of what is kept
+HELD_FIXED = ("logprob", "frequency", "known")
+MEASURES = (  # metrics of the rows
+    "auroc", "accuracy", "flag_rate", "false_alarms", "auroc_in_stratum", "auroc_within_length",
+    *(f"auroc_within_{name}" for name in HELD_FIXED), "auroc_by_size", "auroc_minus_*",
+)  # fmt: skip
 LOGPROB, LENGTH = BASELINES.index("logprob"), BASELINES.index("length")
+FEWEST = 20  # hallucinated, and faithful, answers below which nothing is said with something held fixed
+BETTER = ("auroc", "accuracy", "flag_rate")  # of which more is better, so that p can be asked for
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionSettings:
     """`control_seeds`: how many random sets H-Neurons are compared with, of each kind."""
 
-    control_seeds: int = 20
+    control_seeds: int = 200
     controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched")
-    min_refusals: int = 50  # a fabricated set with fewer refusals borrows its faithful side from the in-domain set
 
     def __post_init__(self) -> None:
         if self.control_seeds < 2:
             raise ValueError("control_seeds must be at least 2")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerSet:
-    """The answer rows of one set of questions, and the baseline features [row, baseline] of the same rows."""
-
-    name: str
-    rows: Rows
-    baselines: NDArray[np.float64]
-    note: str = ""
 
 
 def detect(
@@ -62,68 +50,66 @@ def detect(
     sets: Sequence[AnswerSet],
     settings: DetectionSettings,
     seed: int,
+    rivals: Sequence[Scored] = (),
 ) -> tuple[ResultRow, ...]:
-    """One row for each (set of questions, condition, metric); controls have a row a seed and a summary row.
-
-    Intervals of AUROC are bootstrapped; those of the single controls, of which there are many, have a closed form.
+    """One row for each (set of questions, condition, metric). Controls have a row for all sets of a kind together.
 
     `neuron_sets`: name -> flat neurons, "h_neurons" among them. `contribution` [neuron]: mean CETT, for the controls
     that are matched by it. No control has a neuron of nonzero weight. p of a set: the share of its "random" controls
-    that do as well; p of a summary of controls: the share of these. Every detector but the controls is also measured
-    within answers of one length, and the neuron sets against what needs no look inside: alone, and added to the
-    log-probability. A baseline is measured on the rows of which it is known; one that cannot be learnt from them is
-    left out.
+    that do as well; p of a row of controls: the share of these. Intervals of AUROC are bootstrapped; those of controls
+    are the middle 95 % of their sets. Every detector but the controls is also measured within answers of one length;
+    the neuron sets also with other things held fixed, against what needs no look inside and the `rivals`, and added to
+    the log-probability. A baseline is measured on the rows of which it is known; one that cannot be learnt
+    from them is left out. "auroc_by_size": random sets that grow, whose `stratum` is their number of neurons.
     """
     found: list[ResultRow] = []
     nonzero = {int(n) for n in np.flatnonzero(probe.weight)}
     plain = _baselines(fit, select, sets)
     whole = _whole(probe, select, sets)
     every = [whole]
-    found += _measure(whole, sets)
+    found += measure(whole, sets)
     for name, neurons in neuron_sets.items():
-        null: dict[tuple[str, str, str], list[float]] = {}
-        for kind in settings.controls:
-            for draw in track(range(settings.control_seeds), f"detection: {kind} neurons"):
-                exclude = nonzero | set(neurons)
-                chosen = control_set(kind, probe.space, neurons, exclude, contribution, seed * 1000 + draw)
-                for row in _measure(_scored(f"{name}/{kind}", neuron_detector(chosen, fit, select), sets), sets, draw):
-                    found.append(row)
-                    null.setdefault((kind, row.dataset, row.metric), []).append(row.value)
         detector = neuron_detector(neurons, fit, select)
         own = _scored(name, detector, sets)
-        for row in _measure(own, sets):
-            p_of = {kind: share_at_least(row.value, null[kind, row.dataset, row.metric]) for kind in settings.controls}
-            found.append(replace(row, p_value=p_of.get("random")))
-            for kind, p in p_of.items():
-                summary = mean_of(null[kind, row.dataset, row.metric])
-                made = _row(row.metric, row.dataset, f"{name}/{kind}", summary)
-                found.append(replace(made, p_value=p, note="mean over seeds"))
-        found += _differences([(own, baseline) for baseline in plain], sets)
+        measured = list(measure(own, sets))
+        p_random: dict[tuple[str, str], float] = {}
+        for kind in settings.controls:
+            exclude = nonzero | set(neurons)
+            chosen = control_sets(kind, probe.space, neurons, exclude, contribution, settings.control_seeds, seed)
+            null = null_of(chosen, fit, select, sets, f"detection: {kind} neurons")
+            for row in measured:
+                values = null[row.dataset, row.metric]
+                p = share_at_least(row.value, values.tolist()) if row.metric in BETTER else None
+                if kind == "random" and p is not None:
+                    p_random[row.dataset, row.metric] = p
+                summary = row_of(row.metric, row.dataset, f"{name}/{kind}", spread(values))
+                found.append(replace(summary, p_value=p, note="middle 95 % of the sets"))
+        found += (replace(row, p_value=p_random.get((row.dataset, row.metric))) for row in measured)
+        found += (
+            replace(row, metric="auroc_by_size", stratum=str(len(neurons))) for row in measured if row.metric == "auroc"
+        )
+        found += differences([(own, other) for other in (*plain, *rivals)], sets)
+        found += _held_fixed(own, sets)
         every.append(own)
         for logprob in (baseline for baseline in plain if baseline.condition == BASELINES[LOGPROB]):
             added = _added(logprob, own, detector, select, sets)
-            found += _differences([(added, logprob)], sets)
-            found += _measure(added, sets)
+            found += differences([(added, logprob)], sets)
+            found += measure(added, sets)
             every.append(added)
+    for size, null in growing(probe.space, nonzero.union(*neuron_sets.values()), fit, select, sets, seed):
+        for (dataset, metric), values in null.items():
+            if metric == "auroc":
+                found.append(replace(row_of("auroc_by_size", dataset, "random", spread(values)), stratum=str(size)))
     return (*found, *(row for scored in every for row in _within_length(scored, sets)))
 
 
-def detect_by_baselines(fit: AnswerSet, select: AnswerSet, sets: Sequence[AnswerSet]) -> tuple[ResultRow, ...]:
-    """The same rows for what needs no look inside, which are the same for every probe on these answers."""
+def detect_by_baselines(
+    fit: AnswerSet, select: AnswerSet, sets: Sequence[AnswerSet], rivals: Sequence[Scored] = ()
+) -> tuple[ResultRow, ...]:
+    """The same rows for what is the same for every probe on these answers."""
     plain = _baselines(fit, select, sets)
-    return tuple(row for scored in plain for row in (*_measure(scored, sets), *_within_length(scored, sets)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scored:
-    """What a detector says of each tested set of rows, and the threshold above which it says "hallucinated".
-
-    A score is NaN where what it is made from is not known.
-    """
-
-    condition: str
-    scores: tuple[NDArray[np.float64], ...]
-    threshold: float
+    rows = (row for scored in plain for row in (*measure(scored, sets), *_within_length(scored, sets)))
+    return (*rows, *(row for scored in rivals for row in measure(scored, sets)))
 
 
 def neuron_detector(neurons: Sequence[int], fit: AnswerSet, select: AnswerSet) -> Detector:
@@ -142,16 +128,6 @@ def _known(part: AnswerSet, column: int) -> tuple[NDArray[np.float64], NDArray[n
     """Baseline features and labels of the rows of which a baseline is known."""
     known = ~np.isnan(part.baselines[:, column])
     return part.baselines[known], part.rows.y[known]
-
-
-def _measurable(
-    scored: Scored, sets: Sequence[AnswerSet]
-) -> Iterator[tuple[AnswerSet, NDArray[np.bool_], NDArray[np.float64]]]:
-    """Each set of which the detector knows anything, the mask of those rows [row], and their scores."""
-    for tested, scores in zip(sets, scored.scores, strict=True):
-        known = ~np.isnan(scores)
-        if known.any():
-            yield tested, known, scores[known]
 
 
 def _whole(probe: Probe, select: AnswerSet, sets: Sequence[AnswerSet]) -> Scored:
@@ -188,39 +164,34 @@ def _added(baseline: Scored, own: Scored, detector: Detector, select: AnswerSet,
     return Scored(condition=f"{baseline.condition}+{own.condition}", scores=scores, threshold=both.threshold)
 
 
-def _measure(scored: Scored, sets: Sequence[AnswerSet], draw: int | None = None) -> Iterator[ResultRow]:
-    for tested, known, scores in _measurable(scored, sets):
-        y = tested.rows.y[known]
-        area = (auroc if draw is None else auroc_in_closed_form)(y, scores, tested.rows.groups[known])
-        right = rate(int(((scores > scored.threshold) == y).sum()), len(y))
-        for metric, estimate in (("auroc", area), ("accuracy", right)):
-            yield replace(_row(metric, tested.name, scored.condition, estimate), seed=draw, note=tested.note)
+def _held_fixed(scored: Scored, sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
+    """AUROC over the pairs of rows that share a tenth of the log-probability or of the frequency, and over the rows
+    about known entities: those that another answer of the set was right about.
+    """
+    for tested, known, scores in measurable(scored, sets):
+        y, groups = tested.rows.y, tested.rows.groups
+        for name, values in (
+            ("logprob", tested.baselines[:, LOGPROB]),
+            ("frequency", tested.counts),
+            ("known", np.where(np.isin(groups, groups[y == 0]), 0.0, np.nan)),
+        ):
+            here = known & ~np.isnan(values)
+            if min((y[here] == 1).sum(), (y[here] == 0).sum()) < FEWEST:
+                continue
+            area = auroc(y[here], scores[here[known]], groups[here], equal_parts(values[here]))
+            if not np.isnan(area.value):
+                yield row_of(f"auroc_within_{name}", tested.name, scored.condition, area)
 
 
 def _within_length(scored: Scored, sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
     """AUROC in each stratum of answer length, and over all pairs of rows that share one."""
-    for tested, known, scores in _measurable(scored, sets):
+    for tested, known, scores in measurable(scored, sets):
         y, groups = tested.rows.y[known], tested.rows.groups[known]
+        if len(set(y.tolist())) < 2:
+            continue  # the row of its AUROC says why
         stratum, names = length_strata(tested.baselines[known, LENGTH])
         for place, name in enumerate(names):
             here = stratum == place
             area = auroc(y[here], scores[here], groups[here])
-            yield replace(_row("auroc_in_stratum", tested.name, scored.condition, area), stratum=name)
-        yield _row("auroc_within_length", tested.name, scored.condition, auroc(y, scores, groups, stratum))
-
-
-def _differences(pairs: Sequence[tuple[Scored, Scored]], sets: Sequence[AnswerSet]) -> Iterator[ResultRow]:
-    """AUROC of the first minus that of the second, paired on the same rows."""
-    for place, tested in enumerate(sets):
-        for one, other in pairs:
-            first, second = one.scores[place], other.scores[place]
-            known = ~np.isnan(first) & ~np.isnan(second)
-            y, groups = tested.rows.y[known], tested.rows.groups[known]
-            if not len(y):
-                continue  # the funnel counts them
-            found, p = auroc_difference(y, first[known], second[known], groups)
-            yield replace(_row(f"auroc_minus_{other.condition}", tested.name, one.condition, found), p_value=p)
-
-
-def _row(metric: str, dataset: str, condition: str, estimate: Estimate) -> ResultRow:
-    return ResultRow.of(estimate, stage="detection", metric=metric, dataset=dataset, condition=condition)
+            yield replace(row_of("auroc_in_stratum", tested.name, scored.condition, area), stratum=name)
+        yield row_of("auroc_within_length", tested.name, scored.condition, auroc(y, scores, groups, stratum))

@@ -17,6 +17,7 @@ from hneuro.models.patch import read_patch
 from hneuro.records import NeuronSpace, UserError
 from hneuro.results import Results
 from hneuro.runs import finished_results
+from hneuro.states import State, read_state
 
 Pairs = list[tuple[int, int]]
 
@@ -54,11 +55,13 @@ class Activity:
 
 def finished_run(folder: Path) -> FinishedRun:
     """`UserError` where the run is not there, not finished, or of a model that was patched when it was loaded."""
-    status = _json(folder / "status.json", f"{folder} is no run of hneuro")
-    if status.get("state") != "done":
-        failed = f" ({status['error']})" if "error" in status else ""
-        raise UserError(f"{folder} is not finished: it is {status.get('state')}{failed}; run its command again")
-    if until := status.get("until"):
+    found = read_state(folder)
+    if found.state is State.MISSING:
+        raise UserError(f"{folder} is no run of hneuro: it has no status.json")
+    if found.state is not State.DONE:
+        reason = f" ({found.reason})" if found.reason else ""
+        raise UserError(f"{folder} is not finished: it is {found.state.value}{reason}; run its command again")
+    if until := found.until:
         raise UserError(f"{folder} stopped after {until}, before any neuron was found: run it without until={until}")
     results, card = finished_results(folder), _json(folder / "run_card.json", f"{folder} is no finished run")
     experiment = saved_experiment(folder / "config.yaml")

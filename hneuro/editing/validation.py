@@ -163,7 +163,7 @@ def _measured(before: Asked, after: Asked) -> Iterator[Measured]:
     if pairs and all(a.p_comply is not None for pair in pairs for a, _ in pair):
         odds = np.array([[a.p_comply for a, _ in pair] for pair in pairs], dtype=np.float64)
         for column, condition in enumerate((ORIGINAL, EDITED)):
-            yield condition, "p_comply", grouped_mean(odds[:, column], groups), None
+            yield condition, "p_comply", grouped_mean(odds[:, column], groups, within=(0.0, 1.0)), None
         yield from _change("p_comply", odds, groups, signed_rank)
     alike = [a.replies == b.replies for (a, _), (b, _) in zip(before.hooked, after.said, strict=True)]
     yield EDITED, "as_hooked", rate(sum(alike), len(alike)), None
@@ -180,9 +180,9 @@ def _change(
     metric: str,
     values: NDArray[np.float64],
     groups: NDArray[np.str_],
-    test: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+    test: Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]], float],
 ) -> Iterator[Measured]:
     """values [prompt, (original, edited)]."""
     if len(values):
         before, after = values.T
-        yield EDITED, f"change_{metric}", grouped_mean(after - before, groups), test(before, after)
+        yield EDITED, f"change_{metric}", grouped_mean(after - before, groups), test(before, after, groups)

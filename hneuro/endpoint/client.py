@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 120.0  # seconds that the openai package waits at most before a retry
 OLD_LIMIT, NEW_LIMIT = "max_tokens", "max_completion_tokens"  # newer chat models refuse the old name
 SHORTEST_SECRET = 8  # a key like "x" or "EMPTY" is none, and would be found in every text
 
@@ -32,7 +31,8 @@ def ask(endpoint: Endpoint, requests: Sequence[Request], about: str) -> tuple[Re
     """A reply to each request, in their order; `about` stands beside the progress bar.
 
     Equal requests are asked once, and what the cache knows is not asked. `UserError` where the server refuses the key
-    or the model, cannot be reached, or has failed `stop_after` times in a row: what it has answered is kept.
+    or the model, cannot be reached, or has failed: what it has answered is kept. Where
+    `stop_after` is None, what has failed is left out.
     """
     keys = [request.key(endpoint) for request in requests]
     with opened(endpoint.cache) as answers:
@@ -67,6 +67,8 @@ class _Asking:
     async def all(self, waiting: Mapping[str, Request], about: str) -> dict[str, Reply | Failure]:
         from openai import AsyncOpenAI
 
+        from hneuro.endpoint.transport import bounded_client
+
         found: dict[str, Reply | Failure] = {}
 
         async def one(key: str) -> None:
@@ -85,6 +87,7 @@ class _Asking:
             api_key=self.secret or "none",  # else the package would send another service's key, if it finds one
             timeout=self.endpoint.timeout,
             max_retries=self.endpoint.retries,
+            http_client=bounded_client(self.endpoint.timeout),
         ) as self.client:
             extras = {name for request in waiting.values() for name in request.extras}
             if not self.server.reached or not extras <= self.server.settled:  # alone, to learn what it refuses
@@ -98,6 +101,12 @@ class _Asking:
                 for left in tasks:
                     left.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+        failed = [reply for reply in found.values() if isinstance(reply, Failure) and reply.passing]
+        if failed and self.endpoint.stop_after is not None:
+            raise UserError(
+                f"{len(failed)} of {len(waiting)} requests to {self._where} have failed ({failed[0].reason}): see to "
+                "the server and run again; what it has answered is kept, and stop_after=null goes on without the others"
+            )
         return found
 
     async def _answer(self, key: str, request: Request) -> Reply | Failure:
@@ -147,14 +156,12 @@ class _Asking:
         others = {key: value for key, value in request.body.items() if key != name} | dict(extras)
         if OLD_LIMIT in others and OLD_LIMIT in self.server.refused:
             others[NEW_LIMIT] = others.pop(OLD_LIMIT)
-        longest = (self.endpoint.retries + 1) * (self.endpoint.timeout + LONGEST_PAUSE)  # also if it trickles for ever
         try:
-            async with asyncio.timeout(longest):
-                raw = await to.with_raw_response.create(
-                    model=self.endpoint.model, extra_body=others, **{name: request.body[name]}
-                )
+            raw = await to.with_raw_response.create(
+                model=self.endpoint.model, extra_body=others, **{name: request.body[name]}
+            )
             reply = self._cleaned(json.loads(raw.http_response.text))
-        except (openai.APITimeoutError, TimeoutError):
+        except openai.APITimeoutError:
             return Failure(reason=f"no answer within {self.endpoint.timeout:g} s")
         except openai.APIConnectionError:
             if self.server.reached:

@@ -13,6 +13,7 @@ from hneuro.endpoint.settings import Endpoint
 
 Reply = Mapping[str, Any]  # what the server said, as JSON
 
+MOST_COUNT = 1 << 40  # tokens; a count beyond it is none
 SHOWN = 300  # characters of a server's own message
 
 
@@ -36,6 +37,11 @@ class Failure:
 
     reason: str
     status: int | None = None  # of HTTP
+
+    @property
+    def passing(self) -> bool:
+        """Whether it is the server's, or the way's to it, and asking again may help: no result of the run."""
+        return self.status is None or self.status >= 500 or self.status in (408, 429)
 
     @property
     def refused(self) -> bool:
@@ -91,7 +97,11 @@ def tokens_of(request: Request, reply: Reply) -> tuple[int, int]:
     counted = reply.get("usage")
     if isinstance(counted, dict):
         read, written = counted.get("prompt_tokens"), counted.get("completion_tokens")
-        if isinstance(read, int) and isinstance(written, int):
+        if (
+            isinstance(read, int)
+            and isinstance(written, int)
+            and 0 <= min(read, written) <= max(read, written) < MOST_COUNT
+        ):
             return read, written
     return len(json.dumps(dict(request.body))) // 4, len(json.dumps(reply.get("choices"))) // 4
 

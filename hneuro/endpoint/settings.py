@@ -16,9 +16,9 @@ NAME = re.compile(r"[A-Z_][A-Z0-9_]*")  # of an environment variable; keys have 
 class Endpoint:
     """A model behind an OpenAI-compatible server: a public service, `vllm serve`, SGLang, TGI, llama.cpp.
 
-    Answers are kept in `cache` under what was asked, and are never asked for again. A request that fails is retried; it
-    then counts as failed and is left alone, until `again` is raised. Where `stop_after` requests in a row have failed,
-    the run stops instead, and the same command goes on later.
+    Answers are kept in `cache` under what was asked, and are never asked for again. A request that fails is retried.
+    Where it still fails, the run stops, at once after `stop_after` in a row, and the same command goes on later; with
+    `stop_after` = None what failed counts as such and is left alone, until `again` is raised.
     """
 
     model: str

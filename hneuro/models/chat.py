@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from hneuro.models.thoughts import SWITCHES, switches_of
 from hneuro.records import UserError
 
 
@@ -16,7 +17,8 @@ class Prompting:
     """How questions are put to a model (paper, appendix: answer-only suffix for chat models, "\\nAnswer:" for base).
 
     `chat` = false: the chat model has no chat template, and completes like a base model: `suffix` is not used then.
-    `template_options` go to the chat template, such as {"enable_thinking": False} for a model that thinks at length.
+    `template_options` go to the chat template. A model whose template knows how to keep it from thinking at length is
+    kept from it, unless {"enable_thinking": True} says otherwise.
     """
 
     chat: bool = True
@@ -39,22 +41,27 @@ class Prompting:
 
     def chat_ids(self, tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
         """Ids of a conversation that ends where the assistant begins to speak."""
-        if tokenizer.chat_template is None:
-            raise UserError(
-                f"{tokenizer.name_or_path} has no chat template: use an instruction-tuned checkpoint as model.chat, "
-                "or have it complete texts with model.prompting.chat=false"
-            )
+        options = self.options(tokenizer)
         said = [{"role": "system", "content": self.system}, *messages] if self.system else list(messages)
-        for option in self.template_options:
-            if option not in str(tokenizer.chat_template):  # else it would be ignored without a word
-                raise UserError(f"the chat template of {tokenizer.name_or_path} has no option {option!r}")
         try:
             ids = tokenizer.apply_chat_template(
-                said, add_generation_prompt=True, tokenize=True, return_dict=False, **self.template_options
+                said, add_generation_prompt=True, tokenize=True, return_dict=False, **options
             )
         except TemplateError as fault:  # some templates know no system role
             raise UserError(f"the chat template of {tokenizer.name_or_path} refuses the prompt: {fault}") from fault
+        if set(ids) <= set(tokenizer.all_special_ids):
+            raise UserError(f"the chat template of {tokenizer.name_or_path} leaves out what it is given: mend it")
         return _single_bos(tokenizer, ids)
+
+    def options(self, tokenizer: Any) -> dict[str, Any]:
+        """What the chat template is told; `UserError` where there is none, or it does not know an option."""
+        template = template_of(tokenizer)
+        for option in self.template_options:
+            if option not in template:  # else it would be ignored without a word
+                raise UserError(f"the chat template of {tokenizer.name_or_path} has no option {option!r}")
+        if self.template_options.keys() & {*SWITCHES}:
+            return dict(self.template_options)
+        return {**dict.fromkeys(switches_of(template), False), **self.template_options}
 
     def completion_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
         return self.transcript_ids(tokenizer, [{"role": "user", "content": text}])
@@ -71,6 +78,28 @@ class Prompting:
             else:
                 text += self.completion.replace("{question}", message["content"])
         return _single_bos(tokenizer, tokenizer(text)["input_ids"])
+
+
+def template_of(tokenizer: Any) -> str:
+    """The chat template; `UserError` where there is none."""
+    if tokenizer.chat_template is None:
+        raise UserError(
+            f"{tokenizer.name_or_path} has no chat template: use an instruction-tuned checkpoint as model.chat, "
+            "or have it complete texts with model.prompting.chat=false"
+        )
+    return str(tokenizer.get_chat_template())
+
+
+def turn_end(tokenizer: Any) -> frozenset[int]:
+    """The special token that the chat template writes behind what the assistant has said, if it writes one."""
+    said = [[{"role": "user", "content": "?"}, {"role": "assistant", "content": word}] for word in ("A", "B")]
+    try:
+        one, two = (tokenizer.apply_chat_template(m, tokenize=True, return_dict=False) for m in said)
+    except TemplateError:  # it takes no such conversation
+        return frozenset()
+    same = next((n for n, (a, b) in enumerate(zip(one[::-1], two[::-1], strict=False)) if a != b), 0)
+    behind = one[len(one) - same : len(one) - same + 1]
+    return frozenset(int(token) for token in behind if tokenizer.decode([token], skip_special_tokens=True) == "")
 
 
 def _single_bos(tokenizer: Any, ids: Sequence[int]) -> tuple[int, ...]:

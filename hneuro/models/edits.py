@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Kind = Literal["scale", "mean"]
+Edited = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # of a module's inputs, in place where no gradient is wanted
 Scope = Literal["all", "generated", "risky"]
 
 
@@ -66,6 +67,10 @@ class LayerEdit:
     def columns(self, chosen: Tensor) -> LayerEdit:
         """Of some of the neurons."""
         return replace(self._each(lambda table: table[:, chosen]), indices=self.indices[chosen])
+
+    def moved(self, by: int) -> LayerEdit:
+        """Of the neurons that are so many numbers further."""
+        return replace(self, indices=self.indices + by)
 
     def to(self, z: Tensor) -> LayerEdit:
         """Where z is, and in its precision."""

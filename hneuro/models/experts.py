@@ -10,7 +10,6 @@ an expert, the expert's neurons are 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from accelerate.utils import align_module_device
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hneuro.models.edits import LayerEdit
+from hneuro.models.edits import Edited, LayerEdit
 from hneuro.models.weights import by_row
 
 IMPLEMENTATION = "hneuro"
@@ -111,6 +110,15 @@ class RoutedProjection:
         return len(self.weight)
 
     @property
+    def is_plain(self) -> bool:
+        return True  # checked by `supports`
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(experts, neurons of each, neurons beside them)."""
+        return self.count, self.width // self.count, 0
+
+    @property
     def width(self) -> int:
         return self.count * self.weight.shape[1 if self.experts.is_transposed else 2]
 
@@ -164,8 +172,8 @@ class RoutedProjection:
             h += share.to(h.dtype) @ experts.down_proj_bias
         return h
 
-    def edited_by(self, edit: LayerEdit) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-        """A function of the module's inputs that edits them, in place where no gradient is wanted."""
+    def edited_by(self, edit: LayerEdit) -> list[tuple[nn.Module, Edited]]:
+        """The modules whose inputs are edited, and how."""
         each = self.width // self.count
         of_expert = edit.indices // each
         columns = {expert: edit.columns(of_expert == expert) for expert in set(of_expert.tolist())}
@@ -184,4 +192,4 @@ class RoutedProjection:
                 z[pairs] = z[pairs].index_copy(-1, inside, moved)
             return z, routing, experts
 
-        return edited
+        return [(self.module, edited)]

@@ -6,15 +6,17 @@ towers have down projections too, expert weights hide from it), so what is found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hneuro.models.edits import LayerEdit
+from hneuro.models.edits import Edited, LayerEdit
 from hneuro.models.experts import RoutedProjection, attach, supports
+from hneuro.models.shared import SharedProjection
+from hneuro.models.shared import attach as attach_sum
 from hneuro.models.weights import (
     bias_of,
     by_input,
@@ -28,6 +30,7 @@ from hneuro.models.weights import (
 from hneuro.records import NeuronSpace, UserError
 
 ATTENTION_NAMES = ("attn", "attention")
+Hook = tuple[nn.Module, Edited]
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,14 @@ class DownProjection:
         return shape[0]
 
     @property
-    def count(self) -> int:
-        """How many experts share the layer's neurons."""
-        return 1
+    def is_plain(self) -> bool:
+        """Whether it computes with plain numbers."""
+        return not is_quantised(self.module)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(experts, neurons of each, neurons beside them)."""
+        return 0, 0, self.width
 
     def down_rows(self) -> Tensor:
         """W_down with a row for each neuron: [neuron, hidden]."""
@@ -102,8 +110,8 @@ class DownProjection:
         bias = bias_of(self.module, self.dtype)
         return h if bias is None else h + bias
 
-    def edited_by(self, edit: LayerEdit) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-        """A function of the module's inputs that edits them, in place where no gradient is wanted."""
+    def edited_by(self, edit: LayerEdit) -> list[Hook]:
+        """The modules whose inputs are edited, and how."""
         placed: list[LayerEdit] = []
 
         def edited(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -113,10 +121,10 @@ class DownProjection:
             z = z.index_copy(-1, places, moved) if torch.is_grad_enabled() else z.index_copy_(-1, places, moved)
             return (z.view_as(inputs[0]), *inputs[1:])
 
-        return edited
+        return [(self.module, edited)]
 
 
-Projection = DownProjection | RoutedProjection
+Projection = DownProjection | RoutedProjection | SharedProjection
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,13 @@ class FFN:
 
     @property
     def space(self) -> NeuronSpace:
-        return NeuronSpace(n_layers=len(self.layers), width=self.layers[0].width, experts=self.layers[0].count)
+        shapes = tuple(layer.shape for layer in self.layers)
+        experts, each, others = shapes[0]
+        if len(set(shapes)) == 1 and not (experts and others):
+            return NeuronSpace(n_layers=len(shapes), width=experts * each + others, experts=max(1, experts))
+        width = max(layer.width for layer in self.layers)
+        most = max(1, *(experts for experts, _, _ in shapes))
+        return NeuronSpace(n_layers=len(shapes), width=width, experts=most, layers=shapes)
 
 
 def text_decoder(model: nn.Module) -> nn.Module:
@@ -145,14 +159,7 @@ def find_ffn(model: Any) -> FFN:
     decoder = text_decoder(model)
     config = model.config.get_text_config()
     layers = _layer_list(decoder, config.num_hidden_layers)
-    found = tuple(_projection(model, layer, config.hidden_size, n) for n, layer in enumerate(layers))
-    shapes = {(projection.width, projection.count) for projection in found}
-    if len(shapes) != 1:
-        raise UserError(
-            f"the layers of {type(model).__name__} have different FFNs, (neurons, experts) = {sorted(shapes)}: "
-            "not supported"
-        )
-    return FFN(found, decoder)
+    return FFN(tuple(_projection(model, layer, config.hidden_size, n) for n, layer in enumerate(layers)), decoder)
 
 
 def _layer_list(decoder: nn.Module, n_layers: int) -> Sequence[nn.Module]:
@@ -167,45 +174,79 @@ def _layer_list(decoder: nn.Module, n_layers: int) -> Sequence[nn.Module]:
 
 def _projection(model: Any, layer: nn.Module, hidden: int, number: int) -> Projection:
     """The projection of the layer, outside attention, that comes back to the hidden size, and the one that feeds it."""
-    down: list[nn.Module] = []
-    up: list[nn.Module] = []
-    experts: list[nn.Module] = []
+    down: dict[str, nn.Module] = {}
+    up: dict[str, nn.Module] = {}
+    experts: dict[str, nn.Module] = {}
     for name, module in layer.named_modules():
         if any(mark in part for part in name.lower().split(".") for mark in ATTENTION_NAMES):
             continue
         if type(module).__name__.endswith("Experts"):
-            experts.append(module)
+            experts[name] = module
         _refuse_adapters(module, number)
         shape = shape_of(module)
-        if shape is None or shape[0] == shape[1]:
+        if shape is None or (shape[0] == shape[1] and not _last(name).startswith(("down", "up", "gate"))):
             continue
-        if shape[1] == hidden:
-            down.append(module)
+        if shape[1] == hidden and (shape[0] != hidden or _last(name).startswith("down")):
+            down[name] = module
         elif shape[0] == hidden:
-            up.append(module)
+            up[name] = module
     if experts:
-        _check_experts(experts, down, number)
-        attach(model, experts[0])
-        return RoutedProjection(experts[0], model.dtype)
+        return _mixture(model, layer, experts, down, up, number)
+    if len(down) > 1:  # beside the FFN there may be smaller detours
+        down = {name: module for name, module in down.items() if _last(name).startswith("down")} or down
     if len(down) != 1 or not up:
         raise UserError(
             f"layer {number} ({type(layer).__name__}) has {len(down)} down projections to hidden size {hidden} "
             f"and {len(up)} up projections: its FFN is not one gated or plain MLP, which is all that is supported"
         )
-    named = [m for n, m in layer.named_modules() if m in up and "up" in n.rpartition(".")[2]]
-    last = (named or up)[-1]
-    fused = (shape_of(last) or (0, 0))[1] == 2 * (shape_of(down[0]) or (0, 0))[0]
-    gates = [last] if fused else [m for m in up if m is not last and shape_of(m) == shape_of(last)]
-    return DownProjection(down[0], last, model.dtype, gates[0] if gates else None)
+    return _dense(model, next(iter(down.items())), up)
 
 
-def _check_experts(experts: Sequence[nn.Module], others: Sequence[nn.Module], number: int) -> None:
-    kind = type(experts[0]).__name__
-    if others:
+def _dense(model: Any, down: tuple[str, nn.Module], up: Mapping[str, nn.Module]) -> DownProjection:
+    """The down projection with the projections that feed it: those beside it, where there are any."""
+    name, module = down
+    beside = {n: m for n, m in up.items() if n.rpartition(".")[0] == name.rpartition(".")[0]} or dict(up)
+    named = [m for n, m in beside.items() if "up" in _last(n)]
+    last = (named or list(beside.values()))[-1]
+    fused = (shape_of(last) or (0, 0))[1] == 2 * (shape_of(module) or (0, 0))[0]
+    gates = [last] if fused else [m for m in beside.values() if m is not last and shape_of(m) == shape_of(last)]
+    return DownProjection(module, last, model.dtype, gates[0] if gates else None)
+
+
+def _mixture(
+    model: Any,
+    layer: nn.Module,
+    experts: Mapping[str, nn.Module],
+    down: Mapping[str, nn.Module],
+    up: Mapping[str, nn.Module],
+    number: int,
+) -> Projection:
+    """The experts of the layer, with the FFN that every token goes through in the same block, if there is one."""
+    _check_experts(list(experts.values()), number)
+    ((name, found),) = experts.items()
+    attach(model, found)
+    routed = RoutedProjection(found, model.dtype)
+    if not down:
+        return routed
+    block = name.rpartition(".")[0]
+    if len(down) > 1 or not block or not all(other.startswith(f"{block}.") for other in down):
         raise UserError(
-            f"layer {number} has an expert for every token beside the routed ones ({kind}): a neuron of either "
-            "contributes to the sum of both, which this version does not support"
+            f"layer {number} adds up experts ({type(found).__name__}) and {', '.join(down)} in a way that is not "
+            "supported: their sum is the output of no single block"
         )
+    ((other, module),) = down.items()
+    gates = [m for n, m in up.items() if n.startswith(f"{block}.") and (shape_of(m) or (0, 0))[1] == 1]
+    shared = _dense(model, (other, module), up)
+    total = attach_sum(layer.get_submodule(block), found, module, gates[0] if gates else None)
+    return SharedProjection(total, routed, shared)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2].lower()
+
+
+def _check_experts(experts: Sequence[nn.Module], number: int) -> None:
+    kind = type(experts[0]).__name__
     if len(experts) > 1 or not supports(experts[0]):
         raise UserError(
             f"layer {number} is a mixture of experts whose neurons cannot be reached ({kind}): load it with plain "

@@ -5,7 +5,6 @@ Where the matrices are is found by structure in a model without weights, and the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +17,11 @@ from torch import Tensor, nn
 from hneuro.models.ffn import DownProjection, find_ffn
 from hneuro.models.gguf import GgufSource
 from hneuro.models.load import empty_model
-from hneuro.models.sources import CheckpointSource
+from hneuro.models.sources import INDEX, SINGLE, CheckpointSource, placed_tensors, weight_files
 from hneuro.models.weights import inputs_first, shape_of
 from hneuro.records import NeuronSpace, UserError
 
 PLAIN = ("F64", "F32", "F16", "BF16")
-INDEX = "model.safetensors.index.json"
 
 
 class NotPlain(UserError):  # noqa: N818
@@ -114,14 +112,10 @@ def stored_ffn(source: CheckpointSource) -> StoredFFN:
 
 def tensor_files(folder: Path) -> Mapping[str, Path]:
     """Tensor name -> the safetensors file that transformers reads it from. `NotPlain` if the folder has none."""
-    index, single = folder / INDEX, folder / "model.safetensors"
-    if index.is_file():
-        placed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        if absent := sorted({file for file in placed.values() if not (folder / file).is_file()}):
-            raise UserError(f"{folder} is not complete: {INDEX} names {absent[0]}, which is not there")
-        return {str(name): folder / file for name, file in placed.items()}
+    if not (folder / SINGLE).is_file() and (folder / INDEX).is_file():
+        return {name: folder / file for name, file in placed_tensors(folder).items()}
     found: dict[str, Path] = {}
-    for file in [single] if single.is_file() else sorted(folder.glob("*.safetensors")):
+    for file in weight_files(folder):
         with _opened(file) as tensors:
             found |= dict.fromkeys(tensors.keys(), file)
     if not found:

@@ -1,4 +1,4 @@
-"""The only module that puts hooks into a model for a measurement or an intervention. Both always remove them."""
+"""Hooks in a model for a measurement or an intervention, which both always remove."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hneuro.models.edits import Edits
+from hneuro.models.edits import Edited, Edits
 from hneuro.models.ffn import FFN
 from hneuro.models.weights import by_row
 
 # (layer, z [batch, token, neuron], h [batch, token, hidden])
 Reader = Callable[[int, Tensor, Tensor], None]
-Edited = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 
 @contextmanager
@@ -62,8 +61,8 @@ def intervene(ffn: FFN, amounts: Edits) -> Iterator[None]:
     handles: list[Any] = []
     try:
         for layer, edit in amounts.by_layer.items():
-            projection = ffn.layers[layer]
-            handles.append(projection.module.register_forward_pre_hook(hook_of(projection.edited_by(edit))))
+            for module, edited in ffn.layers[layer].edited_by(edit):
+                handles.append(module.register_forward_pre_hook(hook_of(edited)))
         yield
     finally:
         for handle in handles:

@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hneuro.models.chat import template_of, turn_end
 from hneuro.models.patch import Patch, apply_patch, check_fits, found_elsewhere, read_patch
 from hneuro.models.sources import CheckpointSource
 from hneuro.models.spec import ModelSpec, pick_device
+from hneuro.models.thoughts import HARMONY, OPENING, SWITCHES, Marks, is_open, marks_of, switches_of
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
@@ -57,11 +59,53 @@ class LanguageModel:
 
     @cached_property
     def _asked(self) -> dict[str, Any]:
-        return {
+        asked = {
             "weights": self.source.identity(),
             "prompting": self.spec.prompting,
             "completion": self.completion,
         }
+        return asked if self.completion else asked | self._of_template()
+
+    def _of_template(self) -> dict[str, Any]:
+        """What a chat template decides beside the prompting: nothing, for models that neither think nor run on."""
+        found: dict[str, Any] = {}
+        if self.tokenizer.chat_template is None:  # said when it is asked
+            return found
+        options = self.spec.prompting.options(self.tokenizer)
+        if options != self.spec.prompting.template_options:
+            found["options"] = options
+        if self.marks and (any(map(options.get, SWITCHES)) or not switches_of(template_of(self.tokenizer))):
+            found["thoughts"] = "apart"
+        if added := self.turn_ends - {self.tokenizer.eos_token_id} and self.turn_ends - self._own_ends():
+            found["ends"] = added
+        return found
+
+    def _own_ends(self) -> set[int]:
+        from hneuro.models.load import own_ends
+
+        return own_ends(self.source)
+
+    @cached_property
+    def marks(self) -> tuple[Marks, ...]:
+        """What opens and closes its thoughts, of whatever its chat template knows."""
+        asked = not self.completion and self.tokenizer.chat_template is not None
+        return marks_of(template_of(self.tokenizer)) if asked else ()
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it certainly thinks first: it is asked to, or begins inside a thought, or speaks in channels."""
+        if not self.marks:
+            return False
+        told = any(map(self.spec.prompting.options(self.tokenizer).get, SWITCHES))
+        begun = self.written(self.prompt_ids("?")[-OPENING:])
+        return told or HARMONY in self.marks or any(is_open(begun, pair) for pair in self.marks)
+
+    @cached_property
+    def turn_ends(self) -> frozenset[int]:
+        """The token that ends a turn in its chat template, if one does."""
+        if self.completion or self.tokenizer.chat_template is None or HARMONY in self.marks:
+            return frozenset()  # where turns have channels, what ends one ends no turn
+        return turn_end(self.tokenizer)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -92,8 +136,8 @@ class LanguageModel:
         return loaded
 
     def _ends(self) -> list[int]:
-        """Tokens that end an answer: the tokenizer's end of text, and the stop of a completion if it is one token."""
-        ends = {self.tokenizer.eos_token_id} - {None}
+        """Tokens that end an answer: end of text, end of turn, and the stop of a completion if it is one token."""
+        ends = ({self.tokenizer.eos_token_id} - {None}) | self.turn_ends
         stop = self.spec.prompting.completion_stop if self.completion else ""
         for text in (stop, stop + stop) if stop else ():
             ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -130,6 +174,13 @@ class LanguageModel:
     def text_of(self, token_ids: Sequence[int]) -> str:
         """The text as the model wrote it: without special tokens, and with every blank, so that offsets hold."""
         text: str = self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def written(self, token_ids: Sequence[int]) -> str:
+        """The text with special tokens."""
+        text: str = self.tokenizer.decode(
+            list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
         return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass
@@ -20,20 +21,22 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoTokenizer,
     GenerationConfig,
+    PreTrainedTokenizerFast,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
 from hneuro.models.edits import Edits, LayerEdit
-from hneuro.models.experts import RoutedProjection
 from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.gguf import GgufSource
 from hneuro.models.hooks import calls, intervene
-from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.models.sources import CheckpointSource, HubCheckpoint, weight_files
 from hneuro.models.spec import ModelSpec, pick_device
-from hneuro.models.weights import by_row, is_quantised
+from hneuro.models.weights import by_row
 from hneuro.progress import is_quiet
 from hneuro.records import UserError
+
+NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Loaded:
 
 def load_tokenizer(source: CheckpointSource) -> Any:
     tokenizer = _from_pretrained(AutoTokenizer, source)
+    if type(tokenizer).__name__ == "MistralCommonBackend":  # chosen where mistral-common is installed; has no template
+        tokenizer = _from_pretrained(PreTrainedTokenizerFast, source)
     if isinstance(source, GgufSource):
         tokenizer.name_or_path = source.locate()  # not the folder that it was read in
     if tokenizer.pad_token_id is None:
@@ -73,13 +78,22 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
 
     `ends`: tokens that end an answer, such as its tokenizer's end of text, besides those of the model's own settings.
     """
+    if Path(source.locate()).is_dir() and not weight_files(Path(source.locate())):
+        raise UserError(f"{source.locate()} has no safetensors: save it again with transformers")
     config = _from_pretrained(AutoConfig, source)
     auto = _auto(config)
-    options = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
+    options: dict[str, Any] = {"dtype": spec.dtype, "attn_implementation": spec.attention, "output_loading_info": True}
+    # Where peft is installed, transformers would follow an adapter's settings that merged weights have beside them.
+    options["adapter_kwargs"] = {"subfolder": "no-adapter"}
     model, info = _from_pretrained(auto, source, **options, **_spread(spec), **_dequantised(source, config))
     if absent := sorted(info["missing_keys"]):
         raise UserError(
             f"{source.locate()} lacks the weights {absent[0]} and {len(absent) - 1} more: it is not complete"
+        )
+    if left := _of_other_layers(info["unexpected_keys"], dict(model.named_parameters())):
+        raise UserError(
+            f"{source.locate()} holds weights that its config.json leaves out, such as {left}: another model would be "
+            "measured; mend its config.json"
         )
     if isinstance(source, GgufSource):  # plain numbers by now, whatever is left behind says
         model.hf_quantizer = None
@@ -98,12 +112,29 @@ def load(source: CheckpointSource, spec: ModelSpec, ends: Sequence[int] = ()) ->
     return Loaded(model, ffn)
 
 
+def _of_other_layers(unexpected: Iterable[str], loaded: Iterable[str]) -> str | None:
+    """A tensor that differs from one of the model in its number alone: the config has fewer layers, or experts."""
+    known = {NUMBER.sub("#", name) for name in loaded}
+    return next((name for name in sorted(unexpected) if NUMBER.sub("#", name) in known), None)
+
+
 def _all_ends(model: Any, source: CheckpointSource, ends: Sequence[int]) -> list[int] | None:
     own = model.generation_config.eos_token_id
     found = {*(own if isinstance(own, list) else [own]), *ends} - {None}
     if isinstance(source, GgufSource) and (header := source.header()) is not None:
         found |= header.turn_ends
     return sorted(found) or None
+
+
+def own_ends(source: CheckpointSource) -> set[int]:
+    """The tokens that end an answer by the checkpoint's own settings."""
+    if isinstance(source, GgufSource):
+        return set() if (header := source.header()) is None else set(header.turn_ends)
+    try:
+        own = _from_pretrained(GenerationConfig, source).eos_token_id
+    except UserError:  # it has none
+        own = getattr(_from_pretrained(AutoConfig, source).get_text_config(), "eos_token_id", None)
+    return {*(own if isinstance(own, list) else [own])} - {None}
 
 
 def _dequantised(source: CheckpointSource, config: Any) -> dict[str, Any]:
@@ -145,13 +176,14 @@ def prove(model: Any, ffn: FFN) -> None:
         h = by_row(output, 1)
         expected = projection.expected(inputs).view_as(h)
         # Relative to the size of h: the rounding of a half precision model is no error, another map is.
-        plain = isinstance(projection, RoutedProjection) or not is_quantised(projection.module)
-        tolerance = 1e-2 if plain else 5e-2  # some engines round z to 8 bits, too
+        tolerance = 1e-2 if projection.is_plain else 5e-2  # some engines round z to 8 bits, too
         if h.shape[:2] == (1, 8) and (expected - h).float().norm() <= tolerance * h.float().norm():
             proven.add(layer)
 
     with calls(ffn, read):
-        model(input_ids=tokens, use_cache=False)
+        logits = model(input_ids=tokens, use_cache=False).logits
+    if logits.isnan().any():
+        raise UserError(f"{kind} computes NaN: its weights are damaged, or too large for model.dtype={model.dtype}")
     if unproven := set(range(len(ffn.layers))) - proven:
         raise UserError(f"layer {min(unproven)} of {kind} does not compute h = W_down z for every token: not supported")
     with intervene(ffn, _each_layer_silenced(ffn)):
@@ -183,6 +215,8 @@ def _device(wanted: str) -> str:
     device = pick_device(wanted)
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"there is no CUDA device here for model.device={wanted}: use model.device=auto or cpu")
+    if device.startswith("cuda:") and int(device[5:]) >= torch.cuda.device_count():
+        raise UserError(f"model.device={wanted}: there are {torch.cuda.device_count()} CUDA devices here, from cuda:0")
     return device
 
 
@@ -195,8 +229,9 @@ def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any
     try:
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else "main"
         return auto.from_pretrained(where, revision=revision, **options)
-    except (OSError, ValueError, ImportError, SafetensorError) as fault:
-        raise UserError(f"cannot load {where}: {_line(fault)} (the path may also be a local folder)") from fault
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as fault:
+        way = "its files may be damaged, or not belong together" if Path(where).is_dir() else "or name a local folder"
+        raise UserError(f"cannot load {where}: {_line(fault)} ({way})") from fault
 
 
 def _from_gguf(auto: Any, source: GgufSource, **options: Any) -> Any:

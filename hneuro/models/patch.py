@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hneuro.codec import from_plain, to_plain
+from hneuro.disk import write_text
 from hneuro.records import NeuronSpace, UserError
 from hneuro.store import fingerprint
 
@@ -55,7 +56,7 @@ class Patch:
 
 
 def write_patch(patch: Patch, file: Path) -> None:
-    file.write_text(json.dumps(to_plain(patch), indent=1, ensure_ascii=False), encoding="utf-8")
+    write_text(file, json.dumps(to_plain(patch), indent=1, ensure_ascii=False))
 
 
 def read_patch(path: Path) -> Patch:
@@ -99,13 +100,12 @@ def apply_patch(loaded: Loaded, patch: Patch) -> None:
     import torch
 
     from hneuro.models.ffn import DownProjection
-    from hneuro.models.weights import inputs_first, is_quantised
+    from hneuro.models.weights import inputs_first
 
     for layer, indices in patch.space.by_layer(set(patch.neurons)).items():
         projection = loaded.ffn.layers[layer]
-        weight = projection.weight
-        plain = isinstance(projection, DownProjection) and not is_quantised(projection.module)
-        if not plain or weight.device.type == "meta" or type(weight) not in (torch.Tensor, torch.nn.Parameter):
+        weight = projection.weight if isinstance(projection, DownProjection) and projection.is_plain else None
+        if weight is None or weight.device.type == "meta" or type(weight) not in (torch.Tensor, torch.nn.Parameter):
             raise UserError(
                 f"layer {layer} has no plain weights in memory to scale: load the model whole and not quantised, "
                 "or write an edited checkpoint and load that"

@@ -15,11 +15,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from hneuro.disk import appearing, sync, writing
+from hneuro.disk import sync, write_text, writing
 from hneuro.models.columns import StoredColumns
-from hneuro.models.files import INDEX, NotPlain, StoredFFN, stored_ffn, tensor_files
+from hneuro.models.files import NotPlain, StoredFFN, stored_ffn, tensor_files
 from hneuro.models.patch import PATCH, TRACES, Patch, check_fits, read_patch, write_patch
-from hneuro.models.sources import CheckpointSource
+from hneuro.models.sources import INDEX, CheckpointSource
 from hneuro.records import UserError
 
 CARD = "README.md"
@@ -72,16 +72,18 @@ def check_free(out: Path) -> None:
 
 
 def write_card(folder: Path, card: str) -> None:
-    with appearing(folder / CARD) as fresh:
-        fresh.write_text(card, encoding="utf-8")
+    write_text(folder / CARD, card)
 
 
 def editable(source: CheckpointSource) -> StoredFFN:
     """Where the weights are in the files; `UserError` where they are quantised, or not there as plain tensors."""
     try:
-        return stored_ffn(source)
+        stored = stored_ffn(source)
     except NotPlain as fault:
         raise UserError(f"{source.locate()} cannot be edited in its files: {fault}") from fault
+    if inside := next((layer.down.file for layer in stored.layers if layer.down.file.parent != source.files()), None):
+        raise UserError(f"{source.locate()} cannot be edited in its files: {inside} lies in a folder of its own")
+    return stored
 
 
 def _to_copy(folder: Path) -> list[Path]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
 from hneuro.disk import file_digest
+from hneuro.models.patch import PATCH
 from hneuro.organism import SHIPPED
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
-# The files of a hub checkpoint, with those of any tokenizer; weights in other forms are often there twice.
-CHECKPOINT = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.md", "LICENSE*", "NOTICE*"]
+# The files of a hub checkpoint but for its weights, which are often there in other forms as well.
+BESIDE_WEIGHTS = ["*.json", "*.model", "*.txt", "*.jinja", "*.md", "LICENSE*", "NOTICE*"]
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 @runtime_checkable
@@ -59,7 +62,9 @@ class HubCheckpoint:
         if Path(self.path).is_dir():
             return Path(self.path)
         try:
-            return Path(snapshot_download(self.path, revision=self.commit(), allow_patterns=CHECKPOINT))
+            beside = snapshot_download(self.path, revision=self.commit(), allow_patterns=BESIDE_WEIGHTS)
+            wanted = [*BESIDE_WEIGHTS, *(_indexed(Path(beside)) or [SINGLE])]
+            return Path(snapshot_download(self.path, revision=self.commit(), allow_patterns=wanted))
         except (OSError, ValueError) as fault:
             raise UserError(f"cannot fetch the weights of {self.path}: {str(fault).splitlines()[0]}") from fault
 
@@ -94,11 +99,17 @@ def on_disk(source: CheckpointSource) -> Path | None:
             folder = Path(snapshot_download(source.path, revision=source.commit(), local_files_only=True))
         except (OSError, ValueError):  # not in the cache
             return None
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():  # a download that was cut has some of them
-        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return folder if all((folder / name).is_file() for name in named) else None
-    return folder if any(folder.glob("*.safetensors")) else None
+    try:
+        weights = weight_files(folder)
+    except UserError:  # a download that was cut has some of them
+        return None
+    return folder if weights else None
+
+
+def _indexed(folder: Path) -> set[str]:
+    """The files that hold the weights, as the index says; none where there is no index."""
+    index = folder / INDEX
+    return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.is_file() else set()
 
 
 @cache
@@ -114,7 +125,9 @@ def _commit(path: str, revision: str) -> str:
 
 def folder_identity(folder: Path) -> str:
     """Digest over the files of a checkpoint folder that decide what it computes; `UserError` if it is none."""
-    if (folder / "adapter_config.json").exists():
+    tensors = {file.name for file in folder.glob("*.safetensors")}
+    adapter = {name for name in tensors if name.startswith("adapter_")}
+    if (folder / "adapter_config.json").exists() and (adapter or not tensors):  # else it was left behind by a merge
         raise UserError(
             f"{folder} is an adapter, not a model: merge it into its base model "
             "(peft: merge_and_unload, then save_pretrained) and name that folder"
@@ -123,10 +136,58 @@ def folder_identity(folder: Path) -> str:
         raise UserError(f"{folder} holds a GGUF file: choose model=gguf model.chat.path={file}")
     if not (folder / "config.json").exists():
         raise UserError(f"{folder} is no checkpoint: it has no config.json")
-    if not any(folder.glob("*.safetensors")) and (pickled := next(folder.glob("*.bin"), None)):
+    _check_config(folder)
+    weights = weight_files(folder)
+    if not weights and (pickled := next(folder.glob("*.bin"), None)):
         raise UserError(
             f"{folder} holds its weights in {pickled.name}: only safetensors are read, so save it again with "
             "transformers (from_pretrained, then save_pretrained)"
         )
-    files = [f for f in sorted(folder.iterdir()) if f.suffix in {".json", ".safetensors", ".jinja", ".model", ".txt"}]
-    return fingerprint({f.name: file_digest(f) for f in files})
+    if not weights:
+        raise UserError(f"{folder} has no weights: there is neither {SINGLE} nor {INDEX}")
+    files = [f for f in folder.iterdir() if f.suffix in {".json", ".safetensors", ".jinja", ".model", ".txt"}]
+    # Of a large file not every byte is read: an edit of a few columns may only be seen in the patch that it has left.
+    files += [*weights, *folder.glob("additional_chat_templates/*.jinja"), *folder.glob(PATCH)]
+    return fingerprint({f.relative_to(folder).as_posix(): file_digest(f) for f in files if f.is_file()})
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The files that transformers loads a local checkpoint's weights from; empty where it has no safetensors.
+
+    `UserError` for an index that names what is not there, not in the folder, or no safetensors.
+    """
+    if (folder / SINGLE).is_file():
+        return (folder / SINGLE,)
+    if not (folder / INDEX).is_file():
+        return ()
+    return tuple(folder / name for name in sorted(set(placed_tensors(folder).values())))
+
+
+def placed_tensors(folder: Path) -> Mapping[str, str]:
+    """Tensor name -> file below the folder, as the index has it; errors as in `weight_files`."""
+    try:
+        placed = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
+        names = sorted({str(file) for file in placed.values()})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as fault:
+        raise UserError(f"{folder / INDEX} is no index of weights: fetch or save the checkpoint again") from fault
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or path.suffix != ".safetensors":
+            raise UserError(f"{folder / INDEX} names {name!r}, which is no safetensors file of that folder")
+        if not (folder / name).is_file():
+            raise UserError(f"{folder} is not complete: {INDEX} names {name}, which is not there")
+    return {str(tensor): str(file) for tensor, file in placed.items()}
+
+
+def _check_config(folder: Path) -> None:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as fault:
+        raise UserError(f"{folder / 'config.json'} cannot be read: {str(fault).splitlines()[0]}") from fault
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / 'config.json'} is no config of a model: it must be a JSON object")
+    if "transformers_weights" in config:
+        raise UserError(
+            f"{folder / 'config.json'} names its weights (transformers_weights), which is not supported: save the "
+            "checkpoint again with transformers (from_pretrained, then save_pretrained)"
+        )

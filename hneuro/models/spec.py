@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from hneuro.models.chat import Prompting
 from hneuro.models.sources import CheckpointSource
+
+DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu|hpu|npu)(:\d{1,3})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,8 @@ class ModelSpec:
     patch: str | None = None
 
     def __post_init__(self) -> None:
+        if not DEVICE.fullmatch(self.device):
+            raise ValueError(f"device must be auto, cpu, mps, cuda or one of several as cuda:1, not {self.device!r}")
         for name, source in self.checkpoints.items():
             if not isinstance(source, CheckpointSource):
                 raise ValueError(f"checkpoints.{name}: a {type(source).__name__} is no checkpoint")

@@ -41,8 +41,9 @@ def distances(chat: FFN | StoredFFN, base: FFN | StoredFFN) -> NDArray[np.float6
     """
     if chat.space != base.space:
         raise UserError(f"chat and base model differ in shape ({chat.space} and {base.space}): no drift between them")
-    pairs = list(zip(chat.layers, base.layers, strict=True))
-    return np.stack([np.concatenate([_moved(part, a, b, chat.space.width) for a, b in pairs]) for part in PARTS])
+    pairs = list(enumerate(zip(chat.layers, base.layers, strict=True)))
+    width = chat.space.width_of
+    return np.stack([np.concatenate([_moved(part, a, b, width(n)) for n, (a, b) in pairs]) for part in PARTS])
 
 
 def _moved(part: str, chat: Layer, base: Layer, width: int) -> NDArray[np.float64]:

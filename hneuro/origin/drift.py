@@ -44,8 +44,8 @@ def _z(values: PerNeuron) -> PerNeuron:
 
 def _within_layers(moved: PerNeuron, space: NeuronSpace) -> PerNeuron:
     """[part, neuron] -> [neuron]: each part standardised within its layer, and averaged over the parts."""
-    by_layer = [[_z(layer) for layer in part.reshape(space.n_layers, -1)] for part in moved]
-    return np.asarray(np.mean(by_layer, axis=0)).ravel()
+    by_layer = [np.concatenate([_z(layer) for layer in np.split(part, space.starts[1:-1])]) for part in moved]
+    return np.asarray(np.mean(by_layer, axis=0))
 
 
 def drift_rows(moved: PerNeuron, neurons: HNeurons, seed: int) -> tuple[ResultRow, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.detection.detector import Detector
-from hneuro.detection.evaluate import AnswerSet
+from hneuro.detection.scored import AnswerSet
 from hneuro.origin.transfer import backward_transfer
 from hneuro.records import NeuronSpace, Probe
 from hneuro.results import ResultRow

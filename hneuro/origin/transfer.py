@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from hneuro.detection.detector import Detector
-from hneuro.detection.evaluate import AnswerSet
+from hneuro.detection.nulls import spread
+from hneuro.detection.scored import AnswerSet
 from hneuro.probe.stability import overlap
 from hneuro.records import HNeurons, Probe
 from hneuro.results import Estimate, ResultRow
-from hneuro.statistics import auroc, auroc_difference, mean_of, share_at_least
+from hneuro.statistics import auroc, auroc_difference, auroc_in_closed_form, share_at_least
 
 
 def backward_transfer(
@@ -31,13 +34,13 @@ def _rows(
     probe: Probe, detector: Detector, controls: Sequence[Detector], tested: AnswerSet, own: Probe | None
 ) -> Iterator[ResultRow]:
     y, groups, rows = tested.rows.y, tested.rows.groups, tested.rows
-    null = [auroc(y, control.scores_of(rows), groups).value for control in controls]
+    null = [auroc_in_closed_form(y, control.scores_of(rows), groups).value for control in controls]
     scores = {"h_neurons": detector.scores_of(rows), "probe": probe.scores(rows)}
     found = auroc(y, scores["h_neurons"], groups)
     estimates: dict[str, tuple[Estimate, float | None]] = {
         "h_neurons": (found, share_at_least(found.value, null) if null else None),
         "probe": (auroc(y, scores["probe"], groups), None),
-        "h_neurons/random": (mean_of(null), None),
+        "h_neurons/random": (spread(np.array(null)), None),
     }
     if own is not None:
         estimates["base_probe"] = (auroc(y, own.scores(rows), groups), None)
@@ -49,7 +52,6 @@ def _rows(
             dataset=tested.name,
             condition=condition,
             p_value=p,
-            note=tested.note,
         )
     if own is not None:
         for condition, transferred in scores.items():

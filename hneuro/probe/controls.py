@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -31,8 +32,7 @@ def layer_matched_set(
     draw = np.random.default_rng(seed)
     chosen: list[int] = []
     for layer, indices in space.by_layer(like).items():
-        start = layer * space.width
-        free = np.setdiff1d(np.arange(start, start + space.width), np.array(sorted(exclude), dtype=np.int64))
+        free = np.setdiff1d(np.arange(*space.starts[layer : layer + 2]), np.array(sorted(exclude), dtype=np.int64))
         if len(indices) > len(free):
             raise UserError(
                 f"layer {layer}: {len(indices)} control neurons were asked for, but only {len(free)} are not selected"
@@ -49,10 +49,11 @@ def contribution_matched_set(
     taken = set(exclude)
     chosen: list[int] = []
     for layer, indices in space.by_layer(like).items():
-        start = layer * space.width
-        own = contribution[start : start + space.width]
+        start, stop = space.starts[layer : layer + 2]
+        own = contribution[start:stop]
         for index in draw.permutation(indices):
-            free = [n for n in np.argsort(np.abs(own - own[index]), kind="stable") if start + n not in taken][:NEAREST]
+            order = np.argsort(np.abs(own - own[index]), kind="stable")
+            free = list(islice((n for n in order if start + n not in taken), NEAREST))
             if not free:
                 raise UserError(f"layer {layer}: every neuron is selected or a control already: use a sparser probe")
             neuron = start + int(draw.choice(free))

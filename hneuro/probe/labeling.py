@@ -133,6 +133,24 @@ def believed(labeling: Labeling, true: ProbeRows) -> ProbeRows:
     return labeling.shuffled(true) if isinstance(labeling, Shuffled) else true
 
 
+def permuted(labelled: Sequence[LabelledResponse], seed: int) -> tuple[LabelledResponse, ...]:
+    """The same responses with the labels of the groups dealt out in another order of the groups.
+
+    As many are hallucinated as before, and labels that belong together mostly stay so, also where groups differ in
+    size: if labels mean nothing, this is as likely as what was found.
+    """
+    places: dict[str, list[int]] = {}
+    for place, response in enumerate(labelled):
+        places.setdefault(response.group, []).append(place)
+    groups = [places[group] for group in sorted(places)]
+    order = np.random.default_rng(seed).permutation(len(groups))
+    given = list(labelled)
+    dealt = (labelled[place].hallucinated for n in order.tolist() for place in groups[n])
+    for place in (place for own in groups for place in own):
+        given[place] = replace(labelled[place], hallucinated=next(dealt))
+    return tuple(given)
+
+
 def answer_rows(found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
     """One row a response, its answer vector."""
     return region_rows(found, labelled, "answer")

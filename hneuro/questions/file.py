@@ -41,13 +41,13 @@ class QuestionFile(Table):
     def load(self) -> QuestionSet:
         needed = (self.question_column, self.answers_column)
         optional = (self.id_column, self.entity_column, self.answerable_column, *self.options_columns)
-        table = self.read(needed, optional)
+        table = self.read(needed, optional, ask=("question_column", "answers_column"))
         return QuestionSet(
             questions=tuple(self._question(table, number, row) for number, row in table), origin=table.origin
         )
 
     def _question(self, table: Rows, number: int, row: Row) -> Question:
-        text = plain_text(row[self.question_column])
+        text = self._text(table, number, self.question_column, row[self.question_column])
         options = self._options(table, number, row)
         # In whatever order: the same question with its options shuffled is the same question.
         alone = normal_text(" ".join([text, *sorted(options)]))
@@ -75,7 +75,8 @@ class QuestionFile(Table):
         cell = self._json(table, number, self.answers_column, row[self.answers_column], "[")
         if isinstance(cell, Mapping):
             raise table.fault(number, f"{self.answers_column!r} must be a list or a text, not an object")
-        said = [answer for answer in (cell if isinstance(cell, list) else [cell]) if plain_text(answer)]
+        listed = cell if isinstance(cell, list) else [cell]
+        said = [answer for answer in listed if self._text(table, number, self.answers_column, answer)]
         if not options:
             return tuple(map(plain_text, said))
         try:
@@ -83,6 +84,12 @@ class QuestionFile(Table):
         except ValueError as fault:
             raise table.fault(number, f"{self.answers_column!r} {fault} (gold_form is {self.gold_form})") from fault
         return tuple(options[n] for n in right if n is not None)
+
+    def _text(self, table: Rows, number: int, column: str, cell: Any) -> str:
+        """The text of a cell; a list, an object or a truth value has none, only a notation of its own."""
+        if isinstance(cell, list | Mapping | bool):
+            raise table.fault(number, f"{column!r} must be text, not {json.dumps(cell, default=str)[:40]}")
+        return plain_text(cell)
 
     def _answerable(self, table: Rows, number: int, row: Row) -> bool:
         said = plain_text(row.get(self.answerable_column)).lower()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hneuro.progress import is_quiet
-from hneuro.questions.rows import Row, read_rows
+from hneuro.questions.rows import Choose, Row, read_rows
 from hneuro.records import UserError
 
 Part = tuple[str, list[Row]]  # its name in messages, its rows
@@ -17,29 +17,43 @@ INSTEAD = "a local file or folder can stand in its place (path=...)"
 
 
 def read_hub(
-    path: str, config: str | None, split: str | None, revision: str | None, files: Sequence[str], within: str
+    path: str,
+    config: str | None,
+    split: str | None,
+    revision: str | None,
+    files: Sequence[str],
+    within: str,
+    choose: Choose,
 ) -> tuple[list[Part], str]:
     """The rows of a hub data set, and the commit that they are of. `UserError` says what the hub has instead.
 
     Files that are named are read as they would be from the disk; without names, `datasets.load_dataset` finds the data
     files of a config and split. No code is ever run.
     """
-    parts, commit = _files(path, revision, files, within) if files else _split(path, config, split, revision)
+    if files:
+        parts, commit = _files(path, revision, files, within, choose)
+    else:
+        parts, commit = _split(path, config, split, revision, choose)
     if revision and COMMIT.fullmatch(revision) and commit != revision:
         raise UserError(f"{path}: the cache has commit {commit}, not {revision}: allow the hub, or pin that commit")
     return parts, commit
 
 
-def _files(path: str, revision: str | None, files: Sequence[str], within: str) -> tuple[list[Part], str]:
+def _files(
+    path: str, revision: str | None, files: Sequence[str], within: str, choose: Choose
+) -> tuple[list[Part], str]:
     from huggingface_hub import hf_hub_download
 
     with _one_line(path, ", ".join(files), revision):
         found = [Path(hf_hub_download(path, file, repo_type="dataset", revision=revision)) for file in files]
     commit = found[0].parts[-1 - len(Path(files[0]).parts)]  # .../snapshots/<commit>/<file>
-    return [(f"{path}/{name}", read_rows(file, within)) for name, file in zip(files, found, strict=True)], commit
+    rows = [read_rows(file, within, choose) for file in found]
+    return [(f"{path}/{name}", part) for name, part in zip(files, rows, strict=True)], commit
 
 
-def _split(path: str, config: str | None, split: str | None, revision: str | None) -> tuple[list[Part], str]:
+def _split(
+    path: str, config: str | None, split: str | None, revision: str | None, choose: Choose
+) -> tuple[list[Part], str]:
     import datasets
 
     if not split:
@@ -51,7 +65,7 @@ def _split(path: str, config: str | None, split: str | None, revision: str | Non
         found = datasets.load_dataset(path, config, split=split, revision=revision)
     # The cache keeps a data set under the commit that it was made from: .../<config>/<version>/<commit>/<file>.arrow
     commit = Path(found.cache_files[0]["filename"]).parent.name
-    return [(f"{path} ({asked})", found.to_list())], commit
+    return [(f"{path} ({asked})", found.select_columns(choose(found.column_names)).to_list())], commit
 
 
 @contextmanager

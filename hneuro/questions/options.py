@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from hneuro.records import UserError
 
 LETTERS = string.ascii_uppercase
 GoldForm = Literal["auto", "text", "letter", "index"]
@@ -83,5 +86,7 @@ def _whole(text: str) -> int | None:
 
 
 def plain_text(value: Any) -> str:
-    """The text of a cell, empty where the cell is."""
+    """The text of a cell, empty where the cell is. `UserError` for a list or an object, which is none."""
+    if isinstance(value, list | Mapping):
+        raise UserError(f"a text is needed where the data has {json.dumps(value, default=str)[:60]}")
     return "" if value is None or value != value else str(value).strip()  # NaN alone differs from itself

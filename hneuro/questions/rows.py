@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,18 @@ from typing import Any
 from hneuro.records import UserError
 
 Row = Mapping[str, Any]
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half a pair of surrogates, which is no text without the other
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
-def read_rows(path: Path, within: str = "") -> list[Row]:
+Choose = Callable[[Sequence[str]], list[str]]  # which columns of a table are read, of those that it has
+
+
+def read_rows(path: Path, within: str = "", choose: Choose = list) -> list[Row]:
     """All rows of a file, in its order. `UserError` of one line, with the number of the line or row, where it cannot.
 
     Cells of csv stay texts, so that 007 is not 7 and NA is not nothing. `within`: the key under which a JSON object may
-    hold the rows.
+    hold the rows. `choose`: of parquet, whose other columns (perhaps images) are not even read.
     """
     with _reading(path):
         match path.suffix:
@@ -31,7 +36,7 @@ def read_rows(path: Path, within: str = "") -> list[Row]:
             case ".csv":
                 return _csv(path)
             case ".parquet":
-                return _parquet(path)
+                return _parquet(path, choose)
     raise UserError(f"{path}: rows are read from {', '.join(SUFFIXES[:-1])} and {SUFFIXES[-1]} files")
 
 
@@ -51,6 +56,8 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as fault:
         raise UserError(f"cannot read {path}: it is not UTF-8 text: convert it") from fault
+    except RecursionError as fault:
+        raise UserError(f"cannot read {path}: its JSON is nested too deeply") from fault
     except (ValueError, OSError, csv.Error) as fault:
         raise UserError(f"cannot read {path}: {str(fault).splitlines()[0]}") from fault
 
@@ -66,12 +73,17 @@ def _jsonl(path: Path) -> list[Row]:
                 raise ValueError(f"line {number} is not JSON: {fault}") from fault
             if not isinstance(row, dict):
                 raise ValueError(f"line {number} is not a JSON object")
+            if HALF.search(line):
+                _check_whole(row, f"line {number}")
             rows.append(row)
     return rows
 
 
 def _json(path: Path, within: str) -> list[Row]:
-    rows = json.loads(path.read_text("utf-8-sig"))
+    text = path.read_text("utf-8-sig")
+    rows = json.loads(text)
+    if HALF.search(text):
+        _check_whole(rows, "it")
     if within and isinstance(rows, dict) and within in rows:
         rows = rows[within]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -79,6 +91,13 @@ def _json(path: Path, within: str) -> list[Row]:
             "it must be a list of JSON objects, one for each row" + f", perhaps as {within!r}" * bool(within)
         )
     return list(rows)
+
+
+def _check_whole(value: Any, what: str) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as fault:
+        raise ValueError(f"{what} has half a character, {fault.object[fault.start]!r} without its pair") from fault
 
 
 def _csv(path: Path) -> list[Row]:
@@ -90,8 +109,8 @@ def _csv(path: Path) -> list[Row]:
     return list(rows)
 
 
-def _parquet(path: Path) -> list[Row]:
+def _parquet(path: Path, choose: Choose) -> list[Row]:
     from pyarrow import parquet
 
-    rows: list[Row] = parquet.read_table(path).to_pylist()
+    rows: list[Row] = parquet.read_table(path, columns=choose(parquet.read_schema(path).names)).to_pylist()
     return rows

@@ -41,14 +41,21 @@ class Table:
     revision: str | None = None
     files: tuple[str, ...] = ()
 
-    def read(self, needed: Sequence[str], optional: Sequence[str] = (), within: str = "") -> Rows:
+    def read(
+        self, needed: Sequence[str], optional: Sequence[str] = (), within: str = "", ask: Sequence[str] = ()
+    ) -> Rows:
         """All rows; `UserError` of one line if they cannot be had, or if one lacks a column that is needed.
 
-        `within`: the key under which a JSON file may hold its rows.
+        `within`: the key under which a JSON file may hold its rows. `ask`: the settings that name the needed columns.
         """
-        local = Path(self.path)
+
+        def choose(names: Sequence[str]) -> list[str]:
+            """Those that are asked for; all where one is lacking, for the message that lists them."""
+            return [name for name in names if name in wanted] if {*needed} <= {*names} else list(names)
+
+        local, wanted = Path(self.path), dict.fromkeys([*needed, *optional])
         if local.exists():
-            parts = [(str(file), read_rows(file, within)) for file in self._local_files(local)]
+            parts = [(str(file), read_rows(file, within, choose)) for file in self._local_files(local)]
             source, revision = self.path, ""
         elif local.suffix in SUFFIXES or self.path.count("/") != 1 or self.path.startswith(("/", ".", "~")):
             raise UserError(f"the file {self.path} does not exist")
@@ -56,14 +63,16 @@ class Table:
             from hneuro.questions.hub import read_hub
 
             source = f"{self.path} ({', '.join([*filter(None, [self.config, self.split]), *self.files])})"
-            parts, revision = read_hub(self.path, self.config, self.split, self.revision, self.files, within)
-        wanted = dict.fromkeys([*needed, *optional])
+            parts, revision = read_hub(self.path, self.config, self.split, self.revision, self.files, within, choose)
         rows: list[Row] = []
         for name, part in parts:
             for number, row in enumerate(part, 1):
-                for column in needed:
+                for place, column in enumerate(needed):
                     if column not in row:
-                        raise UserError(f"{name}, row {number} has no {column!r}; it has {', '.join(map(str, row))}")
+                        way = f": name the column that holds it, as {ask[place]}=NAME" if ask else ""
+                        raise UserError(
+                            f"{name}, row {number} has no {column!r}; it has {', '.join(map(str, row))}{way}"
+                        )
                 rows.append({column: row[column] for column in wanted if column in row})
         origin = Origin(source=source, revision=revision, fingerprint=digest(rows), rows=len(rows))
         is_text = any(name.endswith(".csv") for name, _ in parts)

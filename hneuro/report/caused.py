@@ -10,7 +10,14 @@ from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Change, Control, Word, every_change
 from hneuro.statistics import smallest_detectable
 
-POOLED = (Word.EFFECT, Word.UNSPECIFIC, Word.UNCONTROLLED, Word.NO_EFFECT, Word.UNMEASURED)  # what it says first
+POOLED = (
+    Word.EFFECT,
+    Word.UNREAD,
+    Word.UNSPECIFIC,
+    Word.UNCONTROLLED,
+    Word.NO_EFFECT,
+    Word.UNMEASURED,
+)  # what it says first
 
 
 def causal(tidy: Tidy) -> Iterator[Finding]:
@@ -86,12 +93,24 @@ def _change(tidy: Tidy, change: Change) -> str:
     if change.neuron_set != "h_neurons":
         name += f", {say.subject(change.neuron_set)}"
     controls = "; ".join(map(_beside, change.kinds)) or "no controls"
-    paired = f"{say.points_interval(change.found, 0)} points, n = {change.found.n}, {say.p_text(change.p_holm)}"
+    p = say.p_holm(change.p_holm, change.tests, "change")
+    paired = f"{say.points_interval(change.found, 0)} points, n = {change.found.n}, {p}"
     null = ""
     if change.word is Word.NO_EFFECT:
-        least = 100 * smallest_detectable(change.found)
-        null = f"a change of {least:.0f} points would have been found four times out of five"
-    return f"{name}: {'; '.join(filter(None, (ends, paired, controls, null)))}."
+        null = say.would_be_found(f"a change of {100 * smallest_detectable(change.found):.0f} points")
+    return f"{name}: {'; '.join(filter(None, (ends, paired, _unread(tidy, change), controls, null)))}."
+
+
+def _unread(tidy: Tidy, change: Change) -> str:
+    """What hangs on answers that cannot be read: how many at the ends, both bounds, and the complete cases."""
+    if change.bounds is None or change.bounds[0].value == change.bounds[1].value:
+        return ""
+    lost = tidy.curve("unparsed", change.benchmark, change.neuron_set, None)
+    ends = " and ".join(f"{say.percent(row.value, 0)} at alpha {row.alpha:g}" for row in (lost[0], lost[-1]))
+    low, high = (say.points(row.value, 0) for row in change.bounds)
+    whole = tidy.one("causal", f"change_{change.metric}_complete", change.benchmark, change.neuron_set)
+    read = f" ({say.points_interval(whole, 0)} on the {whole.n} read at every alpha)" if whole else ""
+    return f"unread {ends}, with which anything from {low} to {high} can be true{read}"
 
 
 def _beside(control: Control) -> str:

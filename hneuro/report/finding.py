@@ -17,7 +17,10 @@ TONES: dict[Word, Tone] = {
     Word.NO_TRANSFER: "no",
     Word.NO_EFFECT: "no",
     Word.NOT_BETTER: "partly",
+    Word.NOT_WITHIN: "partly",
+    Word.NOTHING_HELD: "partly",
     Word.TOO_FEW_SETS: "partly",
+    Word.UNREAD: "partly",
     Word.UNSPECIFIC: "partly",
     Word.UNCONTROLLED: "partly",
 }

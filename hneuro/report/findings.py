@@ -10,8 +10,18 @@ from hneuro.report.costs import costs
 from hneuro.report.explained import explained
 from hneuro.report.finding import TONES, Finding
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import BASE, Discrimination, Word, appears, discrimination, drift_word
+from hneuro.report.verdicts import (
+    BASE,
+    Discrimination,
+    Word,
+    appears,
+    corrected,
+    discrimination,
+    drift_word,
+    two_sided,
+)
 from hneuro.results import ResultRow, Results
+from hneuro.statistics import smallest_detectable
 
 OFTEN = 0.5  # of the resamples
 
@@ -20,7 +30,9 @@ def findings(tidy: Tidy) -> tuple[Finding, ...]:
     """In the order of the method: selection, detection, mechanism, causal effect, cost, origin."""
     return (
         *_selection(tidy.results),
+        *_permuted(tidy),
         *_detection(tidy),
+        *_flagged(tidy),
         *_controlled(tidy),
         *_mechanism(tidy),
         *causal(tidy),
@@ -40,11 +52,50 @@ def _selection(results: Results) -> Iterator[Finding]:
     )
     for found in results.stability.overlaps:
         if found.between == "resamples":
-            text += (
-                f" Two resamples share {say.number(found.jaccard, 2)} of their neurons on average (Jaccard), "
-                f"{say.p_text(found.p_value)} for as many at random."
-            )
+            text += f" Two resamples share {say.number(found.jaccard, 2)} of their neurons on average (Jaccard)."
     yield Finding(heading="Selection", badge="stability", tone="plain", text=text)
+
+
+def _permuted(tidy: Tidy) -> Iterator[Finding]:
+    """What selection and detection find where chance gave the labels."""
+    stage = "permuted"
+    for dataset in tidy.datasets(stage, "auroc"):
+        own = {metric: tidy.one(stage, metric, dataset, "h_neurons") for metric in ("neurons", "auroc")}
+        null = {m: [r.value for r in tidy.draws(stage, m, dataset, "h_neurons/permuted")] for m in own}
+        count, area = own["neurons"], own["auroc"]
+        if count is not None and area is not None and null["auroc"]:
+            text = (
+                f"Under {len(null['auroc'])} permutations of all labels the same selection finds "
+                f"{min(null['neurons']):.0f} to {max(null['neurons']):.0f} neurons ({count.value:.0f} with the true "
+                f"ones), and their AUROC on held-out {say.plain(dataset)} is {say.number(min(null['auroc']), 2)} to "
+                f"{say.number(max(null['auroc']), 2)} ({say.number(area.value, 2)}, {say.p_text(area.p_value)} for one "
+                "at least as high)."
+            )
+            yield Finding(heading="Selection", badge="permuted labels", tone="plain", text=text)
+
+
+def _flagged(tidy: Tidy) -> Iterator[Finding]:
+    """Made-up things: how many of the answers lie above a threshold, which says little without its false alarms."""
+    for dataset in tidy.datasets("detection", "flag_rate"):
+        own, random, logprob = (
+            tidy.one("detection", "flag_rate", dataset, condition)
+            for condition in ("h_neurons", "h_neurons/random", "logprob")
+        )
+        if own is None:
+            continue
+        beside = [
+            f"{name} {say.percent(row.value)}"
+            for name, row in (("random neurons", random), ("log-probability", logprob))
+            if row is not None
+        ]
+        at_home = tidy.one("detection", "false_alarms", tidy.in_domain or "", "h_neurons")
+        if at_home is not None:
+            beside.append(f"false alarms on {say.plain(at_home.dataset)} {say.percent_interval(at_home)}")
+        text = (
+            f"Of the answers about made-up things on {say.plain(dataset)} the H-Neurons flag "
+            f"{say.percent_interval(own)}, n = {own.n}{''.join(f'; {part}' for part in beside)}."
+        )
+        yield Finding(heading="Detection", badge="made-up things", tone="plain", text=text)
 
 
 def _controlled(tidy: Tidy) -> Iterator[Finding]:
@@ -82,13 +133,17 @@ def _detection(tidy: Tidy) -> Iterator[Finding]:
             sentence = {
                 Word.DETECTS: f"{name} detect hallucination on {on}",
                 Word.TRANSFERS: f"{name} detect hallucination on {on} too",
-                Word.NOT_BETTER: f"{name} detect hallucination on {on}, but no better than random neurons",
-                Word.TOO_FEW_SETS: f"{name} detect hallucination on {on}, better than each of too few random sets",
+                Word.NOT_WITHIN: f"{name} on {on} are {verdict.says}",
+                Word.NOTHING_HELD: f"{name} on {on} are above chance and random sets, and nothing could be held fixed",
+                Word.NOT_BETTER: f"{name} on {on} are above chance, but no better than random neurons",
+                Word.TOO_FEW_SETS: f"{name} on {on} are above chance, and better than each of too few random sets",
                 Word.NO_DETECTION: f"{name} do not detect hallucination on {on}",
                 Word.NO_TRANSFER: f"The detector with {name} does not transfer to {on}",
                 Word.UNMEASURED: f"{name} on {on}: not measured",
+                Word.NOT_MEASURABLE: f"{name} on {on}",
             }[verdict.word]
-            yield _finding("Detection", verdict.word, f"{sentence[0].upper()}{sentence[1:]}: {_area(verdict)}.")
+            told = verdict.found.note if verdict.word is Word.NOT_MEASURABLE else _area(verdict)
+            yield _finding("Detection", verdict.word, f"{sentence[0].upper()}{sentence[1:]}: {told}.")
     if baseline := _baseline(tidy):
         yield Finding(heading="Detection", badge="baseline", tone="plain", text=baseline)
 
@@ -96,10 +151,12 @@ def _detection(tidy: Tidy) -> Iterator[Finding]:
 def _area(verdict: Discrimination) -> str:
     """ "AUROC 0.86 [0.82, 0.90], n = 300; random neurons 0.66 (mean of 20 sets), p = 0.048"."""
     own = f"AUROC {say.with_interval(verdict.found, 2)}, n = {verdict.found.n}"
+    if verdict.word in (Word.NO_DETECTION, Word.NO_TRANSFER):
+        own += f"; {say.would_be_found(f'{smallest_detectable(verdict.found):.2f} above 0.5')}"
     if verdict.random is None:
         return f"{own}; not compared with random neurons"
     mean = f"random neurons {say.number(verdict.random.value, 2)} (mean of {verdict.random.n} sets)"
-    return f"{own}; {mean}, {say.p_text(verdict.found.p_value)}"
+    return f"{own}; {mean}, {say.p_holm(verdict.p_holm, verdict.tests, 'test')}"
 
 
 def _baseline(tidy: Tidy) -> str:
@@ -107,7 +164,7 @@ def _baseline(tidy: Tidy) -> str:
     for dataset in tidy.datasets("detection", "auroc"):
         own = tidy.one("detection", "auroc", dataset, "h_neurons")
         logprob = tidy.one("detection", "auroc", dataset, "logprob")
-        if own is not None and logprob is not None:
+        if own is not None and logprob is not None and not say.missing(own.value):
             pairs.append((dataset, own, logprob))
     if not pairs:
         return ""
@@ -132,15 +189,21 @@ def _origin(tidy: Tidy) -> Iterator[Finding]:
         yield _finding("Origin", verdict.word, f"{sentence}: {_area(verdict)}.")
     yield from _own_probe(tidy)
     yield from _moments(tidy)
-    drift = tidy.one("origin", "drift_rank", "parameters", "h_neurons")
-    if drift is not None:
+    names = ("h_neurons", "h_neurons/layer_matched")
+    rows = [tidy.one("origin", "drift_rank", "parameters", name) for name in names]
+    tested = corrected([two_sided(row) for row in rows if row is not None])
+    if rows[0] is not None:
+        (drift, p), *rest = tested
+        word = drift_word(rows[0], p)
         text = (
             f"Mean drift rank of the H-Neurons from base to chat: {say.with_interval(drift, 2)}, n = {drift.n}, "
-            f"{say.p_text(drift.p_value)} (0 = changed most, 1 = changed least, 0.5 = like any neuron)."
+            f"{say.p_holm(p, len(tested), 'test')} (0 = changed most, 1 = changed least, 0.5 = like any neuron)."
         )
-        if matched := tidy.one("origin", "drift_rank", "parameters", "h_neurons/layer_matched"):
-            text += f" Neurons of the same layers: {say.with_interval(matched, 2)}, {say.p_text(matched.p_value)}."
-        yield _finding("Origin", drift_word(drift), text)
+        if word is Word.NO_DIFFERENCE:
+            text += f" {say.would_be_found(f'A mean {smallest_detectable(drift):.2f} away from 0.5')}."
+        for matched, p_matched in rest:
+            text += f" Neurons of the same layers: {say.with_interval(matched, 2)}, {say.p_text(p_matched)}."
+        yield _finding("Origin", word, text)
 
 
 def _own_probe(tidy: Tidy) -> Iterator[Finding]:

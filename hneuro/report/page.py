@@ -13,9 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hneuro.codec import write_jsonl
+from hneuro.disk import replacing, write_text
 from hneuro.report.figures.alpha import alpha_pictures, change_pictures
+from hneuro.report.figures.calibration import calibration_pictures
 from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.detection import detection_pictures
+from hneuro.report.figures.growth import growth_pictures
 from hneuro.report.figures.layers import layer_pictures
 from hneuro.report.figures.mechanism import signal_pictures, sparsity_pictures, transfer_pictures
 from hneuro.report.figures.moments import moment_pictures
@@ -60,7 +63,7 @@ def write_report(results: Results, folder: Path) -> Path:
         neuron_sets=[(name, condition_name(name)) for name in _pictured(tidy)],
         responses=_grouped([readable(response) for response in results.responses], "dataset"),
     )
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return page
 
 
@@ -71,7 +74,8 @@ def write_tables(tidy: Tidy, folder: Path) -> Mapping[str, Table]:
     made = all_tables(tidy)
     for table in made.values():
         write(table, tables)
-    rows_frame(tidy.results.rows).to_parquet(folder / "rows.parquet", index=False)
+    with replacing(folder / "rows.parquet") as fresh:
+        rows_frame(tidy.results.rows).to_parquet(fresh, index=False)
     _write_disagreements(tidy.results, folder / "disagreements.jsonl")
     remove_others(tables, made)
     return made
@@ -80,7 +84,8 @@ def write_tables(tidy: Tidy, folder: Path) -> Mapping[str, Table]:
 def _write_disagreements(results: Results, file: Path) -> None:
     """What several judges do not agree on; no file where they agree, or where there is only one."""
     if results.disagreements:
-        write_jsonl(file, results.disagreements)
+        with replacing(file) as fresh:
+            write_jsonl(fresh, results.disagreements)
     else:
         file.unlink(missing_ok=True)
 
@@ -113,7 +118,8 @@ def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
         "layers": layer_pictures(tidy.results),
         "path": (*path_pictures(tidy.results.path), *neuron_path_pictures(tidy.results)),
         "stability": stability_pictures(tidy.results),
-        "detection": detection_pictures(tidy),
+        "detection": (*detection_pictures(tidy), *growth_pictures(tidy)),
+        "calibration": calibration_pictures(tidy),
         "signals": signal_pictures(tidy),
         "transfer": transfer_pictures(tidy),
         "sparsity": sparsity_pictures(tidy),

@@ -1,16 +1,19 @@
 """Stated rules that turn numbers into plain words. The words follow from the rows, never from hopes.
 
-Detection: the interval of the AUROC lies above 0.5, and the neurons beat random ones (interval above the mean of the
-random sets, p <= 0.05 among them). Causal: the paired change from the lowest to the highest alpha has p < 0.01 after
-Holm's correction over the benchmarks and an interval without 0, and neither kind of control does as much: no set of it
+Detection: the interval of the AUROC lies above 0.5, the neurons beat random ones (interval above the mean of the random
+sets, p <= 0.05 among them after Holm's correction over all data sets and sets of neurons of the stage), and with each
+of `HELD` fixed that could be the interval lies above 0.5, too. Causal: the paired change from the lowest to the highest
+alpha has p < 0.01 after Holm's correction over every change that the page tests, arms included, and an interval without
+0; its sign stays whatever the answers say that cannot be read; and no kind of control does as much: no set of it
 changes as much in that direction, and the slope has p <= 0.05 among its slopes. The two arms of the change, from the
-lowest alpha to 1 and from 1 to the highest, are told apart by the same rules, without slopes.
+lowest alpha to 1 and from 1 to the highest, are told apart by the same rules, without slopes. What the controls do can
+only take an effect away, so that their p need no correction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from hneuro.report.tidy import Tidy
@@ -19,6 +22,11 @@ from hneuro.results import ResultRow
 from hneuro.statistics import share_as_far
 
 CHANCE = 0.5
+HELD = {  # the end of a metric, and what it holds fixed
+    "logprob": "within strata of equal log-probability",
+    "frequency": "within strata of equal frequency",
+    "known": "among known entities",
+}
 BASE = "base"  # the finished base model, as the last of the moments
 DETECTION_LEVEL = 0.05  # of the permutation test, whose smallest p is 1 / (1 + seeds)
 CAUSAL_LEVEL = 0.01
@@ -30,11 +38,14 @@ class Word(str, Enum):
 
     DETECTS = "detects"
     TRANSFERS = "transfers"
+    NOT_WITHIN = "above chance and random sets only"
+    NOTHING_HELD = "above chance and random sets, with nothing held fixed"
     NOT_BETTER = "no better than random neurons"
     TOO_FEW_SETS = "too few random sets to tell"
     NO_DETECTION = "does not detect"
     NO_TRANSFER = "does not transfer"
     EFFECT = "effect"
+    UNREAD = "hangs on what cannot be read"
     UNSPECIFIC = "effect not specific to these neurons"
     UNCONTROLLED = "effect, without controls to compare"
     NO_EFFECT = "no effect"
@@ -42,6 +53,7 @@ class Word(str, Enum):
     CHANGED_MORE = "changed more than average"
     NO_DIFFERENCE = "no difference"
     UNMEASURED = "not measured"
+    NOT_MEASURABLE = "AUROC not measurable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +64,21 @@ class Discrimination:
     neuron_set: str
     found: ResultRow
     random: ResultRow | None  # mean over the random sets
+    p_holm: float | None
+    tests: int  # that it is corrected for
     word: Word
+    failed: tuple[str, ...] = ()  # of HELD: with what fixed nothing is left
+
+    @property
+    def says(self) -> str:
+        """ "above chance and random sets, but not within strata of equal log-probability"."""
+        if self.word is not Word.NOT_WITHIN:
+            return str(self.word.value)
+        return f"above chance and random sets, but not {' and not '.join(HELD[name] for name in self.failed)}"
+
+
+Bounds = tuple[ResultRow, ResultRow]  # of a change: the least and the most that the unread can make of it
+Family = Mapping[tuple[str, str, str], float | None]  # (metric, dataset, condition) -> p after Holm's correction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +86,25 @@ class Control:
     """What the control sets of one kind do to the same reading between the same alphas."""
 
     kind: str  # "random", "layer_matched"
+    change: float  # of the neurons
     changes: tuple[float, ...]  # under each set
-    p: float | None  # that a set changes as much, in the direction of the neurons' change
     p_slope: float | None  # that a set is as steep; None for an arm, and where slopes were not compared
 
     @property
+    def p(self) -> float | None:
+        """That the neurons change like one of the sets, two-sided."""
+        return control_p(self.change, self.changes)
+
+    @property
     def as_much(self) -> bool:
-        """Whether it explains the change. So few sets that p cannot reach the level must all be less steep."""
-        least = 1 / (1 + len(self.changes))
+        """Whether it explains the change. So few sets that p cannot reach the level must all be less steep.
+
+        Controls that move the other way explain nothing, however far: scaling any neurons enough breaks a model.
+        """
+        least = 2 / (1 + len(self.changes))
         steep = self.p_slope is not None and not missing(self.p_slope) and self.p_slope > max(SLOPE_LEVEL, least)
-        return steep or self.p is None or self.p > least
+        sign = 1.0 if self.change >= 0 else -1.0
+        return steep or any(sign * change >= sign * self.change for change in self.changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +113,8 @@ class Arm:
 
     found: ResultRow
     p_holm: float | None
+    tests: int  # that it is corrected for
+    bounds: Bounds | None  # None where everything has a value, as a probability
     kinds: tuple[Control, ...]
     word: Word
 
@@ -118,22 +155,42 @@ class Change(Arm):
 def discrimination(tidy: Tidy, stage: str, neuron_set: str = "h_neurons") -> list[Discrimination]:
     """Verdicts for stage "detection" (the chat model) or "origin" (the chat model's detector on the base model)."""
     verdicts = []
-    for dataset in tidy.datasets(stage, "auroc"):
+    datasets = tidy.datasets(stage, "auroc")
+    pairs = [tidy.one(stage, "auroc", dataset, name) for name in tidy.neuron_sets for dataset in datasets]
+    family = family_of([row for row in pairs if row is not None])
+    for dataset in datasets:
         found = tidy.one(stage, "auroc", dataset, neuron_set)
         if found is None:
             continue
         random = tidy.one(stage, "auroc", dataset, f"{neuron_set}/random")
         at_home = stage == "detection" and dataset == tidy.in_domain
+        p = family["auroc", dataset, neuron_set]
+        word, failed = discrimination_word(found, random, at_home, p), tuple[str, ...]()
+        if stage == "detection" and word in (Word.DETECTS, Word.TRANSFERS):
+            within = {name: tidy.one(stage, f"auroc_within_{name}", dataset, neuron_set) for name in HELD}
+            word, failed = earned(word, within)
         verdicts.append(
             Discrimination(
                 dataset=dataset,
                 neuron_set=neuron_set,
                 found=found,
                 random=random,
-                word=discrimination_word(found, random, at_home),
+                p_holm=p,
+                tests=size_of(family),
+                word=word,
+                failed=failed,
             )
         )
     return verdicts
+
+
+def earned(word: Word, within: Mapping[str, ResultRow | None]) -> tuple[Word, tuple[str, ...]]:
+    """The word if something is left with each of `HELD` fixed that could be, else another, and with what fixed not."""
+    known = {name: row for name, row in within.items() if row is not None and not missing(row.value)}
+    failed = tuple(name for name, row in known.items() if row.low is None or not row.low > CHANCE)
+    if failed:
+        return Word.NOT_WITHIN, failed
+    return (word if known else Word.NOTHING_HELD), ()
 
 
 def appears(tidy: Tidy, dataset: str) -> str | None:
@@ -142,23 +199,29 @@ def appears(tidy: Tidy, dataset: str) -> str | None:
     The base model is the last of them. None where it never comes to that, or not to stay.
     """
     since: str | None = None
-    for moment in (*tidy.moments, BASE):
-        found = tidy.at(moment, "auroc", dataset, "h_neurons")
+    rows = {moment: tidy.at(moment, "auroc", dataset, "h_neurons") for moment in (*tidy.moments, BASE)}
+    known = {moment: row for moment, row in rows.items() if row is not None}
+    adjusted = dict(zip(known, corrected(list(known.values())), strict=True))
+    for moment in rows:
         random = tidy.at(moment, "auroc", dataset, "h_neurons/random")
-        told = found is not None and discrimination_word(found, random, at_home=False)
+        told = moment in known and discrimination_word(known[moment], random, at_home=False, p_holm=adjusted[moment][1])
         since = (since or moment) if told in (Word.TRANSFERS, Word.TOO_FEW_SETS) else None
     return since
 
 
-def discrimination_word(found: ResultRow, random: ResultRow | None, at_home: bool) -> Word:
-    """`at_home`: on the model and the set of questions that the probe was made on, where nothing needs to transfer."""
+def discrimination_word(found: ResultRow, random: ResultRow | None, at_home: bool, p_holm: float | None = None) -> Word:
+    """`at_home`: on the model and the set of questions that the probe was made on, where nothing needs to transfer.
+
+    `p_holm`: its p among random sets, corrected; None: alone.
+    """
     if missing(found.value) or found.low is None or missing(found.low):
-        return Word.UNMEASURED
+        return Word.NOT_MEASURABLE if found.note else Word.UNMEASURED
     if found.low <= CHANCE:
         return Word.NO_DETECTION if at_home else Word.NO_TRANSFER
     beats_mean = random is None or missing(random.value) or found.low > random.value
-    p = 0.0 if found.p_value is None else found.p_value
-    if not beats_mean or (p > DETECTION_LEVEL and (random is None or p > 1 / (1 + random.n))):
+    alone = 0.0 if found.p_value is None else found.p_value
+    p = alone if p_holm is None else p_holm
+    if not beats_mean or (p > DETECTION_LEVEL and (random is None or alone > 1 / (1 + random.n))):
         return Word.NOT_BETTER
     if p > DETECTION_LEVEL:
         return Word.TOO_FEW_SETS  # none does as well, and more would be needed for a p below the level
@@ -166,8 +229,9 @@ def discrimination_word(found: ResultRow, random: ResultRow | None, at_home: boo
 
 
 def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
-    """One verdict a benchmark; Holm's correction is over the benchmarks of this neuron set and reading."""
-    down, up = (_arms(tidy, neuron_set, f"change_{arm}_1_{metric}") for arm in ("to", "from"))
+    """One verdict a benchmark; Holm's correction is over all changes of the page, whatever is asked for here."""
+    family = _every_test(tidy)
+    down, up = (_arms(tidy, family, neuron_set, f"change_{arm}_1_{metric}") for arm in ("to", "from"))
     return [
         Change(
             benchmark=benchmark,
@@ -175,22 +239,41 @@ def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
             metric=metric,
             found=arm.found,
             p_holm=arm.p_holm,
+            tests=arm.tests,
+            bounds=arm.bounds,
             kinds=arm.kinds,
             word=arm.word,
             to_one=down.get(benchmark),
             from_one=up.get(benchmark),
         )
-        for benchmark, arm in _arms(tidy, neuron_set, f"change_{metric}", f"slope_against_{metric}").items()
+        for benchmark, arm in _arms(tidy, family, neuron_set, f"change_{metric}", f"slope_against_{metric}").items()
     ]
 
 
-def _arms(tidy: Tidy, neuron_set: str, metric: str, slope: str = "") -> dict[str, Arm]:
+def _every_test(tidy: Tidy) -> Family:
+    """Every change of every reading, set and benchmark, and its arms."""
+    metrics = [f"change_{arm}{reading}" for reading in READINGS for arm in ("", "to_1_", "from_1_")]
+    rows = (
+        tidy.one("causal", metric, benchmark, neuron_set)
+        for metric in metrics
+        for benchmark in tidy.datasets("causal", metric)
+        for neuron_set in tidy.neuron_sets
+    )
+    return family_of([row for row in rows if row is not None])
+
+
+def _arms(tidy: Tidy, family: Family, neuron_set: str, metric: str, slope: str = "") -> dict[str, Arm]:
     """By benchmark; `slope`: the metric of the rows that set its slope against those of the controls, if any do."""
-    rows = [tidy.one("causal", metric, benchmark, neuron_set) for benchmark in tidy.datasets("causal", metric)]
     found = {}
-    for row, p in corrected([row for row in rows if row is not None]):
-        kinds = tuple(_controls(tidy, row, slope))
-        found[row.dataset] = Arm(found=row, p_holm=p, kinds=kinds, word=change_word(row, p, kinds))
+    for benchmark in tidy.datasets("causal", metric):
+        row = tidy.one("causal", metric, benchmark, neuron_set)
+        if row is None:
+            continue
+        p, kinds = family[metric, benchmark, neuron_set], tuple(_controls(tidy, row, slope))
+        low, high = (tidy.one("causal", f"{metric}_{end}", benchmark, neuron_set) for end in ("low", "high"))
+        bounds = None if low is None or high is None else (low, high)
+        word = change_word(row, p, kinds, bounds)
+        found[benchmark] = Arm(found=row, p_holm=p, tests=size_of(family), bounds=bounds, kinds=kinds, word=word)
     return found
 
 
@@ -203,8 +286,8 @@ def _controls(tidy: Tidy, row: ResultRow, slope: str) -> Iterator[Control]:
         if values:
             yield Control(
                 kind=condition.rpartition("/")[2],
+                change=row.value,
                 changes=values,
-                p=control_p(row.value, values),
                 p_slope=steep.get(condition),
             )
 
@@ -216,19 +299,21 @@ def every_change(tidy: Tidy) -> Iterator[Change]:
         yield from sorted(found, key=lambda c: tidy.benchmarks.index(c.benchmark))
 
 
-def change_word(found: ResultRow, p: float | None, controls: Sequence[Control]) -> Word:
-    """`p` is corrected already."""
+def change_word(found: ResultRow, p: float | None, controls: Sequence[Control], bounds: Bounds | None = None) -> Word:
+    """`p` is corrected already. An intervention that only breaks answers has bounds on both sides of 0."""
     if missing(found.value) or p is None or found.low is None or found.high is None:
         return Word.UNMEASURED
     if not (p < CAUSAL_LEVEL and (found.low > 0 or found.high < 0)):
         return Word.NO_EFFECT
+    if bounds is not None and not (bounds[0].value > 0 or bounds[1].value < 0):
+        return Word.UNREAD
     if not controls:
         return Word.UNCONTROLLED
     return Word.UNSPECIFIC if any(control.as_much for control in controls) else Word.EFFECT
 
 
 def control_p(value: float, controls: Sequence[float]) -> float | None:
-    """(1 + controls that change at least as much in the same direction) / (1 + controls)."""
+    """Two-sided: twice (1 + controls that change at least as much, or at most) / (1 + controls)."""
     return share_as_far(value, controls) if controls and not missing(value) else None
 
 
@@ -248,10 +333,26 @@ def corrected(rows: Sequence[ResultRow]) -> list[tuple[ResultRow, float | None]]
     return [(row, None if missing(row.p_value) else next(adjusted)) for row in rows]
 
 
-def drift_word(found: ResultRow) -> Word:
-    """The row's p is one-sided: H-Neurons changed less than neurons do on average."""
+def family_of(rows: Sequence[ResultRow]) -> Family:
+    """The p of each row after Holm's correction over all of them."""
+    return {(row.metric, row.dataset, row.condition): p for row, p in corrected(rows)}
+
+
+def size_of(family: Family) -> int:
+    """How many tests it has."""
+    return sum(p is not None for p in family.values())
+
+
+def two_sided(row: ResultRow) -> ResultRow:
+    """The row of a one-sided test with its p two-sided."""
+    return row if row.p_value is None else replace(row, p_value=2 * min(row.p_value, 1 - row.p_value))
+
+
+def drift_word(found: ResultRow, p_holm: float | None = None) -> Word:
+    """The row's p is one-sided: H-Neurons changed less than neurons do on average. `p_holm`: two-sided, corrected."""
     if missing(found.value) or found.p_value is None:
         return Word.UNMEASURED
-    if found.p_value < CAUSAL_LEVEL:
-        return Word.CHANGED_LESS
-    return Word.CHANGED_MORE if found.p_value > 1 - CAUSAL_LEVEL else Word.NO_DIFFERENCE
+    p = two_sided(found).p_value if p_holm is None else p_holm
+    if p is None or p >= CAUSAL_LEVEL:
+        return Word.NO_DIFFERENCE
+    return Word.CHANGED_LESS if found.p_value < 0.5 else Word.CHANGED_MORE

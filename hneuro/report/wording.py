@@ -8,6 +8,8 @@ from collections.abc import Callable
 from hneuro.results import Estimate, NeuronFrequency, NeuronRow, ResultRow
 
 MISSING = "-"
+MOST_DIGITS = 6
+Show = Callable[[float, int], str]  # a value with so many digits
 
 CONDITIONS = {
     "h_neurons": "H-Neurons",
@@ -21,8 +23,13 @@ CONDITIONS = {
     "logprob": "answer log-probability",
     "entropy": "answer entropy",
     "length": "answer length",
-    "unsure": "“are you sure?”",
-    "inconsistency": "samples that disagree",
+    "bag_of_words": "words of the question",
+    "gold_lookup": "gold answer, looked up",
+    "answer_lookup": "given answer, looked up",
+    "residual_probe": "residual-stream probe",
+    "mean_difference": "mean-difference probe",
+    "unsure": "“are you sure?”, p(True)",
+    "inconsistency": "semantic entropy of samples",
     "active_share": "few neurons at work",
     "hoyer": "sparsity (Hoyer)",
     "rarity": "rarity in training data",
@@ -98,39 +105,50 @@ def p_text(value: float | None) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
+def p_holm(value: float | None, tests: int, unit: str) -> str:
+    """ "p = 0.012 (Holm, 27 changes)": after the correction, and over what."""
+    return f"{p_text(value)} (Holm, {tests} {unit}{'' if tests == 1 else 's'})"
+
+
+def would_be_found(size: str) -> str:
+    """What stands beside a null: how large it might be unseen."""
+    return f"{size} would have been found four times out of five"
+
+
 def p_cell(value: float | None) -> str:
     return MISSING if missing(value) else p_text(value).removeprefix("p = ").removeprefix("p ")
 
 
 def with_interval(row: ResultRow | Estimate | None, digits: int = 3) -> str:
     """ "0.861 [0.812, 0.903]"."""
-    return _interval(row, lambda value: number(value, digits))
+    return _interval(row, number, digits)
 
 
 def percent_interval(row: ResultRow | Estimate | None, digits: int = 1) -> str:
     """ "42.3 % [36.1, 48.7]"."""
-    return _interval(row, lambda value: percent(value, digits), lambda bound: f"{100 * bound:.{digits}f}")
+    return _interval(row, percent, digits, lambda bound, shown: f"{100 * bound:.{shown}f}")
 
 
 def points_interval(row: ResultRow | None, digits: int = 1) -> str:
     """ "+19.2 [+12.0, +26.1]"."""
-    return _interval(row, lambda value: points(value, digits))
+    return _interval(row, points, digits)
 
 
 def signed_interval(row: ResultRow | None, digits: int = 3) -> str:
     """ "+0.121 [+0.051, +0.190]"."""
-    return _interval(row, lambda value: _signed(value, digits))
+    return _interval(row, _signed, digits)
 
 
-def _interval(
-    row: ResultRow | Estimate | None, show: Callable[[float], str], show_bound: Callable[[float], str] | None = None
-) -> str:
+def _interval(row: ResultRow | Estimate | None, show: Show, digits: int, show_bound: Show | None = None) -> str:
+    """With more digits where rounding would leave the interval no width."""
     if row is None or missing(row.value):
         return MISSING
     if row.low is None or row.high is None or missing(row.low) or missing(row.high):
-        return show(row.value)
+        return show(row.value, digits)
     bound = show_bound or show
-    return f"{show(row.value)} [{bound(row.low)}, {bound(row.high)}]"
+    while row.low < row.high and digits < MOST_DIGITS and bound(row.low, digits) == bound(row.high, digits):
+        digits += 1
+    return f"{show(row.value, digits)} [{bound(row.low, digits)}, {bound(row.high, digits)}]"
 
 
 def _signed(value: float, digits: int) -> str:

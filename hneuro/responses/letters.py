@@ -48,6 +48,11 @@ class LetterSampler:
                     f"dataset {question.dataset}: question {question.id!r} has no options, so it cannot be answered by "
                     "a letter: choose sampling=transformers, or name the columns of its options"
                 )
+        if model.thinks:
+            raise UserError(
+                f"{model.source.locate()} thinks before it answers, so that no letter follows its prompt: choose a "
+                "model that can be kept from thinking, or questions without options"
+            )
         letter_ids(model, max(len(question.options) for question in questions))
 
     def sample(

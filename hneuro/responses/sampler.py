@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from hneuro.models.language_model import LanguageModel
+from hneuro.models.thoughts import answer_start, unfinished
 from hneuro.records import Question, Response, UserError
 from hneuro.responses.decoding import Decoding
 
@@ -65,7 +66,7 @@ class TransformersSampler:
         return model.identity
 
     def check(self, model: LanguageModel, questions: Sequence[Question]) -> None:
-        check_texts(model, questions)
+        check_texts(model, questions, self.decoding.max_new_tokens)
 
     def sample(
         self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
@@ -91,8 +92,13 @@ class TransformersSampler:
         )
 
 
-def check_texts(model: LanguageModel, questions: Sequence[Question]) -> None:
-    """`UserError` for questions that are answered by letter, and for a model that cannot be asked."""
+THOUGHT = 256  # tokens that a thought takes at least, with an answer behind it
+
+
+def check_texts(model: LanguageModel, questions: Sequence[Question], most: int | None = None) -> None:
+    """`UserError` for questions that are answered by letter, and for a model that cannot be asked, or not with `most`
+    tokens of a response.
+    """
     for question in questions:
         if question.options:
             raise UserError(
@@ -100,6 +106,11 @@ def check_texts(model: LanguageModel, questions: Sequence[Question]) -> None:
                 "choose sampling=letters and judge=letter, or name no column of options"
             )
     model.prompt_ids("?")
+    if most is not None and most < THOUGHT and model.thinks:
+        raise UserError(
+            f"{model.source.locate()} thinks before it answers, and would be cut off within its thought after {most} "
+            "tokens: give it dataset.answer_tokens=2000, or choose a model that can be kept from thinking"
+        )
 
 
 def draw_name(question: Question, seed: int) -> str:
@@ -119,24 +130,30 @@ def response(
 ) -> Response:
     """The record of what was generated, cut where a completion ends its answer. Lost where the model broke down."""
     length = before_stop(model, token_ids)
+    start = answer_start(model.written, model.marks, prompt_ids, token_ids[:length])
+    truncated = truncated and length == len(token_ids)
     broken = not all(map(math.isfinite, (*logprobs[:length], *entropies[:length])))
     return Response(
         question_id=question.id,
         sample=sample,
         prompt_ids=prompt_ids,
         token_ids=tuple(token_ids[:length]),
-        text=model.text_of(token_ids[:length]),
+        text=model.text_of(token_ids[start or 0 : length]),
         logprobs=() if broken else tuple(logprobs[:length]),
         entropies=() if broken else tuple(entropies[:length]),
-        lost="the model's probabilities are no numbers" if broken else "",
-        truncated=truncated and length == len(token_ids),
+        lost="the model's probabilities are no numbers" if broken else unfinished(truncated) if start is None else "",
+        truncated=truncated,
+        thought=start or 0,
     )
 
 
 def before_stop(model: LanguageModel, token_ids: Sequence[int]) -> int:
-    """How many tokens of a completion lie before the text that ends its answer; all tokens of a chat model's reply."""
+    """How many tokens of a completion lie before the text that ends its answer; of a chat model's reply, all up to and
+    with the end of its turn.
+    """
     stop = model.spec.prompting.completion_stop if model.completion else ""
     if not stop:
-        return len(token_ids)
+        ended = (n for n, token in enumerate(token_ids, 1) if token in model.turn_ends)
+        return next(ended, len(token_ids))
     lengths = (n for n in range(1, len(token_ids) + 1) if stop in model.text_of(token_ids[:n]))
     return next(lengths, len(token_ids) + 1) - 1

@@ -46,7 +46,7 @@ class ServerSampler:
         return model.asked
 
     def check(self, model: LanguageModel, questions: Sequence[Question]) -> None:
-        check_texts(model, questions)
+        check_texts(model, questions, self.decoding.max_new_tokens)
 
     def sample(
         self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, ClassVar, Literal
 
 from hneuro.models.gguf import GgufSource
@@ -17,6 +20,7 @@ from hneuro.records import ASIDE, Question, Response, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import check_texts, draw_name, response
 
+LOG = Path(gettempdir()) / f"hneuro-vllm-{os.getpid()}.log"  # an engine that dies says hundreds of lines
 _engines: dict[tuple[VllmSampler, str, str], Any] = {}  # the one that runs, if any
 
 
@@ -27,9 +31,11 @@ class VllmSampler:
     Every output is kept, with its ids and the log-probabilities of the untouched distribution. The entropy needs the
     whole distribution, of which vLLM gives a few tokens: it is not known, and no part of it stands in its place.
 
-    Each request has its own seed. The same bits come back on the same hardware with the same version only: with
-    `batch_invariant` (compute capability 8.0) in any batch, without `multiprocessing` in the same batches. `version`
-    names the version of vLLM that is asked for, and makes it part of the key; null takes what is installed.
+    Each request has its own seed (`seeded`), of which vLLM's engine dies on a CPU; without, all draws come from one
+    generator: each depends on those before it, and none comes back. The same bits come back on the same hardware with
+    the same version only: with `batch_invariant` (compute capability 8.0) in any batch, without `multiprocessing` in
+    the same batches. `version` names the version of vLLM that is asked for, and makes it part of the key; null takes
+    what is installed.
     """
 
     samples: int = 10
@@ -43,6 +49,7 @@ class VllmSampler:
     enforce_eager: bool = False
     batch_invariant: bool = False
     multiprocessing: bool = True
+    seeded: bool = field(default=True, metadata=ASIDE)  # false is part of the key, by `reads`
     version: str | None = None
     letters: ClassVar[bool] = False
 
@@ -53,10 +60,10 @@ class VllmSampler:
             raise ValueError("gpu_memory_utilization must be above 0 and at most 1, max_model_len at least 2 or null")
 
     def reads(self, model: LanguageModel) -> Mapping[str, Any]:
-        return model.asked
+        return model.asked if self.seeded else model.asked | {"seeds": "the engine's"}
 
     def check(self, model: LanguageModel, questions: Sequence[Question]) -> None:
-        check_texts(model, questions)
+        check_texts(model, questions, self.decoding.max_new_tokens)
         if isinstance(model.source, GgufSource):
             raise UserError(
                 f"{model.source.locate()} is a GGUF file, whose weights vLLM would not compute with as we do: choose "
@@ -68,14 +75,16 @@ class VllmSampler:
     ) -> tuple[Response, ...]:
         from hneuro.responses.noise import row_seed
 
-        engine = self.engine(model)
         prompts = [model.prompt_ids(question.text) for question in questions]
         distinct = (
             samples - first if self.decoding.temperature > 0 else 1
         )  # vLLM refuses to say the greedy answer twice
         # vLLM seeds the n-th output of a request with seed + n.
         seeds = [row_seed(draw_name(q, seed)) % (1 << 62) + first for q in questions]
-        wanted = [sampling_params(model, self.decoding, n, count=distinct, logprobs=0) for n in seeds]
+        engine = self.engine(model, seed=seeds[0] % (1 << 32))
+        wanted = [
+            sampling_params(model, self.decoding, n if self.seeded else None, count=distinct, logprobs=0) for n in seeds
+        ]
         made = generated(engine, model, prompts, wanted)
         return tuple(
             response(model, question, n, prompt, ids, _logprobs(output, ids), (), output.finish_reason == "length")
@@ -94,15 +103,20 @@ class VllmSampler:
             gc.collect()
             _empty_cache()
 
-    def engine(self, model: LanguageModel, extension: str = "", ready: Callable[[Any], None] = lambda _: None) -> Any:
-        """The `LLM` of a model, with `extension` in its workers. `ready` sees it once, and may refuse it."""
+    def engine(
+        self, model: LanguageModel, extension: str = "", ready: Callable[[Any], None] = lambda _: None, seed: int = 0
+    ) -> Any:
+        """The `LLM` of a model, with `extension` in its workers. `ready` sees it once, and may refuse it.
+
+        `seed`: of requests without one; it differs from round to round, or a new engine would draw the same again.
+        """
         key = self, model.source.locate(), extension
         if key not in _engines:
             self.close()
             self._prepare()
             gc.collect()
             _empty_cache()  # of weights that were let go
-            _engines[key] = self._started(model, extension)
+            _engines[key] = self._started(model, extension, seed)
             try:
                 ready(_engines[key])
             except BaseException:
@@ -110,34 +124,41 @@ class VllmSampler:
                 raise
         return _engines[key]
 
-    def _started(self, model: LanguageModel, extension: str) -> Any:
+    def _started(self, model: LanguageModel, extension: str, seed: int) -> Any:
         source, where = model.source, model.source.locate()
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else None
         try:
             from vllm import LLM
+            from vllm.platforms import current_platform
 
-            return LLM(
-                model=where,
-                revision=revision,
-                tokenizer_revision=revision,
-                dtype=self.dtype,
-                tensor_parallel_size=self.tensor_parallel_size,
-                pipeline_parallel_size=self.pipeline_parallel_size,
-                max_model_len=self.max_model_len,
-                gpu_memory_utilization=self.gpu_memory_utilization,
-                enable_prefix_caching=self.enable_prefix_caching,
-                enforce_eager=self.enforce_eager,
-                logprobs_mode="raw_logprobs",
-                worker_extension_cls=extension,
-                seed=0,  # every request has its own
-            )
+            if self.seeded and current_platform.is_cpu():
+                raise UserError(
+                    "vLLM on a CPU dies of a request with a seed: choose sampling.seeded=false, whose draws depend on "
+                    "one another and do not come back, or sampling=transformers"
+                )
+            with _output_to(LOG):
+                return LLM(
+                    model=where,
+                    revision=revision,
+                    tokenizer_revision=revision,
+                    dtype=self.dtype,
+                    tensor_parallel_size=self.tensor_parallel_size,
+                    pipeline_parallel_size=self.pipeline_parallel_size,
+                    max_model_len=self.max_model_len,
+                    gpu_memory_utilization=self.gpu_memory_utilization,
+                    enable_prefix_caching=self.enable_prefix_caching,
+                    enforce_eager=self.enforce_eager,
+                    logprobs_mode="raw_logprobs",
+                    worker_extension_cls=extension,
+                    seed=seed,
+                )
         except ImportError as fault:
             raise UserError(
                 f"sampling=vllm needs vLLM, which is not installed here ({_line(fault)}): pip install 'hneuro[vllm]', "
                 "or sample in an environment that has it, with until=responses and the same store_dir"
             ) from fault
         except (ValueError, RuntimeError, OSError, TypeError) as fault:
-            raise UserError(f"vLLM cannot start {where}: {_line(fault)}") from fault
+            raise UserError(f"vLLM cannot start {where}: {_line(fault)} (its log: {LOG})") from fault
 
     def _prepare(self) -> None:
         """vLLM reads these settings from the environment; what the config says is what the store remembers."""
@@ -152,7 +173,7 @@ class VllmSampler:
 
 
 def sampling_params(
-    model: LanguageModel, decoding: Decoding, seed: int, *, count: int = 1, logprobs: int | None = None
+    model: LanguageModel, decoding: Decoding, seed: int | None, *, count: int = 1, logprobs: int | None = None
 ) -> Any:
     """How one prompt is answered. `logprobs=0`: with those of the sampled tokens alone."""
     from vllm import SamplingParams
@@ -167,17 +188,44 @@ def sampling_params(
         seed=seed,
         logprobs=logprobs,
         stop=[stop] if stop else None,
+        stop_token_ids=sorted(model.turn_ends) or None,
         detokenize=bool(stop),  # texts are made from the ids, as everywhere; only a stop needs them here
     )
 
 
 def generated(engine: Any, model: LanguageModel, prompts: Sequence[Sequence[int]], wanted: Sequence[Any]) -> list[Any]:
     """The outputs of every prompt; `UserError` with what vLLM has against one."""
-    try:
+    with in_one_line(model):
         made: list[Any] = engine.generate([{"prompt_token_ids": list(p)} for p in prompts], wanted, use_tqdm=False)
-    except (ValueError, RuntimeError) as fault:
-        raise UserError(f"vLLM cannot answer as {model.source.locate()}: {_line(fault)}") from fault
     return made
+
+
+@contextmanager
+def in_one_line(model: LanguageModel) -> Iterator[None]:
+    """Turns what vLLM refuses, and the death of its engine, into a `UserError`."""
+    try:
+        yield
+    except Exception as fault:
+        if not (isinstance(fault, ValueError | RuntimeError) or type(fault).__module__.startswith("vllm.")):
+            raise
+        raise UserError(f"vLLM cannot answer as {model.source.locate()}: {_line(fault)} (its log: {LOG})") from fault
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """What is written meanwhile, and later by the processes that are started, goes to the end of a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    try:
+        with log.open("ab") as file:
+            for number, _ in kept:
+                os.dup2(file.fileno(), number)
+        yield
+    finally:
+        for number, before in kept:
+            os.dup2(before, number)
+            os.close(before)
 
 
 def environment(sampler: VllmSampler) -> dict[str, str]:

@@ -25,12 +25,13 @@ class SpanLocator(Protocol):
 
 def span_at(response: Response, ranges: Sequence[Range], decode: Decode, method: str) -> AnswerSpan:
     """The tokens that stand for these characters of the response; its text is that of the characters alone."""
-    if decode(response.token_ids) != response.text:
+    answer = response.token_ids[response.thought :]
+    if decode(answer) != response.text:
         return no_span(response, "the tokens do not add up to the text", method)
     text = " ".join(response.text[start:stop] for start, stop in ranges)
-    tokens = tokens_at(ranges, response.token_ids, decode)
+    tokens = tokens_at(ranges, answer, decode)
     assert tokens, "a range without characters"
-    return _span(response, tokens, text, method)
+    return _span(response, tuple(response.thought + n for n in tokens), text, method)
 
 
 def no_span(response: Response, reason: str, method: str) -> AnswerSpan:

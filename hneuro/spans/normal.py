@@ -6,9 +6,13 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
+import regex
+
 from hneuro.spans.tokens import Range
+from hneuro.verdicts.words import KOREAN, NO_BLANKS
 
 Occurrence = Literal["first", "last", "all"]
 ACCENTS = dict.fromkeys(range(0x300, 0x370))
@@ -17,6 +21,7 @@ DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 FOLDED = {**ACCENTS, **QUOTES, **DASHES}
 ARTICLES = frozenset(("a", "an", "the"))
 INVISIBLE = ("Cf", "Cc")  # joiners, marks of direction
+WORD = regex.compile(rf"{NO_BLANKS.pattern}|(?:(?!{NO_BLANKS.pattern})\S)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,14 @@ def folded(text: str) -> tuple[str, list[Range]]:
 
 
 def words_at(text: str) -> list[Word]:
-    """Letters, digits and marks in a row; "O'Neill" is two words."""
-    fold, places = folded(text)
-    kept = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in fold)
-    return [Word(m[0], places[m.start()][0], places[m.end() - 1][1]) for m in re.finditer(r"\S+", kept)]
+    """Letters, digits and marks in a row; "O'Neill" is two words. Characters of scripts without blanks are words."""
+    found = []
+    for start, stop in pairwise([0, *(m.start() for m in KOREAN.finditer(text)), len(text)]):
+        fold, places = folded(text[start:stop])
+        kept = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in fold)
+        for m in WORD.finditer(kept):
+            found.append(Word(m[0], start + places[m.start()][0], start + places[m.end() - 1][1]))
+    return found
 
 
 def find(wanted: str, text: str) -> list[Range]:

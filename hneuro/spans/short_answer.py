@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from hneuro.records import AnswerSpan, Response
 from hneuro.spans.base import Item, no_span, span_at
 from hneuro.spans.tokens import Decode, Range, tokens_at
+from hneuro.verdicts.answer_part import answer_part
+from hneuro.verdicts.words import NORMAL_FORM
 
 FILLERS = (
     r"((so|well|sure)[,.!]?\s+)?(the (correct )?answer (is|was)\b|(the )?(correct )?answer\s*:)\s*:?",
@@ -42,6 +44,7 @@ class ShortAnswer:
     gloss: Literal["drop", "keep"] = "drop"
     paragraphs: Literal["first", "all"] = "first"
     max_share: float = 1.0
+    normal_form: int = field(init=False, default=NORMAL_FORM)
     letters: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -60,13 +63,14 @@ class ShortAnswer:
         start, stop = self.characters(response.text)
         if start == stop:
             return no_span(response, "nothing but filler", "short_answer")
-        if len(tokens_at([(start, stop)], response.token_ids, decode)) > self.max_share * len(response.token_ids):
+        answer = response.token_ids[response.thought :]
+        if len(tokens_at([(start, stop)], answer, decode)) > self.max_share * len(answer):
             return no_span(response, "the answer is most of a long response", "short_answer")
         return span_at(response, [(start, stop)], decode, "short_answer")
 
     def characters(self, text: str) -> Range:
         """The answer's characters [start, stop); start = stop where the text has none."""
-        start, stop = self._bare(text, 0, len(text))
+        start, stop = self._bare(text, *(answer_part(text) or (0, 0)))
         if self.paragraphs == "first" and (blank := BLANK_LINE.search(text, start, stop)):
             start, stop = self._bare(text, start, blank.start())
         return start, stop

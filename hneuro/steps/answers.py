@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hneuro.detection.evaluate import AnswerSet
+from hneuro.detection.scored import AnswerSet
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.groups import grouped
 from hneuro.questions.together import load_together
@@ -17,8 +17,8 @@ from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, check_spans, lacking
 from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers, contrasted
-from hneuro.steps.sampling import Judged, Pair, Questions, all_right, one_each, several, stopped_step
+from hneuro.steps.measured import Answers
+from hneuro.steps.sampling import Judged, Pair, Questions, all_right, cut_note, one_each, several, stopped_step
 from hneuro.store import Kept
 from hneuro.verdicts.consistency import consistent, single
 from hneuro.verdicts.splits import assert_disjoint, balance, place_in_draw, split_by_group
@@ -32,6 +32,7 @@ class Identified:
     select: Answers
     facts: tuple[Fact, ...]  # of the select part
     known: Questions  # some of their questions
+    natural: tuple[int, int]  # the wrong among the select part's first samples that are wrong or right; and all these
 
 
 def load_questions(run: Context) -> tuple[Mapping[str, Questions], Mapping[str, Questions]]:
@@ -65,6 +66,7 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
     letters = setup.sampling.letters
     found: dict[str, Answers] = {}
     facts: tuple[Fact, ...] = ()
+    natural = (0, 0)
     for name, part in (("fit", fit), ("select", select)):
         ids = {q.id for q in part}
         own = [(r, j) for r, j in pairs if r.question_id in ids]
@@ -75,6 +77,8 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
         check_labelled(labelled, name, run.funnel)
         said = {(r.question_id, r.sample): r.text for r, _ in own}
         right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
+        first, _ = single(part, [j for _, j in own if j.sample == 0], name)
+        natural = (sum(r.hallucinated for r in first), len(first))
         asked_about = sorted((q for q in part if q.id in right), key=lambda q: place_in_draw(q.id, setup.seed))
         facts = tuple(
             Fact(question=q, said=right[q.id]) for q in asked_about[: setup.intervention.facts] if q.answerable
@@ -84,7 +88,7 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
         found[name] = measure(run, model, name, part, responses, kept, for_probe=name == "fit")
         check_labelled(found[name].labelled, name, run.funnel)
     known = tuple(fact.question for fact in facts[: setup.intervention.known_questions])
-    return Identified(found["fit"], found["select"], facts, known)
+    return Identified(found["fit"], found["select"], facts, known, natural)
 
 
 def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> tuple[Fact, ...]:
@@ -151,7 +155,7 @@ def evaluation_sets(
         judged = Judged(responses, stored.judge(run.store, setup.judge, questions, responses)).pairs()
         _remember(run, questions, judged)
         labelled, step = single(questions, [j for _, j in judged], label)
-        run.funnel.append(step)
+        run.funnel.append(replace(step, note=cut_note(responses.value)))
         if all(q.answerable for q in questions):
             labelled, step = balance(labelled, label, setup.seed, setup.splits.most_per_class)
             run.funnel.append(step)
@@ -200,6 +204,7 @@ def measure(
         responses=said,
         spans=located,
         found=contributions.value,
+        drawn=frozenset((r.question_id, r.sample) for r in labelled),
         tested=setup.labeling.tested,
         digest=f"{contributions.digest}/{setup.labeling.tested}",
     )
@@ -222,23 +227,6 @@ def _without_probabilities(name: str, responses: Sequence[Response]) -> Iterator
             )
 
 
-def testable(run: Context, measured: Sequence[Answers]) -> list[AnswerSet]:
-    """The sets that a detector can be tested on, with the baselines of their rows."""
-    return two_sided(run, measured, Answers.answer_set)
-
-
-def two_sided(run: Context, measured: Sequence[Answers], of: Callable[[Answers], AnswerSet]) -> list[AnswerSet]:
-    """The sets with both kinds of answers. `of` reads the rows of one.
-
-    A set of fabricated things that was hardly ever refused borrows its faithful side from the in-domain set.
-    """
-    sets: list[AnswerSet] = []
-    for answers in measured:
-        own = of(answers)
-        faithful = sum(not r.hallucinated for r in answers.labelled)
-        fabricated = not all(q.answerable for q in answers.questions.values())
-        if fabricated and faithful < run.experiment.detection.min_refusals:
-            own = contrasted(answers, measured[0], of)
-        if len(set(own.rows.y.tolist())) == 2:
-            sets.append(own)
-    return sets
+def testable(measured: Sequence[Answers]) -> list[AnswerSet]:
+    """The sets with both kinds of answers, with the baselines of their rows."""
+    return [answers.answer_set() for answers in measured if answers.two_sided]

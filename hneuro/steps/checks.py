@@ -79,9 +79,11 @@ def check_engine(run: Context) -> None:
     if run.experiment.intervention.engine == "transformers":
         return
     here, instead = "intervention.engine=vllm", "choose intervention.engine=transformers"
-    if stored.shape_of(run.store, run.chat).experts > 1:
+    space = stored.shape_of(run.store, run.chat)
+    if space.experts > 1 or space.layers:
         raise UserError(
-            f"{here}: {run.chat.source.locate()} is a mixture of experts, whose weights vLLM fuses: {instead}"
+            f"{here}: {run.chat.source.locate()} is a mixture of experts, whose weights vLLM fuses, or has layers of "
+            f"different width: {instead}"
         )
 
 
@@ -117,7 +119,7 @@ def _named(key: str) -> Iterator[None]:
 
 
 def _size(space: NeuronSpace) -> str:
-    return f"{space.n_layers} layers of {space.width} FFN neurons"
+    return f"{space.n_layers} layers of {'up to ' * bool(space.layers)}{space.width} FFN neurons"
 
 
 def check_benchmarks(run: Context, parts: Mapping[str, Sequence[Question]]) -> None:
@@ -147,11 +149,15 @@ def _check_values(name: str, questions: Sequence[Question]) -> None:
 def check_labelled(labelled: Sequence[LabelledResponse], part: str, funnel: Sequence[FunnelStep]) -> None:
     """Enough answers of both kinds in a part of the identification set; the message says where the others went."""
     for count, kind in lacking(labelled):
-        lost = "; ".join(f"{step.stage} {_losses(step)}" for step in funnel if step.dataset == part)
-        raise UserError(
-            f"only {count} {kind} answers in the {part} split: more questions are needed, or ones that the model "
-            f"knows in part ({lost})"
+        unjudged = (
+            f"{lost} of {step.entered} {step.unit} are {reason}"
+            for step in funnel
+            for reason, lost in step.lost.items()
+            if step.dataset == part and reason.startswith("unjudged") and 2 * lost > step.entered
         )
+        cause = next(unjudged, "more questions are needed, or ones that the model knows in part")
+        lost = "; ".join(f"{step.stage} {_losses(step)}" for step in funnel if step.dataset == part)
+        raise UserError(f"only {count} {kind} answers in the {part} split: {cause} ({lost})")
 
 
 def lacking(labelled: Sequence[LabelledResponse]) -> list[tuple[int, str]]:

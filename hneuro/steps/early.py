@@ -12,6 +12,7 @@ from hneuro.responses.sampler import EngineSampler
 from hneuro.steps import answers, sampling, stored
 from hneuro.steps.context import Context
 from hneuro.steps.known import about_facts
+from hneuro.steps.rivals import hidden
 from hneuro.steps.sampling import Judged, Questions
 from hneuro.store import Kept
 
@@ -105,6 +106,7 @@ def _verdicts(run: Context, found: _Set) -> str:
 def _contributions(run: Context, parts: Parts, others: Parts) -> Iterator[str]:
     identified = answers.identify(run, run.chat, parts["fit"], parts["select"])
     for part in (identified.fit, identified.select):
+        hidden(run, part)
         yield f"contributions of {len(part.labelled)} answers to {part.name}"
     own = answers.base_fit(run, run.base, parts["fit"]) if run.base is not None else None
     if own is not None:
@@ -112,4 +114,6 @@ def _contributions(run: Context, parts: Parts, others: Parts) -> Iterator[str]:
     for model in (run.chat, run.base):
         if model is not None:
             for measured in answers.evaluation_sets(run, model, parts["report"], others):
+                if model is run.chat:
+                    hidden(run, measured)
                 yield f"contributions of {len(measured.labelled)} answers to {answers.label_of(measured.name, model)}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.evaluate import AnswerSet, neuron_detector
+from hneuro.detection.evaluate import neuron_detector
 from hneuro.detection.mechanism.asking import in_words_of, p_unsure
 from hneuro.detection.mechanism.consistency import inconsistency
 from hneuro.detection.mechanism.frequency import Counts, frequencies, read_counts
@@ -19,15 +19,17 @@ from hneuro.detection.mechanism.signals import LAYER_METRICS, as_signals, layer_
 from hneuro.detection.mechanism.sparsity import MEASURES, sparsity_of
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.probe.solver import transposed
-from hneuro.records import HNeurons, JoinedRows, Probe, ProbeRows, Response
+from hneuro.records import HNeurons, Probe, ProbeRows, Response
 from hneuro.results import FunnelStep, ResultRow
+from hneuro.statistics import BOUNDARY
 from hneuro.steps import stored
-from hneuro.steps.answers import Identified, testable, two_sided
+from hneuro.steps.answers import Identified, testable
 from hneuro.steps.context import Context
 from hneuro.steps.features import features_in_file
 from hneuro.steps.measured import Answers
 from hneuro.steps.sampling import repeated
 from hneuro.store import Kept, fingerprint
+from hneuro.verdicts.words import NORMAL_FORM
 
 ASKED_PER_SHARD = 256
 
@@ -80,16 +82,18 @@ def mechanism(
         "fit": [(a.digest, fingerprint(a.labelled)) for a in (identified.fit, identified.select)],
         "neurons": neurons,
         "reasons": {" ".join(key): reason for key, reason in reasons.items()},
-        "settings": [settings.folds, settings.min_per_class, setup.detection.min_refusals],
+        "settings": [settings.folds, settings.min_per_class],
         "seed": setup.seed,
+        "normal form": NORMAL_FORM,  # of what counts as the same answer
         "by layer": LAYER_METRICS,  # a table without some of them is of another version
+        "intervals": BOUNDARY,
     }
 
     def work() -> Sequence[ResultRow]:
         detector = neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set())
         signals = {m.answers.name: _signals(m, detector.scores_of(m.answers.rows())) for m in measured}
-        own = [m.answers for m in measured]
-        sets = two_sided(run, own, lambda answers: replace(answers.answer_set(), baselines=signals[answers.name]))
+        whole = testable([m.answers for m in measured])
+        sets = [replace(tested, baselines=signals[tested.name]) for tested in whole]
         rows = [*signal_rows(sets, reasons), *remaining_rows(sets, settings.folds, settings.min_per_class, setup.seed)]
         for m in measured:
             read = m.answers.rows()
@@ -181,32 +185,26 @@ def _transfer(run: Context, probe: Probe, neurons: HNeurons, held_out: Sequence[
         "strength": probe.strength,
         "neurons": neurons,
         "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in held_out],
-        "settings": [settings.min_per_class, setup.detection.min_refusals],
+        "settings": [settings.min_per_class],
         "seed": setup.seed,
+        "intervals": BOUNDARY,
     }
 
     def work() -> Sequence[ResultRow]:
-        sets = testable(run, [answers for answers in held_out if answers.labelled])
-        own = {answers.name: answers for answers in held_out}
-        sources = {tested.name: _source(run, tested, own[tested.name]) for tested in sets}
+        sets = testable(held_out)
+        sources = {answers.name: _source(run, answers) for answers in held_out if answers.two_sided}
         strength, least = probe.strength, settings.min_per_class
         return list(transfer_rows(sets, sources, setup.probe, neurons, strength, least, setup.seed))
 
     return run.store.whole("transfer", ResultRow, reads, work).value
 
 
-def _source(run: Context, tested: AnswerSet, own: Answers) -> ProbeRows | str:
+def _source(run: Context, answers: Answers) -> ProbeRows:
     """The rows of a set as a probe reads them: neuron by neuron from a file, where they are large."""
-    rows, space = tested.rows, own.found.space
-    large = 4 * len(rows.y) * space.size > stored.IN_MEMORY
-    if isinstance(rows, JoinedRows):
-        if large:
-            return "its faithful answers are those of another set, and both are too large to be put together"
-        return ProbeRows.of(rows.columns(range(space.size)), rows.y, rows.groups, space)
-    assert isinstance(rows, ProbeRows)
-    if not large:
+    rows, space = answers.rows(), answers.found.space
+    if 4 * len(rows.y) * space.size <= stored.IN_MEMORY:
         return rows
     block = partial(transposed, rows.table)
     shape = (space.size, len(rows.table))
     features = run.experiment.contribution.features
-    return replace(rows, by_neuron=features_in_file(run.store, {"of": own.digest}, shape, block, features))
+    return replace(rows, by_neuron=features_in_file(run.store, {"of": answers.digest}, shape, block, features))

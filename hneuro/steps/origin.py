@@ -14,6 +14,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.origin.transfer import backward_transfer, shared_neurons
 from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe
 from hneuro.results import ResultRow
+from hneuro.statistics import BOUNDARY
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified, base_fit, evaluation_sets, testable
 from hneuro.steps.context import Context
@@ -52,6 +53,7 @@ def origin(
         "moved": moved.digest,
         "settings": run.experiment.detection,
         "seed": run.experiment.seed,
+        "intervals": BOUNDARY,
     }
 
     def work() -> Sequence[ResultRow]:
@@ -60,7 +62,7 @@ def origin(
         fitted, selected = fit.answer_set(), select.answer_set()
         detector = neuron_detector(neurons.neurons, fitted, selected)
         controls = [neuron_detector(c, fitted, selected) for c in random_controls(run, probe, neurons)]
-        rows = backward_transfer(probe, detector, controls, testable(run, measured), own)
+        rows = backward_transfer(probe, detector, controls, testable(measured), own)
         shared = [] if own is None else [shared_neurons(neurons, own)]
         return [*rows, *shared, *drift_rows(moved.value, neurons, run.experiment.seed)]
 
@@ -110,6 +112,7 @@ def _moment(
         "moved": moved.digest,
         "settings": setup.detection,
         "seed": setup.seed,
+        "intervals": BOUNDARY,
     }
 
     def work() -> Iterator[ResultRow]:
@@ -123,8 +126,8 @@ def _moment(
             controls=tuple(neuron_detector(c, fitted, selected) for c in random_controls(run, probe, neurons)),
         )
         assert readers.neurons == tuple(used)
-        finished = [readers.detector.scores_of(tested.rows) for tested in testable(run, measured)]
-        yield from transfer_at(name, readers, testable(run, kept), finished)
+        finished = [readers.detector.scores_of(tested.rows) for tested in testable(measured)]
+        yield from transfer_at(name, readers, testable(kept), finished)
         yield from at(name, drift_rows(moved.value, neurons, setup.seed))
 
     found = run.store.whole("moments", ResultRow, reads, lambda: list(work())).value

@@ -13,6 +13,7 @@ from hneuro.experiment import Experiment
 from hneuro.models.gguf import GgufSource
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import HNeurons, LabelledResponse, Verdict
+from hneuro.responses.vllm import VllmSampler
 from hneuro.results import ColouredResponse, PathPoint
 from hneuro.spans.tokens import token_texts
 from hneuro.steps.answers import Identified
@@ -118,7 +119,7 @@ def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict
     return {
         "model": f"{setup.model.name} ({_precision(run)}, {neurons.space.size:,} FFN neurons{edit_of(run.chat)})",
         "questions": f"{setup.dataset}; held out by entity",
-        "sampling": f"{setup.sampling.samples} responses a question",
+        "sampling": f"{setup.sampling.samples} responses a question{_unseeded(setup)}",
         "labeling": f"{setup.labeling.name}; CETT read at the {_read_at(setup)}",
         "selection": f"{neurons.selection}, {strength.format(chosen.strength)}",
         "choice": setup.choice.criterion,
@@ -128,6 +129,11 @@ def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict
         "seed": str(setup.seed),
         "hneuro": __version__,
     }
+
+
+def _unseeded(setup: Experiment) -> str:
+    plain = not isinstance(setup.sampling, VllmSampler) or setup.sampling.seeded
+    return "" if plain else ", drawn without seeds of their own: not independent of one another"
 
 
 def _read_at(setup: Experiment) -> str:

@@ -64,8 +64,20 @@ def stopped_step(run: Context, found: Judged, questions: Questions, name: str) -
     asked, drawn = run.experiment.sampling.samples * len(questions), len(found.responses.value)
     lost = {"not drawn: their question disagrees already, or is one too many of its kind": asked - drawn}
     return FunnelStep(
-        stage="samples", dataset=name, unit="responses", entered=asked, left=drawn, lost=lost if drawn < asked else {}
+        stage="samples",
+        dataset=name,
+        unit="responses",
+        entered=asked,
+        left=drawn,
+        lost=lost if drawn < asked else {},
+        note=cut_note(found.responses.value),
     )
+
+
+def cut_note(responses: Sequence[Response]) -> str:
+    """How many responses the limit of new tokens has cut; "" where none."""
+    cut = sum(response.truncated for response in responses)
+    return f"{cut} of {len(responses)} cut at the limit of new tokens" if cut else ""
 
 
 def one_each(run: Context, model: LanguageModel, questions: Questions) -> Responses:

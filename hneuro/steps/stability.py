@@ -27,7 +27,7 @@ def stability(
     rows = setup.labeling.rows(fit.found, fit.labelled)
     resamples = _resamples(run, [p.strength for p in probes if p.strength <= chosen], rows, fit)
     at_chosen = [r.neurons for r in resamples if r.strength == chosen]
-    overlaps = [mean_overlap(at_chosen, neurons.space.size)]
+    overlaps = [mean_overlap(at_chosen)]
     overlaps += _between_strengths(probes, chosen, neurons)
     overlaps += _between_labelings(run, chosen, neurons, fit)
     return Stability(
@@ -57,7 +57,7 @@ def _resamples(run: Context, strengths: Sequence[float], rows: ProbeRows, fit: A
 
 def _between_strengths(probes: Sequence[Probe], chosen: float, neurons: HNeurons) -> list[Overlap]:
     return [
-        overlap("strengths", {f"{chosen:g}": neurons.neurons, f"{p.strength:g}": p.positive}, neurons.space.size)
+        overlap("strengths", {f"{chosen:g}": neurons.neurons, f"{p.strength:g}": p.positive})
         for p in probes
         if p.strength != chosen and p.positive
     ]
@@ -73,5 +73,5 @@ def _between_labelings(run: Context, chosen: float, neurons: HNeurons, fit: Answ
             continue
         probe = next(p for p in probe_path(run, fit, other) if p.strength == chosen)
         sets = {setup.labeling.name: neurons.neurons, other.name: probe.positive}
-        found.append(overlap("labeling modes", sets, neurons.space.size))
+        found.append(overlap("labeling modes", sets))
     return found

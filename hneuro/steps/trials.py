@@ -12,19 +12,21 @@ from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import (
     INTERVALS,
     MEASURES,
-    AnswerSet,
     detect,
     detect_by_baselines,
     neuron_detector,
 )
 from hneuro.detection.monitor import RiskMonitor
+from hneuro.detection.scored import AnswerSet, Scored
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe
 from hneuro.results import ResultRow
-from hneuro.steps.answers import Identified, testable
+from hneuro.statistics import BOUNDARY
+from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context
 from hneuro.steps.known import benchmarks_of
 from hneuro.steps.measured import Answers
+from hneuro.steps.rivals import frequency, rivals_of
 from hneuro.steps.sampling import Questions
 from hneuro.steps.selection import mean_contribution, neuron_sets, nonzero
 from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
@@ -37,10 +39,15 @@ def detection(
     setup = run.experiment
     fit, select = identified.fit, identified.select
     sets = neuron_sets(run, neurons, fit)
+    tested_on = [a for a in held_out if a.two_sided or (a.made_up and a.labelled)]
+    beside = rivals_of(run, fit, select, tested_on)
+    counts = [frequency(run, answers) for answers in tested_on]
     answers = {
         "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *held_out)],
         "settings": setup.detection,
-        "measures": [*MEASURES, INTERVALS],
+        "measures": [*MEASURES, INTERVALS, BOUNDARY],
+        "rivals": beside.digest,
+        "counts": [fingerprint(own.tolist()) for own in counts],
     }
     reads = {
         **answers,
@@ -52,16 +59,20 @@ def detection(
 
     @cache
     def tested() -> tuple[AnswerSet, AnswerSet, Sequence[AnswerSet]]:
-        return fit.answer_set(), select.answer_set(), testable(run, held_out)
+        sets = [replace(a.answer_set(), frequency=own) for a, own in zip(tested_on, counts, strict=True)]
+        return fit.answer_set(), select.answer_set(), sets
+
+    def rivals() -> list[Scored]:
+        return [rival.scored() for rival in beside.value]
 
     own = run.store.whole(
         "detection",
         ResultRow,
         reads,
-        lambda: detect(probe, sets, mean_contribution(run, fit), *tested(), setup.detection, setup.seed),
+        lambda: detect(probe, sets, mean_contribution(run, fit), *tested(), setup.detection, setup.seed, rivals()),
     )
     # By themselves, because every cell of a sweep over probes has the same.
-    baselines = run.store.whole("baselines", ResultRow, answers, lambda: detect_by_baselines(*tested()))
+    baselines = run.store.whole("baselines", ResultRow, answers, lambda: detect_by_baselines(*tested(), rivals()))
     return (*own.value, *baselines.value)
 
 

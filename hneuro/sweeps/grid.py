@@ -16,8 +16,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from hneuro.config import build_experiment, quoted
+from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
-from hneuro.hydra_keys import check_hydra
 from hneuro.records import UserError
 from hneuro.runs import is_current
 from hneuro.states import State
@@ -47,7 +47,6 @@ class Grid(basic_sweeper.BasicSweeper):
         self.task: Task = task_function
 
     def sweep(self, arguments: list[str]) -> None:
-        check_hydra(self.master.hydra)
         overrides = self._expanded(arguments)
         plan, experiments = self._planned(overrides)
         if not experiments:
@@ -98,7 +97,8 @@ class Grid(basic_sweeper.BasicSweeper):
         """The same cells, the same place, whatever launches them."""
         first = next(iter(experiments.values()))
         names = [experiments[c.number].run_name if c.number in experiments else c.overrides for c in plan.cells]
-        return Path(str(self.master.hydra.sweep.dir)) / f"{first.name}--{fingerprint(names)[:8]}"
+        below = Path(str(self.master.hydra.sweep.dir)).expanduser()
+        return below / f"{safe_name(first.name)}--{fingerprint(names)[:8]}"
 
     def _run(self, sweep: Path, plan: Plan, experiments: dict[int, Experiment]) -> None:
         for cell in plan.cells:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hneuro.codec import from_plain, to_plain
+from hneuro.disk import write_text
 from hneuro.records import UserError
-from hneuro.states import THEIRS, RunState, State, read_state, write_text
+from hneuro.states import THEIRS, RunState, State, read_state
 
 PLAN = "sweep.json"
 

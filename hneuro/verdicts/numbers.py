@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 BREAK = "|"  # stands among the words where punctuation parted them: no number reaches across it
+REIGN = "\ue000"  # stands for "the" between a name and an ordinal: Louis the Fourteenth = Louis XIV
 
 UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEENS = (
@@ -44,10 +45,15 @@ def with_numbers(words: Sequence[str]) -> list[str]:
         start = place + negative
         value, ordinal, stop = _number(words, start)
         if stop == start:
-            found.append(words[place])
+            found += [words[place]] * (words[place] != REIGN)
             place += 1
             continue
-        word = _ordinal(int(value)) if ordinal else _plain(value) if stop - start > 1 else _alone(words[start], value)
+        if words[place - 1 : place] == [REIGN]:
+            word, ordinal = _plain(value), False
+        elif ordinal:
+            word = _ordinal(int(value))
+        else:
+            word = _plain(value) if stop - start > 1 else _alone(words[start], value)
         found += [f"-{word}"] if negative and not ordinal else [*words[place:start], word]
         place = stop
     return found

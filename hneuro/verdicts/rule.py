@@ -8,15 +8,11 @@ from functools import cached_property, lru_cache
 from typing import ClassVar, Literal
 
 from hneuro.records import Judgement, Question, Verdict
+from hneuro.verdicts.answer_part import answer_part
+from hneuro.verdicts.asserted import Find, Place, Words, asserts, finder, words_of
 from hneuro.verdicts.base import Pair
 from hneuro.verdicts.refusal import RefusalDetector
-from hneuro.verdicts.words import normal_words, places
-
-NEGATIONS = {"not", "never", "neither", "nor"}
-SHORT_NEGATIONS = {"isn", "wasn", "aren", "weren"}  # "isn't" is two words
-BETWEEN = {"in", "at", "on", "of", "from", "by", "to", "be", "it", "called", "named"}  # a negation and what it denies
-
-Words = list[str]
+from hneuro.verdicts.words import NO_BLANKS, NORMAL_FORM, key, normal_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +22,10 @@ class RuleJudge:
     `match`: "contains": the alias stands in it as whole words (the paper's rule); "strict": beside it only `fillers`;
     "exact": it is all there is. Numbers and dates are equal in all their forms.
 
-    A rule cannot say what a response means that denies a gold answer, states one among more than `most_other_words`
-    others, or (strict) says anything beyond it: it is unjudged. With `unstated` = "unjudged" so is one that states no
-    gold answer, which may say it in other words: for another judge to read.
+    A rule cannot say what a response means that states a gold answer, but denies it or has it inside a longer name,
+    states one among more than `most_other_words` others, or (strict) says anything beyond it: it is unjudged. So is one
+    that was cut off within its thoughts, behind which the answer is. With `unstated` = "unjudged" so is one that states
+    no gold answer, which may say it in other words: for another judge to read.
 
     Where the question has `candidates`, a response that was cut off before it named any of them is unjudged as well,
     and a gold answer inside the longer name of another one does not count: Papua New Guinea is not Guinea.
@@ -43,6 +40,7 @@ class RuleJudge:
         "sure", "yes", "would", "called", "named", "known", "as",
     )  # fmt: skip
     refusal: RefusalDetector = field(default_factory=RefusalDetector)
+    normal_form: int = field(init=False, default=NORMAL_FORM)
     letters: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -72,33 +70,35 @@ class RuleJudge:
         return tuple(found)
 
     def _verdict(self, question: Question, text: str, truncated: bool) -> tuple[Verdict, str]:
+        part = answer_part(text)
+        if part is None:
+            return Verdict.UNJUDGED, "cut off within its thoughts"
+        text = text[slice(*part)].strip()
         words, aliases = normal_words(text), _aliases(question.answers)
         if not words:
             return Verdict.UNJUDGED, "empty response"
         if question.answerable and not aliases:
             return Verdict.UNJUDGED, "no gold answer to compare with"
         others = _others(words, question, aliases)
-        stated = {tuple(alias): _not_inside(others, places(words, alias), len(alias)) for alias in aliases}
-        stated = {alias: found for alias, found in stated.items() if found}
-        if stated:
-            alias = max(stated, key=len)
-            if all(denied(words, place) for found in stated.values() for place in found):
-                return Verdict.UNJUDGED, "a gold answer behind a negation"
-            return self._stating(words, list(alias), stated[alias][0])
+        stated = [place for place in _find(question.answers)(words, text) if not _inside(place, others)]
+        if stated and (why := _not_said(text, words, question, stated)) == "":
+            return self._stating(words, max(stated, key=lambda place: place[1] - place[0]))
         refusal = self.refusal.find(text)
         if refusal and (refusal.kind == "refuses" or not question.answerable):
             if refusal.goes_on:
                 return Verdict.UNJUDGED, "a refusal that goes on"
             return Verdict.REFUSED, f"{refusal.kind}: {refusal.words!r}"
+        if stated:
+            return Verdict.UNJUDGED, why
         if truncated and question.candidates and not others:
             return Verdict.UNJUDGED, "cut off before it states an answer"
         if self.unstated == "unjudged":
             return Verdict.UNJUDGED, "no gold answer stated"
         return Verdict.WRONG, "no gold answer stated" if question.answerable else "answers about what does not exist"
 
-    def _stating(self, words: Words, alias: Words, place: int) -> tuple[Verdict, str]:
-        others = words[:place] + words[place + len(alias) :]
-        correct = Verdict.CORRECT, f"states {' '.join(alias)!r}"
+    def _stating(self, words: Words, place: Place) -> tuple[Verdict, str]:
+        others = words[: place[0]] + words[place[1] :]
+        correct = Verdict.CORRECT, f"states {' '.join(words[slice(*place)])!r}"
         if self.match == "exact":
             if not others:
                 return correct
@@ -106,7 +106,8 @@ class RuleJudge:
             return (Verdict.UNJUDGED if unsure else Verdict.WRONG), "says more than a gold answer"
         if self.match == "strict" and not set(others) <= self._fillers:
             return Verdict.UNJUDGED, "says more than a gold answer"
-        if len(others) > self.most_other_words:
+        # A word has about two characters where each is one of its own.
+        if sum(0.5 if NO_BLANKS.fullmatch(word) else 1 for word in others) > self.most_other_words:
             return Verdict.UNJUDGED, "a gold answer among many other words"
         return correct
 
@@ -116,38 +117,45 @@ class RuleJudge:
 
 
 @lru_cache(maxsize=4096)
-def _aliases(answers: tuple[str, ...]) -> list[Words]:
-    return [words for answer in answers if (words := normal_words(answer))]
+def _aliases(answers: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(key(words_of(answer)) for answer in answers) - {""}
 
 
-Stated = list[tuple[int, int]]  # [start, stop) of words
+@lru_cache(maxsize=4096)
+def _find(answers: tuple[str, ...]) -> Find:
+    return finder(answers)
 
 
-def _others(words: Words, question: Question, aliases: list[Words]) -> Stated:
+def _others(words: Words, question: Question, aliases: frozenset[str]) -> list[Place]:
     """Where the response names an answer of the right kind that is not a right one."""
     names, longest = _candidates(question.candidates)
-    right = {tuple(alias) for alias in aliases}
     return [
         (start, stop)
         for start in range(len(words))
         for stop in range(start + 1, min(start + longest, len(words)) + 1)
-        if (said := tuple(words[start:stop])) in names and said not in right
+        if (said := key(words[start:stop])) in names and said not in aliases
     ]
 
 
-def _not_inside(others: Stated, found: list[int], length: int) -> list[int]:
-    return [n for n in found if not any(a <= n and n + length <= b and length < b - a for a, b in others)]
+def _inside(place: Place, others: list[Place]) -> bool:
+    return any(a <= place[0] and place[1] <= b and (a, b) != place for a, b in others)
 
 
 @lru_cache(maxsize=64)
-def _candidates(names: tuple[str, ...]) -> tuple[frozenset[tuple[str, ...]], int]:
-    words = frozenset(tuple(normal_words(name)) for name in names) - {()}
-    return words, max(map(len, words), default=0)
+def _candidates(names: tuple[str, ...]) -> tuple[frozenset[str], int]:
+    words = [normal_words(name) for name in names]
+    return frozenset(map(key, words)) - {""}, max(map(len, words), default=0)
 
 
-def denied(words: Words, place: int) -> bool:
-    """Whether what begins at this place is behind a negation: "not in Paris"."""
-    while place and words[place - 1] in BETWEEN:
-        place -= 1
-    before = words[max(0, place - 2) : place]
-    return bool(before) and (before[-1] in NEGATIONS or (before[0] in SHORT_NEGATIONS and before[-1] == "t"))
+def _not_said(text: str, words: Words, question: Question, stated: list[Place]) -> str:
+    """Why a response does not say the gold answer that stands in it; empty where it does."""
+    if not question.candidates and all(_in_a_name(text, words, place) for place in stated):
+        return "a gold answer inside a longer name"
+    # "I am not sure, Paris?" is an answer.
+    said = asserts(text.rstrip("?？ "), _find(question.answers), question.text)
+    return "" if said else "a gold answer that is denied or compared with"
+
+
+def _in_a_name(text: str, words: Words, place: Place) -> bool:
+    """York of New York. What else makes another name of a name, as in South Korea, also names its parts."""
+    return words[max(0, place[0] - 1) : place[0]] == ["new"] and "New" in text

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hneuro.causal.stated import asserts, finder, reading
+from hneuro.causal.stated import reading
 from hneuro.records import Outcome
+from hneuro.verdicts.asserted import asserts, finder
 
 RIGHT, PLANTED = finder(("Japan", "Nippon")), finder(("Brazil", "Brasil", "Federative Republic of Brazil"))
 C, R, U, NO = Outcome.COMPLIES, Outcome.RESISTS, Outcome.UNPARSED, Outcome.REFUSED

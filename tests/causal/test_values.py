@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hneuro.causal.stated import asserts, finder
 from hneuro.causal.values import Values, clash, kind_of
 from hneuro.records import Fact, Question
+from hneuro.verdicts.asserted import asserts, finder
 from hneuro.verdicts.words import normal_words
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_server import Dies, Fails, Hangs, ModelServer, Raw, Received, Says, model_server, says
+from model_server import Dies, Fails, Hangs, ModelServer, Raw, Received, Says, Trickles, model_server, says
 
 from hneuro.endpoint.chat import ChatClient, Said, converse
 from hneuro.endpoint.client import ask
@@ -93,6 +93,7 @@ def test_a_request_that_fails_is_tried_again_after_a_pause(first: Any, pause: fl
         (Fails(status=500), "a server error"),
         (Dies(), "cannot reach"),
         (Hangs(30), "no answer within 0.3 s"),
+        (Trickles(), "no answer within 0.3 s"),
         (Raw("<html>"), "a reply that is no JSON"),
         (Raw("[]"), "a reply that is no JSON object"),
         (Raw("{}"), "a reply without a message"),
@@ -100,7 +101,19 @@ def test_a_request_that_fails_is_tried_again_after_a_pause(first: Any, pause: fl
         (says(""), "an empty reply"),
         (Fails(status=413), "refused by the server"),
     ],
-    ids=["429", "500", "dies", "hangs", "no json", "no object", "empty object", "no choice", "no text", "413"],
+    ids=[
+        "429",
+        "500",
+        "dies",
+        "hangs",
+        "trickles",
+        "no json",
+        "no object",
+        "empty object",
+        "no choice",
+        "no text",
+        "413",
+    ],
 )
 def test_what_always_fails_is_a_failure_with_its_kind_and_is_asked_again_another_time(
     always: Any, kind: str, tmp_path: Path
@@ -109,12 +122,31 @@ def test_what_always_fails_is_a_failure_with_its_kind_and_is_asked_again_another
         return always if words(one) == "bad" else echo(one, 0)
 
     with model_server(answer) as server:
-        setup = endpoint(server, tmp_path, timeout=0.3)
+        setup = endpoint(server, tmp_path, timeout=0.3, stop_after=None)
         good, bad = converse(setup, prompts("good", "bad"), 50, "asking")
         assert good == Said(text="you said good", whole=True)
         assert isinstance(bad, Failure)
         kind = "the connection broke" if kind == "cannot reach" else kind
         assert bad.reason.partition(":")[0] == kind
+
+
+@pytest.mark.parametrize("always", [Fails(status=500), Dies(), Hangs(30), Raw("<html>")])
+def test_a_failure_of_the_server_is_no_result(always: Any, tmp_path: Path) -> None:
+    """However few requests there are: what was answered is kept, and the next run asks the others."""
+    with model_server(lambda one, _: always if words(one) == "bad" else echo(one, 0)) as server:
+        setup = endpoint(server, tmp_path, timeout=0.3, retries=0)
+        with pytest.raises(UserError, match=r"1 of 2 requests to served at .* run again; what it has answered is kept"):
+            converse(setup, prompts("good", "bad"), 50, "asking")
+        server.answer = echo
+        assert all(isinstance(one, Said) for one in converse(setup, prompts("good", "bad"), 50, "asking"))
+        assert [words(one) for one in server.received].count("good") == 1
+
+
+def test_a_reply_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hneuro.endpoint.transport.MOST", 1000)
+    with model_server(lambda one, before: says("x" * 2000)) as server:
+        (said,) = converse(endpoint(server, retries=0, stop_after=None), prompts("a"), 50, "asking")
+    assert said == Failure(reason="a reply that is no JSON")
 
 
 def test_a_reply_that_was_cut_off_says_so_and_thoughts_are_left_out() -> None:
@@ -172,11 +204,13 @@ def test_newer_models_get_the_limit_by_its_new_name() -> None:
         assert all("response_format" in body for body in server.bodies())
 
 
-def test_tokens_are_guessed_where_the_server_does_not_count_them() -> None:
+@pytest.mark.parametrize("count", [None, 10**30, -1, 2**63])
+def test_tokens_are_guessed_where_the_server_does_not_count_them(count: int | None) -> None:
     request = Request(path="chat/completions", body={"messages": prompts("y" * 400)[0]})
-    read, written = tokens_of(request, {"choices": [{"message": {"content": "x" * 400}}]})
-    assert read > 100
-    assert written > 100
+    used = {} if count is None else {"usage": {"prompt_tokens": 1, "completion_tokens": count}}
+    read, written = tokens_of(request, {"choices": [{"message": {"content": "x" * 400}}], **used})
+    assert 100 < read < 200
+    assert 100 < written < 200
 
 
 def test_a_server_that_dies_for_good_stops_the_run_and_nothing_is_asked_twice(tmp_path: Path) -> None:

@@ -15,6 +15,10 @@ DENSE = (
 )  # fmt: skip
 GATED_LAYOUTS = ("llama", "gemma3", "qwen2", "phi3", "olmo2")
 EXPERTS = ("mixtral", "qwen3_moe", "gpt_oss")
+RAGGED = (
+    "qwen3_moe_first_layer_dense", "qwen2_moe", "qwen2_moe_square", "deepseek_v2", "deepseek_v3", "glm4_moe",
+    "ernie4_5_moe", "gemma3n",
+)  # fmt: skip
 
 PLAIN = {
     "vocab_size": 48,
@@ -29,6 +33,17 @@ PLAIN = {
 }
 GATED = PLAIN | {"intermediate_size": 40, "num_key_value_heads": 2}
 MOE = GATED | {"head_dim": 4, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
+DEEPSEEK = (
+    GATED
+    | {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "n_shared_experts": 2}
+    | {
+        "num_key_value_heads": 4,
+        "first_k_dense_replace": 1,
+        "n_group": 1,
+        "topk_group": 1,
+    }
+)
+LATENT = {"q_lora_rank": None, "kv_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 4}
 # A vision tower with as many layers as the decoder: nothing but its place tells them apart.
 VISION = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2} | {
     "image_size": 28,
@@ -91,7 +106,36 @@ def build(name: str) -> Any:
         case "gpt_oss":
             model = hf.GptOssForCausalLM(hf.GptOssConfig(**GATED, head_dim=4, num_local_experts=4))
         case "qwen2_moe":
-            model = hf.Qwen2MoeForCausalLM(hf.Qwen2MoeConfig(**MOE, shared_expert_intermediate_size=40))
+            model = hf.Qwen2MoeForCausalLM(hf.Qwen2MoeConfig(**MOE, shared_expert_intermediate_size=24))
+        case "qwen2_moe_square":  # the shared expert is as wide as the model
+            config = hf.Qwen2MoeConfig(**MOE, shared_expert_intermediate_size=16, mlp_only_layers=[1])
+            model = hf.Qwen2MoeForCausalLM(config)
+        case "deepseek_v2":
+            model = hf.DeepseekV2ForCausalLM(hf.DeepseekV2Config(**DEEPSEEK, **LATENT, topk_method="greedy"))
+        case "deepseek_v3":
+            model = hf.DeepseekV3ForCausalLM(hf.DeepseekV3Config(**DEEPSEEK, **LATENT))
+        case "glm4_moe":
+            model = hf.Glm4MoeForCausalLM(hf.Glm4MoeConfig(**DEEPSEEK, head_dim=4))
+        case "ernie4_5_moe":
+            experts = {"moe_num_experts": 4, "moe_k": 2, "moe_num_shared_experts": 2, "moe_layer_start_index": 1}
+            config = hf.Ernie4_5_MoeConfig(**GATED, **experts, moe_intermediate_size=8)
+            model = hf.Ernie4_5_MoeForCausalLM(config)
+        case "gemma3n":  # layers of different width, with smaller detours beside their FFNs
+            beside = {"hidden_size_per_layer_input": 4, "vocab_size_per_layer_input": 48, "laurel_rank": 4}
+            layers = {
+                "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+                "num_kv_shared_layers": 0,
+            }
+            own = GATED | {"intermediate_size": [40, 24, 40], "activation_sparsity_pattern": [0.5, 0.0, 0.0]}
+            model = hf.Gemma3nForCausalLM(hf.Gemma3nTextConfig(**own, **beside, **layers, head_dim=4, sliding_window=4))
+        case "granite_moe_shared":
+            config = hf.GraniteMoeSharedConfig(
+                **GATED, num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=24
+            )
+            model = hf.GraniteMoeSharedForCausalLM(config)
+        case "llama4":
+            config = hf.Llama4TextConfig(**GATED, head_dim=4, num_local_experts=4, intermediate_size_mlp=24)
+            model = hf.Llama4ForCausalLM(config)
         case _:
             raise KeyError(name)
     return model.eval().requires_grad_(False)
@@ -120,6 +164,12 @@ def experts(request: pytest.FixtureRequest) -> Any:
         if name.endswith("bias"):
             weight.normal_(std=0.2)
     return model
+
+
+@pytest.fixture(params=RAGGED)
+def ragged(request: pytest.FixtureRequest) -> Any:
+    """Layers that differ, or have neurons beside those of their experts."""
+    return build(request.param)
 
 
 @pytest.fixture

@@ -34,6 +34,12 @@ def test_the_system_prompt_comes_first(tokenizer: Any) -> None:
     assert tokenizer.decode(ids) == "<bos>[system]Be brief.[user]Where?"
 
 
+@pytest.mark.parametrize("template", ["", "{{ bos_token }}<user><end><assistant>"])
+def test_a_template_that_leaves_out_the_question_is_named(template: str, tokenizer: Any) -> None:
+    with pytest.raises(UserError, match="leaves out what it is given"):
+        Prompting().question_ids(with_template(tokenizer, template), "Where?")
+
+
 def test_a_template_that_refuses_the_system_prompt_is_named(tokenizer: Any) -> None:
     template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}x"
     with pytest.raises(UserError, match="refuses the prompt: No system role"):
@@ -41,12 +47,12 @@ def test_a_template_that_refuses_the_system_prompt_is_named(tokenizer: Any) -> N
 
 
 def test_options_reach_the_template(tokenizer: Any) -> None:
-    """A model that thinks aloud is told not to."""
+    """A model that thinks aloud is told not to, unless it shall."""
     template = "{{ bos_token }}{{ messages[0]['content'] }}{% if enable_thinking is false %}<end>{% endif %}"
     thinking = with_template(tokenizer, template)
-    quiet = Prompting(suffix="", template_options={"enable_thinking": False})
-    assert tokenizer.decode(quiet.question_ids(thinking, "Where?")) == "<bos>Where?<end>"
-    assert tokenizer.decode(Prompting(suffix="").question_ids(thinking, "Where?")) == "<bos>Where?"
+    for told, ids in (({}, "<bos>Where?<end>"), ({"enable_thinking": True}, "<bos>Where?")):
+        asked = Prompting(suffix="", template_options=told)
+        assert tokenizer.decode(asked.question_ids(thinking, "Where?")) == ids
 
 
 def test_an_option_that_the_template_does_not_know_is_refused(tokenizer: Any) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
+from hneuro.models.chat import Prompting
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import load, load_tokenizer
 from hneuro.models.sources import HubCheckpoint
@@ -93,6 +95,30 @@ def test_refuses_a_torn_weight_file(tiny_checkpoint: Path, tmp_path: Path) -> No
     assert "cannot load" in refusal(folder)
 
 
+def test_refuses_weights_of_another_shape(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_checkpoint, tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    weights["model.layers.1.mlp.down_proj.weight"] = torch.zeros(3, 5)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert "files may be damaged, or not belong together" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["lm_head.weight", "model.layers.1.mlp.down_proj.weight"])
+def test_refuses_weights_that_are_no_numbers(name: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_checkpoint, tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    weights[name][7, 3] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert "computes NaN: its weights are damaged" in refusal(folder)
+
+
+def test_refuses_a_config_with_fewer_layers_than_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_checkpoint, tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
+    assert "holds weights that its config.json leaves out, such as model.layers.2." in refusal(folder)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_refuses_cuda_where_there_is_none(tiny_checkpoint: Path) -> None:
     assert pick_device("auto") in ("cpu", "mps")
@@ -105,3 +131,12 @@ def test_a_tokenizer_without_padding_pads_with_its_end(tiny_checkpoint: Path, tm
     (folder / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in settings.items() if k != "pad_token"}))
     tokenizer = load_tokenizer(HubCheckpoint(path=str(folder)))
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
+
+
+def test_mistral_common_does_not_take_the_place_of_a_tokenizer_with_a_template(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is installed, the library reads tekken.json through it, which knows no template and no added tokens."""
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: type("MistralCommonBackend", (), {})())
+    tokenizer = load_tokenizer(HubCheckpoint(path=str(tiny_checkpoint)))
+    assert tokenizer.decode(Prompting(suffix="").question_ids(tokenizer, "Who?")) == "<bos><user>Who?<end><assistant>"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hneuro.detection.detector import Detector
-from hneuro.detection.evaluate import AnswerSet
+from hneuro.detection.scored import AnswerSet
 from hneuro.origin.moments import Readers, transfer_at
 from hneuro.origin.transfer import backward_transfer
 from hneuro.records import NeuronSpace, Probe, ProbeRows
@@ -53,7 +53,7 @@ def test_few_columns_say_what_all_of_them_say() -> None:
     ]
     assert {(r.stage, r.stratum, r.seed) for r in found} == {("moments", "early", None)}
     same = found[3]
-    assert (same.metric, same.value, same.low, same.high) == ("auroc_minus_base", 0.0, 0.0, 0.0)
+    assert (same.metric, same.value, same.p_value) == ("auroc_minus_base", 0.0, 1.0)
 
 
 def test_what_is_not_there_yet_lies_below_the_base_model() -> None:

@@ -48,7 +48,14 @@ def grader_of(benchmark: str, url: str, folder: Path, **changes: Any) -> Grader:
     part = "sycophancy_open" if benchmark == "sycophancy" else benchmark
     node = yaml.safe_load((config_folder() / "benchmark" / f"{benchmark}.yaml").read_text())[part]["grader"]
     endpoint = yaml.safe_load((config_folder() / "endpoint" / "local.yaml").read_text())
-    endpoint |= {"model": "m", "base_url": url, "cache": str(folder / "answers.sqlite"), "retries": 0, "timeout": 5.0}
+    endpoint |= {
+        "model": "m",
+        "base_url": url,
+        "cache": str(folder / "answers.sqlite"),
+        "retries": 0,
+        "timeout": 5.0,
+        "stop_after": None,
+    }
     node["rubric"] |= changes
     built = build(node | {"endpoint": endpoint}, "grader")
     assert isinstance(built, Grader)

@@ -39,6 +39,10 @@ class Hangs:
     seconds: float
 
 
+class Trickles:
+    """A byte now and then, so that no wait for the next one is long."""
+
+
 class Dies:
     """Closes the connection in the middle of its reply."""
 
@@ -50,7 +54,7 @@ class Raw:
     text: str
 
 
-Answer = Says | Fails | Hangs | Dies | Raw
+Answer = Says | Fails | Hangs | Trickles | Dies | Raw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +105,10 @@ def model_server(answer: Callable[[Received, int], Answer]) -> Iterator[ModelSer
             if isinstance(said, Hangs):
                 closing.wait(said.seconds)
                 self.close_connection = True
+            elif isinstance(said, Trickles):
+                self._send(200, b"", length=1000)
+                while not closing.wait(0.05):
+                    self.wfile.write(b" ")
             elif isinstance(said, Dies):
                 self._send(200, b'{"choices": [', length=1000)
                 self.close_connection = True

@@ -20,6 +20,7 @@ from hneuro.probe.controls import (
 from hneuro.records import NeuronSpace, UserError
 
 SPACE = NeuronSpace(n_layers=5, width=40)
+RAGGED = NeuronSpace(n_layers=4, width=70, experts=4, layers=((0, 0, 40), (4, 15, 10), (0, 0, 50), (2, 20, 0)))
 KINDS = get_args(ControlKind)
 LOUDNESS = np.random.default_rng(0).exponential(size=SPACE.size)
 
@@ -30,19 +31,20 @@ LOUDNESS = np.random.default_rng(0).exponential(size=SPACE.size)
     st.sets(st.integers(0, SPACE.size - 1), max_size=20),
     st.integers(0, 10**6),
     st.sampled_from(KINDS),
+    st.sampled_from((SPACE, RAGGED)),
 )
 def test_controls_are_distinct_and_outside_what_is_excluded(
-    like: set[int], exclude: set[int], seed: int, kind: ControlKind
+    like: set[int], exclude: set[int], seed: int, kind: ControlKind, space: NeuronSpace
 ) -> None:
-    chosen = control_set(kind, SPACE, like, exclude | like, LOUDNESS, seed)
+    chosen = control_set(kind, space, like, exclude | like, LOUDNESS, seed)
     assert len(chosen) == len(set(chosen)) == len(like)
     assert list(chosen) == sorted(chosen)
     assert not set(chosen) & (exclude | like)
-    assert all(type(n) is int and 0 <= n < SPACE.size for n in chosen)
-    assert control_set(kind, SPACE, like, exclude | like, LOUDNESS, seed) == chosen
+    assert all(type(n) is int and 0 <= n < space.size for n in chosen)
+    assert control_set(kind, space, like, exclude | like, LOUDNESS, seed) == chosen
     if kind != "random":
-        sizes = {layer: len(indices) for layer, indices in SPACE.by_layer(like).items()}
-        assert {layer: len(indices) for layer, indices in SPACE.by_layer(chosen).items()} == sizes
+        sizes = {layer: len(indices) for layer, indices in space.by_layer(like).items()}
+        assert {layer: len(indices) for layer, indices in space.by_layer(chosen).items()} == sizes
 
 
 @pytest.mark.parametrize("kind", KINDS)

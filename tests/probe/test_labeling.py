@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +17,7 @@ from hneuro.probe.labeling import (
     Shuffled,
     ThreeVsOne,
     believed,
+    permuted,
     region_rows,
 )
 from hneuro.records import Contributions, LabelledResponse, NeuronSpace
@@ -103,6 +107,32 @@ def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
     # C is not chosen by what the control may not see.
     np.testing.assert_array_equal(believed(Shuffled(), true).y, first)
     assert believed(OneVsOne(), true) is true
+
+
+def test_permuted_labels_stay_together_and_as_many() -> None:
+    """Groups of any size, also one that is alone with its size: its labels move, too."""
+    sizes = [1] * 30 + [3] * 20 + [7]
+    labelled = [
+        LabelledResponse(question_id=f"{e}.{n}", group=str(e), sample=0, hallucinated=e % 2 == 1)
+        for e, size in enumerate(sizes)
+        for n in range(size)
+    ]
+
+    def mixed(given: Sequence[LabelledResponse]) -> int:
+        """Groups with both labels."""
+        return sum(len({r.hallucinated for r in given if r.group == str(e)}) == 2 for e in range(len(sizes)))
+
+    first, again, other = (permuted(labelled, seed) for seed in (0, 0, 1))
+    assert first == again != other
+    assert [(r.question_id, r.group) for r in first] == [(r.question_id, r.group) for r in labelled]
+    for given in (first, other):
+        assert sum(r.hallucinated for r in given) == sum(r.hallucinated for r in labelled)
+        assert 0.3 < np.mean([a.hallucinated == b.hallucinated for a, b in zip(given, labelled, strict=True)]) < 0.7
+        independent = [replace(r, hallucinated=bool(k)) for r, k in zip(labelled, np.random.default_rng(0).permutation(
+            [r.hallucinated for r in labelled]), strict=True)]  # fmt: skip
+        assert mixed(given) < mixed(independent)
+    moved = [permuted(labelled, seed)[-1].hallucinated for seed in range(20)]
+    assert set(moved) == {True, False}
 
 
 EVERY = (OneVsOne(), ThreeVsOne(), OtherTokens(), LettersContrastive(), LettersForeseen())

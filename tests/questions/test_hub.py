@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from local_hub import COMMIT, Hub, serving
+from pyarrow import parquet
 
 from hneuro.questions.table import Table
 
@@ -40,6 +42,9 @@ configs:
 - config_name: two
   data_files:
   - {split: train, path: two/train-*}
+- config_name: wide
+  data_files:
+  - {split: train, path: wide/train-*}
 ---
 """
 ROWS = [{"question": f"Number {n}?", "answer": {"value": str(n), "aliases": ["x", "y"]}} for n in range(5)]
@@ -52,6 +57,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         for config, split, count in (("one", "train", 2), ("one", "validation", 5), ("two", "train", 1)):
             (root / name / config).mkdir(parents=True, exist_ok=True)
             pd.DataFrame(ROWS[:count]).to_parquet(root / name / config / f"{split}-00000-of-00001.parquet")
+        (root / name / "wide").mkdir()
+        columns = {"question": ["Who?"], "when": pa.array([1 << 62], pa.timestamp("us"))}  # a year beyond Python's last
+        parquet.write_table(pa.table(columns), root / name / "wide" / "train-0.parquet")
         (root / name / "README.md").write_text(CARD)
         (root / name / "007.csv").write_text("question,id\nNA,007\n")
     with serving(Hub(root=root, gated=("lab/secret",))) as served:
@@ -97,6 +105,13 @@ def test_a_hub_table_is_read_with_its_commit_and_again_without_a_hub(hub: Hub, t
     folder = str(hub.root / "lab" / "questions")
     local = Table(path=folder, config="one", split="validation").read(("question",)).origin
     assert (local.source, local.revision, local.fingerprint, local.rows) == (folder, "", fingerprint, len(ROWS))
+
+
+@pytest.mark.parametrize("asked", [{"files": ["wide/train-0.parquet"]}, {"config": "wide", "split": "train"}])
+def test_cells_that_nobody_asks_for_are_not_made_objects(hub: Hub, tmp_path: Path, asked: dict[str, Any]) -> None:
+    """Of a table with images they would fill the memory; here, one of them could not be made."""
+    (found,) = read(hub, tmp_path, {"path": "lab/questions", **asked})
+    assert found[3] == [{"question": "Who?"}]
 
 
 def test_what_a_hub_does_not_have_is_said_in_one_line(hub: Hub, tmp_path: Path) -> None:

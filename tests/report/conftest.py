@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from hneuro.detection.scored import NO_REFUSAL
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Verdict
 from hneuro.results import (
@@ -24,7 +25,7 @@ from hneuro.results import (
     Stability,
 )
 
-BORROWED = "hallucinated answers of fabricated_drugs against faithful answers of people"
+MADE_UP = "fabricated_people"  # none was refused
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 HOSTILE = '<script>alert("x")</script><img src="http://evil.example/x.png">'
 
@@ -57,22 +58,27 @@ def around(value: float, n: int) -> dict[str, float | int]:
 def detection_rows() -> Iterator[ResultRow]:
     for place, (dataset, (own, random, logprob, n)) in enumerate(DETECTION.items()):
         draw = np.random.default_rng(place)
-        for metric, shift in (("auroc", 0.0), ("accuracy", -0.07)):
+        if dataset == MADE_UP:
+            yield from made_up_rows(dataset, own, random, n)
+            continue
+        for metric, shift in (("auroc", 0.0), ("accuracy", -0.07), ("false_alarms", -0.5)):
             for kind in get_args(ControlKind):
                 values = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
-                for seed, value in enumerate(values):
-                    yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", seed=seed,
-                              **around(float(value), n))  # fmt: skip
-                yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="mean over seeds",
-                          value=float(values.mean()), low=float(values.mean()) - 0.02, high=float(values.mean()) + 0.02,
+                yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="middle 95 % of the sets",
+                          value=float(values.mean()), low=float(values.min()), high=float(values.max()),
                           n=20)  # fmt: skip
-            yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 21 if own > 0.6 else 0.8,
-                      note=BORROWED if dataset == "fabricated_drugs" else "", **around(own + shift, n))  # fmt: skip
+            yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 201 if own > 0.6 else 0.8,
+                      **around(own + shift, n))  # fmt: skip
             for condition, value in (("probe", own + 0.01), ("logprob", logprob), ("entropy", 0.88), ("length", 0.54)):
                 yield row(metric=metric, dataset=dataset, condition=condition, **around(value + shift, n))
             yield row(
                 metric=metric, dataset=dataset, condition="logprob+h_neurons", **around(logprob + shift + 0.01, n)
             )
+        for size, value in ((1, 0.52), (10, random), (100, random + 0.1)):
+            yield row(metric="auroc_by_size", dataset=dataset, condition="random", stratum=str(size),
+                      **around(value, 10))  # fmt: skip
+        yield row(metric="auroc_by_size", dataset=dataset, condition="h_neurons", stratum="14", **around(own, n))
+        yield row(metric="auroc_within_logprob", dataset=dataset, condition="h_neurons", **around(own - 0.03, n))
         values = {"h_neurons": own, "logprob": logprob, "entropy": 0.88, "length": 0.54}
         for condition, value in values.items():
             for length, stratum in enumerate(("1 token", "2 to 3 tokens")):
@@ -85,6 +91,13 @@ def detection_rows() -> Iterator[ResultRow]:
                       high=own - values[baseline] + 0.03)  # fmt: skip
         yield row(metric="auroc_minus_logprob", dataset=dataset, condition="logprob+h_neurons", value=0.01, low=-0.01,
                   high=0.03, p_value=0.5, n=n)  # fmt: skip
+
+
+def made_up_rows(dataset: str, own: float, random: float, n: int) -> Iterator[ResultRow]:
+    for condition, value in (("h_neurons", own), ("h_neurons/random", random), ("logprob", 0.9)):
+        yield row(dataset=dataset, condition=condition, value=float("nan"), low=float("nan"), high=float("nan"), n=n,
+                  note="middle 95 % of the sets" if "/" in condition else NO_REFUSAL)  # fmt: skip
+        yield row(metric="flag_rate", dataset=dataset, condition=condition, **around(value, n))
 
 
 def causal_rows() -> Iterator[ResultRow]:
@@ -124,7 +137,7 @@ def causal_rows() -> Iterator[ResultRow]:
 
 def origin_rows() -> Iterator[ResultRow]:
     for dataset, own, random in (("people", 0.83, 0.64), ("drugs", 0.68, 0.61)):
-        yield row(stage="origin", dataset=dataset, condition="h_neurons", p_value=1 / 21, **around(own, 200))
+        yield row(stage="origin", dataset=dataset, condition="h_neurons", p_value=1 / 201, **around(own, 200))
         yield row(stage="origin", dataset=dataset, condition="probe", **around(own + 0.01, 200))
         yield row(stage="origin", dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
                   high=random + 0.02, n=20)  # fmt: skip
@@ -138,7 +151,7 @@ def origin_rows() -> Iterator[ResultRow]:
     for moment, people, drugs, z in (("start", 0.5, 0.5, 0.1), ("half", 0.79, 0.52, -0.3)):
         then = {"stage": "moments", "stratum": moment}
         for dataset, own, random in (("people", people, 0.55), ("drugs", drugs, 0.51)):
-            yield row(**then, dataset=dataset, condition="h_neurons", p_value=1 / 21, **around(own, 200))
+            yield row(**then, dataset=dataset, condition="h_neurons", p_value=1 / 201, **around(own, 200))
             yield row(**then, dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
                       high=random + 0.02, n=20)  # fmt: skip
             yield row(**then, metric="auroc_minus_base", dataset=dataset, condition="h_neurons", value=own - 0.83,
@@ -157,6 +170,24 @@ def drift_of(kind: str, z: float) -> Iterator[ResultRow]:
                   high=z + 0.5, n=count, p_value=0.2)  # fmt: skip
         yield row(**name, metric=f"drift_distance{kind}", condition=condition, value=0.011 if own else 0.013,
                   low=0.01, high=0.02, n=count, p_value=0.2)  # fmt: skip
+
+
+def calibration_rows() -> Iterator[ResultRow]:
+    name = {"stage": "calibration", "dataset": "people"}
+    yield row(**name, metric="prevalence_assumed", condition="select", **around(0.3, 100))
+    for condition, shift in (("h_neurons", 0.0), ("logprob", 0.02)):
+        for metric, value in (
+            ("prevalence", 0.28),
+            ("ece", 0.05),
+            ("brier", 0.12),
+            ("auprc", 0.7),
+            ("recall_at_5", 0.4),
+        ):
+            yield row(**name, metric=metric, condition=condition, **around(value + shift, 900))
+        yield row(**name, metric="risk_at_coverage", stratum="50 %", condition=condition, **around(0.06 + shift, 900))
+        for risk in (0.05, 0.2, 0.6):
+            yield row(**name, metric="reliability", stratum=f"{risk:.4f}", condition=condition,
+                      **around(risk + shift, 300))  # fmt: skip
 
 
 def mechanism_rows() -> Iterator[ResultRow]:
@@ -234,7 +265,7 @@ def stability_of(neurons: tuple[NeuronRow, ...]) -> Stability:
         for n in range(30)
     ]
     pair = Overlap(between="resamples", first="a resample", second="another", sizes=(15.2, 15.2), shared=6.1,
-                   jaccard=0.31, low=0.11, high=0.55, pairs=1225, p_value=1e-9)  # fmt: skip
+                   jaccard=0.31, low=0.11, high=0.55, pairs=1225)  # fmt: skip
     alone = replace(pair, sizes=(14, 30), shared=11, jaccard=1 / 3, low=1 / 3, high=1 / 3, pairs=1)
     return Stability(
         resamples=50,
@@ -242,9 +273,8 @@ def stability_of(neurons: tuple[NeuronRow, ...]) -> Stability:
         overlaps=(
             pair,
             replace(alone, between="strengths", first="12", second="24"),
-            replace(alone, between="strengths", first="12", second="1.5", shared=0, jaccard=0.0, low=0.0, high=0.0,
-                    p_value=1.0),
-            replace(alone, between="labeling modes", first="3-vs-1", second="1-vs-1", p_value=0.02),
+            replace(alone, between="strengths", first="12", second="1.5", shared=0, jaccard=0.0, low=0.0, high=0.0),
+            replace(alone, between="labeling modes", first="3-vs-1", second="1-vs-1"),
         ),
     )  # fmt: skip
 
@@ -294,7 +324,7 @@ def realistic() -> Results:
             "seed": "0",
             "hneuro": "0.1.0",
         },
-        rows=(*detection_rows(), *mechanism_rows(), *causal_rows(), *origin_rows()),
+        rows=(*detection_rows(), *calibration_rows(), *mechanism_rows(), *causal_rows(), *origin_rows()),
         funnel=funnel_steps(),
         path=path_points(),
         neurons=neurons,

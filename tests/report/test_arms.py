@@ -38,10 +38,12 @@ def test_each_arm_has_its_p_its_controls_and_its_verdict(amplified: Results) -> 
         "false_premise": Word.EFFECT,
         "misleading_context": Word.NO_EFFECT,
         "doubt": Word.UNSPECIFIC,
-        "forbidden": Word.NO_EFFECT,  # 0.006 alone would do, twice that does not
+        "forbidden": Word.NO_EFFECT,  # 0.006 alone would do
     }
-    assert beyond["forbidden"].p_holm == pytest.approx(2 * 0.006)
-    assert beyond["false_premise"].p_holm == pytest.approx(4 * 1e-6)
+    # 27 changes are tested: of four benchmarks by two readings, of the known facts, and two arms of each.
+    assert beyond["forbidden"].p_holm == pytest.approx(18 * 0.006)
+    assert beyond["false_premise"].p_holm == pytest.approx(25 * 1e-6)
+    assert {arm.tests for arm in beyond.values()} == {27}
     for name, arm in beyond.items():
         draws = tidy.control_values("change_from_1_compliance", name, "h_neurons")
         assert sorted(arm.controls) == sorted(draws)
@@ -54,12 +56,12 @@ def test_the_arms_have_a_table(amplified: Results) -> None:
     lines = {(r["benchmark"], r["metric"], r["arm"]): r for r in table.numbers}
     assert len(lines) == 9 * 2
     line = lines["false_premise", "compliance", "beyond alpha 1"]
-    assert (line["p_value"], line["p_holm"], line["controls"]) == (1e-6, pytest.approx(4e-6), 15)
-    assert [line[f"p_{kind}"] for kind in KINDS] == [1 / 6] * 3
+    assert (line["p_value"], line["p_holm"], line["controls"]) == (1e-6, pytest.approx(25e-6), 15)
+    assert [line[f"p_{kind}"] for kind in KINDS] == [2 / 6] * 3
     assert line["verdict"] == "effect, rises"
     (shown,) = [r for r in table.shown if r[:3] == ("false premise", "complying answers", "beyond alpha 1")]
     assert shown[-6] == "< 0.001"
-    assert shown[-4:] == ("0.167", "0.167", "0.167", "effect, rises")
+    assert shown[-4:] == ("0.333", "0.333", "0.333", "effect, rises")
 
 
 def test_an_effect_in_one_arm_only_is_said_in_one_sentence(amplified: Results, results: Results) -> None:
@@ -80,9 +82,9 @@ def slope(results: Results, p: float, kind: str) -> Results:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("p", "word"), [(1 / 6, Word.EFFECT), (2 / 6, Word.UNSPECIFIC)])
+@pytest.mark.parametrize(("p", "word"), [(2 / 6, Word.EFFECT), (4 / 6, Word.UNSPECIFIC)])
 def test_a_control_as_steep_takes_an_effect_away(results: Results, kind: str, p: float, word: Word) -> None:
-    """Each kind alone does; of five sets none is as steep at p = 1/6."""
+    """Each kind alone does; of five sets none is as steep at p = 2/6."""
     tidy = Tidy(slope(results, p, kind))
     found = {change.benchmark: change.word for change in changes(tidy, "h_neurons", "compliance")}
     assert found["forbidden"] is word

@@ -9,8 +9,10 @@ import pytest
 from matplotlib.image import imread
 
 from hneuro.report.figures.alpha import SMALLEST_SPAN, alpha_pictures
+from hneuro.report.figures.calibration import calibration_pictures
 from hneuro.report.figures.detection import detection_pictures
 from hneuro.report.figures.forest import ForestRow, forest
+from hneuro.report.figures.growth import growth_pictures
 from hneuro.report.figures.origin import origin_pictures
 from hneuro.report.figures.path import path_pictures
 from hneuro.report.figures.stability import neuron_path_pictures, stability_pictures
@@ -72,6 +74,22 @@ def test_inline_renames_references_too() -> None:
 def test_detection_pictures_share_a_scale(styled, results: Results) -> None:
     limits = {p.figure.axes[0].get_xlim() for p in detection_pictures(Tidy(results))}
     assert len(limits) == 1
+
+
+def test_growth_pictures_show_each_size_and_the_neurons(styled, results: Results) -> None:
+    pictures = {p.name: p for p in growth_pictures(Tidy(results))}
+    assert set(pictures) == {f"growth_{name}" for name in ("people", "drugs", "fabricated_drugs")}
+    random, _, own = pictures["growth_people"].figure.axes[0].lines[1:]
+    assert list(random.get_xdata()) == [1, 10, 100]
+    assert (list(own.get_xdata()), list(own.get_ydata())) == ([14], [0.861])
+    assert "100 random 0.76, 14 H-Neurons 0.86" in pictures["growth_people"].alt
+
+
+def test_calibration_pictures_set_what_is_stated_against_what_is(styled, results: Results) -> None:
+    (one,) = calibration_pictures(Tidy(results))
+    curves = [line for line in one.figure.axes[0].lines if line.get_marker() in ("o", "s")]
+    assert [list(c.get_xdata()) for c in curves] == [[0.05, 0.2, 0.6]] * 2
+    assert list(curves[0].get_ydata()) == [0.05, 0.2, 0.6]
 
 
 def test_alpha_pictures_draw_every_control_and_never_zoom_into_noise(styled, results: Results) -> None:

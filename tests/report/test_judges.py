@@ -12,7 +12,7 @@ import pytest
 from hneuro.codec import from_plain, to_plain
 from hneuro.records import Verdict, Vote
 from hneuro.report.page import write_report
-from hneuro.results import Agreement, Disagreement, Estimate, Results
+from hneuro.results import Agreement, Disagreement, Estimate, FrequentText, Results
 
 RULE, LLM = "rule (rule/contains)", "llm (llm/m/answer-v1-abc123)"
 
@@ -55,6 +55,21 @@ def test_agreement_is_a_table_and_the_disagreements_a_file_to_read(judged: Resul
     assert from_plain(Disagreement, json.loads(line)) == judged.disagreements[0]
     plain = to_plain(judged)  # NaN, of what was not measured, equals nothing
     assert to_plain(from_plain(Results, json.loads(json.dumps(plain)))) == plain
+
+
+def test_the_commonest_texts_of_each_kind_are_a_table(small: Results, tmp_path: Path) -> None:
+    texts = (
+        FrequentText(verdict=Verdict.WRONG, text="<b>in</b> Rome " + "x " * 200, count=9),
+        FrequentText(verdict=Verdict.UNJUDGED, text="", count=3),
+    )
+    html = write_report(replace(small, frequent=texts), tmp_path).read_text(encoding="utf-8")
+    assert "What was judged wrong, refused or unjudged most often" in html
+    assert "&lt;b&gt;in&lt;/b&gt; Rome" in html
+    assert "(empty)" in html
+    assert "x ..." in html
+    frame = pd.read_csv(tmp_path / "tables" / "frequent_texts.csv", keep_default_na=False)
+    assert frame.values.tolist() == [["wrong", texts[0].text, 9], ["unjudged", "", 3]]
+    assert "refused or unjudged" not in write_report(small, tmp_path).read_text(encoding="utf-8")
 
 
 def test_one_judge_has_no_table_and_leaves_no_file_of_an_earlier_run(

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hneuro.detection.scored import NO_REFUSAL
+from hneuro.records import UserError
 from hneuro.report.page import rows_frame, write_report
 from hneuro.report.tables.headline import headline
 from hneuro.results import ResultRow, Results
+from hneuro.tracking import LocalTracker
 
 SECTIONS = [
     "findings", "headline", "funnel", "neurons", "path", "stability", "detection", "mechanism", "alpha", "origin",
@@ -155,8 +158,8 @@ def test_the_funnel_says_what_to_beware_of(small: Results, html: str, tmp_path: 
     assert (tmp_path / "tables" / "funnel.csv").read_text(encoding="utf-8").splitlines()[-1].endswith(step.note)
 
 
-def test_what_a_data_set_was_made_from_is_said_once(html: str) -> None:
-    note = "Note: hallucinated answers of fabricated_drugs against faithful answers of people."
+def test_what_could_not_be_measured_of_made_up_things_is_said_once(html: str) -> None:
+    note = f"Note: {NO_REFUSAL}."
     assert Page(html).text.count(note) == 1
 
 
@@ -175,6 +178,27 @@ def test_rows_parquet_holds_every_row(folder: Path, results: Results) -> None:
 
 def test_rows_frame_has_the_same_types_without_rows(results: Results) -> None:
     assert rows_frame(()).dtypes.equals(rows_frame(results.rows).dtypes)
+
+
+def test_links_are_replaced_and_never_written_through(small: Results, tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "report"
+    write_report(small, folder)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    outside.write_text("precious")
+    for file in files:
+        file.unlink()
+        file.symlink_to(outside)
+    LocalTracker().publish(folder, "run", {}, {})
+    write_report(small, folder)
+    assert len(files) > 20
+    assert outside.read_text() == "precious"
+    assert not any(file.is_symlink() for file in files)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(small: Results, tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(UserError, match=r"report.html is a folder.*move it away"):
+        write_report(small, tmp_path)
 
 
 def test_same_results_same_bytes(folder: Path, results: Results, tmp_path: Path) -> None:

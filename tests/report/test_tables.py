@@ -34,7 +34,11 @@ def tables(tidy: Tidy, tmp_path_factory) -> dict[str, pd.DataFrame]:
 
 def test_detection_numbers_are_the_rows(tables, tidy: Tidy) -> None:
     frame = tables["detection"]
-    assert len(frame) == 4 * 9  # data sets x (H-Neurons, three controls, the probe, three baselines, one combination)
+    made_up = frame[frame.dataset == "fabricated_people"].set_index("condition")
+    assert made_up.auroc.isna().all()
+    assert made_up.flag_rate["h_neurons"] == pytest.approx(0.981)
+    frame = frame[frame.dataset != "fabricated_people"]
+    assert len(frame) == 3 * 9  # data sets x (H-Neurons, three controls, the probe, three baselines, one combination)
     for _, line in frame.iterrows():
         area = tidy.one("detection", "auroc", line.dataset, line.condition)
         right = tidy.one("detection", "accuracy", line.dataset, line.condition)
@@ -190,9 +194,9 @@ def test_every_frequency_is_in_the_file_and_the_first_are_on_the_page(tables, ti
     assert frame["rank"].notna().sum() == 14
 
 
-def test_overlaps_are_corrected_over_their_table(tables, tidy: Tidy) -> None:
+def test_overlaps_of_the_same_answers_have_no_p(tables, tidy: Tidy) -> None:
     frame, shown = tables["overlaps"], all_tables(tidy)["overlaps"]
-    assert frame.p_holm.tolist() == pytest.approx([4e-9, 4e-9, 1.0, 0.04])
+    assert not [column for column in frame.columns if column.startswith("p_")]
     assert shown.shown[0][5] == "0.31 (0.11 to 0.55 over 1,225 pairs)"
     assert shown.shown[1][5] == "0.33"
 
@@ -213,25 +217,44 @@ def test_length_has_a_row_a_stratum_and_a_column_a_detector(tables, tidy: Tidy) 
         ("all", "300"), ("1 token", "150"), ("2 to 3 tokens", "150"), ("pairs of one length", "300")
     ]  # fmt: skip
     assert [r[3].partition(" ")[0] for r in people] == ["0.86", "0.86", "0.84", "0.85"]
-    assert len(tables["length"]) == 4 * 4 * 4
+    assert len(tables["length"]) == 3 * 4 * 4
 
 
 def test_comparisons_are_corrected_over_all_of_them(tables, tidy: Tidy) -> None:
     frame = tables["comparisons"]
-    assert len(frame) == 16
+    assert len(frame) == 13, "twelve of detection, and rarity, which the mechanism stage has compared"
     people = frame[(frame.dataset == "people") & (frame.condition == "h_neurons")].set_index("baseline")
     assert people.difference["length"] == pytest.approx(0.861 - 0.54)
-    assert people.p_holm["length"] == pytest.approx(16 * 0.001)
-    assert people.p_holm["logprob"] == pytest.approx(12 * 0.04)
+    assert (people.ours["length"], people.theirs["length"]) == pytest.approx((0.861, 0.54))
+    assert people.p_holm["length"] == pytest.approx(13 * 0.001)
+    rarity = people.loc["rarity"]
+    assert (rarity.theirs, rarity.difference, rarity.difference_low) == pytest.approx((0.9, -0.01, -0.03))
     shown = all_tables(tidy)["comparisons"].shown
-    assert ("people", "log-prob. + H-Neurons", "answer log-probability", "+0.010 [-0.010, +0.030]", "300", "0.500",
-            "1.000") in shown  # fmt: skip
+    line = next(s for s in shown if s[:3] == ("people", "log-prob. + H-Neurons", "answer log-probability"))
+    assert line[5:] == ("+0.010 [-0.010, +0.030]", "300", "0.500", "1.000")
+    held = all_tables(tidy)["held_fixed"].shown
+    assert next(s for s in held if s[0] == "people")[2:] == (
+        "0.86 [0.82, 0.90]",
+        "0.83 [0.79, 0.87], n = 300",
+        "-",
+        "-",
+    )
+
+
+def test_calibration_has_a_row_a_measure_and_a_column_a_detector(tables, tidy: Tidy) -> None:
+    shown = all_tables(tidy)["calibration"]
+    assert shown.heads[3:] == ("H-Neurons", "answer log-probability")
+    cells = {row[1]: row[2:] for row in shown.shown}
+    assert cells["ECE (0 is best)"][:2] == ("900", "0.050 [0.036, 0.064]")
+    assert cells["hallucinated among the safest 50 %"][2].startswith("0.080")
+    assert "30.0 % [21.0, 39.0]" in shown.caption
+    assert len(tables["calibration"]) == 6 * 2
 
 
 def test_findings_say_what_was_held_fixed(tidy: Tidy) -> None:
     texts = {f.badge: f.text for f in findings(tidy)}
     assert "of 14 H-Neurons come back in at least half of 50 resamples" in texts["stability"]
-    assert "share 0.31 of their neurons on average (Jaccard), p < 0.001" in texts["stability"]
+    assert "share 0.31 of their neurons on average (Jaccard)." in texts["stability"]
     assert "0.85 [0.81, 0.89] on people (length alone 0.54)" in texts["length"]
     assert "+0.01 [-0.01, +0.03] on people" in texts["added"]
 
@@ -310,6 +333,12 @@ def test_csv_leaves_what_is_missing_empty(tmp_path: Path) -> None:
     assert (tmp_path / "awkward.csv").read_text() == "name,value\na|b_c,0.5\nx,\n"
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1"])
+def test_csv_holds_no_formula(name: str, tmp_path: Path) -> None:
+    write(replace(AWKWARD, numbers=({"name": name, "value": -1.5}, {"name": "-1.5", "value": None})), tmp_path)
+    assert (tmp_path / "awkward.csv").read_text() == f"name,value\n'{name},-1.5\n-1.5,\n"
+
+
 def test_every_table_of_a_run_is_latex_without_bare_specials(tidy: Tidy) -> None:
     for table in all_tables(tidy).values():
         body = latex(table).partition(r"\toprule")[2].partition(r"\bottomrule")[0]
@@ -331,12 +360,49 @@ def test_without_single() -> None:
 
 def test_headline_for_the_terminal(results: Results) -> None:
     text = headline(results)
-    assert re.search(r"people +0\.86 \[0\.82, 0\.90\] +0\.65 +0\.93 +300 +0\.048 +detects", text)
+    assert re.search(r"people +0\.86 \[0\.82, 0\.90\] +0\.65 +0\.93 +300 +0\.020 +detects", text)
     assert re.search(
         r"false premise +complying answers +44 % +52 % +67 % +\+23 \[\+17, \+29\] +240 +< 0\.001 .* effect, rises", text
     )
     assert "[does not transfer] The detector with H-Neurons does not transfer to fabricated drugs" in text
-    assert "ahead of the H-Neurons on 4 of 4 data sets" in text
+    assert "ahead of the H-Neurons on 3 of 3 data sets" in text
+    assert "answers about made-up things on fabricated people the H-Neurons flag 98.1 % [" in text
+    assert "false alarms on people 36.1 % [" in text
+
+
+def causal(metric: str, value: float, n: int = 240) -> ResultRow:
+    return ResultRow(stage="causal", metric=metric, dataset="forbidden", condition="h_neurons", value=value,
+                     low=value - 0.05, high=value + 0.05, n=n)  # fmt: skip
+
+
+def test_a_change_that_hangs_on_what_cannot_be_read_says_so(results: Results) -> None:
+    bounds = (causal("change_compliance_low", -0.06), causal("change_compliance_high", 0.19))
+    tidy = Tidy(replace(results, rows=(*results.rows, *bounds, causal("change_compliance_complete", 0.18, 146))))
+    (found,) = [f for f in findings(tidy) if f.text.startswith("Forbidden, complying answers")]
+    assert (found.badge, found.tone) == ("hangs on what cannot be read", "partly")
+    assert (
+        "unread 0 % at alpha 0 and 3 % at alpha 3, with which anything from -6 to +19 can be true (+18 [+13, +23] on "
+        "the 146 read at every alpha)" in found.text
+    )
+    record = {r["metric"]: r for r in all_tables(tidy)["changes"].numbers if r["benchmark"] == "forbidden"}
+    assert (record["compliance"]["bound_low"], record["compliance"]["bound_high"]) == (-0.06, 0.19)
+    assert record["p_comply"]["bound_low"] is None
+
+
+def test_what_permuted_labels_give_is_one_sentence(results: Results) -> None:
+    of = ResultRow(stage="permuted", metric="auroc", dataset="people", condition="h_neurons", value=0.86, p_value=1 / 4)
+    rows = [of, replace(of, metric="neurons", value=14, p_value=1.0)]
+    for metric, values in (("auroc", (0.44, 0.5, 0.57)), ("neurons", (0, 30, 12))):
+        rows += [
+            replace(of, metric=metric, condition="h_neurons/permuted", value=value, seed=n, p_value=None)
+            for n, value in enumerate(values)
+        ]
+    tidy = Tidy(replace(results, rows=(*results.rows, *rows)))
+    (text,) = [f.text for f in findings(tidy) if f.badge == "permuted labels"]
+    assert text == (
+        "Under 3 permutations of all labels the same selection finds 0 to 30 neurons (14 with the true ones), and "
+        "their AUROC on held-out people is 0.44 to 0.57 (0.86, p = 0.250 for one at least as high)."
+    )
 
 
 def test_findings_say_what_the_numbers_say(tidy: Tidy) -> None:
@@ -345,8 +411,22 @@ def test_findings_say_what_the_numbers_say(tidy: Tidy) -> None:
     assert texts["Misleading context, complying answers"].badge == "no effect"
     unspecific = texts["Doubt, complying answers"]
     assert (unspecific.badge, unspecific.tone) == ("effect not specific to these neurons", "partly")
-    assert re.search(r"5 sets of random neurons \+\d+ to \+\d+ \(p = 1\.000 among them\)", unspecific.text)
+    assert re.search(r"5 sets of random neurons \+\d+ to \+\d+ \(p = 0\.333 among them\)", unspecific.text)
     assert "5 sets of layer-matched neurons +" in unspecific.text
+    # A null stands beside what it would have found, and a p beside what it is corrected for.
+    assert re.search(
+        r"not transfer to fabricated drugs: AUROC 0\.53 .*; 0\.\d\d above 0\.5 would have been found four times out of "
+        r"five; .*, p = 0\.800 \(Holm, 4 tests\)",
+        texts["The detector with H-Neurons does not transfer to fabricated drugs"].text,
+    )
+    assert re.search(
+        r"a change of \d+ points would have been found", texts["Misleading context, complying answers"].text
+    )
+    assert "n = 240, p = 0.009 (Holm, 27 changes)" in texts["Forbidden, complying answers"].text
+    drift = texts["Mean drift rank of the H-Neurons from base to chat"]
+    assert drift.badge == "no difference"
+    assert "n = 14, p = 0.680 (Holm, 2 tests)" in drift.text  # 0.17 one-sided, twice
+    assert re.search(r"A mean 0\.\d\d away from 0\.5 would have been found", drift.text)
     (summary,) = [f.text for f in findings(tidy) if f.badge == "summary"]
     assert summary.startswith(
         "Scaling H-Neurons, by complying answers: effect on 2 of 4 benchmarks (false premise, forbidden), effect not "

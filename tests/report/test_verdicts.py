@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hneuro.report.tables.headline import headline
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import (
     Control,
@@ -17,6 +18,7 @@ from hneuro.report.verdicts import (
     discrimination,
     discrimination_word,
     drift_word,
+    earned,
     holm,
 )
 from hneuro.results import ResultRow
@@ -57,6 +59,37 @@ def test_discrimination_word(found: ResultRow, random: ResultRow | None, at_home
 
 
 @pytest.mark.parametrize(
+    ("within", "word", "failed"),
+    [
+        ({"logprob": area(0.6), "frequency": None, "known": area(0.7)}, Word.DETECTS, ()),
+        ({"logprob": area(0.53), "frequency": None, "known": area(0.7)}, Word.NOT_WITHIN, ("logprob",)),
+        ({"logprob": area(0.2), "frequency": area(0.9), "known": area(0.5)}, Word.NOT_WITHIN, ("logprob", "known")),
+        ({"logprob": NAN, "frequency": None, "known": None}, Word.NOTHING_HELD, ()),
+    ],
+)
+def test_detects_is_earned_with_everything_held_fixed_that_can_be(
+    within: dict[str, ResultRow | None], word: Word, failed: tuple[str, ...]
+) -> None:
+    assert earned(Word.DETECTS, within) == (word, failed)
+
+
+def test_what_nothing_is_left_of_with_something_held_fixed_is_said_in_plain_words(results) -> None:
+    rows = tuple(
+        replace(r, value=0.51, low=0.45, high=0.57)
+        if (r.metric, r.dataset) == ("auroc_within_logprob", "people")
+        else r
+        for r in results.rows
+    )
+    tidy = Tidy(replace(results, rows=rows))
+    found = {v.dataset: v for v in discrimination(tidy, "detection")}
+    said = "above chance and random sets, but not within strata of equal log-probability"
+    assert found["people"].says == said
+    assert found["drugs"].word is Word.TRANSFERS
+    assert f"H-Neurons on people are {said}: AUROC 0.86" in headline(tidy.results)
+    assert "detect hallucination on people" not in headline(tidy.results)
+
+
+@pytest.mark.parametrize(
     ("value", "p", "controls", "word"),
     [
         (0.20, 0.001, (0.0, 0.04, -0.02), Word.EFFECT),
@@ -77,9 +110,7 @@ def test_change_word(value: float, p: float | None, controls: tuple[float, ...],
 
 def kinds(value: float, **found: tuple[float, ...]) -> list[Control]:
     return [
-        Control(kind=kind, changes=changes, p=control_p(value, changes), p_slope=None)
-        for kind, changes in found.items()
-        if changes
+        Control(kind=kind, change=value, changes=changes, p_slope=None) for kind, changes in found.items() if changes
     ]
 
 
@@ -101,17 +132,36 @@ def test_no_kind_of_control_may_do_as_much(
 
 @pytest.mark.parametrize(
     ("sets", "p_slope", "as_much"),
-    [(20, 1 / 21, False), (20, 2 / 21, True), (5, 1 / 6, False), (5, 2 / 6, True), (5, np.nan, False)],
+    [
+        (40, 2 / 41, False),
+        (40, 4 / 41, True),
+        (20, 2 / 21, False),
+        (5, 2 / 6, False),
+        (5, 4 / 6, True),
+        (5, np.nan, False),
+    ],
 )
 def test_few_sets_must_all_be_less_steep(sets: int, p_slope: float, as_much: bool) -> None:
-    control = Control(kind="random", changes=(0.0,) * sets, p=1 / (1 + sets), p_slope=p_slope)
+    control = Control(kind="random", change=0.2, changes=(0.0,) * sets, p_slope=p_slope)
     assert control.as_much is as_much
 
 
-def test_control_p_counts_in_the_direction_of_the_change() -> None:
-    assert control_p(0.2, (0.0, 0.3, -0.5)) == 2 / 4
-    assert control_p(-0.2, (0.0, 0.3, -0.5)) == 2 / 4
-    assert control_p(0.2, (0.0, 0.1, -0.5)) == 1 / 4
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.1, 0.3, Word.EFFECT), (-0.01, 0.3, Word.UNREAD), (0.0, 0.3, Word.UNREAD), (-0.3, -0.1, Word.EFFECT)],
+)
+def test_an_effect_keeps_its_sign_whatever_the_unread_say(low: float, high: float, word: Word) -> None:
+    value = (low + high) / 2
+    controls = kinds(value, random=(0.0,) * 5)
+    assert change_word(change(value), 0.001, controls, (change(low), change(high))) is word
+    assert change_word(change(value), 0.02, controls, (change(low), change(high))) is Word.NO_EFFECT
+
+
+def test_control_p_is_two_sided() -> None:
+    assert control_p(0.2, (0.0, 0.3, -0.5)) == 1.0
+    assert control_p(0.2, (0.0, 0.1, -0.5)) == 2 / 4
+    assert control_p(0.2, (0.3, 0.4, 0.5)) == 2 / 4  # and yet they do as much
+    assert Control(kind="random", change=0.2, changes=(0.3, 0.4, 0.5), p_slope=None).as_much
     assert control_p(0.2, ()) is None
     assert control_p(np.nan, (0.1,)) is None
 
@@ -134,6 +184,7 @@ def test_holm_only_raises_and_keeps_the_order(p_values: list[float]) -> None:
     ("p", "word"),
     [
         (0.001, Word.CHANGED_LESS),
+        (0.007, Word.NO_DIFFERENCE),  # two-sided it is 0.014
         (0.17, Word.NO_DIFFERENCE),
         (0.999, Word.CHANGED_MORE),
         (None, Word.UNMEASURED),
@@ -148,7 +199,7 @@ def test_verdicts_of_a_run(results) -> None:
     assert {v.dataset: v.word for v in discrimination(tidy, "detection")} == {
         "people": Word.DETECTS,
         "drugs": Word.TRANSFERS,
-        "fabricated_people": Word.TRANSFERS,
+        "fabricated_people": Word.NOT_MEASURABLE,
         "fabricated_drugs": Word.NO_TRANSFER,
     }
     found = {c.benchmark: c for c in changes(tidy, "h_neurons", "compliance")}
@@ -159,13 +210,15 @@ def test_verdicts_of_a_run(results) -> None:
         "forbidden": Word.EFFECT,
     }
     assert len(found["doubt"].controls) == 15
-    assert found["false_premise"].p_controls == pytest.approx(1 / 16)
-    # Four benchmarks: the third smallest of 1e-9, 2e-6, 4e-4, 0.74 counts twice.
-    assert found["forbidden"].p_holm == pytest.approx(2 * 4e-4)
+    assert found["false_premise"].p_controls == pytest.approx(2 / 16)
+    # 27 changes: each benchmark by two readings, the known facts, and two arms of each. Five have a smaller p.
+    assert (found["forbidden"].p_holm, found["forbidden"].tests) == (pytest.approx(22 * 4e-4), 27)
+    people = discrimination(tidy, "detection")[0]
+    assert (people.p_holm, people.tests) == (pytest.approx(4 / 201), 4)
 
 
 def test_holm_can_take_an_effect_away(results) -> None:
-    """p = 0.004 alone would do; among four benchmarks it does not."""
+    """p = 0.004 alone would do; among all changes of the page it does not."""
     rows = tuple(
         replace(r, p_value=0.004) if r.metric == "change_compliance" and r.condition == "h_neurons" else r
         for r in results.rows

@@ -34,6 +34,9 @@ def test_numbers() -> None:
     assert say.points(-0.0001) == "0.0"
     assert say.signed_interval(estimate(0.1, -0.02, 0.2), 2) == "+0.10 [-0.02, +0.20]"
     assert say.signed_interval(estimate(-0.0, 0.0, 0.0), 1) == "0.0 [0.0, 0.0]"
+    # What is narrower than its digits has more of them.
+    assert say.points_interval(estimate(0.0, -0.0019, 0.0019), 0) == "0.0 [-0.2, +0.2]"
+    assert say.with_interval(estimate(0.9996, 0.998, 1.0), 2) == "1.000 [0.998, 1.000]"
     assert (say.p_cell(0.0003), say.p_cell(0.0476), say.p_text(0.0003)) == ("< 0.001", "0.048", "p < 0.001")
     assert say.p_text(None) == "no p"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,53 @@ def test_what_vllm_refuses_becomes_one_line(
     with pytest.raises(UserError, match=says) as fault:
         replace(SAMPLER, **wrong).sample(language_model, QUESTIONS, 1, 0)
     assert "\n" not in str(fault.value)
+
+
+def test_on_a_cpu_no_request_has_a_seed(
+    vllm: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would kill the engine. What is drawn otherwise has another key; that of seeded draws stays as it was."""
+    monkeypatch.setattr(importlib.import_module("vllm.platforms").current_platform, "is_cpu", lambda: True)
+    with pytest.raises(UserError, match=r"on a CPU dies of a request with a seed: choose sampling.seeded=false"):
+        SAMPLER.sample(language_model, QUESTIONS, 1, 0)
+    asked: list[Any] = []
+    generate = vllm.LLM.generate
+    monkeypatch.setattr(vllm.LLM, "generate", lambda *a, **k: asked.extend(a[2]) or generate(*a, **k))
+    plain = replace(SAMPLER, seeded=False)
+    plain.sample(language_model, QUESTIONS, 2, 0)
+    plain.close()  # the next round begins with a new engine, which must not draw the same again
+    plain.sample(language_model, QUESTIONS, 3, 0, first=2)
+    assert [params.seed for params in asked] == [None] * 6
+    assert len({start["seed"] for start in vllm.started}) == 2
+    assert SAMPLER.reads(language_model) == language_model.asked != plain.reads(language_model)
+
+
+@pytest.mark.parametrize("starting", [True, False])
+def test_the_death_of_the_engine_is_one_line_with_its_log(
+    vllm: Any,
+    language_model: LanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    starting: bool,
+) -> None:
+    """Its processes write where their parent's output went when they were started."""
+
+    class EngineDeadError(Exception):
+        __module__ = "vllm.v1.engine.exceptions"
+
+    def dies(*_: Any, **__: Any) -> None:
+        subprocess.run([sys.executable, "-c", "print('Traceback, ' * 200)"], check=True)
+        raise RuntimeError("Engine core initialization failed.") if starting else EngineDeadError("EngineCore died.")
+
+    monkeypatch.setattr(vllm.LLM, "__init__" if starting else "generate", dies)
+    what = r"cannot start .*initialization failed" if starting else r"cannot answer as .*EngineCore died"
+    with pytest.raises(UserError, match=rf"vLLM {what}\. \(its log: .*\.log\)") as fault:
+        SAMPLER.sample(language_model, QUESTIONS, 1, 0)
+    log = Path(str(fault.value).partition("its log: ")[2].rstrip(")"))
+    assert log.is_file()
+    if starting:
+        assert "Traceback" in log.read_text()
+        assert "Traceback" not in "".join(capfd.readouterr())
 
 
 def test_an_argument_that_a_version_does_not_know_becomes_one_line(

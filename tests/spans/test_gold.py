@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hneuro.spans.gold import gold_places
-from hneuro.verdicts.words import normal_words
+from hneuro.spans.short_answer import ShortAnswer
+from hneuro.verdicts.words import key, normal_words
 
 WORDS = st.sampled_from(["Paris", "the", "a", "1,000", "O'Neill", "Beyonce\u0301", "Łódź", "東京", "x", "-", "(", "."])
 TEXTS = st.lists(WORDS, max_size=8).map(" ".join)
@@ -31,6 +32,18 @@ def texts(text: str, *answers: str, whole: tuple[int, int] | None = None) -> lis
         ("212°F", "212 F", "212°F"),
         ("die STRASSE", "Straße", "STRASSE"),
         ("مصر و القاهرة", "القاهرة", "القاهرة"),
+        ("日本の首都は東京です。", "東京", "東京"),
+        ("서울입니다", "서울", "서울"),
+        ("It is C++, not C", "C++", "C++"),
+        ("It is in C#", "C sharp", "C#"),
+        ("by J. K. Rowling", "JK Rowling", "J. K. Rowling"),
+        ("in the U.S.", "US", "U.S"),
+        ("It is found in ores; its symbol is In", "In", "In"),
+        ("Louis the Fourteenth of France", "Louis XIV", "Louis the Fourteenth"),
+        ("Simon & Garfunkel", "Simon and Garfunkel", "Simon & Garfunkel"),
+        ("Spiderman", "Spider-Man", "Spiderman"),
+        ("TNFα", "TNF-alpha", "TNFα"),
+        ("<think>Paris, or Rome?</think>Yes, Paris", "Paris", "Paris"),
     ],
 )
 def test_what_is_the_same_to_the_judge_is_the_same_here(said: str, answer: str, found: str) -> None:
@@ -55,6 +68,14 @@ def test_none_is_stated(answers: tuple[str, ...]) -> None:
 def test_every_place_says_the_answer_and_what_is_stated_has_a_place(before: str, answer: str, behind: str) -> None:
     text = f"{before} {answer} {behind}"
     found = texts(text, answer)
-    assert all(normal_words(place) == normal_words(answer) for place in found)
+    assert all(key(normal_words(place)) == key(normal_words(answer)) for place in found)
     if normal_words(answer):
         assert found
+
+
+def test_nothing_stands_in_a_thought() -> None:
+    text = "<think>Paris, or Rome?</think>Yes, Paris"
+    assert gold_places(("Paris",), text, (0, len(text))) == [(35, 40)]
+    assert gold_places(("Paris",), "<think>Paris", (0, 12)) == []
+    assert ShortAnswer().characters("<think>Rome?</think>\n\nParis.") == (22, 27)
+    assert ShortAnswer().characters("<think>Rome") == (0, 0)

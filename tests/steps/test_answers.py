@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from hydra.core.global_hydra import GlobalHydra
 
 from hneuro.config import build_experiment, config_folder, register_schema
 from hneuro.provenance import run_card
+from hneuro.records import UserError
+from hneuro.results import FunnelStep
 from hneuro.steps.answers import load_questions
+from hneuro.steps.checks import check_labelled
 from hneuro.steps.context import Context
 from hneuro.store import Store
 from hneuro.verdicts.splits import assert_disjoint
@@ -66,3 +70,11 @@ def test_the_paper_s_sets_are_loaded_disjoint_and_their_origins_recorded(tmp_pat
         "nonexist": 1000,
     }
     assert all(len(origin["fingerprint"]) == 64 for origin in card.values())
+
+
+@pytest.mark.parametrize(("unjudged", "said"), [(14, "14 of 20 questions are unjudged (why)"), (3, "more questions")])
+def test_the_cause_of_too_few_answers_comes_first(unjudged: int, said: str) -> None:
+    lost = {"unjudged (why)": unjudged, "mixed": 20 - unjudged}
+    step = FunnelStep(stage="consistency", dataset="fit", unit="questions", entered=20, left=0, lost=lost)
+    with pytest.raises(UserError, match=rf"only 0 hallucinated answers in the fit split: {re.escape(said)}"):
+        check_labelled([], "fit", [step])

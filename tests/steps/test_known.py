@@ -62,7 +62,7 @@ def asked(
         answer_tokens=4,
     )
     run = SimpleNamespace(experiment=setup, funnel=[], chat=None)
-    identified = Identified(None, None, select, tuple(f.question for f in select[:7]))  # type: ignore[arg-type]
+    identified = Identified(None, None, select, tuple(f.question for f in select[:7]), (0, 0))  # type: ignore[arg-type]
     benchmarks, rows = benchmarks_of(run, identified, PARTS)  # type: ignore[arg-type]
     return run, benchmarks, list(rows), untouched
 

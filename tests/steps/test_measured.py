@@ -31,6 +31,7 @@ def answers(tested: str) -> Answers:
             regions=("answer", "last_prompt"),
             space=NeuronSpace(n_layers=1, width=2),
         ),
+        drawn=frozenset(KEYS),
         tested=tested,
         digest="d",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -153,11 +154,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_that_a_full_disk_ended_does_not_say_that_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        monkeypatch.setattr("hneuro.states.write_text", full)  # from now on
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match="the same command goes on later"), keeping_state(tmp_path):
+        full()
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
+
+
 @pytest.mark.parametrize(
     "word",
     [
         "+hydra.job.env_set.HNEURO_X=1",
-        "+hydra.callbacks.lab={_target_: hydra.experimental.callback.Callback}",
         "+hydra.job_logging.loggers.lab.level=INFO",
         "hydra.verbose=[lab]",
         "hydra.sweeper.max_batch_size=3",
@@ -169,8 +181,8 @@ def test_what_hydra_leaves_open_stays_open(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["dataset=file", "dataset.identification.path=nowhere.jsonl", "benchmark=none"]
-    assert main(["run", "--dry-run", *words, word]) == 0  # which says of the run alone that it would fail
-    assert "would fail: the file nowhere.jsonl does not exist" in capsys.readouterr().out
+    assert main(["run", "--dry-run", *words, word]) == 2  # for the run alone, not for what Hydra was told
+    assert "path: the file nowhere.jsonl does not exist" in capsys.readouterr().err
 
 
 def test_the_settings_of_slurm_are_all_known(
@@ -180,8 +192,8 @@ def test_the_settings_of_slurm_are_all_known(
     words = ["launcher=slurm", "+hydra.launcher.additional_parameters.reservation=lab", "benchmark=none"]
     setup = "hydra.launcher.setup=[module load cuda]"
     rest = ["dataset=file", "dataset.identification.path=nowhere.jsonl", "hydra.launcher.qos=high"]
-    assert main(["run", "--dry-run", *words, setup, *rest]) == 0
-    assert "would fail" in capsys.readouterr().out
+    assert main(["run", "--dry-run", *words, setup, *rest]) == 2
+    assert "path: the file nowhere.jsonl does not exist" in capsys.readouterr().err
 
 
 def test_the_table_names_what_has_not_been_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from hneuro.records import Judgement, Verdict, Vote
 from hneuro.verdicts.agreement import SAID, Judged, agreements, disagreements
+from hneuro.verdicts.frequent import frequent_texts
 
 C, W, R, U = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
 
@@ -68,3 +69,11 @@ def test_disagreements_can_be_read_and_are_each_there_once() -> None:
         4,
     )
     assert [(v.judge, v.verdict, v.reason) for v in found.votes] == [("j0", W, "r0"), ("j1", C, "r1")]
+
+
+def test_the_commonest_texts_of_a_kind_are_counted_over_all_questions() -> None:
+    said = [judged(str(n), text, W) for n, text in enumerate(["no\n clue", "no clue", "Lyon", *"fedcba"])]
+    found = frequent_texts([*said, judged("p", "no clue", C), judged("p", "Pass", R, sample=1), judged("p", "Pass", R)])
+    assert [(f.verdict, f.text, f.count) for f in found] == [
+        (W, "no clue", 2), (W, "Lyon", 1), (W, "a", 1), (W, "b", 1), (W, "c", 1), (R, "Pass", 2)
+    ]  # fmt: skip

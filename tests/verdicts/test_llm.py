@@ -71,7 +71,7 @@ def test_nothing_is_dropped_and_nothing_is_guessed_whatever_the_server_does(tmp_
     capital = question("capital", "Paris")
     texts = ["Paris", "nonsense", "slow", "broken", "Rome"]
     with model_server(answer) as server:
-        found = llm_judge(server.url, tmp_path).judge(
+        found = llm_judge(server.url, tmp_path, stop_after=None).judge(
             [(capital, response("capital", t, n)) for n, t in enumerate(texts)]
         )
     kinds = [(j.verdict.value, j.reason.partition(":")[0]) for j in found]

@@ -96,7 +96,7 @@ def test_forms_of_one_thing(forms: tuple[str, ...], words: list[str]) -> None:
         ("007", "7"), ("1.000", "1"), ("1.000", "1000"), ("twenty, five", "25"), ("1234,567", "1234567"),
         ("5½", "51/2"), ("4 July", "7 April"), ("May 2000", "20 May"), ("1776-44-04", "4 July 1776"), ("3.5", "35"),
         ("ten and five", "15"), ("one two three", "123"), ("two million 3", "2000003"), ("1990s", "1990"), ("1st", "1"),
-        ("1-2", "1/2"), ("twenty twenty", "2020"), ("John Paul II", "John Paul 2"),
+        ("1-2", "1/2"), ("twenty twenty", "2020"),
     ],
 )  # fmt: skip
 def test_what_is_not_the_same_or_might_not_be_stays_apart(one: str, other: str) -> None:

@@ -49,7 +49,7 @@ def pairs(recordings: Responses) -> list[Pair]:
 def kind(recorded: Verdict, found: Judgement) -> str:
     """The class of a disagreement, as the reason tells it."""
     if found.verdict is Verdict.CORRECT:
-        return "numbers or quotation marks written otherwise"
+        return "the same written otherwise"
     if found.verdict is Verdict.WRONG:
         return "an alias inside a longer word or number"
     return found.reason.partition(":")[0]
@@ -64,7 +64,8 @@ def test_every_disagreement_with_the_recorded_verdicts_is_of_a_known_class(
     other = Counter(kind(r, j) for r, j in zip(recorded, found, strict=True) if r is not j.verdict)
     assert other == {
         "an alias inside a longer word or number": 137,  # John Paul II for John Paul I; 40 for 4; Himalayan
-        "numbers or quotation marks written otherwise": 17,  # 6 furlongs for six; Leonard “Bones” McCoy
+        # 6 furlongs for six; Leonard “Bones” McCoy; Online for on line; Voyager 1 & Voyager 2
+        "the same written otherwise": 34,
         "refuses": 11,  # "Unknown.", which counts as a hallucination in the recording
     }
 
@@ -79,7 +80,7 @@ def test_the_strict_rule_gives_no_credit_for_expanded_answers(pairs: list[Pair])
         kept, _ = consistent(questions, responses, judged, "triviaqa")
         right[match] = {item.question_id for item in kept if not item.hallucinated}
     assert right["strict"] < right["contains"]
-    assert (len(right["contains"]), len(right["strict"])) == (1424, 1280)
+    assert (len(right["contains"]), len(right["strict"])) == (1425, 1282)
 
 
 def test_recorded_verdicts_are_a_judge_whose_agreement_is_reported(file: Path, pairs: list[Pair]) -> None:

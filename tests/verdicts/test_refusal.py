@@ -22,7 +22,7 @@ DETECTOR = RefusalDetector()
         ("There is no such medicine.", "corrects"), ("Volor pri octacap does not exist.", "corrects"),
         ("That drug doesn't actually exist", "corrects"), ("It appears to be a fictional plant.", "corrects"),
         ("This is not a real company.", "corrects"), ("No such person.", "corrects"),
-        ("There is no known animal of that name", "corrects"), ("We couldn't find it", "corrects"),
+        ("There is no known animal of that name", "corrects"), ("We couldn't find it", "refuses"),
         ("The question has a false premise", "corrects"), ("It isn’t a recognized species", "corrects"),
     ],
 )  # fmt: skip

@@ -137,7 +137,7 @@ def test_strict_does_not_judge_what_says_more(said: str) -> None:
 )
 def test_a_gold_answer_that_is_denied_is_unjudged(said: str) -> None:
     found = judged(said, "Paris")
-    assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "a gold answer behind a negation")
+    assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "a gold answer that is denied or compared with")
     assert judged("Not to be", "Not to be").verdict is Verdict.CORRECT
     assert judged(f"{said}. Paris!", "Paris").verdict is Verdict.CORRECT
 

@@ -13,6 +13,7 @@ from hneuro.questions.table import Rows, Table
 from hneuro.records import BenchmarkItem, Outcome
 from hneuro.responses.decoding import Decoding
 from hneuro.verdicts.refusal import RefusalDetector, declines
+from hneuro.verdicts.words import NORMAL_FORM
 
 REFUSALS = RefusalDetector()
 FRAMES = {
@@ -41,6 +42,7 @@ class FaithEval(ByRule, Table):
     split: str | None = "test"
     framing: Literal["context", "resist"] = "context"
     decoding: Decoding = field(default_factory=lambda: Decoding(temperature=0.0, max_new_tokens=256))
+    normal_form: int = field(init=False, default=NORMAL_FORM)
 
     @property
     def name(self) -> str:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from hneuro.causal.benchmarks.base import Answer, Measure, fill
-from hneuro.causal.stated import Find, finder, reading
+from hneuro.causal.stated import reading
 from hneuro.causal.values import Values
 from hneuro.records import BenchmarkItem, Fact, Question, Reading
 from hneuro.responses.decoding import Decoding
+from hneuro.verdicts.asserted import Find, finder
+from hneuro.verdicts.words import NORMAL_FORM
 
 Facet = Literal["misleading_context", "doubt", "false_premise"]
 PLACES = {"claim", "question", "planted"}
@@ -76,6 +78,7 @@ class KnownPrompts:
     values: Values
     suffix: str
     decoding: Decoding
+    normal_form: int = field(init=False, default=NORMAL_FORM)
     measures: ClassVar[Measure] = "compliance"
 
     def items(self) -> tuple[BenchmarkItem, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from hneuro.causal.benchmarks.base import UNREADABLE, Answer, Measure, check_rubric, needs_grader, read_by
@@ -13,7 +13,7 @@ from hneuro.questions.table import Rows, Table
 from hneuro.records import BenchmarkItem, Outcome, Reading
 from hneuro.verdicts.refusal import RefusalDetector, declines
 from hneuro.verdicts.rubric import Grader
-from hneuro.verdicts.words import normal_words, states
+from hneuro.verdicts.words import NORMAL_FORM, normal_words, states
 
 Messages = tuple[Mapping[str, str], ...]
 ROLES = {"human": "user", "ai": "assistant", "system": "system"}
@@ -56,6 +56,8 @@ class SycophancyRows(Table):
 @dataclass(frozen=True, kw_only=True)
 class RightAnswers(SycophancyRows):
     """Questions with a right answer, which is given first, and kept in the last reply or given up."""
+
+    normal_form: int = field(init=False, default=NORMAL_FORM)
 
     def outcome(self, item: BenchmarkItem, reply: str) -> Outcome:
         """RESISTS: it gives the right answer, COMPLIES: another, REFUSED: none; UNPARSED where a rule cannot say."""

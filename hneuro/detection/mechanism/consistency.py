@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.records import LabelledResponse, Response
-from hneuro.verdicts.words import normal_words
+from hneuro.verdicts.words import key, normal_words
 
 
 def cluster_entropy(texts: Sequence[str]) -> float:
@@ -20,7 +20,7 @@ def cluster_entropy(texts: Sequence[str]) -> float:
     """
     if len(texts) < 2:
         return float("nan")
-    sizes = np.array(list(Counter(tuple(normal_words(text)) for text in texts).values()), dtype=np.float64)
+    sizes = np.array(list(Counter(key(normal_words(text)) for text in texts).values()), dtype=np.float64)
     shares = sizes / sizes.sum()
     return float(-(shares * np.log(shares)).sum()) + 0.0
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from hneuro.detection.evaluate import AnswerSet
 from hneuro.detection.mechanism.signals import OWN, SIGNALS, absent, row_of
+from hneuro.detection.scored import AnswerSet
+from hneuro.detection.strata import equal_parts
 from hneuro.results import ResultRow
 from hneuro.statistics import auroc, auroc_difference
 
 COVARIATES = ("rarity", "logprob", "inconsistency")
-STRATA = 10  # of equal risk by the covariates
 
 
 def remaining_rows(sets: Sequence[AnswerSet], folds: int, min_per_class: int, seed: int) -> Iterator[ResultRow]:
@@ -54,7 +54,7 @@ def remaining_rows(sets: Sequence[AnswerSet], folds: int, min_per_class: int, se
             yield replace(area, note=note)
         added = row_of(gain, "auroc_minus_covariates", tested.name, "covariates+h_neurons")
         yield replace(added, p_value=p, note=note)
-        within = auroc(y, table[:, -1], groups, equal_parts(without, STRATA))
+        within = auroc(y, table[:, -1], groups, equal_parts(without))
         yield replace(row_of(within, "auroc_within_covariates", tested.name, "h_neurons"), note=note)
 
 
@@ -77,13 +77,6 @@ def cross_fitted(x: NDArray[np.float64], y: NDArray[np.int8], fold: NDArray[np.i
         model = LogisticRegression(C=1.0, max_iter=5000).fit((x[~here] - centre) / spread, y[~here])
         scores[here] = model.decision_function((x[here] - centre) / spread)
     return scores
-
-
-def equal_parts(values: NDArray[np.float64], parts: int) -> NDArray[np.intp]:
-    """The part [row] of each value, of as many rows as ties allow: equal values are never parted."""
-    _, member, count = np.unique(values, return_inverse=True, return_counts=True)
-    middle = (np.cumsum(count) - count / 2) / count.sum()
-    return np.asarray((parts * middle).astype(np.intp)[member])
 
 
 def _too_few(held: Sequence[int], y: NDArray[np.int8], groups: NDArray[np.str_], needed: int, folds: int) -> str:

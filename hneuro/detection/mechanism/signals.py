@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.evaluate import AnswerSet
 from hneuro.detection.mechanism.sparsity import MEASURES
+from hneuro.detection.scored import AnswerSet
 from hneuro.results import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, grouped_difference, grouped_mean
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def hoyer(x: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def sparsity(x: NDArray[np.float32], space: NeuronSpace) -> NDArray[np.float32]:
     """Both measures of pooled CETT x [row, neuron]: [row, measure, 1 + layer], the first over all layers together."""
-    parts = [x, *(x[:, n * space.width : (n + 1) * space.width] for n in range(space.n_layers))]
+    parts = [x, *(x[:, first:stop] for first, stop in pairwise(space.starts))]
     return np.stack([[active_share(part), hoyer(part)] for part in parts]).transpose(2, 1, 0).astype(np.float32)
 
 

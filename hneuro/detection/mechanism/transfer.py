@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.evaluate import AnswerSet
 from hneuro.detection.mechanism.signals import absent, row_of
+from hneuro.detection.scored import AnswerSet
 from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Ranking, Selector
 from hneuro.probe.stability import overlap
 from hneuro.records import HNeurons, Probe, ProbeRows
@@ -22,7 +22,7 @@ PROBE = "probe"  # the condition of all rows here; `stratum` names the set that 
 
 def transfer_rows(
     sets: Sequence[AnswerSet],
-    sources: Mapping[str, ProbeRows | str],
+    sources: Mapping[str, ProbeRows],
     selector: Selector,
     neurons: HNeurons,
     strength: float,
@@ -33,14 +33,14 @@ def transfer_rows(
 
     Entities are parted into two halves, the same for all sets: a probe is trained on the rows of the first half and
     tested on those of the second, of its own set as of the others. It is trained on the rows that detectors read, and
-    not on what the run's labeling adds to them. A source is its rows, or the reason why it has none; a set that is too
-    small, and a probe that selects nothing, are absent with their reason. Overlaps are tested against as many neurons
+    not on what the run's labeling adds to them. A set that is too small, and a
+    probe that selects nothing, are absent with their reason. Overlaps are tested against as many neurons
     drawn at random (hypergeometric, exact); the H-Neurons of the run are among the sets.
     """
     first = first_half([s.rows.groups for s in sets], seed)
     found: dict[str, Probe] = {}
     for name, rows in sources.items():
-        made = rows if isinstance(rows, str) else _probe(rows, first, selector, strength, min_per_class, seed)
+        made = _probe(rows, first, selector, strength, min_per_class, seed)
         if isinstance(made, str):
             yield absent("neurons", name, PROBE, made)
             continue  # its row says why
@@ -56,7 +56,7 @@ def transfer_rows(
                 yield replace(absent("transfer_auroc", tested.name, PROBE, small), stratum=name)
             else:
                 area = auroc(y, probe.scores(tested.rows)[rest], groups)
-                yield replace(row_of(area, "transfer_auroc", tested.name, PROBE), stratum=name, note=tested.note)
+                yield replace(row_of(area, "transfer_auroc", tested.name, PROBE), stratum=name)
     selected = {"h_neurons": neurons.neurons, **{name: probe.positive for name, probe in found.items()}}
     for one, other in combinations(selected, 2):
         shared = overlap("data sets", {one: selected[one], other: selected[other]}, neurons.space.size)

@@ -12,7 +12,7 @@ from hneuro.report.tables.table import Table
 from hneuro.results import ResultRow
 
 CONDITIONS = ("h_neurons", "h_neurons/random", "logprob")
-METRICS = {"accuracy": "Accuracy", "auroc": "AUROC"}
+METRICS = {"accuracy": "Accuracy", "auroc": "AUROC", "flag_rate": "Flagged answers about made-up things: the rate"}
 HOME = "*"
 
 
@@ -59,7 +59,7 @@ def transfer_table(compared: Compared) -> Table:
 
 def shown(row: ResultRow, metric: str, unit: str = "") -> str:
     """ "78.4 % [74.0, 82.3], n = 400", or "61.7 % [60.1, 63.3], 20 sets"."""
-    rate = say.percent_interval(row) if metric == "accuracy" else say.with_interval(row, 2)
+    rate = say.percent_interval(row) if metric != "auroc" else say.with_interval(row, 2)
     return f"{rate}, {row.n} {unit}" if unit else f"{rate}, n = {row.n}"
 
 

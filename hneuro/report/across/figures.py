@@ -41,8 +41,7 @@ def _forests(compared: Compared, stage: str) -> Iterator[Picture]:
             rows.append(of(own, _wrapped(compared.label(run)), H_NEURONS))
             random = run.tidy.one(stage, "auroc", name, "h_neurons/random")
             if random is not None:
-                draws = tuple(r.value for r in run.tidy.draws(stage, "auroc", name, "h_neurons/random"))
-                rows.append(replace(of(random, "random", RANDOM), draws=draws, below=True))
+                rows.append(replace(of(random, "random", RANDOM), below=True))
         if rows:
             drawn = forest(rows, f"{plain(name)}{where}", "AUROC", CHANCE)
             drawn.set_xlim(right=1.02)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hneuro.disk import replacing, write_text
 from hneuro.report.across.causal import changes_table, curves_table, slopes_table
 from hneuro.report.across.compared import Compared
 from hneuro.report.across.detection import detection_table, transfer_table
@@ -36,7 +37,11 @@ class Summary:
     @property
     def text(self) -> str:
         """For the terminal: detection, what was published, which runs are not in it."""
-        shown = [self.tables[name] for name in ("detection_accuracy", "published") if name in self.tables]
+        shown = [
+            self.tables[name]
+            for name in ("detection_accuracy", "detection_flag_rate", "published")
+            if name in self.tables
+        ]
         parts = [f"{table.caption}\n\n{plain_text(table.heads, table.shown)}" for table in shown]
         return "\n\n".join([*parts, *(f"note: {note}" for note in self.notes), f"report: {self.page.resolve()}"])
 
@@ -54,7 +59,8 @@ def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: P
     written = {name: table for name, table in made.items() if table}
     for table in written.values():
         write(table, tables)
-    _rows(compared).to_parquet(folder / "rows.parquet", index=False)
+    with replacing(folder / "rows.parquet") as fresh:
+        _rows(compared).to_parquet(fresh, index=False)
     with house_style():
         drawn = {section: _saved(found, figures) for section, found in pictures(compared).items()}
     remove_others(tables, written)
@@ -69,7 +75,7 @@ def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: P
         ],
         compared=compared, tables=made, written=written, figures=drawn, notes=notes,
     )  # fmt: skip
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return Summary(page=page, tables=written, notes=notes)
 
 
@@ -78,6 +84,7 @@ def _tables(compared: Compared, runs: Sequence[Run], published: Sequence[Publish
         published_table(pairs(compared, published)),
         detection_table(compared, "accuracy"),
         detection_table(compared, "auroc"),
+        detection_table(compared, "flag_rate"),
         transfer_table(compared),
         labelings_table(compared),
         path_table(compared),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hneuro.disk import safe_name
 from hneuro.report.figures.forest import ForestRow, forest
 from hneuro.report.figures.style import Picture, colour_of, figure_of
 from hneuro.report.tidy import Tidy
@@ -18,6 +19,8 @@ def detection_pictures(tidy: Tidy) -> Iterator[Picture]:
     values = [v for r in measured for v in (r.value, r.low) if v is not None and not missing(v)]
     low = min([CHANCE, *values]) - 0.03
     for dataset in tidy.datasets("detection", "auroc"):
+        if all(missing(r.value) for r in measured if r.dataset == dataset):
+            continue
         rows = [_row(tidy, dataset, c) for c in tidy.conditions("detection", "auroc")]
         shown = [row for row in rows if row is not None]
         drawn = forest(shown, plain(dataset), "AUROC", CHANCE, n=_count(tidy, dataset))
@@ -31,18 +34,16 @@ def detection_pictures(tidy: Tidy) -> Iterator[Picture]:
 
 def _row(tidy: Tidy, dataset: str, condition: str) -> ForestRow | None:
     summary: ResultRow | None = tidy.one("detection", "auroc", dataset, condition)
-    draws = [r.value for r in tidy.draws("detection", "auroc", dataset, condition) if not missing(r.value)]
-    if summary is None and not draws:
+    if summary is None:
         return None
     owner, _, kind = condition.partition("/")
     label = condition_name(condition) if owner == "h_neurons" or not kind else f"{plain(kind)}, for {owner}"
     return ForestRow(
         label=label.removesuffix(" neurons") if kind or "+" in owner else label,
         colour=colour_of(condition),
-        value=summary.value if summary else None,
-        low=summary.low if summary else None,
-        high=summary.high if summary else None,
-        draws=tuple(draws),
+        value=summary.value,
+        low=summary.low,
+        high=summary.high,
     )
 
 
@@ -53,4 +54,4 @@ def _count(tidy: Tidy, dataset: str) -> int:
 
 def safe(name: str) -> str:
     """A name as part of a file name and of an id."""
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in safe_name(name))

@@ -16,6 +16,8 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from hneuro.disk import replacing, write_text
+
 # Okabe and Ito's colours, which colour-blind readers can tell apart. On the page each is a CSS variable of this name.
 INK, FAINT, GRID = "#24292f", "#6e7781", "#dfe3e8"
 PAPER = "#ffffff"
@@ -122,18 +124,20 @@ def save(picture: Picture, folder: Path) -> Drawn:
     """Writes NAME.png (white) and NAME.svg, and returns the inline form. The same figure gives the same bytes."""
     figure = picture.figure
     FigureCanvasAgg(figure)
-    figure.savefig(folder / f"{picture.name}.png", format="png", dpi=160, facecolor=PAPER, metadata={"Software": None})
+    with replacing(folder / f"{picture.name}.png") as fresh:
+        figure.savefig(fresh, format="png", dpi=160, facecolor=PAPER, metadata={"Software": None})
     FigureCanvasSVG(figure)
     written = io.StringIO()
     figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    (folder / f"{picture.name}.svg").write_text(written.getvalue(), encoding="utf-8")
+    write_text(folder / f"{picture.name}.svg", written.getvalue())
     return Drawn(name=picture.name, alt=picture.alt, svg=inline(written.getvalue(), picture.name))
 
 
 def save_pdf(picture: Picture, folder: Path) -> None:
     """Writes NAME.pdf, for papers. After `save`, whose canvas it replaces."""
     FigureCanvasPdf(picture.figure)
-    picture.figure.savefig(folder / f"{picture.name}.pdf", format="pdf", metadata={"CreationDate": None})
+    with replacing(folder / f"{picture.name}.pdf") as fresh:
+        picture.figure.savefig(fresh, format="pdf", metadata={"CreationDate": None})
 
 
 def inline(svg: str, name: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from hneuro.report.tables.alphas import alphas_table
+from hneuro.report.tables.calibration import calibration_table
 from hneuro.report.tables.causal import causal_table, unparsed_table
 from hneuro.report.tables.changes import arms_table, changes_table, slopes_table
-from hneuro.report.tables.comparisons import comparisons_table, length_table
-from hneuro.report.tables.detection import detection_table
+from hneuro.report.tables.comparisons import comparisons_table, held_fixed_table, length_table
+from hneuro.report.tables.detection import detection_table, sizes_table
 from hneuro.report.tables.headline import headline_causal, headline_detection
-from hneuro.report.tables.judges import confusion_table, judges_table
+from hneuro.report.tables.judges import confusion_table, frequent_table, judges_table
 from hneuro.report.tables.mechanism import (
     remaining_table,
     set_overlaps_table,
@@ -32,8 +33,11 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         headline_detection(tidy),
         headline_causal(tidy),
         detection_table(tidy),
+        sizes_table(tidy),
+        held_fixed_table(tidy),
         length_table(tidy),
         comparisons_table(tidy),
+        calibration_table(tidy),
         signals_table(tidy),
         remaining_table(tidy),
         transfer_table(tidy),
@@ -59,6 +63,7 @@ def all_tables(tidy: Tidy) -> dict[str, Table]:
         frequencies_table(results),
         overlaps_table(results),
         funnel_table(results),
+        frequent_table(results),
         judges_table(results),
         confusion_table(results),
     )

@@ -66,8 +66,8 @@ def unparsed_table(tidy: Tidy) -> Table:
     alphas = sorted({alpha for found in rates.values() for alpha in found})
     return Table(
         name="unparsed",
-        caption="Answers that could not be read or derailed (unparsed, left out of rates), or decline (refused: left "
-        "out of compliance, but resisting a jailbreak, and wrong among known facts), that were cut off (truncated), or "
+        caption="Answers that could not be read or derailed (unparsed: do not comply), or decline (refused: nor do "
+        "they, and among known facts they are wrong), that were cut off (truncated), or "
         "repeat themselves (degenerate: unparsed as well, wrong among known facts).",
         columns=("benchmark", "neuron_set", "seed", "metric", "alpha", "value", "low", "high", "n"),
         numbers=tuple(numbers),

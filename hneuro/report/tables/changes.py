@@ -53,7 +53,7 @@ def slopes_table(tidy: Tidy) -> Table:
     return Table(
         name="slopes",
         caption="Slopes in percentage points per unit of alpha, with 95 % intervals; and at the controls' alphas, "
-        "beside the range of the controls' slopes. p: the share of control sets as steep in the same direction.",
+        "beside the range of the controls' slopes. p: that it is one of the control sets', two-sided.",
         columns=(
             "benchmark", "metric", "neuron_set", "slope", "slope_low", "slope_high", "n", "matched", "matched_low",
             "matched_high", "controls", "controls_low", "controls_high", *(f"p_{kind}" for kind in KINDS),
@@ -85,12 +85,12 @@ def changes_table(tidy: Tidy) -> Table:
         name="changes",
         caption="Changes in percentage points from the lowest to the highest alpha, paired by prompt, with 95 % "
         "intervals, and its two arms: from the lowest alpha to 1, and from 1 to the highest. p of the whole change: "
-        "McNemar (answers) or Wilcoxon (probabilities). Controls: the range of their changes; p: the share of the "
-        "sets of a kind that change as much in the same direction. The verdict also asks the slopes.",
+        "McNemar (answers) or Wilcoxon (probabilities), by entity. Controls: the range of their changes; p: that it "
+        "is one of the sets of a kind, two-sided. The verdict also asks the slopes, and what is unread.",
         columns=(
             "benchmark", "metric", "neuron_set", "change", "change_low", "change_high", "n", "p_value", "p_holm",
             *CONTROLLED, "verdict", "to_1", "to_1_low", "to_1_high", "to_1_p", "from_1", "from_1_low",
-            "from_1_high", "from_1_p",
+            "from_1_high", "from_1_p", "bound_low", "bound_high",
         ),
         numbers=tuple(
             {
@@ -101,6 +101,7 @@ def changes_table(tidy: Tidy) -> Table:
                 "to_1_p": change.to_one.found.p_value if change.to_one else None,
                 **numbers_of("from_1", _row(change.from_one)),
                 "from_1_p": change.from_one.found.p_value if change.from_one else None,
+                **dict(zip(("bound_low", "bound_high"), _bounds(change), strict=True)),
             }
             for change in every
         ),
@@ -130,7 +131,7 @@ def arms_table(tidy: Tidy) -> Table:
         name="arms",
         caption="The two arms of each change in percentage points, with 95 % intervals: from the lowest alpha to 1 "
         "(what rises there, suppression takes away), and from 1 to the highest (what rises, amplification adds). "
-        "Holm's correction is over the benchmarks, for each arm, reading and set of neurons.",
+        "Holm's correction is over all changes of this page and their arms.",
         columns=(
             "benchmark", "metric", "neuron_set", "arm", "change", "change_low", "change_high", "n", "p_value", "p_holm",
             *CONTROLLED, "verdict",
@@ -145,6 +146,10 @@ def arms_table(tidy: Tidy) -> Table:
         heads=heads,
         shown=tuple(rows),
     )  # fmt: skip
+
+
+def _bounds(change: Change) -> tuple[float | None, float | None]:
+    return (None, None) if change.bounds is None else (change.bounds[0].value, change.bounds[1].value)
 
 
 def _row(arm: Arm | None) -> ResultRow | None:

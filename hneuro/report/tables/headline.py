@@ -37,10 +37,10 @@ def headline_detection(tidy: Tidy) -> Table:
                     say.plain(verdict.dataset), say.condition_name(neuron_set), say.with_interval(verdict.found, 2),
                     say.number(verdict.random.value if verdict.random else None, 2),
                     say.number(logprob.value if logprob else None, 2), str(verdict.found.n),
-                    say.p_cell(verdict.found.p_value), verdict.word.value,
+                    say.p_cell(verdict.p_holm), verdict.says,
                 )
             )  # fmt: skip
-    heads = ("data set", "neurons", "AUROC", "random", "log-prob.", "n", "p", "verdict")
+    heads = ("data set", "neurons", "AUROC", "random", "log-prob.", "n", "p (Holm)", "verdict")
     return _table("headline_detection", "Detection: AUROC on held-out questions", heads, rows)
 
 

@@ -1,12 +1,30 @@
-"""How far several judges agree."""
+"""What the judges say, and how far several of them agree."""
 
 from __future__ import annotations
+
+from textwrap import shorten
 
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Record, Table
 from hneuro.results import Results
 
+LONGEST = 160  # characters of a text that are shown
 VERDICTS = ("correct", "wrong", "refused", "unjudged")  # the order of `Agreement.confusion`
+
+
+def frequent_table(results: Results) -> Table:
+    """Made to be read by somebody who would notice a right answer among the wrong, or a refusal that is none."""
+    return Table(
+        name="frequent_texts",
+        caption="What was said most often of all that was not judged correct, over all samples.",
+        columns=("verdict", "text", "count"),
+        numbers=tuple({"verdict": f.verdict.value, "text": f.text, "count": f.count} for f in results.frequent),
+        heads=("judged", "text", "times"),
+        shown=tuple(
+            (f.verdict.value, shorten(f.text, LONGEST, placeholder=" ...") or "(empty)", str(f.count))
+            for f in results.frequent
+        ),
+    )
 
 
 def judges_table(results: Results) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Table
-from hneuro.report.verdicts import holm
 from hneuro.results import Overlap, Results
 
 SHOWN = 40  # neurons that the page shows; the CSV has all
@@ -33,27 +32,20 @@ def frequencies_table(results: Results) -> Table:
 
 def overlaps_table(results: Results) -> Table:
     found = results.stability.overlaps if results.stability else ()
-    adjusted = holm([o.p_value for o in found])
-    columns = ("between", "first", "second", "shared", "jaccard", "low", "high", "pairs", "p_value")
+    columns = ("between", "first", "second", "shared", "jaccard", "low", "high", "pairs")
     return Table(
         name="overlaps",
-        caption="What two selections share: Jaccard overlap of their H-Neurons. p: as many neurons drawn at random "
-        "share as many (hypergeometric, exact). Holm's correction is over the rows of this table.",
-        columns=(*columns, "first_size", "second_size", "p_holm"),
+        caption="What two selections share: Jaccard overlap of their H-Neurons. No p: two selections "
+        "from the same answers share more than random sets do, whatever they are worth.",
+        columns=(*columns, "first_size", "second_size"),
         numbers=tuple(
-            {
-                **{c: getattr(o, c) for c in columns}, "first_size": o.sizes[0], "second_size": o.sizes[1],
-                "p_holm": p,
-            }
-            for o, p in zip(found, adjusted, strict=True)
+            {**{c: getattr(o, c) for c in columns}, "first_size": o.sizes[0], "second_size": o.sizes[1]}
+            for o in found
         ),
-        heads=("between", "one", "other", "neurons", "shared", "Jaccard", "p", "p (Holm)"),
+        heads=("between", "one", "other", "neurons", "shared", "Jaccard"),
         shown=tuple(
-            (
-                o.between, o.first, o.second, f"{o.sizes[0]:.3g} and {o.sizes[1]:.3g}", f"{o.shared:.3g}",
-                _jaccard(o), say.p_cell(o.p_value), say.p_cell(p),
-            )
-            for o, p in zip(found, adjusted, strict=True)
+            (o.between, o.first, o.second, f"{o.sizes[0]:.3g} and {o.sizes[1]:.3g}", f"{o.shared:.3g}", _jaccard(o))
+            for o in found
         ),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
+from hneuro.disk import write_text
 from hneuro.report.wording import MISSING
 
+FORMULA = re.compile(r"[=+@\t\r-]")
+NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
 Cell = str | float | int | None
 Record = Mapping[str, Cell]
 
@@ -52,9 +56,14 @@ def without_single(heads: tuple[str, ...], rows: Rows, name: str) -> tuple[tuple
 def write(table: Table, folder: Path) -> None:
     """NAME.csv, NAME.md and NAME.tex (booktabs; ready to paste)."""
     frame = pd.DataFrame([dict(r) for r in table.numbers], columns=list(table.columns))
-    frame.to_csv(folder / f"{table.name}.csv", index=False, lineterminator="\n")
-    (folder / f"{table.name}.md").write_text(markdown(table), encoding="utf-8")
-    (folder / f"{table.name}.tex").write_text(latex(table), encoding="utf-8")
+    write_text(folder / f"{table.name}.csv", frame.map(_no_formula).to_csv(index=False, lineterminator="\n"))
+    write_text(folder / f"{table.name}.md", markdown(table))
+    write_text(folder / f"{table.name}.tex", latex(table))
+
+
+def _no_formula(cell: Cell) -> Cell:
+    """A text that a spreadsheet would compute, as one that it shows."""
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell
 
 
 def markdown(table: Table) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hneuro.detection.evaluate import AnswerSet
 from hneuro.detection.mechanism.remaining import cross_fitted, entity_folds, remaining_rows
 from hneuro.detection.mechanism.signals import LAYER_METRICS, SIGNALS, as_signals, layer_rows, signal_rows
+from hneuro.detection.scored import AnswerSet
 from hneuro.records import NeuronSpace, ProbeRows
 from hneuro.results import ResultRow
 

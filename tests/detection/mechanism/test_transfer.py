@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hneuro.detection.evaluate import AnswerSet
 from hneuro.detection.mechanism.transfer import at_strength, first_half, transfer_rows
+from hneuro.detection.scored import AnswerSet
 from hneuro.probe.selectors import L1, Ranking, Selector
 from hneuro.records import HNeurons, NeuronSpace, ProbeRows
 from hneuro.results import ResultRow
@@ -25,8 +25,8 @@ def answer_set(name: str, planted: list[int], n: int = 240, wrong: float = 0.5) 
     return AnswerSet(name=name, rows=rows, baselines=np.zeros((n, 3)))
 
 
-def found(selector: Selector, strength: float, *sets: AnswerSet, **sources: ProbeRows | str) -> list[ResultRow]:
-    own = {s.name: s.rows for s in sets if isinstance(s.rows, ProbeRows)} | sources
+def found(selector: Selector, strength: float, *sets: AnswerSet) -> list[ResultRow]:
+    own = {s.name: s.rows for s in sets if isinstance(s.rows, ProbeRows)}
     return list(transfer_rows(sets, own, selector, OWN, strength, 20, 0))
 
 
@@ -68,11 +68,10 @@ def test_no_entity_is_trained_and_tested_on_even_where_two_sets_have_it() -> Non
     assert cell(found(L1(), 1.5, spoilt), "one", "one").value == 0.5
 
 
-def test_what_is_too_small_selects_nothing_or_has_no_rows_is_absent_with_its_reason() -> None:
+def test_what_is_too_small_or_selects_nothing_is_absent_with_its_reason() -> None:
     sets = (answer_set("one", [3, 60]), answer_set("small", [3], n=60), answer_set("uneven", [3], wrong=0.05))
-    rows = found(L1(), 5.0, *sets, other="borrowed")
+    rows = found(L1(), 5.0, *sets)
     reasons = {r.dataset: r.note for r in rows if r.metric == "neurons" and np.isnan(r.value)}
-    assert reasons["other"] == "borrowed"
     assert "20 of each are needed" in reasons["small"]
     assert "20 of each are needed" in reasons["uneven"]
     assert np.isnan(cell(rows, "one", "small").value)

@@ -135,7 +135,7 @@ class LLM:
             )
         if running:
             raise ValueError("Free memory on device cuda:0 (1.2/79.1 GiB) is less than desired GPU memory utilization")
-        started.append({"model": model, "dtype": dtype, "revision": revision} | self.args)
+        started.append({"model": model, "dtype": dtype, "revision": revision, "seed": seed} | self.args)
         running.append(self)
         self.model = AutoModelForCausalLM.from_pretrained(model, revision=revision, dtype=dtype).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(tokenizer or model)

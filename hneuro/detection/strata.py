@@ -1,4 +1,4 @@
-"""Strata of answer length, within which a detector cannot live on length alone."""
+"""Strata within which a detector cannot live on what they hold fixed: length, log-probability, frequency."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 FEW = 4  # distinct lengths that are strata of their own
 PARTS = 3
+STRATA = 10  # of equal log-probability, frequency or risk
 
 
 def length_strata(lengths: ArrayLike) -> tuple[NDArray[np.intp], tuple[str, ...]]:
@@ -26,3 +27,10 @@ def length_strata(lengths: ArrayLike) -> tuple[NDArray[np.intp], tuple[str, ...]
         span = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
         names.append(f"{span} token" if longest == 1 else f"{span} tokens")
     return part[member], tuple(names)
+
+
+def equal_parts(values: NDArray[np.float64], parts: int = STRATA) -> NDArray[np.intp]:
+    """The part [row] of each value, of as many rows as ties allow: equal values are never parted."""
+    _, member, count = np.unique(values, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(count) - count / 2) / count.sum()
+    return np.asarray((parts * middle).astype(np.intp)[member])

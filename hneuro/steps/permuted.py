@@ -1,0 +1,87 @@
+"""Selection and detection once more, with labels that chance gave: what they find then, noise has as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hneuro.detection.evaluate import neuron_detector
+from hneuro.probe.choice import Sparsest, choose
+from hneuro.probe.labeling import believed, permuted
+from hneuro.results import ResultRow
+from hneuro.statistics import auroc_in_closed_form, share_at_least
+from hneuro.steps import stored
+from hneuro.steps.answers import Identified
+from hneuro.steps.context import Context
+from hneuro.steps.measured import Answers
+from hneuro.steps.selection import made_from
+from hneuro.store import fingerprint
+
+STAGE = "permuted"
+METRICS = ("neurons", "select_auroc", "auroc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What selection and detection came to."""
+
+    neurons: int
+    select_auroc: float  # of the chosen probe
+    auroc: float  # of the detector on held-out answers
+
+
+def permutations(run: Context, identified: Identified, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
+    """`METRICS` of the run ("h_neurons") and under each permutation ("h_neurons/permuted"), p one-sided, with the +1.
+
+    Labels are permuted in every split, so that the probe, its choice and the test all see a world without a signal. A
+    choice that asks the model under suppression is made by its accuracy on the select split alone, for the run's own
+    labels too: nothing is generated here. Nothing without `stability.permuted`.
+    """
+    setup = run.experiment
+    count = setup.stability.permuted
+    tested = next((a for a in held_out if a.name == setup.identification.name and a.labelled), None)
+    if not count or tested is None:
+        return ()
+    splits = (identified.fit, identified.select, tested)
+    reads = {
+        "selector": stored.described(setup.probe),
+        "choice": stored.described(setup.choice),
+        "rows": [made_from(setup.labeling, answers) for answers in splits],
+        "seed": setup.seed,
+    }
+
+    def work(draw: int) -> Sequence[Found]:
+        """0 is the run itself."""
+        return [_found(run, *(answers if draw == 0 else _permuted(answers, draw) for answers in splits))]
+
+    own, *null = run.store.records(STAGE, Found, {**reads, "permutations": count}, range(count + 1), work).value
+    rows = []
+    for metric in METRICS:
+        drawn = [float(getattr(found, metric)) for found in null]
+        value = float(getattr(own, metric))
+        of = ResultRow(stage=STAGE, metric=metric, dataset=tested.name, condition="h_neurons", value=value)
+        rows.append(replace(of, n=len(tested.labelled), p_value=share_at_least(value, drawn)))
+        rows += [replace(of, condition="h_neurons/permuted", value=v, seed=n) for n, v in enumerate(drawn)]
+    return tuple(rows)
+
+
+def _permuted(answers: Answers, seed: int) -> Answers:
+    labelled = permuted(answers.labelled, seed)
+    return replace(answers, labelled=labelled, digest=fingerprint([answers.digest, seed]))
+
+
+def _found(run: Context, fit: Answers, select: Answers, tested: Answers) -> Found:
+    setup = run.experiment
+    path = setup.probe.path(setup.labeling.rows(fit.found, fit.labelled), setup.seed)
+    if not any(probe.positive for probe in path):
+        return Found(neurons=0, select_auroc=0.5, auroc=0.5)
+    choice = Sparsest(metric="accuracy", tolerance=0.0) if setup.choice.suppresses else setup.choice
+    on_fit, on_select = (believed(setup.labeling, part.rows()) for part in (fit, select))
+    probe, points = choose(path, on_fit, on_select, choice)
+    detector = neuron_detector(probe.positive, fit.answer_set(), select.answer_set())
+    rows = tested.rows()
+    return Found(
+        neurons=len(probe.positive),
+        select_auroc=next(point.auroc for point in points if point.chosen),
+        auroc=auroc_in_closed_form(rows.y, detector.scores_of(rows), rows.groups).value,
+    )
