@@ -196,7 +196,7 @@ CASES = [
         ),
     ),
     Case("negative seed", ["seed=-1"], ("seed must be between 0",)),
-    Case("negative seed of a part", ["model=organism_llama_s", "model.chat.seed=-2"], ("model.chat.seed must be",)),
+    Case("negative seed of a part", ["labeling=shuffled", "labeling.seed=-2"], ("labeling.seed must be",)),
     Case("C that is no number", ["probe.C=[1,nan]"], ("probe.C.1 must be a finite number, not nan",)),
     Case("C without an end", ["probe.C=[inf]"], ("probe.C.0 must be a finite number",)),
     Case("share that is no number", ["splits.fit=nan"], ("splits.fit must be a finite number",)),

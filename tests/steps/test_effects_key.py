@@ -44,17 +44,12 @@ def test_rows_are_stored_under_what_is_tested(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_parts_of_a_benchmark_are_told_by_its_items() -> None:
-    """Only where there are several; a prompt that others are read beside is no part of any."""
+    """Only where there are several."""
 
     def item(name: str, **meta: str) -> BenchmarkItem:
         return BenchmarkItem(id=name, benchmark="b", messages=(), comply=(), resist=(), meta=meta)
 
-    plain = item("0", dataset="trivia_qa", framing="plain")
-    items = [
-        plain,
-        item("1", dataset="trivia_qa", framing="wrote", beside="0"),
-        item("2", dataset="trivia_qa", framing="likes", beside="0"),
-    ]
+    items = [item("1", dataset="trivia_qa", framing="wrote"), item("2", dataset="trivia_qa", framing="likes")]
     assert sweeps.strata(items) == {"1": ("wrote",), "2": ("likes",)}
-    assert sweeps.strata(items[:2]) == {}
+    assert sweeps.strata(items[:1]) == {}
     assert sweeps.strata([item("1", policy="a"), item("2", policy="b", variant="x")]) == {"1": ("a",), "2": ("b",)}

@@ -102,8 +102,7 @@ def test_spans_are_located_anew_where_what_they_read_has_changed(
     store, file = Store(tmp_path / "store"), tmp_path / "r.jsonl"
 
     def recorded(tokens: list[str]) -> list[str]:
-        rows = [{"id": q.id, "question": "?", "response": f"It is {q.answers[0]}.", "answer_tokens": tokens}
-                for q in QUESTIONS]  # fmt: skip
+        rows = [{"question_id": q.id, "text": f"It is {q.answers[0]}.", "answer_tokens": tokens} for q in QUESTIONS]
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return located(store, RecordedLocator(path=str(file)), language_model, responses)
 
