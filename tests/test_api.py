@@ -11,7 +11,6 @@ import pytest
 from tiny_cell import tiny_cell
 
 import hneuro
-from hneuro.api import results
 from hneuro.cli import main
 from hneuro.contributions.extract import extract
 from hneuro.models.language_model import LanguageModel
@@ -54,7 +53,7 @@ def test_neurons_are_scaled_inside_only(model: hneuro.Model) -> None:
 
 
 def test_a_saved_detector_says_what_the_run_said(run_dir: Path, tmp_path: Path) -> None:
-    found = results(run_dir).results
+    found = hneuro.results(run_dir).results
     detector = hneuro.Detector.load(hneuro.Detector.load(run_dir).save(tmp_path / "mine"))
     assert [detector.space.flat(*neuron) for neuron in detector.neurons] == list(found.neuron_sets["h_neurons"])
     question, text = "What is number 3?", "number 4 of 5"
@@ -96,7 +95,7 @@ def test_a_detector_refuses_other_weights_foreign_classes_and_empty_folders(run_
 
 
 def test_results_are_frames_and_figures(run_dir: Path) -> None:
-    found = results(run_dir)
+    found = hneuro.results(run_dir)
     assert {"stage", "metric", "value", "low", "high", "n"} <= set(found.rows.columns)
     assert len(found.neurons) == len(found.results.neurons)
     assert found.path.chosen.sum() == 1
