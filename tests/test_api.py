@@ -111,3 +111,21 @@ def test_models_are_found_by_name_and_say_what_is_wrong() -> None:
     for wrong, says in (("smollm", "smollm2_135m"), ("none.gguf", "none.gguf")):
         with pytest.raises(UserError, match=says):
             _ = hneuro.load(wrong).space
+
+
+def test_scores_on_the_command_line_are_the_library_s(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector = hneuro.Detector.load(run_dir)
+    assert main(["score", str(run_dir), "What is number 3?", "--answer", "number 4 of 5"]) == 0
+    given = detector.score("What is number 3?", "number 4 of 5")
+    assert f": {given.score:.2f} " in capsys.readouterr().out
+    rows = [{"question": "What is number 3?"}, {"question": "What is number 3?", "answer": "number 4 of 5"}]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["score", str(run_dir), "--file", str(tmp_path / "q.jsonl")]) == 0
+    own, other = map(json.loads, capsys.readouterr().out.splitlines())
+    assert other["score"] == pytest.approx(given.score)
+    assert own["answer"] == detector.answer("What is number 3?").text
+    for wrong in ([], ["Who?", "--file", "q.jsonl"]):
+        assert main(["score", str(run_dir), *wrong]) == 2
+        assert "give a question, or --file" in capsys.readouterr().err
