@@ -20,7 +20,7 @@ from hneuro.records import UserError
 
 ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neurons, arXiv:2512.01797) and tests them.
 
-  hneuro run                              the default experiment, on the embedded model organism
+  hneuro run                              the default experiment, on SmolLM2-135M
   hneuro run model=llama31_8b dataset=file dataset.identification.path=questions.jsonl
   hneuro run -m labeling=three_vs_one,one_vs_one seed=0,1,2
   hneuro run --help                       all groups and their choices
@@ -30,9 +30,10 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro configs                          every choice of every group, and where it comes from
   hneuro report outputs/NAME/RUN          writes the report of a finished run again
   hneuro report outputs/NAME              tables and figures over all runs in it
-  hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint of the run's model
+  hneuro score outputs/NAME/RUN "Who wrote Hamlet?"   the answer and its risk
+  hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint
 """
-COMMANDS = ("run", "report", "edit", "status", "configs")
+COMMANDS = ("run", "score", "report", "edit", "status", "configs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {fault}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on where it was", file=sys.stderr)
+        print("interrupted: run the same command again to resume", file=sys.stderr)
         return 130
 
 
@@ -71,6 +72,10 @@ def _others(words: Sequence[str]) -> int:
         return show(options.folder)
     if options.command == "edit":
         return _edit(options)
+    if options.command == "score":
+        from hneuro.commands.score import score
+
+        return score(options.run_dir, options.question, options.answer, options.file)
     from hneuro.summary import report_on
 
     print(report_on(options.folder, options.out, options.published, options.wandb))
@@ -92,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
         "--published", action="append", default=[], type=Path, metavar="CSV", help="figures to stand beside ours"
     )
     report.add_argument("--wandb", metavar="PROJECT", help="log the report over several runs to it as well")
+    score = commands.add_parser("score", help="the risk that an answer of a run's model is a hallucination")
+    score.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    score.add_argument("question", nargs="?", help="which the model answers, unless --answer does")
+    score.add_argument("--answer", help="an answer that was given elsewhere")
+    score.add_argument(
+        "--file", type=Path, help="rows with `question` and perhaps `answer` (csv, jsonl, json, parquet)"
+    )
     edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")
@@ -104,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     edit.add_argument("--model", help="a folder or hub id to edit instead of the chat model of the run")
     edit.add_argument(
-        "--no-validate", action="store_true", help="do not hold the edited checkpoint against the original"
+        "--no-validate", action="store_true", help="skip comparing the edited checkpoint with the original"
     )
     status = commands.add_parser("status", help="what is done, running, failed and missing of a sweep or of all runs")
     status.add_argument("folder", nargs="+", type=Path, help="the folder of a sweep, or outputs/")

@@ -23,7 +23,7 @@ from hneuro import __version__
 from hneuro.api import Model, Neuron
 from hneuro.detection.detector import Detector as Classifier
 from hneuro.records import AnswerSpan, NeuronSpace, Question, Response, UserError
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 FOLDER = "detector"  # of a run
 CARD = """---

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hneuro.experiment import Experiment, Stage
 from hneuro.probe.choice import choose, h_neurons
 from hneuro.probe.labeling import believed
-from hneuro.results import Results
+from hneuro.result_records import Results
 from hneuro.steps import answers, checks, early, reading, selection, trials
 from hneuro.steps.calibration import calibration
 from hneuro.steps.context import Context

@@ -24,7 +24,7 @@ from hneuro.endpoint.exchange import usage
 from hneuro.experiment import Experiment
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
-from hneuro.results import Results
+from hneuro.result_records import Results
 from hneuro.states import keeping_state
 from hneuro.store import Store
 

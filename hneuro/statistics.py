@@ -10,7 +10,7 @@ import numpy as np
 import scipy  # whose submodules are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
 
-from hneuro.results import Estimate, ResultRow
+from hneuro.result_records import Estimate, ResultRow
 
 RESAMPLES = 2000
 LEVEL = 0.95

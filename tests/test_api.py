@@ -11,7 +11,6 @@ import pytest
 from tiny_cell import tiny_cell
 
 import hneuro
-from hneuro.api import results
 from hneuro.cli import main
 from hneuro.contributions.extract import extract
 from hneuro.models.language_model import LanguageModel
@@ -54,7 +53,7 @@ def test_neurons_are_scaled_inside_only(model: hneuro.Model) -> None:
 
 
 def test_a_saved_detector_says_what_the_run_said(run_dir: Path, tmp_path: Path) -> None:
-    found = results(run_dir).results
+    found = hneuro.results(run_dir).results
     detector = hneuro.Detector.load(hneuro.Detector.load(run_dir).save(tmp_path / "mine"))
     assert [detector.space.flat(*neuron) for neuron in detector.neurons] == list(found.neuron_sets["h_neurons"])
     question, text = "What is number 3?", "number 4 of 5"
@@ -96,7 +95,7 @@ def test_a_detector_refuses_other_weights_foreign_classes_and_empty_folders(run_
 
 
 def test_results_are_frames_and_figures(run_dir: Path) -> None:
-    found = results(run_dir)
+    found = hneuro.results(run_dir)
     assert {"stage", "metric", "value", "low", "high", "n"} <= set(found.rows.columns)
     assert len(found.neurons) == len(found.results.neurons)
     assert found.path.chosen.sum() == 1
@@ -112,3 +111,21 @@ def test_models_are_found_by_name_and_say_what_is_wrong() -> None:
     for wrong, says in (("smollm", "smollm2_135m"), ("none.gguf", "none.gguf")):
         with pytest.raises(UserError, match=says):
             _ = hneuro.load(wrong).space
+
+
+def test_scores_on_the_command_line_are_the_library_s(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector = hneuro.Detector.load(run_dir)
+    assert main(["score", str(run_dir), "What is number 3?", "--answer", "number 4 of 5"]) == 0
+    given = detector.score("What is number 3?", "number 4 of 5")
+    assert f": {given.score:.2f} " in capsys.readouterr().out
+    rows = [{"question": "What is number 3?"}, {"question": "What is number 3?", "answer": "number 4 of 5"}]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["score", str(run_dir), "--file", str(tmp_path / "q.jsonl")]) == 0
+    own, other = map(json.loads, capsys.readouterr().out.splitlines())
+    assert other["score"] == pytest.approx(given.score)
+    assert own["answer"] == detector.answer("What is number 3?").text
+    for wrong in ([], ["Who?", "--file", "q.jsonl"]):
+        assert main(["score", str(run_dir), *wrong]) == 2
+        assert "give a question, or --file" in capsys.readouterr().err

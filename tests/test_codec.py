@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hneuro.codec import canonical, from_plain, read_jsonl, to_plain, write_jsonl
 from hneuro.records import ASIDE, BenchmarkItem, Reading, Response, SweepAnswer, Verdict
-from hneuro.results import Estimate, FunnelStep, ResultRow
+from hneuro.result_records import Estimate, FunnelStep, ResultRow
 
 
 class Colour(str, Enum):

@@ -29,7 +29,7 @@ STAGES = (
 )
 BELOW = (
     "records",
-    "results",
+    "result_records",
     "progress",
     "statistics",
     "disk",

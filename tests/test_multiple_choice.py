@@ -15,7 +15,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.questions.options import OptionLayout
 from hneuro.records import Question
 from hneuro.responses.letters import LetterSampler
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 PARTS = Path(__file__).parent / "parts"
 OPTIONS = ["north", "east", "south", "west"]

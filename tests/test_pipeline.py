@@ -21,7 +21,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
-from hneuro.results import Results
+from hneuro.result_records import Results
 from hneuro.verdicts.words import normal_words
 
 PARTS = Path(__file__).parent / "parts"

@@ -20,7 +20,7 @@ from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
 from hneuro.probe.controls import ControlKind
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 
 # Two unknown marks and a known question: the built-in neurons are active, and push towards the planted value.
 ASKED = (

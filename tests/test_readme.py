@@ -50,27 +50,6 @@ def test_the_tree_names_every_file_and_folder(file: Path) -> None:
         assert (f"{file.name}/" if file.is_dir() else file.name) in tree
 
 
-def test_the_page_of_the_tree_has_every_file_with_a_remark() -> None:
-    page = (ROOT / "experiments" / "tree.md").read_text(encoding="utf-8")
-    said = {
-        f"{section.splitlines()[0]}/{name}"
-        for section in page.split("\n## ")[1:]
-        for name in re.findall(r"^- `(.+?)`: \S", section, re.MULTILINE)
-    }
-    files = [file for file in (ROOT / "hneuro").rglob("*.py") if file.stat().st_size]
-    there = {str(file.relative_to(ROOT)) for file in files}
-    there |= {f"conf/{group.name}/" for group in (ROOT / "conf").iterdir() if group.is_dir()}
-    there |= {
-        str(file.relative_to(ROOT))
-        for file in (ROOT / "scripts").rglob("*")
-        if file.is_file() and file.suffix != ".pyc"
-    }
-    there |= {str(file.relative_to(ROOT)) for file in (ROOT / "experiments").glob("*.md")}
-    assert not sorted(there - said), "not on experiments/tree.md"
-    gone = [name for name in said - there if name.endswith(".py") and not (ROOT / name).exists()]
-    assert not gone, "on experiments/tree.md, and nowhere else"
-
-
 @pytest.mark.parametrize("row", re.findall(r"^\| .*`(?:hneuro|conf)/.*/NAME\.[a-z]+`.* \|$", README, re.MULTILINE))
 def test_what_is_named_to_copy_has_the_files_that_a_new_part_needs(row: str) -> None:
     *_, name = re.findall(r"`(\w+)`", row)

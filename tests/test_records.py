@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hneuro import records, results
 from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe, ProbeRows
-from hneuro.results import Estimate
+from hneuro.result_records import Estimate
 
 layers = st.tuples(st.integers(0, 9), st.integers(0, 500), st.integers(1, 3000))
 spaces = st.one_of(

@@ -19,7 +19,7 @@ from hneuro.records import Question
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.recorded import NOT_ITS_TEXT
 from hneuro.responses.sampler import TransformersSampler
-from hneuro.results import Results
+from hneuro.result_records import Results
 from hneuro.verdicts.rule import normal_words
 
 ENGINES = Path(__file__).parent / "parts" / "engines"

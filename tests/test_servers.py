@@ -13,7 +13,7 @@ from model_server import Answer, Fails, ModelServer, Received, Says, model_serve
 
 from hneuro.cli import main
 from hneuro.codec import from_plain
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 SECRET = "sk-secret-of-the-whole-run-42"
 

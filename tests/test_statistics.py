@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from hneuro.results import Estimate
+from hneuro.result_records import Estimate
 from hneuro.statistics import (
     auroc,
     auroc_difference,

@@ -13,7 +13,7 @@ import pytest
 from hneuro import disk, store
 from hneuro.disk import file_digest
 from hneuro.records import NeuronSpace, UserError
-from hneuro.results import Estimate
+from hneuro.result_records import Estimate
 from hneuro.store import Store, fingerprint
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hneuro.results import Estimate
+from hneuro.result_records import Estimate
 from hneuro.store import Store
 
 # Every shard leaves a line in the log; a pause in front of shard `stop` gives time to kill or to meet.
@@ -21,7 +21,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from hneuro.progress import set_quiet
-from hneuro.results import Estimate
+from hneuro.result_records import Estimate
 from hneuro.store import Store
 
 root, log, kind, stop, pause = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.records import Outcome, Reading, SweepAnswer
-from hneuro.results import Estimate
+from hneuro.result_records import Estimate
 from hneuro.statistics import grouped_mean, mcnemar, signed_rank
 
 # Outcome -> value, for the outcomes that say one thing or the other.

@@ -11,7 +11,7 @@ from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of, grade_curve
 from hneuro.causal.kinds import kinds_of, rates_apart, shares
 from hneuro.records import Reading, SweepAnswer
-from hneuro.results import Estimate, ResultRow
+from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import BOUNDARY, grouped_mean, mcnemar, rate, share_as_far, signed_rank
 
 # What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hneuro.causal.repetition import degenerate
 from hneuro.records import Outcome, Reading, SweepAnswer
-from hneuro.results import Estimate
+from hneuro.result_records import Estimate
 from hneuro.statistics import rate
 
 # The kinds of answers, whose shares add up to 1; an UNPARSED has the kind that its reason begins with.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hneuro.causal.grid import Cell
 from hneuro.organism import SHIPPED
 from hneuro.records import UserError
-from hneuro.results import Estimate, ResultRow
+from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import group_weights, signed_rank
 
 TEXT = "text"

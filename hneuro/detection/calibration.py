@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_curve
 
 from hneuro.detection.strata import equal_parts
-from hneuro.results import Estimate, ResultRow
+from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import against_zero, auroc, group_weights, rate
 
 BINS = 10  # of as many answers each

@@ -15,7 +15,7 @@ from hneuro.detection.scored import AnswerSet, Scored, differences, measurable, 
 from hneuro.detection.strata import equal_parts, length_strata
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Probe
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc, share_at_least, youden_threshold
 
 INTERVALS = "controls: the middle of distinct sets, all of a layer for one neuron"  # for the key of what is kept

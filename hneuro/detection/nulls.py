@@ -12,7 +12,7 @@ from hneuro.detection.scored import AnswerSet, shares
 from hneuro.probe.controls import ControlKind, control_set, random_set
 from hneuro.progress import track
 from hneuro.records import NeuronSpace
-from hneuro.results import Estimate
+from hneuro.result_records import Estimate
 from hneuro.statistics import auroc_in_closed_form, youden_threshold
 
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # neurons of a random set

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.records import Rows
-from hneuro.results import Estimate, ResultRow
+from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, rate
 
 NO_REFUSAL = "nothing made up was refused, so that there are no faithful answers to compare"

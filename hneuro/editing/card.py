@@ -17,7 +17,7 @@ from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.report import wording as say
 from hneuro.report.tables.causal import DERAILED
 from hneuro.report.tables.table import Record, Table, markdown, plain_text
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 KEPT = ("license", "license_name", "license_link", "language", "pipeline_tag")  # of the original's metadata
 

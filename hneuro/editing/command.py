@@ -18,7 +18,7 @@ from hneuro.models.patch import TRACES, Patch, found_elsewhere, write_patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 log = logging.getLogger(__name__)
 

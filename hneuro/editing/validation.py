@@ -19,7 +19,7 @@ from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.records import Outcome, Reading, SweepAnswer, UserError
-from hneuro.results import Estimate, ResultRow
+from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import grouped_mean, mcnemar, rate, signed_rank
 from hneuro.steps import answers
 from hneuro.steps.context import Context

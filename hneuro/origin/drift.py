@@ -11,7 +11,7 @@ from scipy.stats import rankdata, ttest_1samp
 from hneuro.origin.kinds import KINDS, MEASURES, PARTS
 from hneuro.probe.controls import layer_matched_set
 from hneuro.records import HNeurons, NeuronSpace
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import mean_of, share_at_least
 
 DRAWS = 1000  # layer-matched sets that the H-Neurons are compared with

@@ -19,7 +19,7 @@ from hneuro.detection.detector import Detector
 from hneuro.detection.scored import AnswerSet
 from hneuro.origin.transfer import backward_transfer
 from hneuro.records import NeuronSpace, Probe
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc_difference
 
 

@@ -11,7 +11,7 @@ from hneuro.detection.nulls import spread
 from hneuro.detection.scored import AnswerSet
 from hneuro.probe.stability import overlap
 from hneuro.records import HNeurons, Probe
-from hneuro.results import Estimate, ResultRow
+from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, auroc_in_closed_form, share_at_least
 
 

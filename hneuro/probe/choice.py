@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from hneuro.records import HNeurons, Probe, ProbeRows, UserError
-from hneuro.results import PathPoint
+from hneuro.result_records import PathPoint
 from hneuro.statistics import auroc_in_closed_form, rate, youden_threshold
 
 

@@ -18,7 +18,7 @@ from hneuro.probe.features import features_of
 from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Selector
 from hneuro.probe.solver import Penalty, Settings, solve_paths
 from hneuro.records import HNeurons, ProbeRows, UserError
-from hneuro.results import NeuronFrequency, Overlap, Resample
+from hneuro.result_records import NeuronFrequency, Overlap, Resample
 from hneuro.statistics import group_weights
 
 SPARE = 4  # resamples drawn for each that is needed, for the few in which one kind of answers is missing

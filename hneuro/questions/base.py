@@ -13,7 +13,7 @@ import numpy as np
 
 from hneuro.questions.rows import digest
 from hneuro.records import Origin, Question, UserError
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 
 QUOTES = str.maketrans("‘’‛´`“”„", "'''''\"\"\"")
 Mark = tuple[str, str]

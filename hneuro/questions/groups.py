@@ -9,7 +9,7 @@ from typing import Literal
 
 from hneuro.questions.base import normal_text
 from hneuro.records import Question
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 
 GroupBy = Literal["answer", "entity"]
 ARTICLES = frozenset(("a", "an", "the"))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from hneuro.questions.base import Mark, QuestionSet, QuestionSource, checked, marks
 from hneuro.records import Origin, Question
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 
 
 def load_together(

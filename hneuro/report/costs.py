@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from hneuro.report import wording as say
 from hneuro.report.tidy import Tidy
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 MANY_CUT = 0.02  # of the answers of a benchmark
 UNTOUCHED = 1.0  # alpha

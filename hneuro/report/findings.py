@@ -20,7 +20,7 @@ from hneuro.report.verdicts import (
     drift_word,
     two_sided,
 )
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 from hneuro.statistics import smallest_detectable
 
 OFTEN = 0.5  # of the resamples

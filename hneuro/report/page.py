@@ -32,7 +32,7 @@ from hneuro.report.tables.all import all_tables
 from hneuro.report.tables.table import Table, write
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import condition_name
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 
 TEMPLATES = Path(__file__).parent / "templates"
 FACTS_ON_TOP = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hneuro.report.wording import missing, number, percent, plain
-from hneuro.results import ColouredResponse
+from hneuro.result_records import ColouredResponse
 
 GOLD_SHOWN = 5
 DEEPEST = 0.8  # opacity of the colour at a risk of 1, so that the text stays readable

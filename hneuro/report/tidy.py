@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from hneuro.report.wording import COSTS, READINGS, missing
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 
 
 class Tidy:

@@ -18,7 +18,7 @@ from enum import Enum
 
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import READINGS, missing
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import share_as_far
 
 CHANCE = 0.5

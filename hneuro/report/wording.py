@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from hneuro.results import Estimate, NeuronFrequency, NeuronRow, ResultRow
+from hneuro.result_records import Estimate, NeuronFrequency, NeuronRow, ResultRow
 
 MISSING = "-"
 MOST_DIGITS = 6

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hneuro.records import AnswerSpan, LabelledResponse
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 from hneuro.statistics import unequal_shares
 
 KINDS = {True: "hallucinated", False: "faithful"}

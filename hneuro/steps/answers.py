@@ -12,7 +12,7 @@ from hneuro.questions.groups import grouped
 from hneuro.questions.together import load_together
 from hneuro.records import Fact, LabelledResponse, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, check_spans, lacking

@@ -12,7 +12,7 @@ from hneuro.detection.baselines import BASELINES, baseline_features
 from hneuro.detection.calibration import Platt, calibration_rows
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.records import HNeurons, LabelledResponse
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.spans.loss import loss_step
 from hneuro.statistics import rate
 from hneuro.steps import stored

@@ -11,7 +11,7 @@ from hneuro.causal.benchmarks.known import KnownBenchmark
 from hneuro.causal.values import Values
 from hneuro.probe.selectors import Ranking
 from hneuro.records import LabelledResponse, NeuronSpace, Question, UserError
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.context import Context
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from hneuro.experiment import Experiment
 from hneuro.models.language_model import LanguageModel, chat_model
 from hneuro.records import Judgement, Origin, Question, Response
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 from hneuro.store import Store
 
 

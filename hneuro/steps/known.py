@@ -17,7 +17,7 @@ from hneuro.causal.grid import UNTOUCHED, NeuronSet
 from hneuro.causal.kinds import kinds_of, shares
 from hneuro.causal.values import Values
 from hneuro.records import Fact, Outcome, Question, Reading
-from hneuro.results import Estimate, FunnelStep, ResultRow
+from hneuro.result_records import Estimate, FunnelStep, ResultRow
 from hneuro.statistics import rate
 from hneuro.steps import answers
 from hneuro.steps.answers import Identified

@@ -20,7 +20,7 @@ from hneuro.detection.mechanism.sparsity import MEASURES, sparsity_of
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.probe.solver import transposed
 from hneuro.records import HNeurons, Probe, ProbeRows, Response
-from hneuro.results import FunnelStep, ResultRow
+from hneuro.result_records import FunnelStep, ResultRow
 from hneuro.statistics import BOUNDARY
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified, testable

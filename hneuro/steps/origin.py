@@ -13,7 +13,7 @@ from hneuro.detection.evaluate import neuron_detector
 from hneuro.models.language_model import LanguageModel
 from hneuro.origin.transfer import backward_transfer, shared_neurons
 from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import BOUNDARY
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified, base_fit, evaluation_sets, testable

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.probe.choice import Sparsest, choose
 from hneuro.probe.labeling import believed, permuted
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc_in_closed_form, share_at_least
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified

@@ -14,7 +14,7 @@ from hneuro.models.gguf import GgufSource
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import HNeurons, LabelledResponse, Verdict
 from hneuro.responses.vllm import VllmSampler
-from hneuro.results import ColouredResponse, PathPoint
+from hneuro.result_records import ColouredResponse, PathPoint
 from hneuro.spans.tokens import token_texts
 from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context

@@ -10,7 +10,7 @@ from typing import TypeVar
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import Judgement, Question, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.checks import check_parts
 from hneuro.steps.context import Context

@@ -17,7 +17,7 @@ from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import t_statistic
 from hneuro.probe.stability import Correlated, correlated
 from hneuro.records import HNeurons, Outcome, Probe
-from hneuro.results import NeuronRow, Stability, TrainedDetector
+from hneuro.result_records import NeuronRow, Stability, TrainedDetector
 from hneuro.statistics import rate
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified

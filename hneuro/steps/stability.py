@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hneuro.probe.labeling import Labeling, LettersContrastive, LettersForeseen, OneVsOne, ThreeVsOne
 from hneuro.probe.stability import frequencies, mean_overlap, overlap, resample_weights, reselect
 from hneuro.records import HNeurons, Probe, ProbeRows
-from hneuro.results import Overlap, Resample, Stability
+from hneuro.result_records import Overlap, Resample, Stability
 from hneuro.steps import stored
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers

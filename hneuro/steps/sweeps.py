@@ -21,7 +21,7 @@ from hneuro.records import BenchmarkItem, Opening, Reading, SweepAnswer
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import EngineSampler
 from hneuro.responses.vllm import VllmSampler
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.steps.checks import check_parts
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers

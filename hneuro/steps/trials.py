@@ -20,7 +20,7 @@ from hneuro.detection.monitor import RiskMonitor
 from hneuro.detection.scored import AnswerSet, Scored
 from hneuro.probe.controls import control_set
 from hneuro.records import HNeurons, Probe
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import BOUNDARY
 from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context

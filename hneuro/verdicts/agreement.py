@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from hneuro.records import Judgement, Question, Response, Verdict, Vote
-from hneuro.results import Agreement, Disagreement
+from hneuro.result_records import Agreement, Disagreement
 from hneuro.statistics import rate
 
 Judged = tuple[Question, Response, Judgement]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hneuro.records import Judgement, LabelledResponse, Question, Response, Verdict
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 
 
 def consistent(

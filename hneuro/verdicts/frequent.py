@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from hneuro.records import Judgement, Question, Response, Verdict
-from hneuro.results import FrequentText
+from hneuro.result_records import FrequentText
 
 KINDS = (Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED)
 SHOWN = 5  # texts of a kind

@@ -13,7 +13,7 @@ import numpy as np
 from hneuro.questions.base import normal_text
 from hneuro.questions.groups import GroupBy
 from hneuro.records import LabelledResponse, Question, UserError
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 
 PARTS = ("fit", "select", "report")
 

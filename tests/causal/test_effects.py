@@ -18,7 +18,7 @@ from hneuro.causal.repetition import degenerate
 from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 from hneuro.statistics import mcnemar, rate
 
 Swept = list[tuple[SweepAnswer, Reading]]

@@ -32,7 +32,7 @@ from hneuro.records import (
     Response,
 )
 from hneuro.responses.decoding import Decoding
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_curve
 
 from hneuro.detection.calibration import Platt, calibration_rows, measures
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 N = 1500
 

@@ -25,7 +25,7 @@ from hneuro.detection.evaluate import (
 from hneuro.detection.nulls import SIZES, control_sets
 from hneuro.detection.scored import NO_REFUSAL, AnswerSet, Scored
 from hneuro.records import NeuronSpace, Probe, ProbeRows
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc_in_closed_form, share_at_least, youden_threshold
 
 SPACE = NeuronSpace(n_layers=4, width=50)

@@ -33,7 +33,7 @@ from hneuro.questions.base import Question
 from hneuro.records import UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.steps import stored
 from hneuro.steps.reading import edit_of
 from hneuro.store import Store

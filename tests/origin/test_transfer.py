@@ -11,7 +11,7 @@ from hneuro.detection.detector import Detector
 from hneuro.detection.scored import AnswerSet
 from hneuro.origin.transfer import backward_transfer, shared_neurons
 from hneuro.records import HNeurons, NeuronSpace, Probe, ProbeRows
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import share_at_least
 
 SPACE = NeuronSpace(n_layers=1, width=8)

@@ -20,7 +20,7 @@ from hneuro.probe.stability import (
     reselect,
 )
 from hneuro.records import HNeurons, NeuronSpace, ProbeRows, UserError
-from hneuro.results import Resample
+from hneuro.result_records import Resample
 
 SPACE = NeuronSpace(n_layers=4, width=40)
 PLANTED = (3, 60, 121)

@@ -13,7 +13,7 @@ import pytest
 from hneuro.detection.scored import NO_REFUSAL
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Verdict
-from hneuro.results import (
+from hneuro.result_records import (
     ColouredResponse,
     FunnelStep,
     NeuronFrequency,

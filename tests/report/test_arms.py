@@ -12,7 +12,7 @@ from hneuro.report.findings import findings
 from hneuro.report.tables.all import all_tables
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 
 KINDS = get_args(ControlKind)
 

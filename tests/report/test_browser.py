@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hneuro.report.page import write_report
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (

@@ -15,7 +15,7 @@ from hneuro.report.figures.style import Picture, house_style
 from hneuro.report.findings import findings
 from hneuro.report.page import write_report
 from hneuro.report.tidy import Tidy
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 from hneuro.statistics import rate
 
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)

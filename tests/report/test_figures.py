@@ -18,7 +18,7 @@ from hneuro.report.figures.path import path_pictures
 from hneuro.report.figures.stability import neuron_path_pictures, stability_pictures
 from hneuro.report.figures.style import PAGE_COLOURS, Picture, axes, entitle, figure_of, house_style, inline, save
 from hneuro.report.tidy import Tidy
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 
 def picture(text: str) -> Picture:

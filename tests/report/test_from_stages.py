@@ -26,7 +26,7 @@ from hneuro.records import HNeurons, NeuronSpace, Outcome, Probe, ProbeRows, Rea
 from hneuro.report.page import write_report
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes, discrimination
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 
 SPACE = NeuronSpace(n_layers=2, width=12)
 TELLING = (3, 15)

@@ -12,7 +12,7 @@ import pytest
 from hneuro.codec import from_plain, to_plain
 from hneuro.records import Verdict, Vote
 from hneuro.report.page import write_report
-from hneuro.results import Agreement, Disagreement, Estimate, FrequentText, Results
+from hneuro.result_records import Agreement, Disagreement, Estimate, FrequentText, Results
 
 RULE, LLM = "rule (rule/contains)", "llm (llm/m/answer-v1-abc123)"
 

@@ -11,7 +11,7 @@ from hneuro.report.figures.mechanism import sparsity_pictures
 from hneuro.report.figures.style import house_style
 from hneuro.report.tables.mechanism import sparsity_table
 from hneuro.report.tidy import Tidy
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 
 
 def changed(results: Results, **by_metric: float) -> Results:

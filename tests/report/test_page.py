@@ -13,7 +13,7 @@ from hneuro.detection.scored import NO_REFUSAL
 from hneuro.records import UserError
 from hneuro.report.page import rows_frame, write_report
 from hneuro.report.tables.headline import headline
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 from hneuro.tracking import LocalTracker
 
 SECTIONS = [

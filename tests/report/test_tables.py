@@ -16,7 +16,7 @@ from hneuro.report.tables.headline import headline
 from hneuro.report.tables.table import Table, latex, markdown, without_single, write
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import appears
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from typing import get_args
 
 from hneuro.probe.controls import ControlKind
 from hneuro.report.tidy import Tidy
-from hneuro.results import ResultRow, Results
+from hneuro.result_records import ResultRow, Results
 
 
 def test_neuron_sets_are_what_was_scaled_or_controlled(results: Results) -> None:

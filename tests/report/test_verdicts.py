@@ -21,7 +21,7 @@ from hneuro.report.verdicts import (
     earned,
     holm,
 )
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 
 def area(value: float, half: float = 0.04, p: float | None = 1 / 21) -> ResultRow:

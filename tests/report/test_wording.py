@@ -5,7 +5,7 @@ import math
 import pytest
 
 from hneuro.report import wording as say
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 
 def estimate(value: float, low: float | None, high: float | None) -> ResultRow:

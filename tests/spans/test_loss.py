@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hneuro.records import AnswerSpan, LabelledResponse, UserError
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 from hneuro.spans.loss import loss_step
 from hneuro.steps.checks import check_spans
 

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hneuro.config import build_experiment, config_folder, register_schema
 from hneuro.provenance import run_card
 from hneuro.records import UserError
-from hneuro.results import FunnelStep
+from hneuro.result_records import FunnelStep
 from hneuro.steps.answers import load_questions
 from hneuro.steps.checks import check_labelled
 from hneuro.steps.context import Context

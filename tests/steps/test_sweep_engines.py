@@ -21,7 +21,7 @@ from hneuro.pipeline import run
 from hneuro.records import BenchmarkItem, Question, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.store import Store, fingerprint
 from hneuro.verdicts.words import normal_words
 

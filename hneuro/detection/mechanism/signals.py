@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hneuro.detection.mechanism.sparsity import MEASURES
 from hneuro.detection.scored import AnswerSet
-from hneuro.results import Estimate, ResultRow
+from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, grouped_difference, grouped_mean
 
 # Each is turned so that more of it should mean a hallucination, whatever it turns out to mean.

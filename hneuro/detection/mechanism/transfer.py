@@ -14,7 +14,7 @@ from hneuro.detection.scored import AnswerSet
 from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Ranking, Selector
 from hneuro.probe.stability import overlap
 from hneuro.records import HNeurons, Probe, ProbeRows
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc
 
 PROBE = "probe"  # the condition of all rows here; `stratum` names the set that it was found on

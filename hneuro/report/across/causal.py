@@ -12,7 +12,7 @@ from hneuro.report.across.grid import Line, grid
 from hneuro.report.tables.headline import control_range
 from hneuro.report.tables.table import Table
 from hneuro.report.verdicts import every_change
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 
 @dataclass(frozen=True, kw_only=True)

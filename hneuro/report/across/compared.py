@@ -8,7 +8,7 @@ from typing import Any
 
 from hneuro.report.across.folders import Run
 from hneuro.report.wording import MISSING
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 # What people call the settings that sweeps are made over. Any other that differs stands under its own key.
 NAMED = {

@@ -9,7 +9,7 @@ from hneuro.report.across.compared import Compared
 from hneuro.report.across.folders import Run
 from hneuro.report.across.grid import Line, grid, value
 from hneuro.report.tables.table import Table
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 CONDITIONS = ("h_neurons", "h_neurons/random", "logprob")
 METRICS = {"accuracy": "Accuracy", "auroc": "AUROC", "flag_rate": "Flagged answers about made-up things: the rate"}

@@ -15,7 +15,7 @@ import yaml
 from hneuro.codec import from_plain
 from hneuro.records import UserError
 from hneuro.report.tidy import Tidy
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 MARKS = ("status.json", "results.json")  # either makes a folder a run
 NOT_RUNS = ("store", "wandb")  # beside runs, and large

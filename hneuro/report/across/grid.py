@@ -9,7 +9,7 @@ from hneuro.report.across.compared import Compared
 from hneuro.report.across.folders import Run
 from hneuro.report.tables.table import Record, Table
 from hneuro.report.wording import MISSING, plain
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 FIELDS = ("dataset", "condition", "metric", "seed", "alpha", "value", "low", "high", "n", "p_value")
 

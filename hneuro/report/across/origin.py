@@ -6,7 +6,7 @@ from hneuro.report import wording as say
 from hneuro.report.across.compared import Compared
 from hneuro.report.across.grid import Line, grid, value
 from hneuro.report.tables.table import Table
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 DRIFT = "drift rank"
 

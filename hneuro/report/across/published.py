@@ -16,7 +16,7 @@ from hneuro.report.across.compared import Compared
 from hneuro.report.across.folders import Run
 from hneuro.report.across.selection import per_mille
 from hneuro.report.tables.table import Record, Table
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 COLUMNS = ("model", "stage", "metric", "dataset", "condition", "value", "low", "high", "unit", "source")
 # unit -> what a measured value is multiplied by, and decimals

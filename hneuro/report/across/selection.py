@@ -12,7 +12,7 @@ from hneuro.report.across.grid import value
 from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.selection import POINT
 from hneuro.report.tables.table import Cell, Table
-from hneuro.results import PathPoint, ResultRow, Results
+from hneuro.result_records import PathPoint, ResultRow, Results
 
 
 def per_mille(results: Results) -> float | None:

@@ -13,7 +13,7 @@ from hneuro.report.figures.forest import ForestRow, forest
 from hneuro.report.figures.style import FAINT, H_NEURONS, Picture, axes, colour_of, entitle, figure_of
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import READINGS, condition_name, missing, percent, plain, points
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 SMALLEST_SPAN = 0.3  # of the y axis, so that noise does not look like an effect
 

@@ -15,7 +15,7 @@ from hneuro.report.figures.detection import safe
 from hneuro.report.figures.style import FAINT, H_NEURONS, OTHER, WIDTH, Picture, entitle
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import READINGS, condition_name, missing, number, percent, plain
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 from hneuro.statistics import rate
 
 PANEL, GAP, TOP, BOTTOM, LEFT, RIGHT = 0.72, 0.27, 0.52, 0.45, 0.62, 0.15  # inches

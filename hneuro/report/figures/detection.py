@@ -10,7 +10,7 @@ from hneuro.report.figures.style import Picture, colour_of, figure_of
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CHANCE
 from hneuro.report.wording import condition_name, missing, number, plain
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 
 def detection_pictures(tidy: Tidy) -> Iterator[Picture]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from hneuro.report.figures.style import FAINT, GRID, INK, PAPER, axes, entitle
 from hneuro.report.wording import missing
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 ROW_HEIGHT, LABELS = 0.27, 1.45  # inches
 

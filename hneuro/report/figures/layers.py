@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from matplotlib.ticker import MaxNLocator
 
 from hneuro.report.figures.style import FAINT, H_NEURONS, INK, Picture, axes, entitle, figure_of
-from hneuro.results import NeuronRow, Results
+from hneuro.result_records import NeuronRow, Results
 
 
 def layer_pictures(results: Results) -> Iterator[Picture]:

@@ -11,7 +11,7 @@ from hneuro.report.figures.style import FAINT, H_NEURONS, INK, MATCHED, RANDOM, 
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import BASE, CHANCE
 from hneuro.report.wording import missing, number, plain
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 
 def moment_pictures(tidy: Tidy) -> Iterator[Picture]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from hneuro.report.figures.style import FAINT, H_NEURONS, OTHER, RANDOM, Picture, axes, entitle, figure_of
-from hneuro.results import PathPoint
+from hneuro.result_records import PathPoint
 
 
 def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:

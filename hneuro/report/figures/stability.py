@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 from hneuro.report.figures.path import mark_strengths
 from hneuro.report.figures.style import FAINT, H_NEURONS, RANDOM, Picture, axes, entitle, figure_of
 from hneuro.report.wording import percent
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 MOST = 100  # neurons that are drawn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Record, Table
 from hneuro.report.tidy import Tidy
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 DERAILED = ("unparsed", "refused", "truncated", "degenerate")
 

@@ -8,7 +8,7 @@ from hneuro.report.tables.headline import control_range
 from hneuro.report.tables.table import Record, Table, without_single
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Arm, Change, every_change
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 KINDS = ("random", "layer_matched", "contribution_matched")
 CONTROLLED = ("controls", "controls_low", "controls_high", "p_controls", *(f"p_{kind}" for kind in KINDS))

@@ -9,7 +9,7 @@ from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.table import Record, Table
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import HELD, corrected
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 WITHIN = "pairs of one length"
 MINUS = "auroc_minus_"

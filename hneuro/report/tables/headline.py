@@ -9,7 +9,7 @@ from hneuro.report.findings import findings
 from hneuro.report.tables.table import Table, plain_text, without_single
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import discrimination, every_change
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 
 def headline(results: Results) -> str:

@@ -6,7 +6,7 @@ from textwrap import shorten
 
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Record, Table
-from hneuro.results import Results
+from hneuro.result_records import Results
 
 LONGEST = 160  # characters of a text that are shown
 VERDICTS = ("correct", "wrong", "refused", "unjudged")  # the order of `Agreement.confusion`

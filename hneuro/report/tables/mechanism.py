@@ -7,7 +7,7 @@ from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.table import Record, Table
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import corrected
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 STAGE = "mechanism"
 ADDED = ("auroc_minus_covariates", "covariates+h_neurons")

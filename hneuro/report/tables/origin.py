@@ -7,7 +7,7 @@ from hneuro.report import wording as say
 from hneuro.report.tables.table import Cell, Record, Table
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import BASE, discrimination, drift_word
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 MEASURES = {
     "auroc": "AUROC on base",

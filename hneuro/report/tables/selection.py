@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Table, without_single
-from hneuro.results import NeuronRow, PathPoint, Results
+from hneuro.result_records import NeuronRow, PathPoint, Results
 
 POINT = tuple(field.name for field in fields(PathPoint))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Table
-from hneuro.results import Overlap, Results
+from hneuro.result_records import Overlap, Results
 
 SHOWN = 40  # neurons that the page shows; the CSV has all
 

@@ -6,7 +6,7 @@ from hneuro.report import wording as say
 from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.table import Record, Table, without_single
 from hneuro.report.tidy import Tidy
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 
 def strata_table(tidy: Tidy) -> Table:

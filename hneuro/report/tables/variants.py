@@ -8,7 +8,7 @@ from hneuro.report import wording as say
 from hneuro.report.tables.detection import numbers_of
 from hneuro.report.tables.table import Record, Table
 from hneuro.report.tidy import Tidy
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 
 def taken_away(tidy: Tidy, metric: str, benchmark: str, condition: str) -> ResultRow | None:

@@ -14,7 +14,7 @@ from hneuro.causal.grid import UNTOUCHED
 from hneuro.causal.kinds import kind_of
 from hneuro.causal.values import Values
 from hneuro.records import BenchmarkItem, Fact, Outcome, Question, SweepAnswer
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 PLACES = {"Kofu": "Japan", "Lyon": "France", "Recife": "Brazil", "Pune": "India", "Turin": "Italy", "Graz": "Austria"}
 QUESTIONS = [

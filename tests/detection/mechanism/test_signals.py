@@ -10,7 +10,7 @@ from hneuro.detection.mechanism.remaining import cross_fitted, entity_folds, rem
 from hneuro.detection.mechanism.signals import LAYER_METRICS, SIGNALS, as_signals, layer_rows, signal_rows
 from hneuro.detection.scored import AnswerSet
 from hneuro.records import NeuronSpace, ProbeRows
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 N = 400
 DRAW = np.random.default_rng(5)

@@ -9,7 +9,7 @@ from hneuro.detection.mechanism.transfer import at_strength, first_half, transfe
 from hneuro.detection.scored import AnswerSet
 from hneuro.probe.selectors import L1, Ranking, Selector
 from hneuro.records import HNeurons, NeuronSpace, ProbeRows
-from hneuro.results import ResultRow
+from hneuro.result_records import ResultRow
 
 SPACE = NeuronSpace(n_layers=4, width=50)
 OWN = HNeurons(neurons=(3, 60), weights=(1.0, 1.0), space=SPACE, selection="l1")

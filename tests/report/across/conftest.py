@@ -15,7 +15,7 @@ from hneuro.codec import to_plain
 from hneuro.records import NeuronSpace
 from hneuro.report.across.compared import Compared
 from hneuro.report.across.folders import read_runs
-from hneuro.results import FunnelStep, NeuronRow, PathPoint, ResultRow, Results
+from hneuro.result_records import FunnelStep, NeuronRow, PathPoint, ResultRow, Results
 
 MODELS = ("Gemma-3-4B", "Llama-3.1-8B", "Mistral-7B-v0.3")
 SETS = ("bioasq", "nq_open", "triviaqa")
