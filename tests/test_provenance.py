@@ -28,7 +28,7 @@ def experiment(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         *("model=hub", "model.name=tiny", f"model.chat.path={tiny_checkpoint}", "model.device=cpu"),
         *("dataset=file", f"dataset.identification.path={file}", "benchmark=none", "quiet=true"),
         *("+benchmark.yes_no={_target_: lab_parts.YesNo}", f"output_dir={tmp_path}/outputs", "until=responses"),
-        *("sampling.samples=2", "sampling.decoding.max_new_tokens=3", "seed=7"),
+        *("sampling.samples=2", "sampling.decoding.max_new_tokens=3", "seed=7", "splits.by=entity"),
     ]
     register_schema()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +42,22 @@ def calls(ffn: FFN, seen: Callable[[int, tuple[Any, ...], Tensor], None]) -> Ite
         for layer, projection in enumerate(ffn.layers):
             handles.append(projection.module.register_forward_hook(hook_of(layer)))
         yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def noted(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, tuple[tuple[Any, ...], Any]]]:
+    """What each of these modules was given and gave in the passes inside, by name."""
+    seen: dict[str, tuple[tuple[Any, ...], Any]] = {}
+
+    def hook_of(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        return lambda _, inputs, output: seen.update({name: (inputs, output)})
+
+    handles = [module.register_forward_hook(hook_of(name)) for name, module in modules.items()]
+    try:
+        yield seen
     finally:
         for handle in handles:
             handle.remove()

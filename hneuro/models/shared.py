@@ -6,8 +6,6 @@ is followed, whenever somebody observes it, by a module of ours, `Sum`, that see
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +32,16 @@ def attach(block: nn.Module, experts: Any, shared: nn.Module, gate: nn.Module | 
     found = getattr(block, "hneuro_sum", None)
     if isinstance(found, Sum):
         return found
+    from hneuro.models.hooks import noted  # which follows what is attached here
+
     total, plain = Sum(), block.forward
+    parts = {"routed": experts.routed, "shared": shared} | ({} if gate is None else {"gate": gate})
     block.hneuro_sum = total
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         if not total._forward_hooks:
             return plain(*args, **kwargs)
-        seen: dict[str, Any] = {}
-        with ExitStack() as stack:
-            for name, module in (("routed", experts.routed), ("shared", shared), ("gate", gate)):
-                if module is not None:
-                    stack.callback(module.register_forward_hook(_keep(seen, name)).remove)
+        with noted(parts) as seen:
             out = plain(*args, **kwargs)
         weight = None if gate is None else torch.sigmoid(seen["gate"][1])
         total(out[0] if isinstance(out, tuple) else out, seen["routed"][0], seen["shared"][0][0], weight)
@@ -52,13 +49,6 @@ def attach(block: nn.Module, experts: Any, shared: nn.Module, gate: nn.Module | 
 
     block.forward = forward
     return total
-
-
-def _keep(seen: dict[str, Any], name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-    def keep(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        seen[name] = inputs, output
-
-    return keep
 
 
 @dataclass(frozen=True)

@@ -360,7 +360,7 @@ def test_without_single() -> None:
 
 def test_headline_for_the_terminal(results: Results) -> None:
     text = headline(results)
-    assert re.search(r"people +0\.86 \[0\.82, 0\.90\] +0\.65 +0\.93 +300 +0\.020 +detects", text)
+    assert re.search(r"people +0\.86 \[0\.82, 0\.90\] +0\.65 +0\.93 +300 +0\.015 +detects", text)
     assert re.search(
         r"false premise +complying answers +44 % +52 % +67 % +\+23 \[\+17, \+29\] +240 +< 0\.001 .* effect, rises", text
     )
@@ -416,7 +416,7 @@ def test_findings_say_what_the_numbers_say(tidy: Tidy) -> None:
     # A null stands beside what it would have found, and a p beside what it is corrected for.
     assert re.search(
         r"not transfer to fabricated drugs: AUROC 0\.53 .*; 0\.\d\d above 0\.5 would have been found four times out of "
-        r"five; .*, p = 0\.800 \(Holm, 4 tests\)",
+        r"five; .*, p = 0\.800 \(Holm, 3 tests\)",
         texts["The detector with H-Neurons does not transfer to fabricated drugs"].text,
     )
     assert re.search(

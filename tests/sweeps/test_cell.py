@@ -54,7 +54,8 @@ def test_a_cell_is_known_by_its_folder_where_the_sweep_was_given_in_other_words(
     cfg = composed([*reversed(WORDS), "seed=1", "probe=l1"])
     assert cell_of(folder, ["other", "words"], build_experiment(cfg)) == cells[1]
     run_cell(cfg)
-    assert capsys.readouterr().err == "error: cell 1 (seed=1): the file nowhere.jsonl does not exist\n"
+    said = "error: cell 1 (seed=1): dataset.identification.path: the file nowhere.jsonl does not exist\n"
+    assert capsys.readouterr().err == said
     assert [state_of(folder, cell).state for cell in cells] == [State.MISSING, State.FAILED]
 
 
@@ -71,12 +72,12 @@ def test_a_cell_that_is_in_no_plan_still_says_what_went_wrong(folder: Path, caps
     run_cell(cfg)
     error = capsys.readouterr().err
     assert error.startswith("error: a cell that the sweep does not know (")
-    assert error.endswith("the file nowhere.jsonl does not exist\n")
+    assert error.endswith("dataset.identification.path: the file nowhere.jsonl does not exist\n")
     run = Path("outputs") / build_experiment(cfg).run_name
     assert read_state(run).state is State.FAILED
     (folder / "sweep.json").write_text("{")
     run_cell(cfg)
-    assert "the file nowhere.jsonl does not exist" in capsys.readouterr().err
+    assert "dataset.identification.path: the file nowhere.jsonl does not exist" in capsys.readouterr().err
 
 
 def test_a_cell_that_cannot_be_built_here_fails_in_the_sweeps_folder(
