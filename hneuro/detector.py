@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from hneuro import __version__
 from hneuro.api import Model, Neuron
+from hneuro.codec import from_plain
 from hneuro.detection.detector import Detector as Classifier
 from hneuro.records import AnswerSpan, NeuronSpace, Question, Response, UserError
 from hneuro.result_records import Results
@@ -118,7 +119,7 @@ class Detector:
                 bias=known.pop("bias"),
                 threshold=known.pop("threshold"),
             )
-            return cls(classifier=classifier, space=NeuronSpace(**known.pop("space")), **known)
+            return cls(classifier=classifier, space=from_plain(NeuronSpace, known.pop("space")), **known)
         except FileNotFoundError as fault:
             raise UserError(f"{folder} has no detector: name the folder of a finished run") from fault
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as fault:
