@@ -157,4 +157,4 @@ def test_a_dry_run_that_would_fail_says_so_by_its_code(tmp_path: Path, monkeypat
     (tmp_path / "q.jsonl").write_text("{")
     words = ["dataset=file", "dataset.identification.path=q.jsonl", "benchmark=none", "model=organism_llama_s"]
     assert main(["run", "--dry-run", *words]) == 2
-    assert main(["run", "--dry-run", "model=organism_llama_s", "dataset=organism"]) == 0
+    assert main(["run", "--dry-run", "experiment=smoke"]) == 0

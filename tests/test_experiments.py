@@ -72,7 +72,7 @@ def test_the_published_figures_are_those_of_the_paper() -> None:
         found = read_published(FOLDER / artefact / "published.csv")
         return [p.value for p in found if p.models == (model,) and (p.metric, *p.datasets, p.condition) == place]
 
-    assert value("table1", "Llama-3.1-8B", "accuracy", "nonexist", "h_neurons") == [43.1]
+    assert value("table1", "Llama-3.1-8B", "flag_rate", "nonexist", "h_neurons") == [43.1]
     assert value("table1", "Llama-3.3-70B", "accuracy", "triviaqa", "h_neurons/random") == [68.4]
     assert value("table1", "Mistral-7B-v0.3", "per_mille", "triviaqa", "h_neurons") == [0.35]
     assert value("figure4a", "Gemma-3-27B", "auroc", "nq_open", "h_neurons") == [72]

@@ -84,12 +84,13 @@ def original_side(experiment: Experiment, weights: str, source: CheckpointSource
             f"the store of the run, {experiment.store_dir}, is not there: validate where the run was made, or use "
             "--no-validate"
         )
+    this = _context(experiment, source)
     run = _context(experiment, source if source.identity() == weights else Remembered(weights=weights))
+    run.chat.tokenizer = this.chat.tokenizer  # of the same model family, or the store has no answer to these prompts
     parts, _ = answers.load_questions(run)
     identified = answers.identify(run, run.chat, parts["fit"], parts["select"])
     with device_of_sweeps(run):
         benchmarks, _ = benchmarks_of(run, identified, parts)
-    this = _context(experiment, source)
     hooked = NeuronSet(name=HOOKED, seed=0, neurons=patch.neurons, alphas=(patch.alpha, 1.0))
     return OriginalSide(asked=_ask(this, benchmarks, hooked, {}), benchmarks=benchmarks, text=_read(this))
 

@@ -12,7 +12,7 @@ from hneuro.records import Judgement, Question, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.result_records import FunnelStep
 from hneuro.steps import stored
-from hneuro.steps.checks import check_parts
+from hneuro.steps.checks import ENOUGH, check_parts
 from hneuro.steps.context import Context
 from hneuro.steps.cost import announce
 from hneuro.store import Kept, fingerprint
@@ -188,7 +188,7 @@ def _sides(consistent: Sequence[Question], rounds: _Rounds) -> tuple[_Side, _Sid
 def _needed(sides: tuple[_Side, _Side], run: Context, name: str) -> list[Question]:
     """Those without which it is not known yet whom `balance` takes, and which facts of the select part are known."""
     wrong, right = sides
-    size = min(wrong.most(), right.most(), run.experiment.splits.most_per_class)
+    size = min(max(min(wrong.most(), right.most()), ENOUGH), run.experiment.splits.most_per_class)
     grid = run.experiment.intervention
     facts = 0 if name != "select" or not grid.swept else right.most() if grid.facts is None else grid.facts
     return [*wrong.ask(size), *right.ask(max(size, facts))]

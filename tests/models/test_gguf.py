@@ -188,7 +188,7 @@ def alone(folder: Path, files: Path) -> list[str]:
 
 BAD: dict[str, tuple[Prepare, str]] = {
     "no path": (lambda *_: ["model=gguf"], "model.chat.path: a value is needed here"),
-    "no file": (lambda *_: ["model=gguf", "model.chat.path=no.gguf"], "there is no file no.gguf"),
+    "no file": (lambda *_: ["model=gguf", "model.chat.path=no.gguf"], "the file no.gguf does not exist"),
     "no magic": (file(lambda b: b"PK" + b[2:]), "m.gguf is not a GGUF file"),
     "empty": (file(lambda b: b""), "m.gguf is not a GGUF file"),
     "cut in its header": (file(lambda b: b[:900]), "m.gguf is truncated or damaged: its header"),
