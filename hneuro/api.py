@@ -98,14 +98,15 @@ class Model:
         return self.language_model.text_of(self.answer_ids(question, max_new_tokens)).strip()
 
     def answer_ids(self, question: str, max_new_tokens: int = 48) -> tuple[int, ...]:
-        """The tokens of the greedy answer, up to and with what ends it."""
+        """The tokens of the greedy answer, without what ends it."""
         from hneuro.responses.decoding import Decoding
-        from hneuro.responses.generate import Job, generate
+        from hneuro.responses.generate import Job, end_ids, generate
 
         model = self.language_model
         decoding = Decoding(temperature=0.0, max_new_tokens=max_new_tokens)
         (said,) = generate(model.loaded, 0, [Job(model.prompt_ids(question), "")], decoding)
-        return said.token_ids
+        ended = said.token_ids[-1:] and said.token_ids[-1] in end_ids(model.loaded.model)
+        return said.token_ids[:-1] if ended else said.token_ids
 
     @contextmanager
     def scaled(self, neurons: Iterable[Neuron], alpha: float) -> Iterator[None]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,3 +131,15 @@ def test_scores_on_the_command_line_are_the_library_s(
     for wrong in ([], ["Who?", "--file", "q.jsonl"]):
         assert main(["score", str(run_dir), *wrong]) == 2
         assert "give a question, or --file" in capsys.readouterr().err
+
+
+def test_the_python_of_the_readme_runs(run_dir: Path, tiny_checkpoint: Path) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    block = readme[readme.index("    import hneuro\n") :].partition("\n\n`hneuro score")[0]
+    code = textwrap.dedent(block).replace("RUN_DIR", str(run_dir)).replace("smollm2_135m", str(tiny_checkpoint))
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert found["cett"].values.ndim == 3
+    assert 0 < len(found["risks"]) <= len(found["answer"].risk)
+    assert isinstance(found["text"], str)
+    assert len(found["rows"]) > 10

@@ -16,7 +16,7 @@ from hneuro.models.language_model import LanguageModel
 ROOT = Path(__file__).parent.parent
 LAB = ROOT / "experiments" / "lab_template"
 TEXT = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "experiments/configs.md"))
-FOUND = sorted({line.strip() for line in re.findall(r"hneuro (?:status|configs|report|edit) ?[^`\n]*", TEXT)})
+FOUND = sorted({line.strip() for line in re.findall(r"hneuro (?:status|score|configs|report|edit) ?[^`\n]*", TEXT)})
 WORDS = [line for line in FOUND if "--published" not in line and ("edit" not in line or "--patch-only" in line)]
 REHEARSED = sorted(set(re.findall(r"hneuro run [^`\n]*--dry-run[^`\n]*", TEXT)))
 
@@ -32,7 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, la
 
 
 def test_there_is_something_to_execute() -> None:
-    assert {line.split()[1] for line in WORDS} == {"status", "configs", "report", "edit"}
+    assert {line.split()[1] for line in WORDS} == {"status", "score", "configs", "report", "edit"}
     assert REHEARSED
 
 
