@@ -12,7 +12,7 @@ from hneuro.records import Rows
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, rate
 
-NO_REFUSAL = "nothing made up was refused, so that there are no faithful answers to compare"
+NO_REFUSAL = "hardly anything made up was refused, so that there are no faithful answers to compare"
 
 
 @dataclass(frozen=True, kw_only=True)

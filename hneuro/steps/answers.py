@@ -23,6 +23,8 @@ from hneuro.store import Kept
 from hneuro.verdicts.consistency import consistent, single
 from hneuro.verdicts.splits import assert_disjoint, balance, place_in_draw, split_by_group
 
+FEWEST_REFUSED = 10  # made-up things, below which the answers about them have nothing to stand against
+
 
 @dataclass(frozen=True)
 class Identified:
@@ -159,8 +161,22 @@ def evaluation_sets(
         if all(q.answerable for q in questions):
             labelled, step = balance(labelled, label, setup.seed, setup.splits.most_per_class)
             run.funnel.append(step)
+        elif 0 < sum(not r.hallucinated for r in labelled) < FEWEST_REFUSED:
+            labelled, step = _without_refused(labelled, label)
+            run.funnel.append(step)
         sets.append(replace(measure(run, model, label, questions, responses, labelled), name=name))
     return tuple(sets)
+
+
+def _without_refused(
+    labelled: Sequence[LabelledResponse], name: str
+) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
+    """The hallucinated answers alone: an AUROC against a handful of refusals is chance with an interval."""
+    left = tuple(r for r in labelled if r.hallucinated)
+    lost = {f"refused, fewer than the {FEWEST_REFUSED} that can be compared with": len(labelled) - len(left)}
+    return left, FunnelStep(
+        stage="refusals", dataset=name, unit="responses", entered=len(labelled), left=len(left), lost=lost
+    )
 
 
 def _remember(run: Context, questions: Questions, pairs: Sequence[Pair]) -> None:
