@@ -114,7 +114,7 @@ def test_sampled_by_vllm_in_another_environment(
     assert "Stopped after responses" in out
     assert "The same command without until=responses goes on." in out
     made = stages("responses")
-    assert len(made) == 6, "fit and select in two rounds, the base model's fit, the report split by both, twice"
+    assert len(made) == 7, "fit and select in rounds, the base model's fit, the report split by both, twice"
     stored = {folder.name for folder in Path("outputs/store").iterdir() if folder.is_dir()}
     assert stored == {"responses", "shapes", "verdicts"}, "what disagrees is not sampled further, so it is judged"
     (status,) = Path("outputs/hneuro").glob("*/status.json")
