@@ -1,4 +1,4 @@
-"""The library: read the neurons of a model and scale them, in a notebook's few lines.
+"""The library: read the neurons of a model and scale them, in a few lines of a notebook.
 
 model = hneuro.load("smollm2_135m")
 model.cett("Who wrote Hamlet?").values      # [token, layer, neuron]
@@ -34,14 +34,10 @@ def load(name: str | Path, **fields: Any) -> Model:
 
     `fields` of `ModelSpec`, such as dtype="bfloat16" or device="cuda". `UserError` says what cannot be found.
     """
-    from hneuro.config import build, model_node, quoted
+    from hneuro.config import build, model_node
+    from hneuro.overrides import as_hydra_reads
 
-    words = [f"model={name}"]
-    if str(name).endswith(".gguf"):
-        words = ["model=gguf", f"model.chat.path={quoted(str(name))}"]
-    elif Path(name).is_dir() or "/" in str(name):
-        words = ["model=hub", f"model.name={quoted(Path(name).name)}", f"model.chat.path={quoted(str(name))}"]
-    return Model(build(model_node(words) | fields, "model"))
+    return Model(build(model_node(list(as_hydra_reads([f"model={name}"], ()))) | fields, "model"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +86,7 @@ class Model:
         )
 
     def token_ids(self, text: str) -> tuple[int, ...]:
-        """Of a text that is not a prompt."""
+        """The tokens of a text, without special ones."""
         return tuple(self.language_model.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
 
     def answer(self, question: str, max_new_tokens: int = 48) -> str:
@@ -152,7 +148,7 @@ class RunResults:
         return _frame(self.results.path)
 
     def figure(self, name: str) -> Figure:
-        """A figure of the report by its name, e.g. "alpha_h_neurons_doubt"; a wrong name lists them."""
+        """A figure of the report by its name, e.g. "alpha_doubt_compliance"; `UserError` lists them."""
         from hneuro.report.figures.style import house_style
         from hneuro.report.page import pictures
 

@@ -135,9 +135,8 @@ def register_schema() -> None:
 
 
 def model_node(overrides: Sequence[str]) -> dict[str, Any]:
-    """The config of a model with these overrides, for who has no Hydra application."""
+    """The config of a model with these overrides, for callers without a Hydra application."""
     from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
 
     register_schema()
     try:

@@ -46,6 +46,7 @@ ABOVE = (
     "steps",
     "pipeline",
     "config",
+    "overrides",
     "hydra_keys",
     "provenance",
     "states",
