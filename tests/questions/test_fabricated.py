@@ -12,8 +12,8 @@ import pytest
 
 from hneuro.questions.base import normal_text
 from hneuro.questions.fabricated.form import LENGTHS, WORDS
-from hneuro.questions.fabricated.kind import QUESTION_WORDS, question_word
-from hneuro.questions.fabricated.source import KINDS, FabricatedQuestions
+from hneuro.questions.fabricated.kind import KINDS, QUESTION_WORDS, Kind, question_word
+from hneuro.questions.fabricated.source import FabricatedQuestions
 from hneuro.questions.recorded import RecordedQuestions
 from hneuro.records import Question, Response, UserError, Verdict
 from hneuro.verdicts.rule import RuleJudge
@@ -123,8 +123,10 @@ def test_answering_is_the_hallucination_and_refusing_is_right(questions: Sequenc
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
-def test_every_kind_asks_in_every_common_way(kind: object) -> None:
-    asked = Counter(question_word(ask) for ask in kind.asks)  # type: ignore[attr-defined]
+def test_every_kind_asks_in_every_common_way(kind: Kind) -> None:
+    assert all(ask.count("{name}") == 1 for ask in kind.asks)
+    asked = Counter(question_word(ask) for ask in kind.asks)
+    assert set(asked) <= set(QUESTION_WORDS)
     assert all(asked[word] >= 2 for word in ("which", "what", "who"))
     assert asked["how"] >= 1
 
