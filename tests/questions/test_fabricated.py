@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from published import converted
 
 from hneuro.questions.base import normal_text
 from hneuro.questions.fabricated.form import LENGTHS, WORDS
@@ -75,9 +76,9 @@ def test_they_are_as_long_as_real_questions_and_ask_with_the_same_words(question
 
 
 def test_the_form_of_real_questions_is_the_one_that_was_counted(
-    recorded_data: Path, questions: Sequence[Question]
+    recorded_data: Path, tmp_path: Path, questions: Sequence[Question]
 ) -> None:
-    file = recorded_data / "gemma3_4b" / "triviaqa_consistency_samples.jsonl"
+    file = converted(recorded_data / "gemma3_4b" / "triviaqa_consistency_samples.jsonl", tmp_path / "r.jsonl")
     real = [q.text for q in RecordedQuestions(path=str(file)).load().questions]
     counted = Counter(min(len(text.split()), max(LENGTHS)) for text in real)
     assert counted == LENGTHS
