@@ -12,7 +12,8 @@ from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of, grade
 from hneuro.causal.kinds import kinds_of, rates_apart, shares
 from hneuro.records import Reading, SweepAnswer
 from hneuro.result_records import Estimate, ResultRow
-from hneuro.statistics import BOUNDARY, grouped_mean, mcnemar, rate, share_as_far, signed_rank
+from hneuro.significance import mcnemar, share_as_far, signed_rank
+from hneuro.statistics import BOUNDARY, grouped_mean, rate
 
 # What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.
 TESTED = (
