@@ -100,8 +100,8 @@ class Measured:
 def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Curve]:
     """The readings of a set that have any value: the answers, the probability of complying, the grade."""
     yield curve_of(found, one, measures)
-    told = found.curve(one, "p_comply", signed_rank, lambda a, _: np.nan if a.p_comply is None else a.p_comply)
-    yield from (curve for curve in (told, grade_curve(found, one)) if curve.complete.any())
+    read = found.curve(one, "p_comply", signed_rank, lambda a, _: np.nan if a.p_comply is None else a.p_comply)
+    yield from (curve for curve in (read, grade_curve(found, one)) if curve.complete.any())
 
 
 def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Measured]:

@@ -134,7 +134,7 @@ def believed(labeling: Labeling, true: ProbeRows) -> ProbeRows:
 
 
 def permuted(labelled: Sequence[LabelledResponse], seed: int) -> tuple[LabelledResponse, ...]:
-    """The same responses with the labels of the groups dealt out in another order of the groups.
+    """The same responses with the labels dealt out to the groups in another order of them.
 
     As many are hallucinated as before, and labels that belong together mostly stay so, also where groups differ in
     size: if labels mean nothing, this is as likely as what was found.
