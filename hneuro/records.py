@@ -65,8 +65,8 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What the model said. `token_ids` are the generated ids, as generated: never re-tokenised. `text` is that of the
-    answer, behind the thought of a model that thinks.
+    """What the model said. `token_ids` are the generated ids, as generated: never re-tokenised. `text` is the answer,
+    without the reasoning before it.
 
     `logprobs` and `entropies` have a value for each token, or are empty where the engine does not give them.
     """
@@ -80,7 +80,7 @@ class Response:
     entropies: tuple[float, ...]  # entropy of the next-token distribution at each generated token, in nats
     lost: str = ""  # why it cannot be used; it stays in the data, unjudged
     truncated: bool = False  # it was cut at the limit of new tokens; False where the engine does not say
-    thought: int = 0  # tokens before the answer
+    thought: int = 0  # tokens of reasoning before the answer
 
 
 class Verdict(str, Enum):
@@ -149,7 +149,7 @@ class NeuronSpace:
     """The FFN neurons of a decoder: `n_layers` layers of `width` neurons each.
 
     In a mixture of experts those of a layer belong to its `experts`, one after the other, as many to each. Where layers
-    differ, or have neurons beside those of the experts, `layers` has (experts, neurons of each, other neurons) of every
+    differ, or have neurons outside the experts, `layers` has (experts, neurons of each, other neurons) of every
     layer, in which the others come last; `width` and `experts` are then the most that a layer has.
     """
 
@@ -182,7 +182,7 @@ class NeuronSpace:
         return layer, neuron - self.starts[layer]
 
     def address(self, neuron: int) -> tuple[int, int | None, int]:
-        """(layer, expert, index in it); the expert is None of a neuron that belongs to none of several."""
+        """(layer, expert, index in it); the expert is None for a neuron that belongs to none of several."""
         layer, index = self.locate(neuron)
         experts, each = self.experts, self.width // self.experts
         if self.layers:

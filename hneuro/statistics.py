@@ -1,4 +1,4 @@
-"""Estimates with 95 % intervals, none of which has zero width, and paired tests."""
+"""Estimates with 95 % intervals, which never have zero width. Tests without an interval: hneuro.significance."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import numpy as np
 import scipy  # whose submodules are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
 
-from hneuro.result_records import Estimate, ResultRow
+from hneuro.result_records import Estimate
 
 RESAMPLES = 2000
 LEVEL = 0.95
-SAME = 1e-5  # of two readings of a float32 model, relative where they are larger than 1
 BLOCK = 128  # resamples at a time: what is worked on stays in the processor's cache
-EXACT = 2_000_000  # steps of an exact distribution, some milliseconds; beyond them a normal one says the same
 BOUNDARY = "exact where nothing varies, BCa means, clustered tests"  # rows are stored under how they are made
 
 
@@ -98,7 +96,7 @@ def auroc(
     """
     labels = np.asarray(y, dtype=bool)
     value, resampled = _areas(labels, scores, groups, strata, seed)
-    low, high = _around(value, *_middle(resampled), _fewest(labels, groups), (0.0, 1.0))
+    low, high = _around(value, *_percentiles(resampled), _fewest(labels, groups), (0.0, 1.0))
     return Estimate(value=value, low=low, high=high, n=len(labels))
 
 
@@ -209,7 +207,7 @@ def _wins(
     return won, pairs
 
 
-def _middle(resampled: NDArray[np.float64]) -> tuple[float, float]:
+def _percentiles(resampled: NDArray[np.float64]) -> tuple[float, float]:
     """The percentile interval of bootstrap values; NaN of none."""
     found = resampled[~np.isnan(resampled)]
     if not len(found):
@@ -225,7 +223,7 @@ def against_zero(
 
     `groups`: how many were drawn from, where these are fewer than n.
     """
-    low, high = _around(value, *_middle(resampled), max(1, groups or n))
+    low, high = _around(value, *_percentiles(resampled), max(1, groups or n))
     estimate = Estimate(value=value, low=low, high=high, n=n)
     found = resampled[~np.isnan(resampled)]
     if not len(found):
@@ -289,74 +287,6 @@ def grouped_difference(first: ArrayLike, values: ArrayLike, groups: ArrayLike, s
     return against_zero(means[0] - means[1], resampled[0] - resampled[1], len(x), _fewest(side, groups))
 
 
-def mcnemar(before: ArrayLike, after: ArrayLike, groups: ArrayLike | None = None) -> float:
-    """Exact two-sided p of McNemar's test on the same items: are the changes one way as many as the other way?
-
-    With `groups` the changes of a group go one way or the other together, as the intervals draw them together.
-    """
-    a, b = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
-    return _either_way(b.astype(np.int64) - a, groups)
-
-
-def signed_rank(before: ArrayLike, after: ArrayLike, groups: ArrayLike | None = None) -> float:
-    """Two-sided p of the Wilcoxon signed rank test on the same items, `groups` as in `mcnemar`; 1 if none changed.
-
-    Differences within `SAME` are none: the rounding of a model differs between machines, and its signs would count.
-    """
-    a, b = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
-    moved = np.abs(b - a) > SAME * np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
-    ranks = np.zeros(len(a))
-    ranks[moved] = 2 * scipy.stats.rankdata(np.abs(b - a)[moved])  # twice, so that those of ties are whole
-    return _either_way(np.rint(ranks * np.sign(b - a)).astype(np.int64), groups)
-
-
-def _either_way(moves: NDArray[np.int64], groups: ArrayLike | None) -> float:
-    """Two-sided p of the sum of `moves` [item] if a coin gave each group of items its sign; 1 where nothing moves.
-
-    Every item by itself: the exact tests of McNemar and Wilcoxon. In groups: Rosner, Glynn and Lee, Biometrics 62
-    (2006) 185, by permutation.
-    """
-    member, count = _members(np.arange(len(moves)) if groups is None else groups)
-    sums = np.zeros(count, dtype=np.int64)
-    np.add.at(sums, member, moves)
-    found, sizes = abs(int(sums.sum())), np.abs(sums[sums != 0])
-    if not len(sizes):
-        return 1.0
-    reach = int(sizes.sum())
-    if len(sizes) * reach > EXACT:
-        return float(2 * scipy.stats.norm.sf(found / np.sqrt(float(sizes @ sizes))))
-    law = np.zeros(2 * reach + 1)  # of the sum, from -reach on
-    law[reach] = 1.0
-    for size in sizes:
-        moved = law / 2
-        law = np.roll(moved, size) + np.roll(moved, -size)  # what the ends would wrap is 0
-    return min(1.0, 2 * float(law[reach + found :].sum()))
-
-
-def unequal_shares(hits: tuple[int, int], n: tuple[int, int]) -> float:
-    """Exact two-sided p of Fisher's test: is the share hits / n the same in two independent groups?"""
-    (a, b), (of_a, of_b) = hits, n
-    return float(scipy.stats.fisher_exact([[a, of_a - a], [b, of_b - b]]).pvalue)
-
-
-def share_at_least(value: float, null: Sequence[float]) -> float:
-    """p of a value against draws from its null, with the +1 that keeps it above zero; NaN for a value that is none."""
-    if np.isnan(value):
-        return float("nan")
-    return (1 + sum(draw >= value for draw in null)) / (1 + len(null))
-
-
-def share_as_far(value: float, null: Sequence[float]) -> float:
-    """The same two-sided: twice the smaller of the shares that lie at or beyond the value on either side.
-
-    A tail that is chosen after the value is seen has twice the size that it seems to have.
-    """
-    if np.isnan(value):
-        return float("nan")
-    above, below = share_at_least(value, null), share_at_least(-value, [-draw for draw in null])
-    return min(1.0, 2 * min(above, below))
-
-
 def youden_threshold(y: ArrayLike, scores: ArrayLike) -> float:
     """The score at which TPR - FPR is largest; halfway to the next lower score."""
     labels, values = np.asarray(y, dtype=bool), np.asarray(scores, dtype=np.float64)
@@ -365,11 +295,3 @@ def youden_threshold(y: ArrayLike, scores: ArrayLike) -> float:
     above = values[None, :] > cuts[:, None]
     j = above[:, labels].mean(1) - above[:, ~labels].mean(1)
     return float(cuts[int(np.argmax(j))])
-
-
-def smallest_detectable(found: Estimate | ResultRow) -> float:
-    """The change that a test at 5 % would find with a power of 80 %, from the 95 % interval of what was found."""
-    if found.low is None or found.high is None:
-        return float("nan")
-    reach, power = scipy.stats.norm.ppf([0.975, 0.8])
-    return float((found.high - found.low) / (2 * reach) * (reach + power))

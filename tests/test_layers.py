@@ -31,6 +31,7 @@ BELOW = (
     "records",
     "result_records",
     "progress",
+    "significance",
     "statistics",
     "disk",
     "codec",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hneuro import records, results
+from hneuro import records, result_records
 from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import Estimate
 
@@ -97,8 +97,8 @@ def test_an_estimate_is_printed_with_its_interval_and_n() -> None:
 
 
 def test_every_record_is_frozen_slotted_and_keyword_only() -> None:
-    found = [v for v in (vars(records) | vars(results)).values() if dataclasses.is_dataclass(v)]
-    assert len(found) >= 17
+    found = [v for v in (vars(records) | vars(result_records)).values() if dataclasses.is_dataclass(v)]
+    assert len(found) >= 32
     for record in found:
         settings_of = record.__dataclass_params__
         assert settings_of.frozen, record

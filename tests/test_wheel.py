@@ -29,8 +29,9 @@ def test_a_wheel_composes_its_own_config(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "hneuro.probe.selectors.L1" in shown.stdout
     packed = {f"hneuro/conf/{file.relative_to(ROOT / 'conf')}" for file in (ROOT / "conf").rglob("*.yaml")}
+    for kind in ("py.typed", "*.jinja", "*.css", "*.jsonl", "*.txt", "*.toml", "*.safetensors"):
+        packed |= (found := {str(file.relative_to(ROOT)) for file in (ROOT / "hneuro").rglob(kind)})
+        assert found
     with zipfile.ZipFile(wheel) as content:
         assert packed <= set(content.namelist())
-        assert any(name.endswith(".jinja") for name in content.namelist())
-        assert {"hneuro/py.typed"} <= set(content.namelist())
         assert any(name.endswith("dist-info/licenses/LICENSE") for name in content.namelist())

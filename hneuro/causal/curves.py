@@ -12,7 +12,8 @@ from hneuro.causal.benchmarks.base import Measure
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.result_records import Estimate
-from hneuro.statistics import grouped_mean, mcnemar, signed_rank
+from hneuro.significance import mcnemar, signed_rank
+from hneuro.statistics import grouped_mean
 
 # Outcome -> value, for the outcomes that say one thing or the other.
 COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {

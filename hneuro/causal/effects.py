@@ -12,7 +12,8 @@ from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of, grade
 from hneuro.causal.kinds import kinds_of, rates_apart, shares
 from hneuro.records import Reading, SweepAnswer
 from hneuro.result_records import Estimate, ResultRow
-from hneuro.statistics import BOUNDARY, grouped_mean, mcnemar, rate, share_as_far, signed_rank
+from hneuro.significance import mcnemar, share_as_far, signed_rank
+from hneuro.statistics import BOUNDARY, grouped_mean, rate
 
 # What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.
 TESTED = (
@@ -99,8 +100,8 @@ class Measured:
 def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Curve]:
     """The readings of a set that have any value: the answers, the probability of complying, the grade."""
     yield curve_of(found, one, measures)
-    told = found.curve(one, "p_comply", signed_rank, lambda a, _: np.nan if a.p_comply is None else a.p_comply)
-    yield from (curve for curve in (told, grade_curve(found, one)) if curve.complete.any())
+    read = found.curve(one, "p_comply", signed_rank, lambda a, _: np.nan if a.p_comply is None else a.p_comply)
+    yield from (curve for curve in (read, grade_curve(found, one)) if curve.complete.any())
 
 
 def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Measured]:

@@ -14,7 +14,8 @@ from hneuro.causal.grid import Cell
 from hneuro.organism import SHIPPED
 from hneuro.records import UserError
 from hneuro.result_records import Estimate, ResultRow
-from hneuro.statistics import group_weights, signed_rank
+from hneuro.significance import signed_rank
+from hneuro.statistics import group_weights
 
 TEXT = "text"
 

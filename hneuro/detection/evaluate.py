@@ -16,7 +16,8 @@ from hneuro.detection.strata import equal_parts, length_strata
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Probe
 from hneuro.result_records import ResultRow
-from hneuro.statistics import auroc, share_at_least, youden_threshold
+from hneuro.significance import share_at_least
+from hneuro.statistics import auroc, youden_threshold
 
 INTERVALS = "controls: the middle of distinct sets, all of a layer for one neuron"  # for the key of what is kept
 HELD_FIXED = ("logprob", "frequency", "known")

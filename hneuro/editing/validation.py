@@ -20,7 +20,8 @@ from hneuro.models.patch import Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.records import Outcome, Reading, SweepAnswer, UserError
 from hneuro.result_records import Estimate, ResultRow
-from hneuro.statistics import grouped_mean, mcnemar, rate, signed_rank
+from hneuro.significance import mcnemar, signed_rank
+from hneuro.statistics import grouped_mean, rate
 from hneuro.steps import answers
 from hneuro.steps.context import Context
 from hneuro.steps.known import benchmarks_of

@@ -12,7 +12,8 @@ from hneuro.origin.kinds import KINDS, MEASURES, PARTS
 from hneuro.probe.controls import layer_matched_set
 from hneuro.records import HNeurons, NeuronSpace
 from hneuro.result_records import ResultRow
-from hneuro.statistics import mean_of, share_at_least
+from hneuro.significance import share_at_least
+from hneuro.statistics import mean_of
 
 DRAWS = 1000  # layer-matched sets that the H-Neurons are compared with
 

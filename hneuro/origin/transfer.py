@@ -12,7 +12,8 @@ from hneuro.detection.scored import AnswerSet
 from hneuro.probe.stability import overlap
 from hneuro.records import HNeurons, Probe
 from hneuro.result_records import Estimate, ResultRow
-from hneuro.statistics import auroc, auroc_difference, auroc_in_closed_form, share_at_least
+from hneuro.significance import share_at_least
+from hneuro.statistics import auroc, auroc_difference, auroc_in_closed_form
 
 
 def backward_transfer(

@@ -134,7 +134,7 @@ def believed(labeling: Labeling, true: ProbeRows) -> ProbeRows:
 
 
 def permuted(labelled: Sequence[LabelledResponse], seed: int) -> tuple[LabelledResponse, ...]:
-    """The same responses with the labels of the groups dealt out in another order of the groups.
+    """The same responses with the labels dealt out to the groups in another order of them.
 
     As many are hallucinated as before, and labels that belong together mostly stay so, also where groups differ in
     size: if labels mean nothing, this is as likely as what was found.
@@ -144,11 +144,9 @@ def permuted(labelled: Sequence[LabelledResponse], seed: int) -> tuple[LabelledR
         places.setdefault(response.group, []).append(place)
     groups = [places[group] for group in sorted(places)]
     order = np.random.default_rng(seed).permutation(len(groups))
-    given = list(labelled)
     dealt = (labelled[place].hallucinated for n in order.tolist() for place in groups[n])
-    for place in (place for own in groups for place in own):
-        given[place] = replace(labelled[place], hallucinated=next(dealt))
-    return tuple(given)
+    label = dict(zip((place for own in groups for place in own), dealt, strict=True))
+    return tuple(replace(response, hallucinated=label[place]) for place, response in enumerate(labelled))
 
 
 def answer_rows(found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:

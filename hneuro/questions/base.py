@@ -15,6 +15,7 @@ from hneuro.questions.rows import digest
 from hneuro.records import Origin, Question, UserError
 from hneuro.result_records import FunnelStep
 
+ARTICLES = frozenset(("a", "an", "the"))
 QUOTES = str.maketrans("‘’‛´`“”„", "'''''\"\"\"")
 Mark = tuple[str, str]
 

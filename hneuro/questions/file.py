@@ -86,7 +86,7 @@ class QuestionFile(Table):
         return tuple(options[n] for n in right if n is not None)
 
     def _text(self, table: Rows, number: int, column: str, cell: Any) -> str:
-        """The text of a cell; a list, an object or a truth value has none, only a notation of its own."""
+        """The text of a cell; a list, an object or a truth value is refused."""
         if isinstance(cell, list | Mapping | bool):
             raise table.fault(number, f"{column!r} must be text, not {json.dumps(cell, default=str)[:40]}")
         return plain_text(cell)

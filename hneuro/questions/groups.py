@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from hneuro.questions.base import normal_text
+from hneuro.questions.base import ARTICLES, normal_text
 from hneuro.records import Question
 from hneuro.result_records import FunnelStep
 
 GroupBy = Literal["answer", "entity"]
-ARTICLES = frozenset(("a", "an", "the"))
 
 
 def grouped(questions: Sequence[Question], by: GroupBy, dataset: str) -> tuple[tuple[Question, ...], FunnelStep]:
-    """The questions with their `group`: the first entity, in order of the alphabet, of all that are connected.
+    """The questions with their `group`: the first entity, in alphabetical order, of all that are connected.
 
     By "answer", questions are tied by any gold alias, by the same words in any order, and by their entity; by "entity",
     by the last alone. The answers of multiple-choice questions tie nothing: half a set may be answered by "none".

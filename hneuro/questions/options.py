@@ -86,7 +86,7 @@ def _whole(text: str) -> int | None:
 
 
 def plain_text(value: Any) -> str:
-    """The text of a cell, empty where the cell is. `UserError` for a list or an object, which is none."""
+    """The text of a cell, empty where the cell is. `UserError` for a list or an object."""
     if isinstance(value, list | Mapping):
-        raise UserError(f"a text is needed where the data has {json.dumps(value, default=str)[:60]}")
+        raise UserError(f"text is needed where the data has {json.dumps(value, default=str)[:60]}")
     return "" if value is None or value != value else str(value).strip()  # NaN alone differs from itself

@@ -10,7 +10,7 @@ span locators read them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Recorded:
 
     where: str
     text: str
-    question: str | None = None  # as it was put, with whatever instruction stood behind it
+    question: str | None = None  # as it was put, including any instruction after it
     answers: tuple[str, ...] = ()  # gold answers
     verdict: Verdict | None = None
     answer_tokens: tuple[str, ...] | None = None  # token strings as they were printed
@@ -71,7 +71,7 @@ def read_recordings(path: Path | str) -> Responses:
 
 def _recorded(row: Row, where: str) -> Recorded:
     if not isinstance(row.get("text"), str):
-        raise UserError(f"{where}: 'text' is no text, and must be the response")
+        raise UserError(f"{where}: 'text' must be the response, as text")
     token_ids = _token_ids(row, "token_ids", where)
     return Recorded(
         where=where,
@@ -96,11 +96,19 @@ def _whole(value: Any, where: str) -> int:
 
 
 def _texts(row: Row, name: str, where: str) -> tuple[str, ...] | None:
+    return _listed(row, name, lambda text: isinstance(text, str), "texts", where)
+
+
+def _token_ids(row: Row, name: str, where: str) -> tuple[int, ...] | None:
+    return _listed(row, name, lambda token: type(token) is int and token >= 0, "token ids", where)
+
+
+def _listed(row: Row, name: str, fits: Callable[[Any], bool], what: str, where: str) -> tuple[Any, ...] | None:
     cell = row.get(name)
     if cell is None:
         return None
-    if not isinstance(cell, list) or not all(isinstance(text, str) for text in cell):
-        raise UserError(f"{where}: {name!r} must be a list of texts")
+    if not isinstance(cell, list) or not all(map(fits, cell)):
+        raise UserError(f"{where}: {name!r} must be a list of {what}")
     return tuple(cell)
 
 
@@ -111,15 +119,6 @@ def _verdict(value: Any, where: str) -> Verdict | None:
     if word not in MEANING:
         raise UserError(f"{where}: the verdict {word[:40]!r} is none of {', '.join(MEANING)}")
     return MEANING[word]
-
-
-def _token_ids(row: Row, name: str, where: str) -> tuple[int, ...] | None:
-    cell = row.get(name)
-    if cell is None:
-        return None
-    if not isinstance(cell, list) or not all(type(token) is int and token >= 0 for token in cell):
-        raise UserError(f"{where}: {name!r} must be a list of token ids")
-    return tuple(cell)
 
 
 def _measured(
@@ -136,5 +135,5 @@ def _measured(
     except (TypeError, ValueError):
         values = (math.nan,)
     if not all(math.isfinite(value) and possible[0] <= value <= possible[1] for value in values):
-        raise UserError(f"{where}: {name!r} holds a value that cannot be (no number, or on the wrong side of 0)")
+        raise UserError(f"{where}: {name!r} holds a value that cannot be (not a number, or on the wrong side of 0)")
     return values

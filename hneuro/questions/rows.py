@@ -14,7 +14,7 @@ from typing import Any
 from hneuro.records import UserError
 
 Row = Mapping[str, Any]
-HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half a pair of surrogates, which is no text without the other
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # a surrogate, which is not text unless it is one of a pair
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 

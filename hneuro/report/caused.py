@@ -8,7 +8,7 @@ from hneuro.report import wording as say
 from hneuro.report.finding import TONES, Finding, Tone
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Change, Control, Word, every_change
-from hneuro.statistics import smallest_detectable
+from hneuro.significance import smallest_detectable
 
 POOLED = (
     Word.EFFECT,

@@ -21,7 +21,7 @@ from hneuro.report.verdicts import (
     two_sided,
 )
 from hneuro.result_records import ResultRow, Results
-from hneuro.statistics import smallest_detectable
+from hneuro.significance import smallest_detectable
 
 OFTEN = 0.5  # of the resamples
 

@@ -19,7 +19,7 @@ from enum import Enum
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import READINGS, missing
 from hneuro.result_records import ResultRow
-from hneuro.statistics import share_as_far
+from hneuro.significance import share_as_far
 
 CHANCE = 0.5
 HELD = {  # the end of a metric, and what it holds fixed

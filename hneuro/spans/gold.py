@@ -21,7 +21,7 @@ def gold_places(answers: Sequence[str], text: str, whole: Range) -> list[Range]:
 
     A gold answer stands where the text has the same normal words as it has. They are the rule judge's own, so that
     whatever is one and the same to it (numbers, accents, articles) is so here. A common word stands where it is written
-    as in the answer; nothing stands in a thought.
+    as in the answer; nothing in the reasoning counts.
     """
     forms = {form: len(words_at(answer)) for answer in answers if (form := _form(answer))}
     as_is = {_form(answer): without_points(answer.strip()) for answer in answers if common(answer)}

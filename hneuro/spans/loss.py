@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hneuro.records import AnswerSpan, LabelledResponse
 from hneuro.result_records import FunnelStep
-from hneuro.statistics import unequal_shares
+from hneuro.significance import unequal_shares
 
 KINDS = {True: "hallucinated", False: "faithful"}
 LEVEL = 0.05  # of the test that both kinds are lost equally often

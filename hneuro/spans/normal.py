@@ -11,6 +11,7 @@ from typing import Literal
 
 import regex
 
+from hneuro.questions.base import ARTICLES
 from hneuro.spans.tokens import Range
 from hneuro.verdicts.words import KOREAN, NO_BLANKS
 
@@ -19,7 +20,6 @@ ACCENTS = dict.fromkeys(range(0x300, 0x370))
 QUOTES = dict.fromkeys(map(ord, '"`´‘’‚‛“”„‟′″‹›«»「」『』'), "'")
 DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 FOLDED = {**ACCENTS, **QUOTES, **DASHES}
-ARTICLES = frozenset(("a", "an", "the"))
 INVISIBLE = ("Cf", "Cc")  # joiners, marks of direction
 WORD = regex.compile(rf"{NO_BLANKS.pattern}|(?:(?!{NO_BLANKS.pattern})\S)+")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from hneuro.spans.normal import ARTICLES, Word, words_at
+from hneuro.questions.base import ARTICLES
+from hneuro.spans.normal import Word, words_at
 from hneuro.spans.short_answer import trimmed
 from hneuro.spans.tokens import Range
 

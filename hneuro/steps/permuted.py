@@ -9,7 +9,8 @@ from hneuro.detection.evaluate import neuron_detector
 from hneuro.probe.choice import Sparsest, choose
 from hneuro.probe.labeling import believed, permuted
 from hneuro.result_records import ResultRow
-from hneuro.statistics import auroc_in_closed_form, share_at_least
+from hneuro.significance import share_at_least
+from hneuro.statistics import auroc_in_closed_form
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context

@@ -1,4 +1,4 @@
-"""Where the answer of a response lies: behind its thoughts, if it thinks aloud."""
+"""Where the answer of a response lies: after its reasoning, if it reasons aloud."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END = re.compile(r"<\|(?:return|end)\|>")
 
 
 def answer_part(text: str) -> tuple[int, int] | None:
-    """The characters [start, stop) of the answer; None where the text ends within a thought."""
+    """The characters [start, stop) of the answer; None where the text ends within the reasoning."""
     if CHANNEL.match(text):
         final = FINAL.match(text)
     else:

@@ -99,8 +99,8 @@ def _written(alias: str, text: str) -> bool:
 def asserts(text: str, find: Find, asked: str = "") -> bool:
     """Whether a value is stated, and neither asked for nor denied: "It is not in Brazil" does not assert Brazil.
 
-    A value is denied by a negation before it in its clause or behind it, by what compares with it, or by a word like
-    "false" anywhere in its clause; but not by words that the question `asked` has as well.
+    A value is denied by a negation before or after it in its clause, by a comparison with it, or by a word like "false"
+    anywhere in its clause; but not by words that the question `asked` has as well.
     """
     known = frozenset(normal_words(asked))
     return any(_asserted(clauses, sentence, find, known) for clauses, sentence in _sentences(text))
@@ -112,8 +112,8 @@ Part = tuple[Words, str]  # the words of a part of a text, and the part itself
 @lru_cache(maxsize=4096)
 def _sentences(text: str) -> list[tuple[list[Part], Part]]:
     """The clauses of each sentence that asks nothing, and all of it."""
-    told = [ONLY.sub("", one) for one in SENTENCE.split(text) if one and not one.rstrip().endswith(("?", "？"))]
-    return [([(normal_words(c), c) for c in CLAUSE.split(one)], (normal_words(one), one)) for one in told]
+    statements = [ONLY.sub("", one) for one in SENTENCE.split(text) if one and not one.rstrip().endswith(("?", "？"))]
+    return [([(normal_words(c), c) for c in CLAUSE.split(one)], (normal_words(one), one)) for one in statements]
 
 
 def _asserted(clauses: Sequence[Part], sentence: Part, find: Find, asked: frozenset[str]) -> bool:
@@ -129,12 +129,14 @@ def _asserted(clauses: Sequence[Part], sentence: Part, find: Find, asked: frozen
 
 
 def _denied(clause: Words, place: Place, asked: frozenset[str]) -> bool:
-    before, behind = clause[: place[0]], clause[place[1] :]
-    said, then = " ".join(before), " ".join(behind)
+    before, after = clause[: place[0]], clause[place[1] :]
+    text_before, text_after = " ".join(before), " ".join(after)
     is_number = clause[place[0]].lstrip("-")[0].isdigit()
     no = any(word == "no" for word in before[1:]) or (before[-1:] == ["no"] and not is_number)
     contracted = any(one.endswith("n") and other == "t" for one, other in pairwise(before))
     negated = no or contracted or not NEGATIONS.isdisjoint(before)
-    denies = (negated and not AFTER_ALL.search(" ".join(before[-CLAUSE_WORDS:]))) or THEN_NOT.search(then) is not None
-    compares = INSTEAD.search(said) is not None or (THAN.search(said) is not None and not is_number)
-    return (denies and NEGATIONS.isdisjoint(asked)) or compares or not (FALSE - asked).isdisjoint((*before, *behind))
+    denies = (negated and not AFTER_ALL.search(" ".join(before[-CLAUSE_WORDS:]))) or THEN_NOT.search(
+        text_after
+    ) is not None
+    compares = INSTEAD.search(text_before) is not None or (THAN.search(text_before) is not None and not is_number)
+    return (denies and NEGATIONS.isdisjoint(asked)) or compares or not (FALSE - asked).isdisjoint((*before, *after))

@@ -19,12 +19,12 @@ from hneuro.verdicts.words import NO_BLANKS, NORMAL_FORM, key, normal_words
 class RuleJudge:
     """Correct if the response states a gold alias, refused if it says so, else wrong.
 
-    `match`: "contains": the alias stands in it as whole words (the paper's rule); "strict": beside it only `fillers`;
-    "exact": it is all there is. Numbers and dates are equal in all their forms.
+    `match`: "contains": the alias stands in it as whole words (the paper's rule); "strict": with only `fillers` around
+    it; "exact": it is all there is. Numbers and dates are equal in all their forms.
 
     A rule cannot say what a response means that states a gold answer, but denies it or has it inside a longer name,
     states one among more than `most_other_words` others, or (strict) says anything beyond it: it is unjudged. So is one
-    that was cut off within its thoughts, behind which the answer is. With `unstated` = "unjudged" so is one that states
+    that was cut off within its reasoning, before the answer. With `unstated` = "unjudged" so is one that states
     no gold answer, which may say it in other words: for another judge to read.
 
     Where the question has `candidates`, a response that was cut off before it named any of them is unjudged as well,
@@ -81,7 +81,8 @@ class RuleJudge:
             return Verdict.UNJUDGED, "no gold answer to compare with"
         others = _others(words, question, aliases)
         stated = [place for place in _find(question.answers)(words, text) if not _inside(place, others)]
-        if stated and (why := _not_said(text, words, question, stated)) == "":
+        why_not = _why_not_said(text, words, question, stated) if stated else ""
+        if stated and not why_not:
             return self._stating(words, max(stated, key=lambda place: place[1] - place[0]))
         refusal = self.refusal.find(text)
         if refusal and (refusal.kind == "refuses" or not question.answerable):
@@ -89,7 +90,7 @@ class RuleJudge:
                 return Verdict.UNJUDGED, "a refusal that goes on"
             return Verdict.REFUSED, f"{refusal.kind}: {refusal.words!r}"
         if stated:
-            return Verdict.UNJUDGED, why
+            return Verdict.UNJUDGED, why_not
         if truncated and question.candidates and not others:
             return Verdict.UNJUDGED, "cut off before it states an answer"
         if self.unstated == "unjudged":
@@ -147,7 +148,7 @@ def _candidates(names: tuple[str, ...]) -> tuple[frozenset[str], int]:
     return frozenset(map(key, words)) - {""}, max(map(len, words), default=0)
 
 
-def _not_said(text: str, words: Words, question: Question, stated: list[Place]) -> str:
+def _why_not_said(text: str, words: Words, question: Question, stated: list[Place]) -> str:
     """Why a response does not say the gold answer that stands in it; empty where it does."""
     if not question.candidates and all(_in_a_name(text, words, place) for place in stated):
         return "a gold answer inside a longer name"

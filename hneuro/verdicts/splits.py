@@ -36,8 +36,8 @@ class Splits:
 def split_by_group(questions: Sequence[Question], shares: Splits, seed: int) -> dict[str, tuple[Question, ...]]:
     """{"fit", "select", "report"} -> questions, in their order, none empty. A group's questions stay together.
 
-    A group that would fill half of a part, and is no usual one, goes to a part in which it does not, or else to the
-    one with the most room; the others fill what is left in random order.
+    An unusually large group that would fill more than half of a part goes to one in which it does not, or else to the
+    one with the most room; the others fill the remaining room in random order.
     """
     size = Counter(question.group for question in questions)
     groups = sorted(size)
@@ -60,11 +60,11 @@ def split_by_group(questions: Sequence[Question], shares: Splits, seed: int) -> 
             f"{len(groups)} groups of questions that share an answer or an entity cannot be split into fit, select and "
             "report: more questions are needed" + (", or splits.by=entity" if shares.by == "answer" else "")
         )
-    middle = np.cumsum([size[group] for group in rest]) - np.array([size[group] for group in rest]) / 2
-    left = max(room["fit"], 0), max(room["select"], 0), max(room["report"], 0)
-    ends = np.cumsum(left)[:2] / sum(left) * sum(size[group] for group in rest)
-    fit = min(max(int(np.searchsorted(middle, ends[0])), 1), len(rest) - 2)
-    select = min(max(int(np.searchsorted(middle, ends[1])), fit + 1), len(rest) - 1)
+    sizes, left = np.array([size[group] for group in rest]), [max(room[part], 0) for part in PARTS]
+    ends = np.cumsum(left)[:2] / sum(left) * sizes.sum()
+    fit, select = np.searchsorted(np.cumsum(sizes) - sizes / 2, ends).tolist()
+    fit = min(max(fit, 1), len(rest) - 2)
+    select = min(max(select, fit + 1), len(rest) - 1)
     part_of |= {group: PARTS[(place >= fit) + (place >= select)] for place, group in enumerate(rest)}
     parts_of = {part: tuple(q for q in questions if part_of[q.group] == part) for part in PARTS}
     assert_disjoint(parts_of)
@@ -105,5 +105,5 @@ def balance(
 
 
 def place_in_draw(question_id: str, seed: int) -> str:
-    """By this, questions stand in a random order that does not depend on which others there are."""
+    """A sort key that puts questions in a random order, the same whichever others there are."""
     return hashlib.sha256(f"{seed}/{question_id}".encode()).hexdigest()

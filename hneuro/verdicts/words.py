@@ -14,11 +14,11 @@ import regex
 from anyascii import anyascii
 from roman_numerals import InvalidRomanNumeralError, RomanNumeral
 
+from hneuro.questions.base import ARTICLES
 from hneuro.verdicts.dates import iso_dates_spelt, with_dates
 from hneuro.verdicts.numbers import BREAK, REIGN, with_numbers
 
 NORMAL_FORM = 2  # in the keys of stages whose output depends on it
-ARTICLES = ("a", "an", "the")
 BREAKS = set(",;:!?()[]\n、。，；：！？（）「」『』")
 
 GROUPED = regex.compile(r"(?<![\d.,])\d{1,3}(,\d{3})+(?!\d|,\d)")  # 1,000,000
@@ -46,7 +46,7 @@ NO_BLANKS = regex.compile(r"([\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myan
 ACCENTS = regex.compile(r"(?V1)[[\p{Mn}&&[\p{Inherited}\p{Hebrew}\p{Arabic}]]--[\u3099\u309a]]")  # not of ガ
 LATIN = regex.compile(r"(?V1)[\p{Latin}--\p{ASCII}]+")
 GREEK = regex.compile(r"(?<!\p{Greek}\p{M}*)[\p{Greek}µ](?!\p{M}*\p{Greek})")
-NAMED = ("", "plus", "minus")  # behind an article that is part of a name
+NAMED = ("", "plus", "minus")  # after an article that is part of a name
 AS_WORDS = {"&": " and ", "＆": " and ", "×": "x", "…": " "}
 PERCENT = {("percent",), ("pct",), ("per", "cent"), ("prozent",), ("pour", "cent"), ("por", "ciento")}
 
@@ -117,7 +117,7 @@ def _arabic(found: regex.Match[str]) -> str:
 
 
 def _letter_name(found: regex.Match[str]) -> str:
-    """α as "alpha", where it is no letter of a Greek word."""
+    """α as "alpha", where it is not a letter of a Greek word."""
     return f" {unicodedata.name(unicodedata.normalize('NFKD', found[0])[0]).split()[-1]} "
 
 

@@ -26,7 +26,8 @@ from hneuro.detection.nulls import SIZES, control_sets
 from hneuro.detection.scored import NO_REFUSAL, AnswerSet, Scored
 from hneuro.records import NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import ResultRow
-from hneuro.statistics import auroc_in_closed_form, share_at_least, youden_threshold
+from hneuro.significance import share_at_least
+from hneuro.statistics import auroc_in_closed_form, youden_threshold
 
 SPACE = NeuronSpace(n_layers=4, width=50)
 PLANTED = (3, 60, 61, 190)

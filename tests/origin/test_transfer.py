@@ -12,7 +12,7 @@ from hneuro.detection.scored import AnswerSet
 from hneuro.origin.transfer import backward_transfer, shared_neurons
 from hneuro.records import HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import ResultRow
-from hneuro.statistics import share_at_least
+from hneuro.significance import share_at_least
 
 SPACE = NeuronSpace(n_layers=1, width=8)
 DRAW = np.random.default_rng(0)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from published import converted
 
 from hneuro.questions.base import normal_text
 from hneuro.questions.fabricated.form import LENGTHS, WORDS
-from hneuro.questions.fabricated.kind import QUESTION_WORDS, question_word
-from hneuro.questions.fabricated.source import KINDS, FabricatedQuestions
+from hneuro.questions.fabricated.kind import KINDS, QUESTION_WORDS, Kind, question_word
+from hneuro.questions.fabricated.source import FabricatedQuestions
 from hneuro.questions.recorded import RecordedQuestions
 from hneuro.records import Question, Response, UserError, Verdict
 from hneuro.verdicts.rule import RuleJudge
@@ -75,9 +76,9 @@ def test_they_are_as_long_as_real_questions_and_ask_with_the_same_words(question
 
 
 def test_the_form_of_real_questions_is_the_one_that_was_counted(
-    recorded_data: Path, questions: Sequence[Question]
+    recorded_data: Path, tmp_path: Path, questions: Sequence[Question]
 ) -> None:
-    file = recorded_data / "gemma3_4b" / "triviaqa_consistency_samples.jsonl"
+    file = converted(recorded_data / "gemma3_4b" / "triviaqa_consistency_samples.jsonl", tmp_path / "r.jsonl")
     real = [q.text for q in RecordedQuestions(path=str(file)).load().questions]
     counted = Counter(min(len(text.split()), max(LENGTHS)) for text in real)
     assert counted == LENGTHS
@@ -123,8 +124,10 @@ def test_answering_is_the_hallucination_and_refusing_is_right(questions: Sequenc
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
-def test_every_kind_asks_in_every_common_way(kind: object) -> None:
-    asked = Counter(question_word(ask) for ask in kind.asks)  # type: ignore[attr-defined]
+def test_every_kind_asks_in_every_common_way(kind: Kind) -> None:
+    assert all(ask.count("{name}") == 1 for ask in kind.asks)
+    asked = Counter(question_word(ask) for ask in kind.asks)
+    assert set(asked) <= set(QUESTION_WORDS)
     assert all(asked[word] >= 2 for word in ("which", "what", "who"))
     assert asked["how"] >= 1
 

@@ -41,7 +41,7 @@ def test_a_line_says_what_is_known_of_a_response(tmp_path: Path) -> None:
     ("row", "said"),
     [
         ({"id": "q", "text": "x"}, "row 1 has no 'question_id', by which questions find their responses"),
-        ({"question_id": "q"}, "row 1: 'text' is no text"),
+        ({"question_id": "q"}, "row 1: 'text' must be the response"),
         ({"question_id": "q", "text": "x", "answers": "x"}, "row 1: 'answers' must be a list of texts"),
         ({"question_id": "q", "text": "x", "answer_tokens": [1]}, "row 1: 'answer_tokens' must be a list of texts"),
         ({"question_id": "q", "text": "x", "verdict": "perhaps"}, "the verdict 'perhaps' is none of correct, true"),

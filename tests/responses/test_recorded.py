@@ -154,7 +154,7 @@ CASES = [
     Case("log-probabilities of unknown tokens", first(token_ids=None), r"'logprobs' .* token ids, which it needs"),
     Case("the same sample twice", lambda rows: rows[1].update(sample=0), r"row 2: sample 0 of question 'q0' is there"),
     Case("no sample number", first(sample="two"), r"row 1: 'sample' must be a number from 0, not 'two'"),
-    Case("a text of another kind", first(text=7), r"row 1: 'text' is no text"),
+    Case("a text of another kind", first(text=7), r"row 1: 'text' must be the response"),
     Case("no ids", first(token_ids="1 2 3"), r"row 1: 'token_ids' must be a list of token ids"),
     Case("negative ids", first(token_ids=[-1]), r"row 1: 'token_ids' must be a list of token ids"),
     Case(

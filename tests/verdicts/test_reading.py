@@ -221,10 +221,10 @@ def test_agreement_with_people_on_what_real_models_said() -> None:
     pairs = [(known()[row["id"]], response(row["response"], truncated=row.get("truncated", False))) for row in rows]
     found = [judgement.verdict.value for judgement in RuleJudge().judge(pairs)]
     table = Counter((row["label"], verdict) for row, verdict in zip(rows, found, strict=True))
-    assert sum(table.values()) == 300
-    assert sum(n for (label, verdict), n in table.items() if label == verdict) >= 0.97 * 300
-    assert {verdict for label, verdict in table if label == "correct"} == {"correct"}  # none is lost, to length or else
-    assert table["wrong", "correct"] == 0
-    # Refusals hardly occur: two, and one of them goes on to describe what it calls fictional.
-    assert sum(n for (label, _), n in table.items() if label == "refused") == 2
-    assert (table["refused", "refused"], table["refused", "unjudged"]) == (1, 1)
+    # Of the two refusals one goes on to describe what it calls fictional; no right answer is lost.
+    assert table == {
+        ("correct", "correct"): 69,
+        ("wrong", "wrong"): 216, ("wrong", "unjudged"): 3, ("wrong", "refused"): 1,
+        ("refused", "refused"): 1, ("refused", "unjudged"): 1,
+        ("unjudged", "unjudged"): 8, ("unjudged", "wrong"): 1,
+    }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -110,9 +111,22 @@ def test_the_draw_is_seeded() -> None:
     assert balance(responses, "d", seed=0) != balance(responses, "d", seed=1)
 
 
-def test_a_large_group_fills_no_part_that_is_held_out() -> None:
-    asked = [replace(q, group="all" if n < 60 else q.entity) for n, q in enumerate(questions(200, each=1))]
-    parts = {seed: split_by_group(asked, Splits(), seed) for seed in range(20)}
-    for part in parts.values():
-        assert [len(part[name]) for name in ("fit", "select", "report")] == [120, 30, 50]
-        assert all(q.group == "all" for q in part["fit"]) or sum(q.group == "all" for q in part["fit"]) == 60
+@pytest.mark.parametrize(("size", "homes"), [(16, {"fit", "report"}), (25, {"fit", "report"}), (60, {"fit"})])
+def test_a_large_group_fills_no_part_that_is_held_out(size: int, homes: set[str]) -> None:
+    """It is whole in a part of which it fills no more than half, by chance in one of several; no part changes size."""
+    asked = [replace(q, group="all" if n < size else q.entity) for n, q in enumerate(questions(200, each=1))]
+    found = set()
+    for seed in range(20):
+        parts = split_by_group(asked, Splits(), seed)
+        assert {name: len(part) for name, part in parts.items()} == {"fit": 120, "select": 30, "report": 50}
+        large = Counter(name for name, part in parts.items() for q in part if q.group == "all")
+        assert list(large.values()) == [size]
+        found |= set(large)
+    assert found == homes
+
+
+def test_a_group_that_fills_half_of_every_part_goes_where_most_room_is() -> None:
+    asked = [replace(q, group="all" if n < 150 else q.entity) for n, q in enumerate(questions(200, each=1))]
+    parts = split_by_group(asked, Splits(), 0)
+    assert {q.group for q in parts["select"] + parts["report"]} == {q.entity for q in parts["select"] + parts["report"]}
+    assert [len(part) for part in parts.values()] == [151, 18, 31]  # the rest, in the proportions of the held-out parts

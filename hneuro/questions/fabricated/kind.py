@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
+from pathlib import Path
 from random import Random
 
 from hneuro.questions.fabricated.words import coin, pick
@@ -22,19 +24,15 @@ COUNTRIES = (
 class Kind:
     """`names` are patterns of made-up words by style, "{Given} {Surname}". `asks` ask about {name}, the thing.
 
-    Behind a name at the end of a question up to two `asides` may stand, in their order, elsewhere one. {year} and
-    {country} in them are filled in.
+    A name at the end of a question may be followed by up to two `asides`, in their order, and elsewhere by one. {year}
+    and {country} in them are filled in.
     """
 
     name: str
-    names: tuple[str, ...]
-    asks: tuple[str, ...]
-    asides: tuple[str, ...]
-    years: tuple[int, int] = (1780, 2015)
-
-    def __post_init__(self) -> None:
-        if not all(ask.count("{name}") == 1 and question_word(ask) for ask in self.asks):
-            raise ValueError(f"{self.name}: every question asks, and asks about {{name}} once")
+    names: Sequence[str]
+    asks: Sequence[str]
+    asides: Sequence[str]
+    years: Sequence[int] = (1780, 2015)  # the first and the last
 
     def forms(self, word: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
         """(words without the name's, question, asides) of everything that can be asked with that question word."""
@@ -83,3 +81,9 @@ def question_word(text: str) -> str:
     words = re.findall(r"[a-z]+", text.lower())
     same = {"whose": "who", "whom": "who"}
     return next((same.get(word, word) for word in words if same.get(word, word) in QUESTION_WORDS), "")
+
+
+KINDS = {
+    fields["name"]: Kind(**fields)
+    for fields in tomllib.loads(Path(__file__).with_name("kinds.toml").read_text("utf-8"))["kind"]
+}

@@ -8,15 +8,11 @@ from pathlib import Path
 from random import Random
 
 from hneuro.questions.base import QuestionSet, made, text_id
-from hneuro.questions.fabricated.culture import CULTURE
 from hneuro.questions.fabricated.form import LENGTHS, WORDS, quota
-from hneuro.questions.fabricated.kind import Kind
-from hneuro.questions.fabricated.nature import NATURE
-from hneuro.questions.fabricated.places import PLACES
+from hneuro.questions.fabricated.kind import KINDS, Kind
 from hneuro.questions.fabricated.words import pick
 from hneuro.records import Question, UserError
 
-KINDS = {kind.name: kind for kind in (*NATURE, *PLACES, *CULTURE)}
 MOST = 20_000
 TRIES = 200  # for one name
 
