@@ -129,9 +129,12 @@ def register_schema() -> None:
     """Makes the schema known to Hydra, and names a lab's configs to `conf/config.yaml`."""
     from hydra.core.config_store import ConfigStore
 
+    from hneuro.verdicts.base import word_list
+
     os.environ["HNEURO_CONFIG_SOURCE"] = lab_source() or f"file://{config_folder()}"
     ConfigStore.instance().store(name="base_config", node=Config)
     OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)  # the name of a GGUF model
+    OmegaConf.register_new_resolver("words", lambda kind: list(word_list(kind)), replace=True)  # of the rule judge
 
 
 def model_node(overrides: Sequence[str]) -> dict[str, Any]:

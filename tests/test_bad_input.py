@@ -132,7 +132,7 @@ COMPOSED = {
     "benchmark=faitheval benchmark.faitheval.framing=none": ("framing", "'context' or 'resist'"),
     "span=rules": ("span=rules", "did you mean 'rule'"),
     "span=rule span.occurrence=second": ("span.occurrence", "'second'", "'first'"),
-    "span.fillers=['(so']": ("span", "'(so'", "no regular expression"),
+    "span.fillers=['(so']": ("span", "'(so'", "not a regular expression"),
     "span=rule span.short_answer.fillers=['*']": ("span.short_answer", "'*'"),
     "max_span_loss=2": ("max_span_loss", "between 0 and 1"),
     "max_span_loss=few": ("max_span_loss", "few"),
@@ -148,7 +148,7 @@ COMPOSED = {
     f"{LLM} judge.answerable.labels=[yes,no]": ("judge", "correct, incorrect"),
     f"{VOTE} judge.rule=dice": ("judge.rule", "'dice'", "'majority'"),
     f"{VOTE} ~judge.members.llm": ("judge", "at least two judges"),
-    "judge.refusal.refusing=['(']": ("judge.refusal", "refusing", "no regular expression"),
+    "judge.refusal.refusing=['(']": ("judge.refusal", "refusing", "not a regular expression"),
     "sampling=server": ("sampling.endpoint.model", "a value is needed here"),
     f"{SERVER} sampling.samples=0": ("sampling", "at least 1"),
 }

@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hneuro.questions.recordings import read_recordings
+from hneuro.questions.recorded import read_recordings
 from hneuro.records import AnswerSpan, Response
 from hneuro.spans.base import Item, no_span, span_at
 from hneuro.spans.normal import Occurrence, chosen, find_text, folded
@@ -21,10 +21,10 @@ Join = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedLocator:
-    """The answer tokens of a file (`questions.recordings`), by question id and by the text of the response.
+    """The answer tokens of a file (`questions.recorded`), by question id and by the text of the response.
 
     They are token strings of any tokenizer, "▁Naked", "ĠNaked", "##ked" or plain. Their text is found in the response,
-    with gaps where it does not stand there in one piece. `occurrence`: which one counts where it stands there in one
+    with gaps where it is not there in one piece. `occurrence`: which one counts where it is there in one
     piece several times; pieces with gaps between them are the first that follow each other.
     """
 
@@ -53,12 +53,12 @@ class RecordedLocator:
             return no_span(response, "the file names no answer tokens", "recorded")
         places = align(tokens, response.text, self.occurrence)
         if not places:
-            return no_span(response, "the recorded tokens do not stand in the response", "recorded")
+            return no_span(response, "the recorded tokens are not in the response", "recorded")
         return span_at(response, places, decode, "recorded")
 
 
 def align(tokens: Sequence[str], text: str, occurrence: Occurrence) -> list[Range]:
-    """Where the text of the token strings stands in `text`, in order, in as few pieces as need be; else nothing."""
+    """Where the text of the token strings is in `text`, in order, in as few pieces as need be; else nothing."""
     for join in _joins():
         if whole := find_text(join(tokens).strip(), text):
             return chosen(whole, occurrence)
@@ -70,7 +70,7 @@ def align(tokens: Sequence[str], text: str, occurrence: Occurrence) -> list[Rang
 
 
 def _in_pieces(tokens: Sequence[str], text: str, join: Join) -> tuple[Range, ...] | None:
-    """The longest pieces first, and each where it stands first: later places leave less room for the others."""
+    """The longest pieces first, and each at its first place: later places leave less room for the others."""
 
     @cache
     def wanted(first: int, stop: int) -> str:
@@ -84,9 +84,9 @@ def _in_pieces(tokens: Sequence[str], text: str, join: Join) -> tuple[Range, ...
         for stop in range(len(tokens), first, -1):
             piece = wanted(first, stop)
             place = text.find(piece, begin)
-            behind = None if place < 0 else rest(stop, place + len(piece))
-            if behind is not None:
-                return ((place, place + len(piece)), *behind) if piece else behind
+            after = None if place < 0 else rest(stop, place + len(piece))
+            if after is not None:
+                return ((place, place + len(piece)), *after) if piece else after
         return None
 
     return rest(0, 0)

@@ -1,4 +1,4 @@
-"""The answer of an answer-only response: all of it but filler, quotes, closing punctuation and what merely explains."""
+"""The answer of an answer-only response: a letter, or all of it but filler, quotes, closing punctuation and remarks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from hneuro.records import AnswerSpan, Response
+from hneuro.questions.options import LETTERS
+from hneuro.records import AnswerSpan, Question, Response
 from hneuro.spans.base import Item, no_span, span_at
 from hneuro.spans.tokens import Decode, Range, tokens_at
-from hneuro.verdicts.answer_part import answer_part
+from hneuro.verdicts.letter import ANSWER
+from hneuro.verdicts.rule import answer_part
 from hneuro.verdicts.words import NORMAL_FORM
 
 FILLERS = (
@@ -35,7 +37,7 @@ BLANK_LINE = re.compile(r"\n\s*\n")
 class ShortAnswer:
     """The response without leading filler, enclosing quotes, closing punctuation and markup.
 
-    `gloss`: a closing remark in brackets explains the answer, as in "Timur (Tamerlane)", and is no part of it.
+    `gloss`: a closing remark in brackets explains the answer, as in "Timur (Tamerlane)", and is not part of it.
     `paragraphs`: what follows the first blank line explains, too. `max_share` of the response that an answer may be:
     below 1 it refuses long-winded responses.
     """
@@ -52,7 +54,7 @@ class ShortAnswer:
             try:
                 re.compile(filler)
             except re.error as fault:
-                raise ValueError(f"the filler {filler!r} is no regular expression ({fault})") from fault
+                raise ValueError(f"the filler {filler!r} is not a regular expression ({fault})") from fault
         if not 0 < self.max_share <= 1:
             raise ValueError(f"max_share must be above 0 and at most 1, not {self.max_share}")
 
@@ -87,6 +89,24 @@ class ShortAnswer:
             if self.gloss == "drop" and (remark := GLOSS.fullmatch(text, start, stop)):
                 stop = remark.start("gloss")
         return start, stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetterLocator:
+    """The letter that the letter judge reads: "B" of " (B)" and of "B. Tiber", nothing of "Because"."""
+
+    letters: ClassVar[bool] = True
+
+    def locate(self, items: Sequence[Item], decode: Decode) -> tuple[AnswerSpan, ...]:
+        return tuple(self._span(question, response, decode) for question, response in items)
+
+    def _span(self, question: Question, response: Response, decode: Decode) -> AnswerSpan:
+        said = ANSWER.fullmatch(response.text)
+        if not said:
+            return no_span(response, "no letter alone", "letter")
+        if said[1] not in LETTERS[: len(question.options)]:
+            return no_span(response, "no option has this letter", "letter")
+        return span_at(response, [said.span(1)], decode, "letter")
 
 
 def trimmed(text: str, start: int, stop: int) -> Range:

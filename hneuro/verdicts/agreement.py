@@ -1,19 +1,20 @@
-"""How far several judges agree, and on what they do not."""
+"""How far several judges agree, on what they do not, and what is said most often that is not judged correct."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
 from hneuro.records import Judgement, Question, Response, Verdict, Vote
-from hneuro.result_records import Agreement, Disagreement
+from hneuro.result_records import Agreement, Disagreement, FrequentText
 from hneuro.statistics import rate
 
 Judged = tuple[Question, Response, Judgement]
 SAID = (Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED)
+SHOWN = 5  # of the most frequent texts of a verdict
 
 
 def agreements(judged: Sequence[Judged]) -> tuple[Agreement, ...]:
@@ -65,6 +66,19 @@ def disagreements(judged: Sequence[Judged]) -> tuple[Disagreement, ...]:
         )
         for question, response, judgement in _distinct(judged)
         if len({vote.verdict for vote in judgement.votes} - {Verdict.UNJUDGED}) > 1
+    )
+
+
+def frequent_texts(judged: Iterable[Judged]) -> tuple[FrequentText, ...]:
+    """The commonest wrong, refusing and unjudged texts in turn: a phrase that a rule misses is seen there."""
+    counts = {kind: Counter[str]() for kind in SAID[1:]}
+    for _, response, judgement in judged:
+        if judgement.verdict in counts:
+            counts[judgement.verdict][" ".join(response.text.split())] += 1
+    return tuple(
+        FrequentText(verdict=kind, text=text, count=count)
+        for kind, texts in counts.items()
+        for text, count in sorted(texts.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
     )
 
 

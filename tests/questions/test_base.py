@@ -16,7 +16,7 @@ def question(name: str, text: str | None = None, **other: Any) -> Question:
 
 
 def test_what_is_dropped_is_counted() -> None:
-    """Trap 2: the same text twice is one question."""
+    """The same text twice is one question."""
     questions = [
         question("a", "Who wrote  Hamlet?"),
         question("b", "who wrote hamlet?"),

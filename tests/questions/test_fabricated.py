@@ -12,9 +12,7 @@ import pytest
 from published import converted
 
 from hneuro.questions.base import normal_text
-from hneuro.questions.fabricated.form import LENGTHS, WORDS
-from hneuro.questions.fabricated.kind import KINDS, QUESTION_WORDS, Kind, question_word
-from hneuro.questions.fabricated.source import FabricatedQuestions
+from hneuro.questions.fabricated import KINDS, LENGTHS, QUESTION_WORDS, WORDS, FabricatedQuestions, Kind, question_word
 from hneuro.questions.recorded import RecordedQuestions
 from hneuro.records import Question, Response, UserError, Verdict
 from hneuro.verdicts.rule import RuleJudge
@@ -152,7 +150,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, object], said: 
 def test_more_than_can_be_made_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a language of a single onset, vowel and link."""
     for part in ("ONSETS", "VOWELS", "LINKS"):
-        monkeypatch.setattr(f"hneuro.questions.fabricated.words.{part}", ("a",))
+        monkeypatch.setattr(f"hneuro.questions.fabricated.{part}", ("a",))
     with pytest.raises(UserError, match=r"nonexist: only \d\d of 100 questions .* \(drug\): ask for fewer"):
         FabricatedQuestions(count=100, kinds=("drug",)).load()
 

@@ -41,7 +41,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def test_every_kind_of_file_says_the_same(tmp_path: Path, kind: str) -> None:
-    """Trap 6: apostrophes in lists of answers survive; 007 stays 007, and the answer NA is not nothing."""
+    """Apostrophes in lists of answers survive; 007 stays 007, and the answer NA is not nothing."""
     assert QuestionFile(path=write(tmp_path, kind, ROWS), name="mine").load().questions == tuple(
         Question(id=r["id"], dataset="mine", text=r["question"], answers=tuple(r["answers"]), entity=r["entity"])
         for r in ROWS
@@ -59,7 +59,7 @@ def test_other_column_names(tmp_path: Path, kind: str) -> None:
 
 
 def test_without_id_and_entity_every_question_stands_for_itself(tmp_path: Path, kind: str) -> None:
-    """By its text, in whatever order the rows are: two files share no id because of row numbers (trap 2)."""
+    """By its text, in whatever order the rows are: two files share no id because of row numbers."""
     rows = [{"question": row["question"], "answers": row["answers"]} for row in ROWS]
     found = QuestionFile(path=write(tmp_path, kind, rows)).load().questions
     assert [q.id for q in found] == ["87b473173b5e8a1b", "fc5cbe00bb8ccc44", "255286adbed29047"]
@@ -125,7 +125,7 @@ def test_a_question_with_its_options_shuffled_is_of_the_same_entity(tmp_path: Pa
 
 
 def test_options_by_letter_and_in_columns_of_their_own(tmp_path: Path, kind: str) -> None:
-    """As MedQA and MedMCQA have them (trap: peers detect the second only in a copy with a list)."""
+    """As MedQA and MedMCQA have them (peers detect the second only in a copy with a list)."""
     by_letter = {"A": "Po", "B": "Tiber"} if kind != "csv" else json.dumps({"A": "Po", "B": "Tiber"})
     medqa = {"question": "Which?", "options": by_letter, "answer_idx": "B"}
     medmcqa = [
@@ -195,7 +195,7 @@ def test_an_answer_that_begins_with_a_bracket_is_a_text_outside_csv(tmp_path: Pa
         ("q.json", "", "cannot read"),
         ("q.csv", "question,answers\nx,y,z\n", "row 1 has not as many cells as the header"),
         ("q.csv", "question,answers\nx\n", "row 1 has not as many cells as the header"),
-        ("q.csv", "question,answers\nx,\"['y']\"\n", "row 1: 'answers' begins like a list but is no JSON list"),
+        ("q.csv", "question,answers\nx,\"['y']\"\n", "row 1: 'answers' begins like a list but is not a JSON list"),
         ("q.csv", 'question,answers\nx,"y\n', "cannot read"),
         ("q.parquet", "not parquet", "cannot read"),
         ("q.jsonl", b"\xff\xfe", "cannot read"),

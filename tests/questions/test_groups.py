@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hneuro.questions.groups import grouped
+from hneuro.questions.splits import grouped
 from hneuro.questions.world import WorldQuestions
 from hneuro.records import Question
 

@@ -10,8 +10,7 @@ import pytest
 from published import converted
 
 from hneuro.questions.base import checked
-from hneuro.questions.recorded import RecordedQuestions
-from hneuro.questions.recordings import read_recordings
+from hneuro.questions.recorded import RecordedQuestions, read_recordings
 from hneuro.records import Response, UserError, Verdict
 from hneuro.verdicts.rule import RuleJudge
 
@@ -28,7 +27,7 @@ def row(question: str, **other: Any) -> dict[str, Any]:
     return {"question": question, "text": "x", "verdict": "true", "answers": ["x"]} | other
 
 
-def test_the_instruction_behind_the_question_is_taken_off(tmp_path: Path) -> None:
+def test_the_instruction_after_the_question_is_taken_off(tmp_path: Path) -> None:
     rows = {"a": row(f"Who wrote it?{SUFFIX}"), "b": row("Who did? "), "c": row("Who was?\nBe brief.")}
     assert [q.text for q in source(tmp_path, rows).load().questions] == [
         "Who wrote it?",

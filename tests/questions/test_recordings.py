@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hneuro.questions.recordings import read_recordings
+from hneuro.questions.recorded import read_recordings
 from hneuro.records import UserError, Verdict
 
 

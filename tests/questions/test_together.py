@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from hneuro.questions.base import QuestionSet, made
-from hneuro.questions.fabricated.source import FabricatedQuestions
-from hneuro.questions.together import load_together
+from hneuro.questions.base import QuestionSet, load_together, made
+from hneuro.questions.fabricated import FabricatedQuestions
+from hneuro.questions.splits import assert_disjoint
 from hneuro.records import Question, UserError
-from hneuro.verdicts.splits import assert_disjoint
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def sets(**named: tuple[Question, ...]) -> dict[str, Given]:
 
 
 def test_what_two_sets_share_stays_in_the_first_with_a_count() -> None:
-    """Trap 2: however the question is written, and whatever its id."""
+    """However the question is written, and whatever its id."""
     found, steps, origins = load_together(
         sets(
             a=(question("Who wrote “Hamlet”?"), question("Where?")),
@@ -72,7 +71,7 @@ def test_a_set_that_is_all_in_another_is_refused() -> None:
 
 
 def test_a_made_up_name_that_is_real_elsewhere_is_left_out() -> None:
-    """In a question or an answer of another set, which may stand behind it in the config."""
+    """In a question or an answer of another set, which may come after it in the config."""
     made_up = FabricatedQuestions(count=30)
     first, second = made_up.load().questions[:2]
     real = Given(

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hneuro.questions.base import checked, normal_text
-from hneuro.questions.together import load_together
+from hneuro.questions.base import checked, load_together, normal_text
 from hneuro.questions.world import DOMAINS, FACTS, Domain, WorldQuestions
 from hneuro.records import Question, Response, Verdict
 from hneuro.verdicts.rule import RuleJudge

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from hneuro.records import Question
 from hneuro.spans.base import SpanLocator
-from hneuro.spans.letter import LetterLocator
 from hneuro.spans.rule import RuleLocator
-from hneuro.spans.short_answer import ShortAnswer
+from hneuro.spans.short_answer import LetterLocator, ShortAnswer
 
 PIECES = [
     *"ABx.,()\"'“”:*東",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hneuro.spans.gold import gold_places
+from hneuro.spans.rule import gold_places
 from hneuro.spans.short_answer import ShortAnswer
 from hneuro.verdicts.words import key, normal_words
 
@@ -64,9 +64,9 @@ def test_none_is_stated(answers: tuple[str, ...]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(before=TEXTS, answer=TEXTS, behind=TEXTS)
-def test_every_place_says_the_answer_and_what_is_stated_has_a_place(before: str, answer: str, behind: str) -> None:
-    text = f"{before} {answer} {behind}"
+@given(before=TEXTS, answer=TEXTS, after=TEXTS)
+def test_every_place_says_the_answer_and_what_is_stated_has_a_place(before: str, answer: str, after: str) -> None:
+    text = f"{before} {answer} {after}"
     found = texts(text, answer)
     assert all(key(normal_words(place)) == key(normal_words(answer)) for place in found)
     if normal_words(answer):

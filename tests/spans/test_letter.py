@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hneuro.spans.letter import LetterLocator
+from hneuro.spans.short_answer import LetterLocator
 
 OPTIONS = ("Tiber", "Rhine", "Seine")
 
@@ -24,7 +24,7 @@ def test_the_letter_and_nothing_else(said: str, ask_any: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ("Because", "no letter alone"),  # trap 32: its first letter is that of an option
+        ("Because", "no letter alone"),  # its first letter is that of an option
         ("Carbon", "no letter alone"),
         ("", "no letter alone"),
         ("I say B", "no letter alone"),

@@ -103,7 +103,7 @@ def test_recorded_tokens_are_aligned_to_the_tokens_that_were_named(
 
 
 def test_an_apostrophe_loses_nothing(recorded_data: Path) -> None:
-    """Every distinct response of 35,000, with a real byte-level tokenizer trained on them (trap 6)."""
+    """Every distinct response of 35,000, with a real byte-level tokenizer trained on them."""
     said = sorted({text for _, row in rows(recorded_data / SAMPLES) for text in row["responses"]})
     tokenizer = ByteLevelBPETokenizer()
     tokenizer.train_from_iterator(said, vocab_size=8000, show_progress=False)

@@ -28,7 +28,7 @@ def judged(name: str, verdicts: Sequence[Verdict], reason: str = "") -> list[Jud
 
 
 def test_only_questions_with_one_verdict_are_kept_and_the_rest_counted() -> None:
-    """Trap 5: a refusal among wrong answers is not a consistent hallucination."""
+    """A refusal among wrong answers is not a consistent hallucination."""
     verdicts = {
         "right": [C, C, C], "wrong": [W, W, W], "mixed": [C, W, C], "hedging": [W, R, W], "silent": [R, R, R],
         "unjudged": [W, U, W], "careful": [C, R, C],
@@ -71,7 +71,7 @@ def test_the_most_frequent_response_stands_for_its_question_the_first_drawn_of_a
 
 
 def test_letters_must_all_be_the_same() -> None:
-    """Draws that give two wrong letters disagree, though their verdicts do not (PROTOCOL, MCQ prediction)."""
+    """Draws that give two wrong letters disagree, though their verdicts do not."""
     letters = {"right": "BBB", "wrong": "AAA", "two wrong": "ACA", "mixed": "BBA"}
     questions = [question(name) for name in letters]
     responses = [r for name, texts in letters.items() for r in said(name, texts)]

@@ -11,8 +11,7 @@ import pytest
 
 from hneuro.questions.world import DOMAINS, WorldQuestions
 from hneuro.records import Question, Response, Verdict
-from hneuro.verdicts.answer_part import answer_part
-from hneuro.verdicts.rule import RuleJudge
+from hneuro.verdicts.rule import RuleJudge, answer_part
 
 OK, WRONG, NO, UNSAID = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
 

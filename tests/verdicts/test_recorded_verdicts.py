@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from published import converted
 
-from hneuro.questions.recordings import Responses, read_recordings
+from hneuro.questions.recorded import Responses, read_recordings
 from hneuro.records import Judgement, Question, Response, Verdict
 from hneuro.verdicts.agreement import agreements
 from hneuro.verdicts.base import Pair

@@ -56,5 +56,5 @@ def test_own_patterns_and_patterns_that_are_none() -> None:
     own = RefusalDetector(refusing=("^pass$",), correcting=(), going_on=())
     assert own.find("Pass!") is not None
     assert own.find("I don't know") is None
-    with pytest.raises(ValueError, match=r"correcting: '\(' is no regular expression"):
+    with pytest.raises(ValueError, match=r"correcting: '\(' is not a regular expression"):
         RefusalDetector(correcting=("(",))

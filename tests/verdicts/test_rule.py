@@ -67,7 +67,7 @@ def test_states_a_gold_answer(said: str, answer: str) -> None:
     ],
 )
 def test_part_of_a_word_or_of_an_answer_is_not_enough(said: str, answer: str) -> None:
-    """Trap 3: a judge that searched letters found 4 in 40."""
+    """A judge that searched letters found 4 in 40."""
     assert judged(said, answer).verdict is Verdict.WRONG
 
 
@@ -82,7 +82,7 @@ def test_a_gold_answer_without_words_is_none() -> None:
      "There is no information about her", "I am unable to help", "I have no idea!", "I'm not sure."],
 )  # fmt: skip
 def test_a_refusal_is_neither_right_nor_wrong(said: str) -> None:
-    """Trap 5: abstaining is not hallucinating."""
+    """Abstaining is not hallucinating."""
     assert judged(said, "Paris").verdict is Verdict.REFUSED
     assert judged(said, answerable=False).verdict is Verdict.REFUSED
 
@@ -98,7 +98,7 @@ def test_an_empty_response_is_unjudged(said: str) -> None:
 
 
 def test_a_gold_answer_in_a_long_list_of_guesses_is_unjudged() -> None:
-    """Trap 3: what contains everything contains the answer."""
+    """What contains everything contains the answer."""
     guesses = "kangaroos, wallabies, wombats, bilbies, quokkas, echidnas, cassowaries"
     assert judged(guesses, "quokkas", most_other_words=5).verdict is Verdict.UNJUDGED
     assert judged(guesses, "quokkas", most_other_words=6).verdict is Verdict.CORRECT
@@ -118,7 +118,7 @@ def test_exact_gives_no_credit_for_more_than_the_answer() -> None:
 @pytest.mark.parametrize(
     "said", ["Tiber.", "The Tiber.", "It is the Tiber", "The answer is: Tiber", "It was in Tiber, yes"]
 )
-def test_strict_allows_fillers_beside_the_answer(said: str) -> None:
+def test_strict_allows_fillers_around_the_answer(said: str) -> None:
     assert judged(said, "Tiber", match="strict").verdict is Verdict.CORRECT
 
 
@@ -126,7 +126,7 @@ def test_strict_allows_fillers_beside_the_answer(said: str) -> None:
     "said", ["Tiber or Arno", "The Tiber in Rome", "Not the Tiber", "Tiber and Arno", "the upper Tiber", "Tiber Arno"]
 )
 def test_strict_does_not_judge_what_says_more(said: str) -> None:
-    """Trap 3: 96 of 1,435 "all correct" were expanded answers that contain an alias."""
+    """96 of 1,435 "all correct" were expanded answers that contain an alias."""
     found = judged(said, "Tiber", match="strict")
     assert found.verdict is Verdict.UNJUDGED
     assert judged("Arno", "Tiber", match="strict").verdict is Verdict.WRONG

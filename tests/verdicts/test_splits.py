@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hneuro.questions.splits import Splits, assert_disjoint, split_by_group
 from hneuro.records import LabelledResponse, Question, UserError
-from hneuro.verdicts.splits import Splits, assert_disjoint, balance, split_by_group
+from hneuro.verdicts.consistency import balance
 
 
 def questions(entities: int, each: int = 2) -> list[Question]:
@@ -33,7 +34,7 @@ def labelled(wrong: int, right: int) -> list[LabelledResponse]:
 
 @given(entities=st.integers(3, 60), seed=st.integers(0, 5), fit=st.integers(1, 98), select=st.integers(1, 98))
 def test_every_question_in_one_part_and_every_entity_too(entities: int, seed: int, fit: int, select: int) -> None:
-    """Trap 1. No part is empty, however few entities there are."""
+    """No part is empty, however few entities there are."""
     if fit + select > 99:
         fit, select = 60, 15
     shares = Splits(fit=fit / 100, select=select / 100, report=(100 - fit - select) / 100)
@@ -71,7 +72,7 @@ def test_too_few_entities_are_refused() -> None:
 
 
 def test_equal_texts_about_different_entities_are_a_leak() -> None:
-    """Trap 1: 86 of the published 2,000 ids are in both splits, and other rows repeat a question under another id."""
+    """86 of the published 2,000 ids are in both splits, and other rows repeat a question under another id."""
     one = questions(1, each=1)[0]
     other = replace(one, id="other", entity="other", group="other", text=one.text.upper().replace(" ", "  "))
     with pytest.raises(UserError, match=r"the text 'question 0 about 0' is both in fit and in report"):
@@ -79,7 +80,6 @@ def test_equal_texts_about_different_entities_are_a_leak() -> None:
 
 
 def test_one_entity_in_two_data_sets_is_a_leak() -> None:
-    """Trap 2."""
     one = questions(1, each=1)[0]
     with pytest.raises(UserError, match="the group 'entity 0' is both in fit and in drugs"):
         assert_disjoint({"fit": [one], "drugs": [replace(one, id="other", text="Another?")]})
