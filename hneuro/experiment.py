@@ -37,7 +37,7 @@ from hneuro.verdicts.base import Judge
 Stage = Literal["responses", "verdicts", "contributions"]
 
 
-INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|real_names|patch)$")  # keys that name a file to read
+INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|patch)$")  # keys that name a file to read
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".gguf")
 
 

@@ -53,9 +53,6 @@ COMPOSED = {
         "mechanism.counts: the file b.csv",
         "chat.path: the file /no/m",
     ),
-    "dataset=file questions@dataset.identification=nonexist dataset.identification.real_names=gone.txt": (
-        "real_names: the file gone.txt does not exist",
-    ),
     "dataset=file questions@dataset.identification=nonexist dataset.identification.kinds=[dragon]": (
         "dataset.identification: there is no kind 'dragon'; there are animal, plant",
     ),

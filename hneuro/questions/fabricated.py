@@ -95,14 +95,12 @@ class FabricatedQuestions:
     """`count` questions about as many made-up things, no word of a name used twice, the same for a seed everywhere.
 
     They are as long as those of TriviaQA and ask with the same question words. `kinds` are the kinds of things, all if
-    empty. `real_names` is a file with a real name on each line, none of whose words is used. A run also leaves out what
-    has a word of its other data sets (`load_together`).
+    empty. A run leaves out what has a word of its other data sets (`load_together`).
     """
 
     count: int = 1200
     seed: int = 0
     kinds: tuple[str, ...] = ()
-    real_names: str | None = None
     name: str = "nonexist"
 
     def __post_init__(self) -> None:
@@ -113,7 +111,7 @@ class FabricatedQuestions:
 
     def load(self) -> QuestionSet:
         rng = Random(f"fabricated/{self.seed}")
-        used = _real_words(self.real_names)
+        used: set[str] = set()
         kinds = [KINDS[name] for name in self.kinds or KINDS]
         forms = zip(quota(rng, WORDS, self.count), quota(rng, LENGTHS, self.count), strict=True)
         questions: list[Question] = []
@@ -132,8 +130,8 @@ class FabricatedQuestions:
             if len(set(coined)) == len(coined) and not used & set(coined):
                 return name, coined
         raise UserError(
-            f"{self.name}: only {so_far} of {self.count} questions could be made up without using a word twice, or a "
-            f"real one ({kind.name}): ask for fewer (count), or for more kinds"
+            f"{self.name}: only {so_far} of {self.count} questions could be made up without using a word twice "
+            f"({kind.name}): ask for fewer (count), or for more kinds"
         )
 
     def _question(
@@ -148,21 +146,6 @@ class FabricatedQuestions:
         return Question(
             id=text_id(text), dataset=self.name, text=text, answers=(), entity=name, answerable=False, meta=meta
         )
-
-
-def _real_words(path: str | None) -> set[str]:
-    if path is None:
-        return set()
-    try:
-        names = Path(path).read_text("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise UserError(f"real_names: {path} is not UTF-8 text: convert it") from fault
-    except OSError as fault:
-        raise UserError(f"real_names: cannot read {path}: {fault.strerror}") from fault
-    found = set(re.findall(r"\w+", names.casefold()))
-    if not found:
-        raise UserError(f"real_names: {path} has no names")
-    return found
 
 
 def quota(rng: Random, shares: Mapping[T, int], count: int) -> list[T]:

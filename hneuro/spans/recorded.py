@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,14 +34,18 @@ class RecordedLocator:
     letters: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        recordings = read_recordings(self.path)
-        if not any(one.answer_tokens for said in recordings.values() for one in said):
+        if not any(tokens for said in self._recorded.values() for tokens in said.values()):
             raise ValueError(f"{self.path} has no answer tokens")
         object.__setattr__(self, "digest", hashlib.sha256(Path(self.path).read_bytes()).hexdigest())
 
+    @cached_property
+    def _recorded(self) -> Mapping[str, Mapping[str, Tokens]]:
+        """Question id -> text of a response -> its answer tokens, none where the file has none."""
+        recordings = read_recordings(self.path).items()
+        return {name: {_key(one.text): one.answer_tokens or () for one in said} for name, said in recordings}
+
     def locate(self, items: Sequence[Item], decode: Decode) -> tuple[AnswerSpan, ...]:
-        recorded = _answer_tokens(self.path, self.digest)
-        return tuple(self._span(recorded.get(response.question_id), response, decode) for _, response in items)
+        return tuple(self._span(self._recorded.get(response.question_id), response, decode) for _, response in items)
 
     def _span(self, recorded: Mapping[str, Tokens] | None, response: Response, decode: Decode) -> AnswerSpan:
         if recorded is None:
@@ -104,15 +108,6 @@ def _joins() -> Iterator[Join]:
 
 def _decoded(decoder: Any, tokens: Sequence[str]) -> str:
     return str(decoder.decode(list(tokens)))
-
-
-@cache
-def _answer_tokens(path: str, _digest: str) -> dict[str, dict[str, Tokens]]:
-    """Question id -> text of a response -> its answer tokens, none where the file has none."""
-    return {
-        question_id: {_key(one.text): one.answer_tokens or () for one in said}
-        for question_id, said in read_recordings(path).items()
-    }
 
 
 def _key(text: str) -> str:

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from hneuro.records import Judgement, Question, Response, Verdict, Vote
+from hneuro.records import Judgement, Question, Response, Verdict
 from hneuro.result_records import Agreement, Disagreement, FrequentText
 from hneuro.statistics import rate
 
@@ -86,7 +86,7 @@ def _distinct(judged: Sequence[Judged]) -> Sequence[Judged]:
     """One of each group of equal responses to the same question whose judges say the same; none of a single judge's."""
     judged = [(question, response, judgement) for question, response, judgement in judged if judgement.votes]
     seen: Mapping[object, Judged] = {
-        (_mark(question, response), _verdicts(judgement.votes)): (question, response, judgement)
+        (_mark(question, response), tuple(vote.verdict for vote in judgement.votes)): (question, response, judgement)
         for question, response, judgement in reversed(judged)
     }
     return list(seen.values())[::-1]
@@ -94,7 +94,3 @@ def _distinct(judged: Sequence[Judged]) -> Sequence[Judged]:
 
 def _mark(question: Question, response: Response) -> tuple[str, str, str]:
     return question.dataset, question.id, response.text
-
-
-def _verdicts(votes: Sequence[Vote]) -> tuple[Verdict, ...]:
-    return tuple(vote.verdict for vote in votes)

@@ -101,15 +101,6 @@ def test_kinds_can_be_chosen() -> None:
     assert {q.meta["kind"] for q in found} == {"drug", "river"}
 
 
-def test_real_names_are_avoided(tmp_path: Path, questions: Sequence[Question]) -> None:
-    """Whatever the seed would have made without the list."""
-    would_be = [word for q in questions[:300] for word in q.meta["coined"]]
-    (tmp_path / "names.txt").write_text("\n".join(f"Sir {word.upper()}" for word in would_be))
-    found = FabricatedQuestions(real_names=str(tmp_path / "names.txt")).load().questions
-    assert len(found) == 1200
-    assert not set(would_be) & {word for q in found for word in q.meta["coined"]}
-
-
 def test_answering_is_the_hallucination_and_refusing_is_right(questions: Sequence[Question]) -> None:
     def said(text: str) -> Verdict:
         response = Response(
@@ -153,14 +144,3 @@ def test_more_than_can_be_made_up_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(f"hneuro.questions.fabricated.{part}", ("a",))
     with pytest.raises(UserError, match=r"nonexist: only \d\d of 100 questions .* \(drug\): ask for fewer"):
         FabricatedQuestions(count=100, kinds=("drug",)).load()
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [(None, "cannot read .*names.txt: No such file"), (b"\xff\xfe", "is not UTF-8 text"), (b" \n", "has no names")],
-)
-def test_a_list_of_real_names_that_cannot_be_read(tmp_path: Path, content: bytes | None, said: str) -> None:
-    if content is not None:
-        (tmp_path / "names.txt").write_bytes(content)
-    with pytest.raises(UserError, match=f"real_names: .*{said}|real_names: {said}"):
-        FabricatedQuestions(count=5, real_names=str(tmp_path / "names.txt")).load()

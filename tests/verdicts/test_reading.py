@@ -43,6 +43,11 @@ def response(said: str, *, truncated: bool = False) -> Response:
         ("The only one who never won it was Paris", "Paris"),
         ("Not London but Paris", "Paris"),
         ("It is not far from the coast in Japan", "Japan"),
+        ("The answer is paris.", "Paris"), ("“Hamlet”", "hamlet"), ("Eugene O’Neill", "eugene o neill"),
+        ("Beyonce", "Beyoncé"), ("Beyonce\u0301", "beyoncé"), ("212°F", "212"), ("1,000 miles", "1000"),
+        ("Beatles", "The Beatles"), ("It was the Tiber, in Rome", "Tiber"), ("The The", "The The"),
+        ("Eighteenth", "18th"), ("Twelve drummers drumming", "12 drummers drumming"), ("in 1776-07-04", "1776"),
+        ("on July 4, 1776", "4 July 1776"), ("$1.5 million", "1,500,000"),
         # scripts without blanks, and words that grow
         ("東京です。", "東京"), ("日本の首都は東京です。", "東京"),
         ("東京は日本の首都です。" + "とても大きな町で人がたくさんいます。" * 5, "東京"),
@@ -113,6 +118,8 @@ def test_right_answers(said: str, gold: str) -> None:
         # inside a longer name or word
         ("New York", "York", UNSAID), ("It is in New Mexico.", "Mexico", UNSAID), ("Bonaparte", "art", WRONG),
         ("인도네시아", "인도", WRONG), ("Indianapolis", "Indiana", WRONG),
+        ("Inner earth", "ear", WRONG), ("40", "4", WRONG), ("Bernard, George Shaw", "George Bernard Shaw", WRONG),
+        ("3.5 miles", "5", WRONG), ("-40", "40", WRONG), ("10²", "102", WRONG), ("July 14", "July 4", WRONG),
         # symbols that distinguish, and capitals
         ("C#", "C++", WRONG), ("C++", "C#", WRONG), ("C++", "C", WRONG), ("A-", "A+", WRONG), ("C", "C++", WRONG),
         ("F major", "F# major", WRONG), ("They told us so.", "US", WRONG), ("In the year 1863", "In", WRONG),

@@ -1,4 +1,4 @@
-"""The rule judge."""
+"""The rule judge, and what it takes for a refusal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hneuro.records import Judgement, Question, Response, Verdict
-from hneuro.verdicts.refusal import RefusalDetector
+from hneuro.verdicts.refusal import Kind, RefusalDetector, plain
 from hneuro.verdicts.rule import RuleJudge
 from hneuro.verdicts.words import normal_words, states
 
@@ -21,70 +21,9 @@ def judged(said: str, *answers: str, answerable: bool = True, **options: Any) ->
     return found
 
 
-@pytest.mark.parametrize(
-    ("said", "answer"),
-    [
-        ("Paris", "Paris"),
-        ("The answer is paris.", "Paris"),
-        ("“Hamlet”", "hamlet"),
-        ("Eugene O’Neill", "eugene o neill"),
-        ("Beyonce", "Beyoncé"),
-        ("Beyonce\u0301", "beyoncé"),
-        ("212°F", "212"),
-        ("Teflon™", "Teflon"),
-        ("1,000 miles", "1000"),
-        ("Beatles", "The Beatles"),
-        ("Spider-Man", "spider man"),
-        ("It was the Tiber, in Rome", "Tiber"),
-        ("The The", "The The"),
-        ("東京", "東京"),
-        ("Straße", "STRASSE"),
-        ("Eighteenth", "18th"),
-        ("Twelve drummers drumming", "12 drummers drumming"),
-        ("on July 4, 1776", "4 July 1776"),
-        ("in 1776-07-04", "1776"),
-        ("$1.5 million", "1,500,000"),
-    ],
-)
-def test_states_a_gold_answer(said: str, answer: str) -> None:
-    assert judged(said, "something else", answer).verdict is Verdict.CORRECT
-
-
-@pytest.mark.parametrize(
-    ("said", "answer"),
-    [
-        ("Bonaparte", "art"),
-        ("Inner earth", "ear"),
-        ("40", "4"),
-        ("John Paul II", "John Paul I"),
-        ("Vitamin C", "Vitamin A"),
-        ("Bernard, George Shaw", "George Bernard Shaw"),
-        ("A", "B"),
-        ("3.5 miles", "5"),
-        ("-40", "40"),
-        ("10²", "102"),
-        ("July 14", "July 4"),
-    ],
-)
-def test_part_of_a_word_or_of_an_answer_is_not_enough(said: str, answer: str) -> None:
-    """A judge that searched letters found 4 in 40."""
-    assert judged(said, answer).verdict is Verdict.WRONG
-
-
 def test_a_gold_answer_without_words_is_none() -> None:
     found = judged("Paris", "!!!")
     assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "no gold answer to compare with")
-
-
-@pytest.mark.parametrize(
-    "said",
-    ["I don't know.", "I don’t know", "I do not know who that is", "Unknown.", "I cannot say", "I can't answer that",
-     "There is no information about her", "I am unable to help", "I have no idea!", "I'm not sure."],
-)  # fmt: skip
-def test_a_refusal_is_neither_right_nor_wrong(said: str) -> None:
-    """Abstaining is not hallucinating."""
-    assert judged(said, "Paris").verdict is Verdict.REFUSED
-    assert judged(said, answerable=False).verdict is Verdict.REFUSED
 
 
 def test_a_hedged_right_answer_is_right() -> None:
@@ -220,3 +159,57 @@ def test_what_else_could_be_the_answer_is_known(
 def test_a_right_answer_in_a_long_sentence_is_right() -> None:
     said = "The city of Kofu is located in Japan, which is the main country you are referring to."
     assert judged(said, "Japan").verdict is Verdict.CORRECT
+
+
+DETECTOR = RefusalDetector()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("I don't know.", "refuses"), ("I don’t know who that is", "refuses"), ("I do not know", "refuses"),
+        ("I cannot answer that", "refuses"), ("I can't say!", "refuses"),
+        ("I'm sorry, I cannot reliably tell.", "refuses"),
+        ("Unknown.", "refuses"), ("**Unknown**", "refuses"), ("N/A", "refuses"), ("The answer is unknown.", "refuses"),
+        ("There is no information about her", "refuses"), ("I have no idea!", "refuses"), ("No idea.", "refuses"),
+        ("I'm not familiar with Volor Pri Octacap.", "refuses"), ("I am unable to help", "refuses"),
+        ("I'm not sure.", "refuses"), ("It was not mentioned", "refuses"), ("I could not find this drug.", "refuses"),
+        ("There is no such medicine.", "corrects"), ("Volor pri octacap does not exist.", "corrects"),
+        ("That drug doesn't actually exist", "corrects"), ("It appears to be a fictional plant.", "corrects"),
+        ("This is not a real company.", "corrects"), ("No such person.", "corrects"),
+        ("There is no known animal of that name", "corrects"), ("We couldn't find it", "refuses"),
+        ("The question has a false premise", "corrects"), ("It isn’t a recognized species", "corrects"),
+    ],
+)  # fmt: skip
+def test_refusals_and_corrections(said: str, kind: Kind) -> None:
+    found = DETECTOR.find(said)
+    assert found is not None
+    assert (found.kind, found.goes_on) == (kind, False)
+    assert found.words in plain(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Paris", "The Unknown Soldier", "Knowing me, knowing you", "Database", "A fictional detective", "No. 5", "Nothing",
+     "Not Paris", "I know it is Paris", "Information theory", "Neverland", "The Real Thing", "Can't Buy Me Love",
+     "No Country for Old Men", "Never on Sunday", ""],
+)  # fmt: skip
+def test_an_answer_is_no_refusal(said: str) -> None:
+    assert DETECTOR.find(said) is None
+
+
+@pytest.mark.parametrize(
+    "said", ["I'm not sure, but it may be Paris", "I don't know. Probably Paris", "It doesn't exist; however, Bayer"]
+)
+def test_a_refusal_that_goes_on_is_told_apart(said: str) -> None:
+    found = DETECTOR.find(said)
+    assert found is not None
+    assert found.goes_on
+
+
+def test_patterns_that_are_none() -> None:
+    own = RefusalDetector(refusing=("^pass$",), correcting=(), going_on=())
+    assert own.find("Pass!") is not None
+    assert own.find("I don't know") is None
+    with pytest.raises(ValueError, match=r"correcting: '\(' is not a regular expression"):
+        RefusalDetector(correcting=("(",))
