@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judging import response
 from published import converted
 
 from hneuro.questions.base import normal_text
 from hneuro.questions.fabricated import KINDS, LENGTHS, QUESTION_WORDS, WORDS, FabricatedQuestions, Kind, question_word
 from hneuro.questions.recorded import RecordedQuestions
-from hneuro.records import Question, Response, UserError, Verdict
+from hneuro.records import Question, UserError, Verdict
 from hneuro.verdicts.rule import RuleJudge
 
 
@@ -103,10 +104,7 @@ def test_kinds_can_be_chosen() -> None:
 
 def test_answering_is_the_hallucination_and_refusing_is_right(questions: Sequence[Question]) -> None:
     def said(text: str) -> Verdict:
-        response = Response(
-            question_id="q", sample=0, prompt_ids=(), token_ids=(), text=text, logprobs=(), entropies=()
-        )
-        return RuleJudge().judge([(questions[0], response)])[0].verdict
+        return RuleJudge().judge([(questions[0], response("q", text))])[0].verdict
 
     assert said("Pfizer") is Verdict.WRONG
     assert said("I don't know of any such thing.") is Verdict.REFUSED

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judging import response
 from published import converted
 
 from hneuro.questions.base import checked
 from hneuro.questions.recorded import RecordedQuestions, read_recordings
-from hneuro.records import Response, UserError, Verdict
+from hneuro.records import UserError, Verdict
 from hneuro.verdicts.rule import RuleJudge
 
 SUFFIX = " Respond with the answer only, without any explanation."
@@ -47,8 +48,7 @@ def test_without_gold_answers_a_question_needs_verdicts(tmp_path: Path) -> None:
     kept, step = checked(found, "recorded", None)
     assert [q.id for q in kept] == ["a", "c"]
     assert step.lost == {"no gold answer": 1}
-    said = Response(question_id="a", sample=0, prompt_ids=(), token_ids=(), text="x", logprobs=(), entropies=())
-    assert RuleJudge().judge([(kept[0], said)])[0].verdict is Verdict.UNJUDGED
+    assert RuleJudge().judge([(kept[0], response("a", "x"))])[0].verdict is Verdict.UNJUDGED
 
 
 def test_the_origin_changes_with_the_responses(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from judging import response
 
 from hneuro.questions.base import checked, load_together, normal_text
 from hneuro.questions.world import DOMAINS, FACTS, Domain, WorldQuestions
-from hneuro.records import Question, Response, Verdict
+from hneuro.records import Question, Verdict
 from hneuro.verdicts.rule import RuleJudge
 from hneuro.verdicts.words import normal_words, states
 
@@ -148,10 +149,7 @@ def test_countries_have_their_usual_names(key: str, usual: str) -> None:
 )
 def test_a_rule_judges_what_models_say(domain: Domain, entity: str, said: str, right: bool) -> None:
     question = about(domain, entity)
-    response = Response(
-        question_id=question.id, sample=0, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=()
-    )
-    (judgement,) = RuleJudge(most_other_words=60).judge([(question, response)])
+    (judgement,) = RuleJudge(most_other_words=60).judge([(question, response(question.id, said))])
     assert judgement.verdict == (Verdict.CORRECT if right else Verdict.WRONG)
 
 

@@ -8,24 +8,18 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from judging import question, response
 
 from hneuro.questions.world import DOMAINS, WorldQuestions
-from hneuro.records import Question, Response, Verdict
+from hneuro.records import Question, Verdict
 from hneuro.verdicts.rule import RuleJudge, answer_part
 
 OK, WRONG, NO, UNSAID = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
 
 
 def read(said: str, *gold: str, asked: str = "?") -> Verdict:
-    question = Question(id="q", dataset="d", text=asked, answers=gold, entity="e", answerable=bool(gold))
-    return RuleJudge().judge([(question, response(said))])[0].verdict
-
-
-def response(said: str, *, truncated: bool = False) -> Response:
-    return Response(
-        question_id="q", sample=0, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=(),
-        truncated=truncated,
-    )  # fmt: skip
+    to = question("q", *gold, text=asked, answerable=bool(gold))
+    return RuleJudge().judge([(to, response("q", said))])[0].verdict
 
 
 @pytest.mark.parametrize(
@@ -224,7 +218,9 @@ def test_agreement_with_people_on_what_real_models_said() -> None:
     most 48 tokens, each labelled by reading it; "unjudged" are those that are empty or end before they answer.
     """
     rows = [json.loads(line) for line in REAL.read_text(encoding="utf-8").splitlines()]
-    pairs = [(known()[row["id"]], response(row["response"], truncated=row.get("truncated", False))) for row in rows]
+    pairs = [
+        (known()[row["id"]], response("q", row["response"], truncated=row.get("truncated", False))) for row in rows
+    ]
     found = [judgement.verdict.value for judgement in RuleJudge().judge(pairs)]
     table = Counter((row["label"], verdict) for row, verdict in zip(rows, found, strict=True))
     # Of the two refusals one goes on to describe what it calls fictional; no right answer is lost.

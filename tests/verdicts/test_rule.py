@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from judging import question, response
 
-from hneuro.records import Judgement, Question, Response, Verdict
+from hneuro.records import Judgement, Verdict
 from hneuro.verdicts.refusal import Kind, RefusalDetector, plain
 from hneuro.verdicts.rule import RuleJudge
 from hneuro.verdicts.words import normal_words, states
 
 
 def judged(said: str, *answers: str, answerable: bool = True, **options: Any) -> Judgement:
-    question = Question(id="q", dataset="d", text="?", answers=answers, entity="e", answerable=answerable)
-    response = Response(
-        question_id="q", sample=3, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=()
-    )  # fmt: skip
-    (found,) = RuleJudge(**options).judge([(question, response)])
+    asked = question("q", *answers, answerable=answerable)
+    (found,) = RuleJudge(**options).judge([(asked, response("q", said, 3))])
     return found
 
 
@@ -107,12 +105,7 @@ def test_own_refusal_patterns() -> None:
 
 
 def test_judgements_come_in_the_order_of_the_pairs() -> None:
-    questions = [Question(id=str(n), dataset="d", text="?", answers=(f"x{n % 3}",), entity="e") for n in range(9)]
-    responses = [
-        Response(question_id=q.id, sample=n, prompt_ids=(), token_ids=(), text="x1", logprobs=(), entropies=())
-        for n, q in enumerate(questions)
-    ]
-    found = RuleJudge().judge(list(zip(questions, responses, strict=True)))
+    found = RuleJudge().judge([(question(str(n), f"x{n % 3}"), response(str(n), "x1", n)) for n in range(9)])
     assert [(j.question_id, j.sample) for j in found] == [(str(n), n) for n in range(9)]
     assert [j.verdict for j in found] == [Verdict.WRONG, Verdict.CORRECT, Verdict.WRONG] * 3
     assert RuleJudge().judge([]) == ()
@@ -148,12 +141,8 @@ COUNTRIES = ("Guinea", "Papua New Guinea", "Equatorial Guinea", "Japan", "Nippon
 def test_what_else_could_be_the_answer_is_known(
     said: str, answers: tuple[str, ...], truncated: bool, expected: Verdict
 ) -> None:
-    question = Question(id="q", dataset="d", text="?", answers=answers, entity="e", candidates=COUNTRIES)
-    response = Response(
-        question_id="q", sample=0, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=(),
-        truncated=truncated,
-    )  # fmt: skip
-    assert RuleJudge().judge([(question, response)])[0].verdict is expected
+    asked = question("q", *answers, candidates=COUNTRIES)
+    assert RuleJudge().judge([(asked, response("q", said, truncated=truncated))])[0].verdict is expected
 
 
 def test_a_right_answer_in_a_long_sentence_is_right() -> None:
