@@ -14,53 +14,15 @@ import hneuro
 ROOT = Path(hneuro.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# Every module or package of hneuro may import itself and what stands before it. The stages stand as the data walks.
-STAGES = (
-    "questions",
-    "responses",
-    "verdicts",
-    "spans",
-    "contributions",
-    "probe",
-    "detection",
-    "causal",
-    "origin",
-)
-BELOW = (
-    "records",
-    "result_records",
-    "progress",
-    "significance",
-    "statistics",
-    "disk",
-    "codec",
-    "making",
-    "endpoint",
-    "store",
-    "organism",
-    "models",
-)
-ABOVE = (
-    "tracking",
-    "experiment",
-    "steps",
-    "pipeline",
-    "config",
-    "overrides",
-    "hydra_keys",
-    "provenance",
-    "states",
-    "api",
-    "detector",
-    "runs",
-    "sweeps",
-    "summary",
-    "editing",
-    "commands",
-    "cli",
-    "__main__",
-)
-ORDER = (*BELOW, *STAGES, "report", *ABOVE)
+# Every module or package of hneuro may import itself and what is named before it; the stages come as the data walks.
+LAYERS = """
+records result_records progress significance statistics disk codec making endpoint store organism models
+questions responses verdicts spans contributions probe detection causal origin
+report tracking experiment steps pipeline config overrides hydra_keys provenance states api detector runs sweeps
+summary editing commands cli __main__
+"""
+ORDER = LAYERS.split()
+STAGES = ORDER[ORDER.index("questions") : ORDER.index("report")]
 
 
 def name_of(file: Path) -> str:
