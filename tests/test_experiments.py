@@ -23,14 +23,14 @@ ARTEFACTS = ("table1", "figure3a", "figure3b", "figure3c", "figure3d", "figure4a
 MODELS = {yaml.safe_load(file.read_text())["name"] for file in (ROOT / "conf" / "model").glob("*.yaml")
           if "name:" in file.read_text()}  # fmt: skip
 TEXT = {page: re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8")) for page in PAGES}  # a command is one line
-RUNS = sorted(
-    {line for text in TEXT.values() for line in re.findall(r"hneuro run [^`\n]*", text) if "--help" not in line}
-)
+SHOWN = [*TEXT.values(), (ROOT / "README.md").read_text(encoding="utf-8")]
+RUNS = sorted({line for text in SHOWN for line in re.findall(r"hneuro run[^`\n]*", text) if "--help" not in line})
 REPORTS = sorted({line for text in TEXT.values() for line in re.findall(r"hneuro report outputs[^`\n]*", text)})
 
 
 @pytest.mark.parametrize("command", RUNS)
 def test_every_run_command_composes(command: str, tmp_path: Path) -> None:
+    """Those of README, too. Composed, not run: runs are in test_pipeline.py, and the demo is run by CI."""
     fits_together(command, tmp_path)
 
 

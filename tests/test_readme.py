@@ -7,20 +7,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-from commands import fits_together
 
 from hneuro.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EDITS = sorted(set(re.findall(r"hneuro edit[^`\n]*", README)))
-RUNS = sorted({line for line in re.findall(r"hneuro run[^`\n]*", README) if "--help" not in line})
-
-
-@pytest.mark.parametrize("command", RUNS)
-def test_every_run_command_composes(command: str, tmp_path: Path) -> None:
-    """Composed, not run: the runs themselves are in test_pipeline.py, and the demo is run by CI."""
-    fits_together(command, tmp_path)
 
 
 @pytest.mark.parametrize("command", EDITS)

@@ -24,6 +24,7 @@ ONSETS, VOWELS, LINKS, COUNTRIES, QUESTION_WORDS = (
 )
 LENGTHS: Mapping[int, int] = {int(words): count for words, count in DATA["lengths"].items()}
 WORDS: Mapping[str, int] = DATA["asked"]
+ENDINGS: Mapping[str, str] = DATA["endings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +165,7 @@ def coin(rng: Random, style: str) -> str:
     word = pick(rng, ONSETS) + pick(rng, VOWELS)
     if style not in ("surname", "company") or rng.random() < 0.7:
         word += pick(rng, LINKS) + pick(rng, VOWELS)
-    return word + pick(rng, DATA["endings"][style].split())
+    return word + pick(rng, ENDINGS[style].split())
 
 
 def pick(rng: Random, items: Sequence[T]) -> T:

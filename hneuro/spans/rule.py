@@ -15,15 +15,14 @@ from hneuro.spans.normal import Occurrence, Word, chosen, words_at
 from hneuro.spans.short_answer import ShortAnswer, trimmed
 from hneuro.spans.tokens import Decode, Range
 from hneuro.verdicts.asserted import common
+from hneuro.verdicts.base import word_list
 from hneuro.verdicts.rule import answer_part
 from hneuro.verdicts.words import key, normal_words, without_points
 
 TAIL = re.compile(r"[#♯+−-]{0,2}(?!\w)")  # of C++
 SLACK = 5  # words that a text may have more than its normal form, or than another text of the same form
 COPULAS = frozenset(("is", "are", "was", "were"))
-FUNCTION = frozenset(("of", "in", "on", "at", "to", "for", "by", "from", "with", "and", "or", "as", "that", "it", "its",
-                      "his", "her", "he", "she", "they", "their", "this", "there", "what", "who", "which", "where",
-                      "when", *COPULAS))  # fmt: skip
+FUNCTION = frozenset(word_list("function"))
 BREAK = re.compile(r"\n\s*\n|(?<=[.!?。！？])(?:\s+(?=\W*[^\W_a-z])|(?<=[。！？]))")
 NO_END = re.compile(r"\b(\w|[A-Z][a-z]{1,2}|\d+)\.$")  # "J.", "St.", "12."
 ASIDE = re.compile(r",\s+(which|who|whose|where|when|because)\b", re.IGNORECASE)

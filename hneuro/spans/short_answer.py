@@ -11,17 +11,11 @@ from hneuro.questions.options import LETTERS
 from hneuro.records import AnswerSpan, Question, Response
 from hneuro.spans.base import Item, no_span, span_at
 from hneuro.spans.tokens import Decode, Range, tokens_at
+from hneuro.verdicts.base import word_list
 from hneuro.verdicts.letter import ANSWER
 from hneuro.verdicts.rule import answer_part
 from hneuro.verdicts.words import NORMAL_FORM
 
-FILLERS = (
-    r"((so|well|sure)[,.!]?\s+)?(the (correct )?answer (is|was)\b|(the )?(correct )?answer\s*:)\s*:?",
-    # Before a name, a number or an article: "They were married" is an answer.
-    r"((so|well|sure)[,.!]?\s+)?((it|that)(['’]s| is| was)|(they|those)(['’]re| are| were))\b\s*:?"
-    r"(?=\W*($|(?-i:[^\W_a-z])|(the|an?)\s))",
-    r"((approximately|about|around|roughly|circa)\s+|~\s*)(?=\W?\d)",
-)
 MARKUP = "*_`"
 CLOSING = MARKUP + ".!;,…。．！；，、"
 PAIRS = {'"': '"', "'": "'", "’": "’", "”": "”", "“": "”", "‘": "’", "„": "“”", "«": "»", "‹": "›", "「": "」",
@@ -42,7 +36,7 @@ class ShortAnswer:
     below 1 it refuses long-winded responses.
     """
 
-    fillers: tuple[str, ...] = FILLERS
+    fillers: tuple[str, ...] = word_list("answer_fillers")
     gloss: Literal["drop", "keep"] = "drop"
     paragraphs: Literal["first", "all"] = "first"
     max_share: float = 1.0
