@@ -20,7 +20,7 @@ TRIES = 200  # for one name
 
 DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 ONSETS, VOWELS, LINKS, COUNTRIES, QUESTION_WORDS = (
-    tuple(DATA[name].split()) for name in ("onsets", "vowels", "links", "countries", "question_words")
+    tuple(str(DATA[name]).split()) for name in ("onsets", "vowels", "links", "countries", "question_words")
 )
 LENGTHS: Mapping[int, int] = {int(words): count for words, count in DATA["lengths"].items()}
 WORDS: Mapping[str, int] = DATA["asked"]
