@@ -10,8 +10,8 @@ from typing import ClassVar
 from hneuro.questions.base import ARTICLES
 from hneuro.records import AnswerSpan, Question, Response
 from hneuro.spans.base import Item, no_span, span_at
-from hneuro.spans.gold import inside
 from hneuro.spans.normal import words_at
+from hneuro.spans.rule import inside
 from hneuro.spans.short_answer import ShortAnswer
 from hneuro.spans.tokens import Decode, Range
 from hneuro.verdicts.words import key, normal_words
@@ -58,7 +58,7 @@ def first_named(question: Question, text: str) -> Range | None:
 
 
 def named(forms: dict[str, int], text: str) -> list[Range]:
-    """Where these normal forms, with their number of words, stand in the text: of those that overlap the longest."""
+    """Where these normal forms, with their number of words, are in the text: of those that overlap the longest."""
     words = [word for word in words_at(text) if word.text not in ARTICLES]  # "the US" is found as "US"
     longest, found = max(forms.values(), default=0), list[Range]()
     first = 0
