@@ -292,8 +292,18 @@ def build(node: Any, key: str) -> Any:
     return _fill(kind, {name: value for name, value in node.items() if name != "_target_"}, key)
 
 
+# Modules of parts as configs of older runs name them, and where the parts are now.
+MOVED = {
+    "hneuro.questions.fabricated.source": "hneuro.questions.fabricated",
+    "hneuro.questions.organism": "hneuro.questions.world",
+    "hneuro.spans.letter": "hneuro.spans.short_answer",
+    "hneuro.verdicts.splits": "hneuro.questions.splits",
+}
+
+
 def _class_of(target: str, key: str) -> type[Any]:
     module, _, name = str(target).rpartition(".")
+    module = MOVED.get(module, module)
     try:
         kind = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as fault:

@@ -17,10 +17,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
-from hneuro.config import Config, build_experiment, config_folder, explain, saved_experiment
+from hneuro.config import MOVED, Config, build, build_experiment, config_folder, explain, saved_experiment
 from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
 from hneuro.questions.file import QuestionFile
+from hneuro.questions.splits import Splits
 from hneuro.records import UserError
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.responses.vllm import VllmSampler
@@ -146,6 +147,12 @@ def test_a_config_that_was_cut_is_said_to_be(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(whole[: whole.index("span:")])
     with pytest.raises(UserError, match=r"lacks span, .*it is not whole"):
         saved_experiment(tmp_path / "config.yaml")
+
+
+def test_configs_of_older_runs_find_parts_that_have_moved() -> None:
+    for module in MOVED.values():
+        importlib.import_module(module)
+    assert build({"_target_": "hneuro.verdicts.splits.Splits", "by": "entity"}, "splits") == Splits(by="entity")
 
 
 def test_ordinary_names_are_their_own() -> None:
