@@ -14,8 +14,8 @@ from hneuro.records import Question, UserError
 
 
 def question(name: str, text: str | None = None, **other: Any) -> Question:
-    fields = {"answers": ("x",), "entity": name} | other
-    return Question(id=name, dataset="d", text=text if text is not None else f"Question {name}?", **fields)
+    fields = {"id": name, "answers": ("x",), "entity": name} | other
+    return Question(dataset="d", text=text if text is not None else f"Question {name}?", **fields)
 
 
 def test_what_is_dropped_is_counted() -> None:
