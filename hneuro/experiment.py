@@ -26,18 +26,18 @@ from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector
 from hneuro.probe.stability import StabilitySettings
 from hneuro.questions.base import QuestionSource
+from hneuro.questions.splits import Splits
 from hneuro.records import UserError
 from hneuro.responses.sampler import Sampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.spans.base import SpanLocator
 from hneuro.tracking import Tracker
 from hneuro.verdicts.base import Judge
-from hneuro.verdicts.splits import Splits
 
 Stage = Literal["responses", "verdicts", "contributions"]
 
 
-INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|real_names|patch)$")  # keys that name a file to read
+INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|patch)$")  # keys that name a file to read
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".gguf")
 
 

@@ -14,8 +14,7 @@ from hneuro.steps.origin import origin
 from hneuro.steps.permuted import permutations
 from hneuro.steps.stability import stability
 from hneuro.store import Store
-from hneuro.verdicts.agreement import agreements, disagreements
-from hneuro.verdicts.frequent import frequent_texts
+from hneuro.verdicts.agreement import agreements, disagreements, frequent_texts
 
 
 def run_until(experiment: Experiment, store: Store, stage: Stage) -> str:

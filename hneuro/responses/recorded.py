@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.base import normal_text
-from hneuro.questions.recordings import Recorded, Responses, read_recordings
+from hneuro.questions.recorded import Recorded, Responses, read_recordings
 from hneuro.records import ASIDE, Question, Response, UserError
 from hneuro.responses.retokenize import decodes_to, token_ids_of
 from hneuro.responses.sampler import check_texts, response

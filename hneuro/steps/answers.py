@@ -8,20 +8,19 @@ from dataclasses import dataclass, replace
 
 from hneuro.detection.scored import AnswerSet
 from hneuro.models.language_model import LanguageModel
-from hneuro.questions.groups import grouped
-from hneuro.questions.together import load_together
+from hneuro.questions.base import load_together
+from hneuro.questions.splits import assert_disjoint, grouped, place_in_draw, split_by_group
 from hneuro.records import Fact, LabelledResponse, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.result_records import FunnelStep
-from hneuro.spans.loss import loss_step
+from hneuro.spans.base import loss_step
 from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, check_spans, lacking
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
 from hneuro.steps.sampling import Judged, Pair, Questions, all_right, cut_note, one_each, several, stopped_step
 from hneuro.store import Kept
-from hneuro.verdicts.consistency import consistent, single
-from hneuro.verdicts.splits import assert_disjoint, balance, place_in_draw, split_by_group
+from hneuro.verdicts.consistency import balance, consistent, single
 
 FEWEST_REFUSED = 10  # made-up things, below which the answers about them have nothing to stand against
 

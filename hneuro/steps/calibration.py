@@ -13,7 +13,7 @@ from hneuro.detection.calibration import Platt, calibration_rows
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.records import HNeurons, LabelledResponse
 from hneuro.result_records import ResultRow
-from hneuro.spans.loss import loss_step
+from hneuro.spans.base import loss_step
 from hneuro.statistics import rate
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from hneuro.models.language_model import LanguageModel
+from hneuro.questions.splits import place_in_draw
 from hneuro.records import Judgement, Question, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.result_records import FunnelStep
@@ -16,7 +17,6 @@ from hneuro.steps.checks import ENOUGH, check_parts
 from hneuro.steps.context import Context
 from hneuro.steps.cost import announce
 from hneuro.store import Kept, fingerprint
-from hneuro.verdicts.splits import place_in_draw
 
 Questions = tuple[Question, ...]
 Responses = Kept[tuple[Response, ...]]

@@ -91,7 +91,7 @@ class Rubric:
 
 @dataclass(frozen=True, kw_only=True)
 class Grader:
-    """A rubric and the model that is asked: the part behind every verdict of a model."""
+    """A rubric and the model that is asked: of which every verdict of a model is made."""
 
     endpoint: Endpoint
     rubric: Rubric

@@ -18,8 +18,7 @@ from hneuro.responses.letter_tokens import letter_ids
 from hneuro.responses.letters import LetterSampler
 from hneuro.responses.sampler import Sampler, TransformersSampler
 from hneuro.spans.base import SpanLocator
-from hneuro.spans.letter import LetterLocator
-from hneuro.spans.short_answer import ShortAnswer
+from hneuro.spans.short_answer import LetterLocator, ShortAnswer
 
 
 def question(name: str, stem: str, *options: str) -> Question:

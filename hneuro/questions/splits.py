@@ -1,20 +1,21 @@
-"""Splits that no group crosses, made before anything is sampled, and balanced classes."""
+"""What a split must keep together, and splits that no group crosses, made before anything is sampled."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
+from typing import Literal
 
 import numpy as np
 
-from hneuro.questions.base import normal_text
-from hneuro.questions.groups import GroupBy
-from hneuro.records import LabelledResponse, Question, UserError
+from hneuro.questions.base import ARTICLES, normal_text
+from hneuro.records import Question, UserError
 from hneuro.result_records import FunnelStep
 
+GroupBy = Literal["answer", "entity"]
 PARTS = ("fit", "select", "report")
 
 
@@ -31,6 +32,51 @@ class Splits:
     def __post_init__(self) -> None:
         if min(self.fit, self.select, self.report) <= 0 or abs(self.fit + self.select + self.report - 1) > 1e-9:
             raise ValueError("fit, select and report must be positive and sum to 1")
+
+
+def grouped(questions: Sequence[Question], by: GroupBy, dataset: str) -> tuple[tuple[Question, ...], FunnelStep]:
+    """The questions with their `group`: the first entity, in alphabetical order, of all that are connected.
+
+    By "answer", questions are tied by any gold alias, by the same words in any order, and by their entity; by "entity",
+    by the last alone. The answers of multiple-choice questions tie nothing: half a set may be answered by "none".
+    """
+    parent: dict[str, str] = {}
+
+    def root(tie: str) -> str:
+        while (above := parent.setdefault(tie, tie)) != tie:
+            parent[tie] = parent[above]
+            tie = above
+        return tie
+
+    for question in questions:
+        own, *others = _ties(question, by)
+        for tie in others:
+            parent[root(tie)] = root(own)
+    name: dict[str, str] = {}
+    for question in sorted(questions, key=lambda q: q.entity):
+        name.setdefault(root(f"entity {question.entity}"), question.entity)
+    found = tuple(replace(q, group=name[root(f"entity {q.entity}")]) for q in questions)
+    entities, sizes = {q.entity for q in questions}, Counter(q.group for q in found)
+    merged = len(entities) - len(sizes)
+    step = FunnelStep(
+        stage="groups",
+        dataset=dataset,
+        unit="entities",
+        entered=len(entities),
+        left=len(sizes),
+        lost={"joined to another: a shared answer, or the same words": merged} if merged else {},
+        note=f"splits and intervals are by {by}; the largest group has {max(sizes.values())} of {len(found)} questions",
+    )
+    return found, step
+
+
+def _ties(question: Question, by: GroupBy) -> Iterator[str]:
+    yield f"entity {question.entity}"
+    if by == "answer":
+        yield f"words {' '.join(sorted(normal_text(question.text).split()))}"
+        for answer in () if question.options else question.answers:
+            if alias := " ".join(word for word in normal_text(answer).split() if word not in ARTICLES):
+                yield f"answer {alias}"
 
 
 def split_by_group(questions: Sequence[Question], shares: Splits, seed: int) -> dict[str, tuple[Question, ...]]:
@@ -80,28 +126,6 @@ def assert_disjoint(parts: Mapping[str, Sequence[Question]]) -> None:
                 mark = question.group if what == "group" else normal_text(question.text)
                 if seen.setdefault(mark, part) != part:
                     raise UserError(f"the {what} {mark!r} is both in {seen[mark]} and in {part}: the splits leak")
-
-
-def balance(
-    labelled: Sequence[LabelledResponse], dataset: str, seed: int, limit: int | None = None
-) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
-    """As many hallucinated as faithful responses (at most `limit` of each), drawn at random, in their order."""
-    sides = [[r for r in labelled if r.hallucinated is kind] for kind in (True, False)]
-    size = min(*map(len, sides), limit if limit is not None else len(labelled))
-    chosen = {id(r) for side in sides for r in sorted(side, key=lambda r: place_in_draw(r.question_id, seed))[:size]}
-    step = FunnelStep(
-        stage="balance",
-        dataset=dataset,
-        unit="responses",
-        entered=len(labelled),
-        left=len(chosen),
-        lost={
-            name: len(side) - size
-            for name, side in zip(("hallucinated, over", "faithful, over"), sides, strict=True)
-            if len(side) > size
-        },
-    )
-    return tuple(r for r in labelled if id(r) in chosen), step
 
 
 def place_in_draw(question_id: str, seed: int) -> str:

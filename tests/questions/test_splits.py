@@ -1,4 +1,4 @@
-"""Splits that no entity crosses, and balanced classes."""
+"""What a split keeps together, splits that no group crosses, and balanced classes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hneuro.questions.splits import Splits, assert_disjoint, grouped, split_by_group
+from hneuro.questions.world import WorldQuestions
 from hneuro.records import LabelledResponse, Question, UserError
-from hneuro.verdicts.splits import Splits, assert_disjoint, balance, split_by_group
+from hneuro.verdicts.consistency import balance
 
 
 def questions(entities: int, each: int = 2) -> list[Question]:
@@ -33,7 +35,7 @@ def labelled(wrong: int, right: int) -> list[LabelledResponse]:
 
 @given(entities=st.integers(3, 60), seed=st.integers(0, 5), fit=st.integers(1, 98), select=st.integers(1, 98))
 def test_every_question_in_one_part_and_every_entity_too(entities: int, seed: int, fit: int, select: int) -> None:
-    """Trap 1. No part is empty, however few entities there are."""
+    """No part is empty, however few entities there are."""
     if fit + select > 99:
         fit, select = 60, 15
     shares = Splits(fit=fit / 100, select=select / 100, report=(100 - fit - select) / 100)
@@ -71,7 +73,7 @@ def test_too_few_entities_are_refused() -> None:
 
 
 def test_equal_texts_about_different_entities_are_a_leak() -> None:
-    """Trap 1: 86 of the published 2,000 ids are in both splits, and other rows repeat a question under another id."""
+    """86 of the published 2,000 ids are in both splits, and other rows repeat a question under another id."""
     one = questions(1, each=1)[0]
     other = replace(one, id="other", entity="other", group="other", text=one.text.upper().replace(" ", "  "))
     with pytest.raises(UserError, match=r"the text 'question 0 about 0' is both in fit and in report"):
@@ -79,7 +81,6 @@ def test_equal_texts_about_different_entities_are_a_leak() -> None:
 
 
 def test_one_entity_in_two_data_sets_is_a_leak() -> None:
-    """Trap 2."""
     one = questions(1, each=1)[0]
     with pytest.raises(UserError, match="the group 'entity 0' is both in fit and in drugs"):
         assert_disjoint({"fit": [one], "drugs": [replace(one, id="other", text="Another?")]})
@@ -130,3 +131,44 @@ def test_a_group_that_fills_half_of_every_part_goes_where_most_room_is() -> None
     parts = split_by_group(asked, Splits(), 0)
     assert {q.group for q in parts["select"] + parts["report"]} == {q.entity for q in parts["select"] + parts["report"]}
     assert [len(part) for part in parts.values()] == [151, 18, 31]  # the rest, in the proportions of the held-out parts
+
+
+def about(text: str, *answers: str, **other: object) -> Question:
+    return Question(id=text, dataset="d", text=text, answers=answers, **({"entity": text} | other))  # type: ignore[arg-type]
+
+
+def groups(*questions: Question, by: str = "answer") -> list[str]:
+    return [q.group for q in grouped(questions, by, "d")[0]]  # type: ignore[arg-type]
+
+
+def test_what_shares_an_answer_a_word_order_or_an_entity_is_one_group_also_through_others() -> None:
+    asked = (
+        about("b", "Paris", "City of Light"),
+        about("c", "the city of light!"),
+        about("a", "CITY OF LIGHT", "Lutetia"),
+        about("d", "Lutetia", entity="x"),
+        about("e", "Rome", entity="x"),
+        about("f", "Romeo"),
+        about("Who was it then?", "Ann"),
+        about("then who was it", "Bob"),
+    )
+    same, alone, words = groups(*asked)[:5], groups(*asked)[5], groups(*asked)[6:]
+    assert set(same) == {"a"}
+    assert alone == "f"
+    assert len(set(words)) == 1
+    step = grouped(asked, "answer", "d")[1]
+    assert (step.entered, step.left, sum(step.lost.values())) == (7, 3, 4)
+    assert "the largest group has 5 of 8 questions" in step.note
+    assert groups(*asked, by="entity")[:4] == ["b", "c", "a", "x"]
+
+
+@pytest.mark.parametrize("fields", [{"options": ("none", "all")}, {"answerable": False}])
+def test_lettered_answers_and_none_at_all_join_nothing(fields: dict[str, object]) -> None:
+    answers = ("none",) if "options" in fields else ()
+    assert groups(about("a", *answers, **fields), about("b", *answers, **fields)) == ["a", "b"]
+
+
+def test_cities_are_held_out_by_country() -> None:
+    found, step = grouped(WorldQuestions(domain="cities").load().questions, "answer", "cities")
+    assert len({q.meta["answer_key"] for q in found}) == step.left == 163
+    assert all(len({q.group for q in found if q.meta["answer_key"] == key}) == 1 for key in ("FR", "CN"))
