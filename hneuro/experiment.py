@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,6 +20,7 @@ from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
 from hneuro.detection.mechanism.settings import MechanismSettings
 from hneuro.disk import safe_name
+from hneuro.endpoint.client import Endpoint
 from hneuro.models.spec import ModelSpec
 from hneuro.origin.settings import OriginSettings
 from hneuro.probe.choice import Choice
@@ -214,6 +216,18 @@ class Experiment:
         gone = [f"{key}: the file {file}" for key, file in files.items() if not Path(file).expanduser().exists()]
         if gone:
             raise UserError(f"{'; '.join(gone)} does not exist")
+        for key, file in files.items():
+            if Path(file).suffix in ENDINGS and not Path(file).expanduser().is_file():
+                raise UserError(f"{key}: {file} is a folder or a device, and a file is read here")
+        if find_spec("openai") is None and (key := next(self._endpoints(), None)):
+            raise UserError(f"{key} is asked with the package openai, which is missing: pip install 'hneuro[endpoint]'")
+
+    def _endpoints(self) -> Iterator[str]:
+        """The keys of the servers that the run asks."""
+        asked = ("sampling",) if self.until == "responses" else tuple(self.config)
+        for key, value in _leaves({name: self.config.get(name) for name in asked if name != "grader"}, ""):
+            if key.endswith("._target_") and value == f"{Endpoint.__module__}.{Endpoint.__qualname__}":
+                yield key.removesuffix("._target_")
 
     @property
     def run_name(self) -> str:

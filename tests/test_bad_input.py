@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from transformers import Lfm2Config, Lfm2ForCausalLM
+from transformers import Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from hneuro.cli import main
 
@@ -144,6 +145,25 @@ def without_template(folder: Path, checkpoint: Path) -> list[str]:
     return questions(good_rows())(folder, copy)
 
 
+def few_embeddings(folder: Path, checkpoint: Path) -> list[str]:
+    """A model beside the tokenizer of another one, which knows more tokens."""
+    config = LlamaConfig(
+        vocab_size=40, hidden_size=16, intermediate_size=40, num_hidden_layers=1, num_attention_heads=2
+    )
+    LlamaForCausalLM(config).save_pretrained(folder / "few")
+    for file in (*checkpoint.glob("*token*"), checkpoint / "chat_template.jinja"):
+        (folder / "few" / file.name).write_bytes(file.read_bytes())
+    return questions(good_rows())(folder, folder / "few")
+
+
+def no_file(make: Callable[[Path], object]) -> Prepare:
+    def prepare(folder: Path, checkpoint: Path) -> list[str]:
+        make(folder / "q.jsonl")
+        return [*tiny(checkpoint), "dataset=file", "dataset.identification.path=q.jsonl"]
+
+    return prepare
+
+
 def no_config(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "empty").mkdir()
     return questions(good_rows())(folder, folder / "empty")
@@ -245,6 +265,19 @@ CASES = [
         lambda _, model: [*tiny(model), "dataset=file", "dataset.identification.path=gone.jsonl"],
         ("gone.jsonl", "does not exist"),
     ),
+    Case("pipe for questions", no_file(os.mkfifo), ("dataset.identification.path: q.jsonl is a folder or a device",)),
+    Case("folder for questions", no_file(Path.mkdir), ("q.jsonl is a folder or a device",)),
+    Case(
+        "question that is longer than the model reads",
+        questions([*good_rows(), {"question": "why? " * 200, "answers": ["x"], "id": "long"}]),
+        ("the prompts of 1 questions, such as 'long'", "the 512 tokens"),
+    ),
+    Case(
+        "answers that are longer than the model reads",
+        on_good_questions("dataset.answer_tokens=500"),
+        ("the prompts of 12 questions", "lower dataset.answer_tokens"),
+    ),
+    Case("tokenizer of another model", few_embeddings, ("few has embeddings of 40 tokens", "do not belong together")),
     Case("empty question file", questions(""), ("no questions",)),
     Case("not JSON", questions("{broken\n"), ("q.jsonl", "line 1")),
     *(
@@ -553,8 +586,27 @@ def test_one_clear_line_and_exit_code_2(
     assert "Traceback" not in errors[0]
 
 
-def test_there_are_many_cases() -> None:
-    assert len(CASES) >= 25
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_what_is_no_file_in_the_place_of_a_state(
+    make: Callable[[Path], object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "status.json")
+    assert main(["edit", str(tmp_path), "--alpha=0", "--out=x"]) == 2
+    assert "status.json cannot be read: it is no file" in capsys.readouterr().err
+
+
+def test_a_fault_of_hneuro_is_code_1_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(_: object) -> None:
+        raise KeyError("ours")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hneuro.experiment.Experiment.check_inputs", faulty)
+    assert main(["run", "model=organism_llama_s", "dataset=organism"]) == 1
+    assert caplog.records[-1].exc_info is not None
+    (state,) = tmp_path.glob("outputs/**/status.json")
+    assert json.loads(state.read_text())["code"] == 1
 
 
 def test_report_of_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
