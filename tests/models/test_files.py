@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from hneuro.models.ffn import find_ffn
 from hneuro.models.files import NotPlain, stored_ffn
 from hneuro.models.sources import HubCheckpoint
-from hneuro.origin.distance import distances
-from hneuro.origin.drift import ranks_of
+from hneuro.origin.drift import distances, ranks_of
 from hneuro.records import UserError
 
 
