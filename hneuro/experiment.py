@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.known import KnownBenchmark
@@ -40,6 +40,7 @@ Stage = Literal["responses", "verdicts", "contributions"]
 
 
 INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|real_names|patch)$")  # keys that name a file to read
+PLAIN = (str, int, float, bool)  # types that the schema has checked
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".gguf")
 
 
@@ -83,27 +84,9 @@ class Experiment:
     config: Mapping[str, Any]  # the composed config, for the record
 
     def __post_init__(self) -> None:
-        for key, kind in (
-            ("model", ModelSpec),
-            ("identification", QuestionSource),
-            ("sampling", Sampler),
-            ("judge", Judge),
-            ("span", SpanLocator),
-            ("labeling", Labeling),
-            ("probe", Selector),
-            ("splits", Splits),
-            ("contribution", ContributionSettings),
-            ("choice", Choice),
-            ("stability", StabilitySettings),
-            ("detection", DetectionSettings),
-            ("origin", OriginSettings),
-            ("mechanism", MechanismSettings),
-            ("intervention", SweepSettings),
-            ("text", Text),
-            ("tracker", Tracker),
-        ):
+        for key, kind in get_type_hints(type(self)).items():
             part = getattr(self, key)
-            if not isinstance(part, kind):
+            if isinstance(kind, type) and kind not in PLAIN and not isinstance(part, kind):
                 where = "dataset.identification" if key == "identification" else key
                 raise UserError(f"{where}: a {type(part).__name__} cannot stand here, a {kind.__name__} is needed")
         self._check_numbers()

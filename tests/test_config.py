@@ -86,22 +86,6 @@ def choose(group: str, choice: str) -> list[str]:
     return [f"{group}={choice}"]
 
 
-@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
-def test_every_choice_composes_and_instantiates(group: str, choice: str) -> None:
-    built = experiment(*choose(group, choice), *NEEDED.get(f"{group}={choice}", []))
-    assert built.run_name
-    assert built.config
-
-
-@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
-def test_every_choice_says_in_its_first_line_what_it_is(group: str, choice: str) -> None:
-    lines = (config_folder() / group / f"{choice}.yaml").read_text().splitlines()
-    said = lines[1] if lines[0] == "# @package _global_" else lines[0]
-    assert said.startswith("# ")
-    if group == "experiment":
-        assert f"experiment={choice}" in said
-
-
 def parts(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(node, dict):
         if "_target_" in node:
@@ -111,37 +95,30 @@ def parts(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
-def test_every_field_of_a_part_can_be_overridden_without_a_plus(group: str, choice: str) -> None:
-    cfg = compose("config", overrides=choose(group, choice))
-    plain = OmegaConf.to_container(cfg, resolve=False)
-    for key, node in parts(plain):
+def test_every_choice_instantiates_shows_all_that_can_be_set_and_says_what_it_is(group: str, choice: str) -> None:
+    cfg = compose("config", [*choose(group, choice), *NEEDED.get(f"{group}={choice}", [])])
+    assert build_experiment(cfg).run_name
+    for key, node in parts(OmegaConf.to_container(cfg, resolve=False)):
         module, _, name = node["_target_"].rpartition(".")
         fields = {f.name for f in dataclasses.fields(getattr(importlib.import_module(module), name)) if f.init}
         assert fields == set(node) - {"_target_"}, key
+    lines = (config_folder() / group / f"{choice}.yaml").read_text().splitlines()
+    said = lines[1] if lines[0] == "# @package _global_" else lines[0]
+    assert said.startswith("# ")
+    if group == "experiment":
+        assert f"experiment={choice}" in said
 
 
 def test_defaults_in_yaml_are_the_defaults_in_code() -> None:
-    """A part that is built without yaml behaves like the one that the default config builds."""
-    built = experiment("dataset=file", *NEEDED["dataset=file"], "model.temperature=1.0")
-    for part in (built.splits, built.sampling, built.judge, built.span, built.contribution, built.labeling):
-        assert part == type(part)(), type(part).__name__
-    for part in (built.probe, built.choice, built.stability, built.detection, built.origin):
-        assert part == type(part)(), type(part).__name__
-
-
-def test_defaults_of_multiple_choice_in_yaml_are_the_defaults_in_code() -> None:
-    built = experiment("experiment=mcq", *NEEDED["experiment=mcq"])
-    for part in (built.sampling, built.judge, built.span, built.labeling):
-        assert part == type(part)(), type(part).__name__
-    assert built.identification == QuestionFile(path="q.jsonl")
-
-
-def test_the_rule_for_spans_in_yaml_is_the_default_in_code() -> None:
-    assert experiment("span=rule").span == RuleLocator()
-
-
-def test_defaults_of_other_samplers_in_yaml_are_the_defaults_in_code() -> None:
+    """A part that is built without yaml behaves like the one that the config builds."""
     file = ["dataset=file", *NEEDED["dataset=file"], "model.temperature=1.0"]
+    one, choices = experiment(*file), experiment("experiment=mcq", *NEEDED["experiment=mcq"])
+    usual = (one.splits, one.sampling, one.judge, one.span, one.contribution, one.labeling, one.probe, one.choice)
+    letters = (choices.sampling, choices.judge, choices.span, choices.labeling)
+    for part in (*usual, one.stability, one.detection, one.origin, *letters):
+        assert part == type(part)(), type(part).__name__
+    assert choices.identification == QuestionFile(path="q.jsonl")
+    assert experiment("span=rule").span == RuleLocator()
     assert experiment(*file, "model.dtype=auto", "sampling=vllm").sampling == VllmSampler()
     recorded = experiment(*file, "sampling=recorded", *NEEDED["sampling=recorded"]).sampling
     assert recorded == RecordedSampler(paths=("r.jsonl",))
@@ -175,11 +152,8 @@ def test_a_config_that_was_cut_is_said_to_be(tmp_path: Path) -> None:
         saved_experiment(tmp_path / "config.yaml")
 
 
-def test_ordinary_names_are_their_own() -> None:
+def test_ordinary_names_are_their_own_and_long_ones_stay_different() -> None:
     assert experiment("model.name='Llama-3.1-8B (Q4_K_M)'").run_name.startswith("hneuro/Llama-3.1-8B (Q4_K_M)--world--")
-
-
-def test_long_names_stay_different() -> None:
     assert len({safe_name("a" * 300 + end) for end in ("", "b", "c")}) == 3
 
 
@@ -217,17 +191,7 @@ def test_the_organism_is_pressed_in_the_words_of_its_world() -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        "runs/C=1/q.jsonl",
-        "q (1).jsonl",
-        "q#1.jsonl",
-        "[old].jsonl",
-        "~/q.jsonl",
-        "/t/Łódź/質問.jsonl",
-        "it's;q",
-        'a"b',
-    ],
+    "value", ["runs/C=1/q.jsonl", "q (1).jsonl", "[old].jsonl", "~/q.jsonl", "/t/Łódź/質問.jsonl", "it's;q", 'a"b']
 )
 def test_a_value_that_hydra_cannot_read_is_said_as_it_must_be_typed(value: str) -> None:
     words = ["dataset=file", f"dataset.identification.path={value}"]
