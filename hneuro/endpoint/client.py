@@ -238,8 +238,15 @@ class _Asking:
                 for left in tasks:
                     left.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-        failed = [reply for reply in found.values() if isinstance(reply, Failure) and reply.passing]
-        if failed and self.endpoint.stop_after is not None:
+        failed = [reply for reply in found.values() if isinstance(reply, Failure)]
+        if self.endpoint.stop_after is None:
+            return found
+        if failed and not has_answered(self.endpoint) and all(one.status in (400, 422) for one in failed):
+            raise UserError(
+                f"{self._where} refuses what it is asked ({failed[0].reason}): name fields that it does not take in "
+                "endpoint.refuses, or what it calls the longest answer in endpoint.limit"
+            )
+        if failed := [one for one in failed if one.passing]:
             raise UserError(
                 f"{len(failed)} of {len(waiting)} requests to {self._where} have failed ({failed[0].reason}): see to "
                 "the server and run again; what it has answered is kept, and stop_after=null goes on without the others"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from hneuro.endpoint.client import Endpoint, Failure, Reply, Request, ask, has_answered
+from hneuro.endpoint.client import Endpoint, Failure, Reply, Request, ask
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import ASIDE, Question, Response, UserError
 from hneuro.responses.decoding import Decoding
@@ -58,12 +58,6 @@ class ServerSampler:
         ]
         requests = [self._request(model, prompt, several, draw_name(q, seed)) for q, prompt, several in asked]
         replies = ask(self.endpoint, requests, f"sampled by {self.endpoint.model}")
-        refused = [reply for reply in replies if isinstance(reply, Failure) and reply.status in (400, 422)]
-        if refused and len(refused) == len(replies) and not has_answered(self.endpoint):
-            raise UserError(
-                f"{self._where} refuses to complete a prompt ({refused[0].reason}): name fields that it does not know "
-                "in sampling.endpoint.refuses, or choose sampling.prompts=text or sampling.several=false"
-            )
         return tuple(
             made
             for (question, prompt, several), reply in zip(asked, replies, strict=True)

@@ -153,6 +153,16 @@ def test_fields_that_the_server_does_not_take_are_not_sent_and_the_limit_has_its
         assert (server.bodies()[0]["max_completion_tokens"], server.bodies()[0]["top_k"]) == (50, 5)
 
 
+def test_a_server_that_refuses_all_it_is_asked_stops_the_run() -> None:
+    """However few requests there are: they would all be unjudged, and stored as such."""
+    said = Fails(status=400, body='{"error": "use max_completion_tokens"}')
+    with (
+        model_server(lambda *_: said) as server,
+        pytest.raises(UserError, match=r"use max_completion.* endpoint\.limit"),
+    ):
+        converse(endpoint(server, retries=0), prompts("a", "b"), 50, "asking")
+
+
 def test_what_the_server_refuses_of_one_item_is_its_failure_alone() -> None:
     def answer(one: Received, before: int) -> Any:
         return Fails(status=400, body='{"detail": "too long"}') if words(one) == "long" else echo(one, 0)
