@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
-from hneuro.origin.kinds import PARTS
+from hneuro.origin.settings import PARTS
 from hneuro.probe.selectors import Selector
 from hneuro.records import (
     AnswerSpan,
@@ -268,13 +268,13 @@ def distances(store: Store, chat: LanguageModel, base: LanguageModel) -> Kept[ND
 
     def work(_: slice) -> Mapping[str, NDArray[Any]]:
         from hneuro.models.files import NotPlain, stored_ffn
-        from hneuro.origin.distance import distances, loaded_distances
+        from hneuro.origin.drift import distances
 
         try:
             return {"distances": distances(stored_ffn(chat.source), stored_ffn(base.source))}
         except NotPlain as fault:
             log.info("drift is measured on the loaded models: %s", fault)
-            return {"distances": loaded_distances(chat.loaded, base.loaded)}
+            return {"distances": distances(chat.loaded.ffn, base.loaded.ffn)}
 
     kinds = {"distances": ((len(PARTS), neuron_space(store, chat).size), "float64")}
     kept = store.arrays("distances", reads, kinds, [slice(0, len(PARTS))], work)
