@@ -38,6 +38,7 @@ BELOW = (
     "making",
     "endpoint",
     "store",
+    "stage",
     "organism",
     "models",
 )

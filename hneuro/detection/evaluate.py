@@ -19,12 +19,7 @@ from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import auroc, youden_threshold
 
-INTERVALS = "controls: the middle of distinct sets, all of a layer for one neuron"  # for the key of what is kept
 HELD_FIXED = ("logprob", "frequency", "known")
-MEASURES = (  # metrics of the rows
-    "auroc", "accuracy", "flag_rate", "false_alarms", "auroc_in_stratum", "auroc_within_length",
-    *(f"auroc_within_{name}" for name in HELD_FIXED), "auroc_by_size", "auroc_minus_*",
-)  # fmt: skip
 LOGPROB, LENGTH = BASELINES.index("logprob"), BASELINES.index("length")
 FEWEST = 20  # hallucinated, and faithful, answers below which nothing is said with something held fixed
 BETTER = ("auroc", "accuracy", "flag_rate")  # of which more is better, so that p can be asked for

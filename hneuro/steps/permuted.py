@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hneuro.detection.evaluate import neuron_detector
-from hneuro.probe.choice import Sparsest, choose
-from hneuro.probe.labeling import believed, permuted
+from hneuro.probe.choice import Choice, Sparsest, choose
+from hneuro.probe.labeling import Labeling, believed, permuted
+from hneuro.probe.selectors import Selector
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
+from hneuro.stage import Shards, sharded
 from hneuro.statistics import auroc_in_closed_form
-from hneuro.steps import stored
 from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
-from hneuro.steps.selection import made_from
-from hneuro.store import fingerprint
 
 STAGE = "permuted"
 METRICS = ("neurons", "select_auroc", "auroc")
@@ -43,19 +42,10 @@ def permutations(run: Context, identified: Identified, held_out: Sequence[Answer
     tested = next((a for a in held_out if a.name == setup.identification.name and a.labelled), None)
     if not count or tested is None:
         return ()
-    splits = (identified.fit, identified.select, tested)
-    reads = {
-        "selector": stored.described(setup.probe),
-        "choice": stored.described(setup.choice),
-        "rows": [made_from(setup.labeling, answers) for answers in splits],
-        "seed": setup.seed,
-    }
-
-    def work(draw: int) -> Sequence[Found]:
-        """0 is the run itself."""
-        return [_found(run, *(answers if draw == 0 else _permuted(answers, draw) for answers in splits))]
-
-    own, *null = run.store.records(STAGE, Found, {**reads, "permutations": count}, range(count + 1), work).value
+    own, *null = permuted_runs(
+        run.store, setup.probe, setup.choice, setup.labeling, (identified.fit, identified.select, tested), count,
+        setup.seed,
+    ).value  # fmt: skip
     rows = []
     for metric in METRICS:
         drawn = [float(getattr(found, metric)) for found in null]
@@ -66,18 +56,28 @@ def permutations(run: Context, identified: Identified, held_out: Sequence[Answer
     return tuple(rows)
 
 
-def _permuted(answers: Answers, seed: int) -> Answers:
-    labelled = permuted(answers.labelled, seed)
-    return replace(answers, labelled=labelled, digest=fingerprint([answers.digest, seed]))
+@sharded(Found, version=1, name=STAGE)
+def permuted_runs(
+    selector: Selector, choice: Choice, labeling: Labeling, splits: Sequence[Answers], count: int, seed: int
+) -> Shards[Found]:
+    if choice.suppresses:
+        choice = Sparsest(metric="accuracy", tolerance=0.0)
+
+    def work(draw: int) -> Sequence[Found]:
+        """0 is the run itself."""
+        parts = splits if draw == 0 else [replace(s, labelled=permuted(s.labelled, draw)) for s in splits]
+        return [_found(selector, choice, labeling, seed, *parts)]
+
+    return Shards(range(count + 1), work)
 
 
-def _found(run: Context, fit: Answers, select: Answers, tested: Answers) -> Found:
-    setup = run.experiment
-    path = setup.probe.path(setup.labeling.rows(fit.found, fit.labelled), setup.seed)
+def _found(
+    selector: Selector, choice: Choice, labeling: Labeling, seed: int, fit: Answers, select: Answers, tested: Answers
+) -> Found:
+    path = selector.path(labeling.rows(fit.found, fit.labelled), seed)
     if not any(probe.positive for probe in path):
         return Found(neurons=0, select_auroc=0.5, auroc=0.5)
-    choice = Sparsest(metric="accuracy", tolerance=0.0) if setup.choice.suppresses else setup.choice
-    on_fit, on_select = (believed(setup.labeling, part.rows()) for part in (fit, select))
+    on_fit, on_select = (believed(labeling, part.rows()) for part in (fit, select))
     probe, points = choose(path, on_fit, on_select, choice)
     detector = neuron_detector(probe.positive, fit.answer_set(), select.answer_set())
     rows = tested.rows()

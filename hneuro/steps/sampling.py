@@ -85,14 +85,23 @@ def one_each(run: Context, model: LanguageModel, questions: Questions) -> Respon
     return _sampled(run, model, questions, 0, 1, run.experiment.seed + 1)
 
 
-def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged:
+def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged | None:
     """As many samples as the filter looks at, `one_each`'s first, while all of them are right: what the model knows.
 
-    Of as many questions as the sweep asks about, in the order of the draw.
+    Of as many questions as the sweep asks about, in the order of the draw. None where not so many were recorded.
     """
+    try:
+        return _all_right(run, model, questions)
+    except UserError:
+        if isinstance(run.experiment.sampling, RecordedSampler):
+            return None  # what was not recorded cannot be sampled now
+        raise
+
+
+def _all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged:
     setup = run.experiment
     samples, wanted = setup.sampling.samples, setup.intervention.facts
-    rounds = _Rounds(run, model, questions, setup.seed + 1, _all_right)
+    rounds = _Rounds(run, model, questions, setup.seed + 1, _is_right)
     known = _Side(rounds.ask(questions, [0, 1]), setup.seed)
     while samples > 1 and (asked := known.ask(known.most() if wanted is None else wanted)):
         known.kept += len(rounds.ask(asked, _ends(1, samples)))
@@ -117,7 +126,7 @@ def may_be_consistent(question: Question, pairs: Sequence[Pair]) -> bool:
     return {judgement.verdict for _, judgement in pairs} in ({right}, {Verdict.WRONG})
 
 
-def _all_right(_: Question, pairs: Sequence[Pair]) -> bool:
+def _is_right(_: Question, pairs: Sequence[Pair]) -> bool:
     return all(judgement.verdict is Verdict.CORRECT for _, judgement in pairs)
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hneuro.probe.labeling import Labeling, LettersContrastive, LettersForeseen, OneVsOne, ThreeVsOne
+from hneuro.probe.selectors import Selector
 from hneuro.probe.stability import frequencies, mean_overlap, overlap, resample_weights, reselect
 from hneuro.records import HNeurons, Probe, ProbeRows
 from hneuro.result_records import Overlap, Resample, Stability
-from hneuro.steps import stored
+from hneuro.stage import Shards, sharded
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
-from hneuro.steps.selection import made_from, probe_path
+from hneuro.steps.selection import probe_path
 
 RESAMPLES_PER_SHARD = 25
 LABELINGS: tuple[Labeling, ...] = (OneVsOne(), ThreeVsOne(), LettersContrastive(), LettersForeseen())
@@ -22,10 +27,12 @@ def stability(
 ) -> Stability | None:
     """Frequencies over resamples, and overlaps between resamples, strengths and labeling modes."""
     setup = run.experiment
-    if setup.stability.resamples == 0:
+    count = setup.stability.resamples
+    if count == 0:
         return None
-    rows = setup.labeling.rows(fit.found, fit.labelled)
-    resamples = _resamples(run, [p.strength for p in probes if p.strength <= chosen], rows, fit)
+    # Along the path up to the chosen strength: denser selections say nothing about the one that is reported.
+    strengths = [p.strength for p in probes if p.strength <= chosen]
+    resamples = resampled(run.store, setup.probe, setup.labeling, fit, strengths, count, setup.seed).value
     at_chosen = [r.neurons for r in resamples if r.strength == chosen]
     overlaps = [mean_overlap(at_chosen)]
     overlaps += _between_strengths(probes, chosen, neurons)
@@ -35,24 +42,20 @@ def stability(
     )
 
 
-def _resamples(run: Context, strengths: Sequence[float], rows: ProbeRows, fit: Answers) -> tuple[Resample, ...]:
-    """Along the path up to the chosen strength: denser selections say nothing about the one that is reported."""
-    setup = run.experiment
-    count = setup.stability.resamples
-    reads = {
-        "selector": stored.described(setup.probe),
-        "rows": made_from(setup.labeling, fit),
-        "strengths": strengths,
-        "resamples": count,
-        "seed": setup.seed,
-    }
-    weights = resample_weights(rows, count, setup.seed)
+@sharded(Resample, version=1, name="stability")
+def resampled(
+    selector: Selector, labeling: Labeling, fit: Answers, strengths: Sequence[float], count: int, seed: int
+) -> Shards[Resample]:
+    @cache
+    def weighted() -> tuple[ProbeRows, NDArray[np.float64]]:
+        rows = labeling.rows(fit.found, fit.labelled)
+        return rows, resample_weights(rows, count, seed)
 
     def work(draws: Sequence[int]) -> Sequence[Resample]:
-        return reselect(rows, setup.probe, strengths, weights, draws, setup.seed)
+        rows, weights = weighted()
+        return reselect(rows, selector, strengths, weights, draws, seed)
 
-    shards = stored.chunks(range(count), RESAMPLES_PER_SHARD)
-    return run.store.records("stability", Resample, reads, shards, work).value
+    return Shards.of(range(count), RESAMPLES_PER_SHARD, work)
 
 
 def _between_strengths(probes: Sequence[Probe], chosen: float, neurons: HNeurons) -> list[Overlap]:
