@@ -12,8 +12,7 @@ from hneuro.steps.context import Context
 from hneuro.steps.early import Parts
 from hneuro.steps.mechanism import mechanism
 from hneuro.steps.origin import origin
-from hneuro.steps.permuted import permutations
-from hneuro.steps.stability import stability
+from hneuro.steps.stability import permutations, stability
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements
 from hneuro.verdicts.frequent import frequent_texts

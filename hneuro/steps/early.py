@@ -12,8 +12,8 @@ from hneuro.responses.sampler import EngineSampler
 from hneuro.steps import answers, sampling, stored
 from hneuro.steps.context import Context
 from hneuro.steps.known import about_facts
-from hneuro.steps.rivals import hidden
 from hneuro.steps.sampling import Judged, Questions, Responses
+from hneuro.steps.trials import hidden
 
 Parts = Mapping[str, Questions]
 

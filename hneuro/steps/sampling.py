@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+from hneuro.causal.grid import answers_to_a_prompt
 from hneuro.models.language_model import LanguageModel
+from hneuro.progress import is_quiet
 from hneuro.records import Judgement, Question, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.result_records import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.checks import ENOUGH, check_parts
 from hneuro.steps.context import Context
-from hneuro.steps.cost import announce
 from hneuro.store import Kept, fingerprint
 from hneuro.verdicts.splits import place_in_draw
+
+log = logging.getLogger(__name__)
 
 Questions = tuple[Question, ...]
 Responses = Kept[tuple[Response, ...]]
@@ -208,10 +212,35 @@ def _sampled(
 ) -> Responses:
     def ready() -> None:
         check_parts(run)
-        announce(run)
+        _announce(run)
 
     part = run.experiment.sampling
     return stored.sample(run.store, model, part, questions, samples, seed, first=first, ready=ready)
+
+
+def _announce(run: Context) -> None:
+    """How much will be sampled and swept, once, before the first response is."""
+    if run.announced or is_quiet():
+        return
+    run.announced = True
+    setup, grid = run.experiment, run.experiment.intervention
+    several = run.sizes.get("fit", 0) + run.sizes.get("select", 0)
+    log.info(
+        "to sample: %s questions %s%d times, %s held-out questions at least once, up to %d tokens an answer",
+        f"{several:,}",
+        "at most " if setup.stop_early else "",
+        setup.sampling.samples,
+        f"{sum(run.sizes.values()) - several:,}",
+        setup.answer_tokens,
+    )
+    if grid.swept:
+        log.info(
+            "to sweep: %d answers to each of %s prompts of %d benchmarks and of up to %d known facts",
+            answers_to_a_prompt(grid),
+            "all" if grid.items is None else f"up to {grid.items}",
+            len(setup.benchmarks),
+            grid.known_questions,
+        )
 
 
 def _joined(questions: Iterable[Question], parts: Sequence[Kept[tuple[T, ...]]]) -> Kept[tuple[T, ...]]:
