@@ -182,7 +182,7 @@ class Detector:
     def _scored(self, question: str, ids: tuple[int, ...]) -> Answer:
         from hneuro.config import build
         from hneuro.contributions.extract import extract
-        from hneuro.contributions.regions import averages, places
+        from hneuro.contributions.regions import places, reading_weights
         from hneuro.spans.tokens import token_texts
 
         model = self.model.language_model
@@ -200,9 +200,9 @@ class Detector:
             entropies=(),
         )
         span: AnswerSpan = build(_ours(self.span), "span").locate([(asked, said)], model.text_of)[0]
-        each = places(range(len(ids)), len(prompt), self.position)
-        stated = [len(prompt) - 1] if self.position == "last_prompt" else [each[n] for n in span.tokens]
-        weights = averages([*([place] for place in each), stated], len(prompt) + len(ids))
+        last = self.position == "last_prompt"
+        stated = [len(prompt) - 1] if last else places(span.tokens, len(prompt), self.position)
+        weights = reading_weights(len(prompt), len(ids), stated, self.position)
         read = extract(model.loaded, [(*prompt, *ids)], [weights], len(prompt) + len(ids), only=self.classifier.columns)
         risks = self.classifier.on_columns().risk(read[0])
         return Answer(

@@ -25,11 +25,12 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from numpy.typing import NDArray
 
 from hneuro.codec import canonical
-from hneuro.store import Kept, Store, fingerprint
+from hneuro.store import Kept, Store, fingerprint_of
 
 P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
+Staged = Callable[Concatenate[Store, P], Kept[T]]  # a stage is called with the store first
 Part = Callable[..., Any]  # of the arguments, by name
 LONGEST = 2000  # characters of an argument that a manifest shows; of a longer one its fingerprint
 
@@ -69,27 +70,25 @@ class Rows:
 
 def stage(
     kind: type[T], *, version: int, name: str = "", reads: Mapping[str, Part] | None = None, aside: Collection[str] = ()
-) -> Callable[[Callable[P, Sequence[T]]], Callable[Concatenate[Store, P], Kept[tuple[T, ...]]]]:
+) -> Callable[[Callable[P, Sequence[T]]], Staged[P, tuple[T, ...]]]:
     """A stage that makes records in one piece. `name` (of the function by default) may hold arguments in braces."""
 
-    def decorate(make: Callable[P, Sequence[T]]) -> Callable[Concatenate[Store, P], Kept[tuple[T, ...]]]:
-        known = _Key(make, version, name, reads or {}, aside)
-
+    def decorate(make: Callable[P, Sequence[T]]) -> Staged[P, tuple[T, ...]]:
         @wraps(make)
-        def kept(store: Store, *args: P.args, **kwargs: P.kwargs) -> Kept[tuple[T, ...]]:
-            return store.records(*known(*args, **kwargs), kind, [None], lambda _: make(*args, **kwargs))
+        def whole(*args: P.args, **kwargs: P.kwargs) -> Shards[T]:
+            return Shards([None], lambda _: make(*args, **kwargs))
 
-        return known.marked(kept)
+        return sharded(kind, version=version, name=name, reads=reads, aside=aside)(whole)
 
     return decorate
 
 
 def sharded(
     kind: type[T], *, version: int, name: str = "", reads: Mapping[str, Part] | None = None, aside: Collection[str] = ()
-) -> Callable[[Callable[P, Shards[T]]], Callable[Concatenate[Store, P], Kept[tuple[T, ...]]]]:
+) -> Callable[[Callable[P, Shards[T]]], Staged[P, tuple[T, ...]]]:
     """A stage that makes records shard by shard."""
 
-    def decorate(make: Callable[P, Shards[T]]) -> Callable[Concatenate[Store, P], Kept[tuple[T, ...]]]:
+    def decorate(make: Callable[P, Shards[T]]) -> Staged[P, tuple[T, ...]]:
         known = _Key(make, version, name, reads or {}, aside)
 
         @wraps(make)
@@ -97,17 +96,18 @@ def sharded(
             plan = make(*args, **kwargs)
             return store.records(*known(*args, **kwargs), kind, plan.shards, plan.work)
 
-        return known.marked(kept)
+        marked: Staged[P, tuple[T, ...]] = _marked(kept, version)
+        return marked
 
     return decorate
 
 
 def arrays(
     *, version: int, name: str = "", reads: Mapping[str, Part] | None = None, aside: Collection[str] = ()
-) -> Callable[[Callable[P, Rows]], Callable[Concatenate[Store, P], Kept[Mapping[str, NDArray[Any]]]]]:
+) -> Callable[[Callable[P, Rows]], Staged[P, Mapping[str, NDArray[Any]]]]:
     """A stage that fills several arrays of as many rows."""
 
-    def decorate(make: Callable[P, Rows]) -> Callable[Concatenate[Store, P], Kept[Mapping[str, NDArray[Any]]]]:
+    def decorate(make: Callable[P, Rows]) -> Staged[P, Mapping[str, NDArray[Any]]]:
         known = _Key(make, version, name, reads or {}, aside)
 
         @wraps(make)
@@ -115,25 +115,27 @@ def arrays(
             plan = make(*args, **kwargs)
             return store.arrays(*known(*args, **kwargs), plan.kinds, plan.slices, plan.work)
 
-        return known.marked(kept)
+        marked: Staged[P, Mapping[str, NDArray[Any]]] = _marked(kept, version)
+        return marked
 
     return decorate
 
 
 def array(
     *, version: int, name: str = "", reads: Mapping[str, Part] | None = None, aside: Collection[str] = ()
-) -> Callable[[Callable[P, Rows]], Callable[Concatenate[Store, P], Kept[NDArray[Any]]]]:
+) -> Callable[[Callable[P, Rows]], Staged[P, NDArray[Any]]]:
     """A stage that fills one array, straight in its file, which is read as a memory map."""
 
-    def decorate(make: Callable[P, Rows]) -> Callable[Concatenate[Store, P], Kept[NDArray[Any]]]:
+    def decorate(make: Callable[P, Rows]) -> Staged[P, NDArray[Any]]:
         several = arrays(version=version, name=name, reads=reads, aside=aside)(make)
 
-        @wraps(several)
+        @wraps(make)
         def kept(store: Store, *args: P.args, **kwargs: P.kwargs) -> Kept[NDArray[Any]]:
             found = several(store, *args, **kwargs)
             return Kept(lambda: found.value["values"], found.digest)
 
-        return kept
+        marked: Staged[P, NDArray[Any]] = _marked(kept, version)
+        return marked
 
     return decorate
 
@@ -160,12 +162,13 @@ class _Key:
         }
         return self.name.format(**given), {"version": self.version} | {n: _brief(value) for n, value in read.items()}
 
-    def marked(self, kept: Any) -> Any:
-        """A stage can be told from other functions: by its version."""
-        kept.version = self.version
-        return kept
+
+def _marked(kept: Any, version: int) -> Any:
+    """A stage is told from other functions by its version."""
+    kept.version = version
+    return kept
 
 
 def _brief(value: Any) -> Any:
     text = canonical(value)
-    return json.loads(text) if len(text) <= LONGEST else fingerprint(value)
+    return json.loads(text) if len(text) <= LONGEST else fingerprint_of(text)

@@ -34,7 +34,11 @@ REMEMBERED = 32 << 20  # bytes on the disk of the results that a process keeps a
 
 def fingerprint(value: Any) -> str:
     """Short digest of records or plain values, equal for equal content."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:20]
+    return fingerprint_of(canonical(value))
+
+
+def fingerprint_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 class Kept(Generic[T]):

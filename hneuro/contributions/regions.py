@@ -77,6 +77,12 @@ def region_weights(
     return averages(region_positions(response, span, settings, special_ids), length)
 
 
+def reading_weights(prompt: int, length: int, stated: Sequence[int], position: str) -> NDArray[np.float32]:
+    """[token + 1, place]: where a detector reads each token of a response alone, and last its answer, at `stated`."""
+    each = [[place] for place in places(range(length), prompt, position)]
+    return averages([*each, stated], prompt + length)
+
+
 def averages(groups: Sequence[Sequence[int]], length: int) -> NDArray[np.float32]:
     """[group, token]: row g averages over the positions in groups[g]; an empty group is a row of zeros."""
     weights = np.zeros((len(groups), length), dtype=np.float32)

@@ -130,7 +130,7 @@ def pooled(
     settings = run.experiment.contribution
     positions = [region_positions(response, span, settings, model.special_ids) for response, span in said]
     if region is not None:
-        line = settings.regions.index(region)  # type: ignore[arg-type]
+        line = settings.regions.index(region)
         positions = [own[line : line + 1] for own in positions]
     return [(*response.prompt_ids, *response.token_ids) for response, _ in said], positions
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro import __version__
-from hneuro.contributions.regions import averages, places
+from hneuro.contributions.regions import reading_weights
 from hneuro.detection.detector import Detector
 from hneuro.experiment import Experiment
 from hneuro.models.gguf import GgufSource
@@ -67,19 +67,15 @@ def risks(
 
     detector = Detector.of(trained)
     sequences = [(*item.response.prompt_ids, *item.response.token_ids) for item in shown]
-    pooling = [_pooling(item, trained.position) for item in shown]
+    pooling = [
+        reading_weights(len(item.response.prompt_ids), len(item.response.token_ids), item.stated, trained.position)
+        for item in shown
+    ]
     most = max((len(weights) for weights in pooling), default=0)
     even = [np.pad(weights, ((0, most - len(weights)), (0, 0))) for weights in pooling]
     read = extract(model.loaded, sequences, even, token_budget, only=detector.columns)
     found = [detector.on_columns().risk(x[: len(own)]) for x, own in zip(read, pooling, strict=True)]
     return [_coloured(model, item, own) for item, own in zip(shown, found, strict=True)]
-
-
-def _pooling(item: _Shown, position: str) -> NDArray[np.float32]:
-    """At each token of the response, and last at the answer as a whole [reading, token]."""
-    begin, length = len(item.response.prompt_ids), len(item.response.token_ids)
-    each = [[place] for place in places(range(length), begin, position)]
-    return averages([*each, item.stated], begin + length)
 
 
 def _coloured(model: LanguageModel, item: _Shown, risk: NDArray[np.float64]) -> ColouredResponse:
