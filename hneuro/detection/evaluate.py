@@ -47,6 +47,7 @@ def detect(
     settings: DetectionSettings,
     seed: int,
     rivals: Sequence[Scored] = (),
+    trained: Detector | None = None,
 ) -> tuple[ResultRow, ...]:
     """One row for each (set of questions, condition, metric). Controls have a row for all sets of a kind together.
 
@@ -57,6 +58,7 @@ def detect(
     the neuron sets also with other things held fixed, against what needs no look inside and the `rivals`, and added to
     the log-probability. A baseline is measured on the rows of which it is known; one that cannot be learnt
     from them is left out. "auroc_by_size": random sets that grow, whose `stratum` is their number of neurons.
+    `trained`: the detector on one of the sets, which is not trained again.
     """
     found: list[ResultRow] = []
     nonzero = {int(n) for n in np.flatnonzero(probe.weight)}
@@ -65,7 +67,10 @@ def detect(
     every = [whole]
     found += measure(whole, sets)
     for name, neurons in neuron_sets.items():
-        detector = neuron_detector(neurons, fit, select)
+        if trained is not None and trained.columns == tuple(neurons):
+            detector = trained
+        else:
+            detector = neuron_detector(neurons, fit, select)
         own = _scored(name, detector, sets)
         measured = list(measure(own, sets))
         p_random: dict[tuple[str, str], float] = {}

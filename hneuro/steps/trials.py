@@ -31,7 +31,12 @@ from hneuro.store import Kept
 
 
 def detection(
-    run: Context, probe: Probe, neurons: HNeurons, identified: Identified, held_out: Sequence[Answers]
+    run: Context,
+    probe: Probe,
+    neurons: HNeurons,
+    trained: TrainedDetector,
+    identified: Identified,
+    held_out: Sequence[Answers],
 ) -> tuple[ResultRow, ...]:
     setup, store = run.experiment, run.store
     fit, select = identified.fit, identified.select
@@ -41,7 +46,7 @@ def detection(
         fit=fit, select=select, sets=tested_on, counts=counts, rivals=rivals_of(run, fit, select, tested_on)
     )
     contribution, sets = mean_contribution(store, fit), neuron_sets(run, neurons, fit)
-    own = detected(store, probe, sets, contribution, tested, setup.detection, setup.seed)
+    own = detected(store, probe, sets, trained, contribution, tested, setup.detection, setup.seed)
     return (*own.value, *baselines(store, tested).value)
 
 
@@ -67,13 +72,14 @@ class Tested:
 def detected(
     probe: Probe,
     neuron_sets: Mapping[str, Sequence[int]],
+    trained: TrainedDetector,
     contribution: Kept[NDArray[np.float32]],
     tested: Tested,
     settings: DetectionSettings,
     seed: int,
 ) -> Sequence[ResultRow]:
     mean = contribution.value.astype(np.float64)
-    return detect(probe, neuron_sets, mean, *tested.parts(), settings, seed, tested.others())
+    return detect(probe, neuron_sets, mean, *tested.parts(), settings, seed, tested.others(), Detector.of(trained))
 
 
 @stage(ResultRow, version=1)
