@@ -202,8 +202,9 @@ class Experiment:
         for key, file in files.items():
             if Path(file).suffix in ENDINGS and not Path(file).expanduser().is_file():
                 raise UserError(f"{key}: {file} is a folder or a device, and a file is read here")
-        if find_spec("openai") is None and (key := next(self._endpoints(), None)):
-            raise UserError(f"{key} is asked with the package openai, which is missing: pip install 'hneuro[endpoint]'")
+        asked = next(self._endpoints(), None)
+        if asked and find_spec("openai") is None:
+            raise UserError(f"{asked} is asked with the package openai, which is missing: pip install 'hneuro[endpoint]'")
 
     def _endpoints(self) -> Iterator[str]:
         """The keys of the servers that the run asks."""

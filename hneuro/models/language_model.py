@@ -128,6 +128,10 @@ class LanguageModel:
             computed["patch"] = self.patch.identity
         return self._asked | computed
 
+    @property
+    def store_key(self) -> Mapping[str, Any]:
+        return self.identity
+
     @cached_property
     def tokenizer(self) -> Any:
         from hneuro.models.load import load_tokenizer
