@@ -20,7 +20,7 @@ import yaml
 
 from hneuro.codec import to_plain
 from hneuro.disk import write_text, writing
-from hneuro.endpoint.exchange import usage
+from hneuro.endpoint.client import usage
 from hneuro.experiment import Experiment
 from hneuro.progress import set_quiet
 from hneuro.records import UserError

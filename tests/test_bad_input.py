@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from commands import composed
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
-from transformers import Lfm2Config, Lfm2ForCausalLM
+from transformers import Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from hneuro.cli import main
 from hneuro.config import build_experiment, explain
@@ -218,6 +219,27 @@ def without_template(folder: Path, checkpoint: Path) -> list[str]:
     return asking()(folder, folder / "base")
 
 
+def few_embeddings(folder: Path, checkpoint: Path) -> list[str]:
+    """A model beside the tokenizer of another one, which knows more tokens."""
+    config = LlamaConfig(
+        vocab_size=40, hidden_size=16, intermediate_size=40, num_hidden_layers=1, num_attention_heads=2
+    )
+    LlamaForCausalLM(config).save_pretrained(folder / "few")
+    for file in (*checkpoint.glob("*token*"), checkpoint / "chat_template.jinja"):
+        (folder / "few" / file.name).write_bytes(file.read_bytes())
+    return asking()(folder, folder / "few")
+
+
+def no_file(make: Callable[[Path], object]) -> Prepare:
+    def prepare(folder: Path, checkpoint: Path) -> list[str]:
+        overrides = asking()(folder, checkpoint)
+        (folder / "q.jsonl").unlink()
+        make(folder / "q.jsonl")
+        return overrides
+
+    return prepare
+
+
 def no_config(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "empty").mkdir()
     return asking()(folder, folder / "empty")
@@ -242,6 +264,17 @@ RUNS: dict[str, tuple[Prepare, tuple[str, ...]]] = {
         asking(words="mechanism.counts=c.csv", c_csv="entity,count\n0,-1\n"),
         ("c.csv, row 1", "a number from 0, not '-1'"),
     ),
+    "a pipe for questions": (no_file(os.mkfifo), ("dataset.identification.path: q.jsonl is a folder or a device",)),
+    "a folder for questions": (no_file(Path.mkdir), ("q.jsonl is a folder or a device",)),
+    "a question longer than the context": (
+        asking(rows() + json.dumps({"question": "why? " * 200, "answers": ["x"], "id": "long"})),
+        ("the prompts of 1 questions, such as 'long'", "the 512 tokens"),
+    ),
+    "answers longer than the context": (
+        asking(words="dataset.answer_tokens=500"),
+        ("the prompts of 12 questions", "lower dataset.answer_tokens"),
+    ),
+    "a tokenizer of another model": (few_embeddings, ("few has embeddings of 40 tokens", "do not belong together")),
     "no model": (asking(words="model.chat.path=/nowhere/model"), ("/nowhere/model",)),
     "a folder that is no model": (no_config, ("empty", "config.json")),
     "a base model": (without_template, ("no chat template", "instruction-tuned")),
@@ -296,6 +329,29 @@ def test_a_run_ends_with_one_clear_line_and_exit_code_2(
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert all(part in error for part in says), error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_what_is_no_file_in_the_place_of_a_state(
+    make: Callable[[Path], object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "status.json")
+    assert main(["edit", str(tmp_path), "--alpha=0", "--out=x"]) == 2
+    assert "status.json cannot be read: it is no file" in capsys.readouterr().err
+
+
+def test_a_fault_of_hneuro_is_code_1_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(_: object) -> None:
+        raise KeyError("ours")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hneuro.experiment.Experiment.check_inputs", faulty)
+    assert main(["run", "model=organism_llama_s", "dataset=organism"]) == 1
+    assert caplog.records[-1].exc_info is not None
+    (state,) = tmp_path.glob("outputs/**/status.json")
+    assert json.loads(state.read_text())["code"] == 1
 
 
 def test_report_of_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from hneuro.significance import unequal_shares
 from hneuro.spans.tokens import Decode, Range, tokens_at
 
 Item = tuple[Question, Response]
+NONE_STATED = "names no answer of the kind"  # a reason of a missing span that is not a failure to find it
 KINDS = {True: "hallucinated", False: "faithful"}
 LEVEL = 0.05  # of the test that both kinds are lost equally often
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from hneuro.questions.base import ARTICLES
 from hneuro.records import AnswerSpan, Question, Response
-from hneuro.spans.base import Item, no_span, span_at
+from hneuro.spans.base import NONE_STATED, Item, no_span, span_at
 from hneuro.spans.normal import words_at
 from hneuro.spans.rule import inside
 from hneuro.spans.short_answer import ShortAnswer
@@ -37,7 +37,7 @@ class CandidateLocator:
             return self.short_answer.locate([(question, response)], decode)[0]
         named = first_named(question, response.text)
         if named is None:
-            return no_span(response, "names no answer of the kind", "candidate")
+            return no_span(response, NONE_STATED, "candidate")
         return span_at(response, [named], decode, "candidate")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint
 from hneuro.records import Judgement, Question, Response, Verdict
 from hneuro.verdicts.base import Pair, judgement
 from hneuro.verdicts.rubric import Grade, Grader, Rubric

@@ -11,8 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from hneuro.endpoint.chat import Message, Said, converse, start_of
-from hneuro.endpoint.exchange import Failure
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint, Failure
 
 FENCE = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", flags=re.DOTALL)
 PLACE = re.compile(r"\{(\w+)\}")

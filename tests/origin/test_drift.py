@@ -16,8 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from hneuro.models.ffn import find_ffn
 from hneuro.models.files import StoredMatrix, stored_ffn
 from hneuro.models.sources import HubCheckpoint
-from hneuro.origin.distance import distances
-from hneuro.origin.drift import drift_row, drift_rows, ranks_of
+from hneuro.origin.drift import distances, drift_row, drift_rows, ranks_of
 from hneuro.records import HNeurons, NeuronSpace, UserError
 
 LAYERS, WIDTH = 2, 24

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_server import Received, Says, model_server, says
 
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint
 from hneuro.verdicts.rubric import Grader, Rubric
 
 RUBRIC = Rubric(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import binom
 
-from hneuro.origin.kinds import KINDS
+from hneuro.origin.settings import KINDS
 from hneuro.report.figures.forest import ForestRow, forest, of
 from hneuro.report.figures.style import (
     FAINT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hneuro.origin.kinds import KINDS
+from hneuro.origin.settings import KINDS
 from hneuro.report import wording as say
 from hneuro.report.tables.table import Cell, Record, Table
 from hneuro.report.tidy import Tidy
