@@ -204,7 +204,9 @@ class Experiment:
                 raise UserError(f"{key}: {file} is a folder or a device, and a file is read here")
         asked = next(self._endpoints(), None)
         if asked and find_spec("openai") is None:
-            raise UserError(f"{asked} is asked with the package openai, which is missing: pip install 'hneuro[endpoint]'")
+            raise UserError(
+                f"{asked} is asked with the package openai, which is missing: pip install 'hneuro[endpoint]'"
+            )
 
     def _endpoints(self) -> Iterator[str]:
         """The keys of the servers that the run asks."""
