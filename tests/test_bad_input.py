@@ -222,12 +222,12 @@ CASES = [
     Case("folder for questions", no_file(Path.mkdir), ("q.jsonl is a folder or a device",)),
     Case(
         "question that is longer than the model reads",
-        questions([*good_rows(), {"question": "why? " * 200, "answers": ["x"], "id": "long"}]),
-        ("the prompts of 1 questions, such as 'long'", "the 512 tokens"),
+        questions([*good_rows(), {"question": "why? " * 1000, "answers": ["x"], "id": "long"}]),
+        ("the prompts of 1 questions, such as 'long'", "the 2048 tokens"),
     ),
     Case(
         "answers that are longer than the model reads",
-        on_good_questions("dataset.answer_tokens=500"),
+        on_good_questions("dataset.answer_tokens=2040"),
         ("the prompts of 12 questions", "lower dataset.answer_tokens"),
     ),
     Case("tokenizer of another model", few_embeddings, ("few has embeddings of 40 tokens", "do not belong together")),
