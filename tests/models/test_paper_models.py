@@ -57,10 +57,8 @@ def test_a_model_of_the_paper_is_measured_beside_its_base_twin(
     for role in ("chat", "base"):
         model = layout(PAPER[config][1]).to(torch.bfloat16)
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-        if role == "base":
-            find = model.get_decoder().layers[1].mlp
-            find.up_proj.weight.mul_(1.5)
-            find.down_proj.weight[:, :3].normal_()
+        for weight in model.parameters() if role == "base" else ():
+            weight.add_(0.05 * torch.randn_like(weight))  # every neuron has moved, each as far as it happens
         model.save_pretrained(tmp_path / role)
         own = copy.deepcopy(tokenizer)
         own.chat_template = TEMPLATES.get(config, IN_USER_TURN) if role == "chat" else None
