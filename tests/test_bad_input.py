@@ -267,11 +267,11 @@ RUNS: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     "a pipe for questions": (no_file(os.mkfifo), ("dataset.identification.path: q.jsonl is a folder or a device",)),
     "a folder for questions": (no_file(Path.mkdir), ("q.jsonl is a folder or a device",)),
     "a question longer than the context": (
-        asking(rows() + json.dumps({"question": "why? " * 200, "answers": ["x"], "id": "long"})),
-        ("the prompts of 1 questions, such as 'long'", "the 512 tokens"),
+        asking(rows() + json.dumps({"question": "why? " * 1000, "answers": ["x"], "id": "long"})),
+        ("the prompts of 1 questions, such as 'long'", "the 2048 tokens"),
     ),
     "answers longer than the context": (
-        asking(words="dataset.answer_tokens=500"),
+        asking(words="dataset.answer_tokens=2040"),
         ("the prompts of 12 questions", "lower dataset.answer_tokens"),
     ),
     "a tokenizer of another model": (few_embeddings, ("few has embeddings of 40 tokens", "do not belong together")),

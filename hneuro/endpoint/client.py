@@ -175,6 +175,7 @@ def usage() -> list[str]:
         f"asked {model}: {used['asked']:,} requests answered, {used['known']:,} known from the cache, "
         f"{used['prompt_tokens']:,} tokens read, {used['completion_tokens']:,} written"
         for model, used in _used.items()
+        if used["asked"] or used["known"]
     ]
 
 

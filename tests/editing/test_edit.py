@@ -7,9 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -519,34 +517,3 @@ def test_one_clear_line_and_exit_code_2(
     assert says in one_line(capsys)
     assert contents(own[0]) == before
     assert case in ("a store that is gone", "a target that is not empty") or not (tmp_path / "out").exists()
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Root may write everything."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
-def test_a_folder_that_may_not_be_written(own: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        root.chmod(0o755)
-        shutil.copytree(own[0], root / "model")
-        (root / "list.json").write_text("[[0, 3]]")
-        for path in (root, root / "model", *(root / "model").iterdir()):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        before = contents(root / "model")
-        given = ["edit", "--model", str(root / "model"), "--neurons", str(root / "list.json"), "--alpha", "0"]
-        for target in (["--out", str(root / "out")], ["--out", str(root / "p.json"), "--patch-only"]):
-            with nobody():
-                assert main([*given, *target]) == 2
-            assert "Permission denied): choose another --out" in one_line(capsys)
-        assert contents(root / "model") == before
-        assert {path.name for path in root.iterdir()} == {"model", "list.json"}

@@ -1,9 +1,8 @@
-"""The models of the paper: each config loads tiny random checkpoints of that architecture, chat and base."""
+"""The models of the paper: each config loads tiny random checkpoints of exactly that architecture, chat and base."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 import yaml
 
 from hneuro.config import build, config_folder
@@ -20,15 +20,22 @@ from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
 from hneuro.origin.drift import distances, ranks_of
 
-# config -> name in Table 1, and the layout that it is published in
+# config -> name in Table 1
 PAPER = {
-    "mistral_7b": ("Mistral-7B-v0.3", "mistral"),
-    "mistral_small_24b": ("Mistral-Small-3.1-24B", "mistral3_multimodal"),
-    "gemma3_4b": ("Gemma-3-4B", "gemma3_multimodal"),
-    "gemma3_27b": ("Gemma-3-27B", "gemma3_multimodal"),
-    "llama31_8b": ("Llama-3.1-8B", "llama"),
-    "llama33_70b": ("Llama-3.3-70B", "llama"),
+    "mistral_7b": "Mistral-7B-v0.3",
+    "mistral_small_24b": "Mistral-Small-3.1-24B",
+    "gemma3_4b": "Gemma-3-4B",
+    "gemma3_27b": "Gemma-3-27B",
+    "llama31_8b": "Llama-3.1-8B",
+    "llama33_70b": "Llama-3.3-70B",
 }
+SIZES = {"hidden_size": 16, "intermediate_size": 40, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+VISION = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2} | {
+    "image_size": 28,
+    "patch_size": 14,
+}
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 
 # What the templates of the hub do, in few words: where a system prompt goes, and what is written without one.
 SYSTEM = "{% set system = messages[0]['content'] if messages[0]['role'] == 'system' else '' %}"
@@ -45,34 +52,67 @@ BEGINS = {
 }
 
 
+def tiny(config: str, vocab_size: int, seed: int) -> Any:
+    """As the architecture is published, at the size of a toy, in bfloat16."""
+    torch.manual_seed(seed)
+    text = {"vocab_size": vocab_size, "initializer_range": 0.2, "max_position_embeddings": 256, **SIZES, **IDS}
+    model: Any
+    match config:
+        case "mistral_7b":  # v0.3 has no sliding window any more
+            model = hf.MistralForCausalLM(hf.MistralConfig(**text, num_hidden_layers=3, sliding_window=None))
+        case "mistral_small_24b":
+            decoder = text | {"model_type": "mistral", "num_hidden_layers": 3, "sliding_window": None}
+            vision = VISION | {"model_type": "pixtral", "head_dim": 8}
+            model = hf.Mistral3ForConditionalGeneration(hf.Mistral3Config(text_config=decoder, vision_config=vision))
+        case "gemma3_4b" | "gemma3_27b":  # five layers that see a window, then one that sees all
+            layers = 7 if config == "gemma3_4b" else 8  # the last ones have no full layer behind them, as in 34 and 62
+            kinds = ["full_attention" if n % 6 == 5 else "sliding_attention" for n in range(layers)]
+            scale = 8 if config == "gemma3_4b" else 4  # 27B: hidden size by heads, not the size of a head
+            decoder = text | {"num_hidden_layers": layers, "layer_types": kinds, "sliding_window": 4}
+            wrapper = hf.Gemma3Config(
+                text_config=decoder | {"query_pre_attn_scalar": scale},
+                vision_config=VISION | {"model_type": "siglip_vision_model"},
+                mm_tokens_per_image=4,
+            )
+            model = hf.Gemma3ForConditionalGeneration(wrapper)
+        case _:  # Llama 3.1 and 3.3 stretch their positions; 70B has eight query heads for each of its key heads
+            rope = LLAMA3 | {"original_max_position_embeddings": 32}
+            layers = 3 if config == "llama31_8b" else 4
+            heads = {} if config == "llama31_8b" else {"num_attention_heads": 8, "num_key_value_heads": 1}
+            model = hf.LlamaForCausalLM(hf.LlamaConfig(**text | heads, num_hidden_layers=layers, rope_parameters=rope))
+    return model.to(torch.bfloat16)
+
+
 @pytest.mark.parametrize("config", PAPER)
-def test_a_model_of_the_paper_is_measured_beside_its_base_twin(
-    config: str, tokenizer: Any, layout: Callable[[str], Any], tmp_path: Path
-) -> None:
+def test_a_model_of_the_paper_is_measured_beside_its_base_twin(config: str, tokenizer: Any, tmp_path: Path) -> None:
     spec = build(yaml.safe_load((config_folder() / "model" / f"{config}.yaml").read_text()), "model")
     assert isinstance(spec, ModelSpec)
-    assert spec.name == PAPER[config][0]
+    assert spec.name == PAPER[config]
     assert spec.base is not None
     assert spec.base != spec.chat
-    for role in ("chat", "base"):
-        model = layout(PAPER[config][1]).to(torch.bfloat16)
-        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-        if role == "base":
-            find = model.get_decoder().layers[1].mlp
-            find.up_proj.weight.mul_(1.5)
-            find.down_proj.weight[:, :3].normal_()
-        model.save_pretrained(tmp_path / role)
+    made, models = {}, {}
+    for seed, role in enumerate(("chat", "base")):
+        made[role] = tiny(config, len(tokenizer), seed)
+        made[role].save_pretrained(tmp_path / role)
         own = copy.deepcopy(tokenizer)
         own.chat_template = TEMPLATES.get(config, IN_USER_TURN) if role == "chat" else None
         own.save_pretrained(tmp_path / role)
-    here = {role: HubCheckpoint(path=str(tmp_path / role)) for role in ("chat", "base")}
+    here = {role: HubCheckpoint(path=str(tmp_path / role)) for role in made}
     small = replace(spec, chat=here["chat"], base=here["base"], device="cpu")
-    models = {role: LanguageModel(source, small, completion=role == "base") for role, source in here.items()}
+    for role, source in here.items():
+        models[role] = LanguageModel(source, small, completion=role == "base")
     chat, base = models["chat"].loaded, models["base"].loaded
+    text = made["chat"].config.get_text_config()
     space = chat.ffn.space
-    assert (space.n_layers, space.width) == (3, 40)
+    assert (space.n_layers, space.width) == (text.num_hidden_layers, 40)
     assert base.ffn.space == space
     assert chat.model.dtype == base.model.dtype == torch.bfloat16, "dtype=auto is the checkpoint's own"
+    if config.startswith("llama"):
+        assert chat.model.config.rope_parameters["rope_type"] == "llama3"
+    if config.startswith("gemma3"):
+        assert set(chat.model.config.get_text_config().layer_types) == {"full_attention", "sliding_attention"}
+    else:
+        assert getattr(text, "sliding_window", None) is None
 
     prompts = [models[role].prompt_ids("Where is Rome?") for role in ("chat", "base")]
     assert tokenizer.decode(prompts[0]).startswith(BEGINS.get(config, "<bos><user>"))
