@@ -6,8 +6,7 @@
     drift(store, moved, neurons, seed)          # computed once; then read from the disk
 
 The key is made of the function's name, its version and its arguments: a model by its identity, a stored result by its
-digest, a part of the config by its class and fields, an array by its bytes. `aside` names arguments that do not change
-what comes out; `reads` says of which part of an argument it is made, where the function does not read the whole.
+digest, a part of the config by its class and fields, an array by its bytes; `How` says how that is changed.
 
 Raise `version` when the code changes what comes out. `tests/test_stage.py` notices a changed source without one.
 A long stage returns its work in shards (`sharded`, `array`), so that a killed run goes on where it was.
@@ -20,7 +19,8 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from types import MappingProxyType
+from typing import Any, Concatenate, Generic, ParamSpec, Required, TypedDict, TypeVar, Unpack
 
 from numpy.typing import NDArray
 
@@ -68,73 +68,74 @@ class Rows:
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def stage(
-    kind: type[T], *, version: int, name: str = "", reads: Mapping[str, Part] | None = None, aside: Collection[str] = ()
-) -> Callable[[Callable[P, Sequence[T]]], Staged[P, tuple[T, ...]]]:
-    """A stage that makes records in one piece. `name` (of the function by default) may hold arguments in braces."""
+class How(TypedDict, total=False):
+    """What a stage is declared with."""
+
+    version: Required[int]  # higher when the code changes what comes out
+    name: str  # of the function by default; may hold arguments in braces
+    reads: Mapping[str, Part]  # argument -> what of it is read, made of all arguments
+    aside: Collection[str]  # arguments that do not change what comes out
+
+
+def stage(kind: type[T], **how: Unpack[How]) -> Callable[[Callable[P, Sequence[T]]], Staged[P, tuple[T, ...]]]:
+    """A stage that makes records in one piece."""
 
     def decorate(make: Callable[P, Sequence[T]]) -> Staged[P, tuple[T, ...]]:
         @wraps(make)
         def whole(*args: P.args, **kwargs: P.kwargs) -> Shards[T]:
             return Shards([None], lambda _: make(*args, **kwargs))
 
-        return sharded(kind, version=version, name=name, reads=reads, aside=aside)(whole)
+        return sharded(kind, **how)(whole)
 
     return decorate
 
 
-def sharded(
-    kind: type[T], *, version: int, name: str = "", reads: Mapping[str, Part] | None = None, aside: Collection[str] = ()
-) -> Callable[[Callable[P, Shards[T]]], Staged[P, tuple[T, ...]]]:
+def sharded(kind: type[T], **how: Unpack[How]) -> Callable[[Callable[P, Shards[T]]], Staged[P, tuple[T, ...]]]:
     """A stage that makes records shard by shard."""
 
     def decorate(make: Callable[P, Shards[T]]) -> Staged[P, tuple[T, ...]]:
-        known = _Key(make, version, name, reads or {}, aside)
+        known = _Key(make, **how)
 
         @wraps(make)
         def kept(store: Store, *args: P.args, **kwargs: P.kwargs) -> Kept[tuple[T, ...]]:
             plan = make(*args, **kwargs)
             return store.records(*known(*args, **kwargs), kind, plan.shards, plan.work)
 
-        marked: Staged[P, tuple[T, ...]] = _marked(kept, version)
+        marked: Staged[P, tuple[T, ...]] = _marked(kept, how["version"])
         return marked
 
     return decorate
 
 
-def arrays(
-    *, version: int, name: str = "", reads: Mapping[str, Part] | None = None, aside: Collection[str] = ()
-) -> Callable[[Callable[P, Rows]], Staged[P, Mapping[str, NDArray[Any]]]]:
+def arrays(**how: Unpack[How]) -> Callable[[Callable[P, Rows]], Staged[P, Mapping[str, NDArray[Any]]]]:
     """A stage that fills several arrays of as many rows."""
 
     def decorate(make: Callable[P, Rows]) -> Staged[P, Mapping[str, NDArray[Any]]]:
-        known = _Key(make, version, name, reads or {}, aside)
+        known = _Key(make, **how)
 
         @wraps(make)
         def kept(store: Store, *args: P.args, **kwargs: P.kwargs) -> Kept[Mapping[str, NDArray[Any]]]:
             plan = make(*args, **kwargs)
             return store.arrays(*known(*args, **kwargs), plan.kinds, plan.slices, plan.work)
 
-        marked: Staged[P, Mapping[str, NDArray[Any]]] = _marked(kept, version)
+        marked: Staged[P, Mapping[str, NDArray[Any]]] = _marked(kept, how["version"])
         return marked
 
     return decorate
 
 
-def array(
-    *, version: int, name: str = "", reads: Mapping[str, Part] | None = None, aside: Collection[str] = ()
-) -> Callable[[Callable[P, Rows]], Staged[P, NDArray[Any]]]:
+def array(**how: Unpack[How]) -> Callable[[Callable[P, Rows]], Staged[P, NDArray[Any]]]:
     """A stage that fills one array, straight in its file, which is read as a memory map."""
 
     def decorate(make: Callable[P, Rows]) -> Staged[P, NDArray[Any]]:
-        several = arrays(version=version, name=name, reads=reads, aside=aside)(make)
+        several = arrays(**how)(make)
 
         @wraps(make)
         def kept(store: Store, *args: P.args, **kwargs: P.kwargs) -> Kept[NDArray[Any]]:
             found = several(store, *args, **kwargs)
             return Kept(lambda: found.value["values"], found.digest)
 
-        marked: Staged[P, NDArray[Any]] = _marked(kept, version)
+        marked: Staged[P, NDArray[Any]] = _marked(kept, how["version"])
         return marked
 
     return decorate
@@ -144,7 +145,12 @@ class _Key:
     """What the store is told of a call: the name of the stage, and what it reads."""
 
     def __init__(
-        self, make: Callable[..., Any], version: int, name: str, reads: Mapping[str, Part], aside: Collection[str]
+        self,
+        make: Callable[..., Any],
+        version: int,
+        name: str = "",
+        reads: Mapping[str, Part] = MappingProxyType({}),
+        aside: Collection[str] = (),
     ) -> None:
         self.signature, self.version = inspect.signature(make), version
         self.name = name or make.__name__

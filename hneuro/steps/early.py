@@ -25,7 +25,7 @@ class Sampled:
     name: str  # for people
     model: LanguageModel
     questions: Questions
-    most: int  # responses to a question
+    most: int  # responses to a question that no set before has
     draw: Callable[[], Judged | Responses | str | None]  # from the store, or now; or why there are none
     judged: bool = True
 
@@ -59,7 +59,7 @@ def sets(run: Context, parts: Parts, others: Parts) -> Iterator[Sampled]:
             def again(asked: Questions = asked) -> Responses | str:
                 return sampling.repeated(run, run.chat, asked)
 
-            yield Sampled(f"{label} (again)", run.chat, asked, setup.mechanism.samples, again, judged=False)
+            yield Sampled(f"{label} (again)", run.chat, asked, setup.mechanism.samples - 1, again, judged=False)
 
 
 def sample_ahead(run: Context, parts: Parts, others: Parts) -> None:

@@ -183,8 +183,8 @@ def test_a_sweep_goes_on_where_it_stopped(
         return Sweep(language_model, BENCHMARK.decoding, 16384).answers(shard, {})
 
     with pytest.raises(KeyboardInterrupt):
-        Store(tmp_path).records("sweep", SweepAnswer, {}, shards, work)
-    made = Store(tmp_path).records("sweep", SweepAnswer, {}, shards, work).value
+        Store(tmp_path).records("sweep", {}, SweepAnswer, shards, work)
+    made = Store(tmp_path).records("sweep", {}, SweepAnswer, shards, work).value
     assert done == ["item-0", "stopped", "item-1"]
     assert all(close(a, b) for a, b in zip(made, answers, strict=True))
 
