@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from hneuro.cli import main
 from hneuro.config import config_folder, register_schema
-from hneuro.report.across.published import read_published
+from hneuro.report.published import read_published
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "experiments"

@@ -234,15 +234,10 @@ def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
     down, up = (_arms(tidy, family, neuron_set, f"change_{arm}_1_{metric}") for arm in ("to", "from"))
     return [
         Change(
+            **vars(arm),
             benchmark=benchmark,
             neuron_set=neuron_set,
             metric=metric,
-            found=arm.found,
-            p_holm=arm.p_holm,
-            tests=arm.tests,
-            bounds=arm.bounds,
-            kinds=arm.kinds,
-            word=arm.word,
             to_one=down.get(benchmark),
             from_one=up.get(benchmark),
         )
@@ -284,12 +279,8 @@ def _controls(tidy: Tidy, row: ResultRow, slope: str) -> Iterator[Control]:
         draws = tidy.draws("causal", row.metric, row.dataset, condition)
         values = tuple(draw.value for draw in draws if not missing(draw.value))
         if values:
-            yield Control(
-                kind=condition.rpartition("/")[2],
-                change=row.value,
-                changes=values,
-                p_slope=steep.get(condition),
-            )
+            kind = condition.rpartition("/")[2]
+            yield Control(kind=kind, change=row.value, changes=values, p_slope=steep.get(condition))
 
 
 def every_change(tidy: Tidy) -> Iterator[Change]:

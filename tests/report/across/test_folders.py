@@ -10,8 +10,8 @@ import pytest
 
 from hneuro.cli import main
 from hneuro.records import UserError
-from hneuro.report.across.folders import read_runs
-from hneuro.report.across.page import write_summary
+from hneuro.report.folders import read_runs
+from hneuro.report.page import write_summary
 
 from .conftest import LABELINGS, MODELS, SETS, Write, results
 
@@ -60,7 +60,7 @@ def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.
     assert main(["report", str(outputs)]) == 0
     said = capsys.readouterr().out
     assert "note: 1 of 6 runs not in the tables: failed, failed (UserError: no answers)\n" in said
-    assert "note: 2 of 6 runs not in the tables: unreadable, damaged (" in said
+    assert "note: 2 of 6 runs not in the tables: unreadable, damaged, other (" in said
     page = (outputs / "report" / "report.html").read_text()
     assert "stopped after responses" in page
     listed = (outputs / "report" / "tables" / "runs.csv").read_text().splitlines()

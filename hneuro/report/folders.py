@@ -32,10 +32,15 @@ class Run:
     config: Mapping[str, Any] = field(default_factory=dict)
     results: Results | None = None
 
+    @property
+    def found(self) -> Results:
+        """The results of a run that is done."""
+        assert self.results is not None
+        return self.results
+
     @cached_property
     def tidy(self) -> Tidy:
-        assert self.results is not None
-        return Tidy(self.results)
+        return Tidy(self.found)
 
     @property
     def name(self) -> str:
