@@ -36,9 +36,9 @@ class Compared:
     def __init__(self, runs: Sequence[Run], alone: bool = False) -> None:
         done = [run for run in runs if run.results is not None]
         self.alone = alone  # the report of one run, which nothing needs to tell from others
-        self.axes = () if alone else _axes(done)
+        self.axes: tuple[str, ...] = () if alone else _axes(done)
         self.runs = tuple(sorted(done, key=lambda run: [_order(value_of(run, axis)) for axis in self.axes]))
-        self.columns = () if alone else tuple(dict.fromkeys((*self.axes, *ALWAYS, "run")))
+        self.columns: tuple[str, ...] = () if alone else tuple(dict.fromkeys((*self.axes, *ALWAYS, "run")))
 
     @classmethod
     def one(cls, results: Results, folder: Path = Path()) -> Compared:

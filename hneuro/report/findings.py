@@ -183,8 +183,8 @@ def _before(tidy: Tidy) -> Iterator[Finding]:
         yield _area(BEFORE, verdict, say.plain(verdict.dataset), tidy)
     for dataset in tidy.datasets("moments", "auroc")[:1]:
         since = appears(tidy, dataset)
-        rows = {moment: tidy.at(moment, "auroc", dataset, "h_neurons") for moment in (*tidy.moments, BASE)}
-        course = ", ".join(f"{say.plain(m)} {say.number(r.value, 2)}" for m, r in rows.items() if r is not None)
+        at = {moment: tidy.at(moment, "auroc", dataset, "h_neurons") for moment in (*tidy.moments, BASE)}
+        course = ", ".join(f"{say.plain(m)} {say.number(r.value, 2)}" for m, r in at.items() if r is not None)
         more = "above chance and random neurons at this checkpoint and all later ones; the same answers at all"
         yield Finding(question=BEFORE, badge=f"since {say.plain(since)}" if since else "at no checkpoint",
                       text=f"{say.plain(dataset)}: AUROC {course}", more=more)  # fmt: skip

@@ -112,14 +112,13 @@ def _write_page(
     _remove_others(figures, {picture.name for found in drawn.values() for picture in found})
     results = compared.runs[0].found if compared.alone else None
     tidy = compared.runs[0].tidy
-    said = (results.responses, findings(tidy), tidy.notes("detection")) if results else ((), (), [])
     text = _template().render(
         title=title,
         results=results,
         facts_on_top=dict(islice(results.facts.items(), FACTS_ON_TOP)) if results else {},
-        findings=_grouped(said[1], "question"),
-        responses=_grouped(map(readable, said[0]), "dataset"),
-        notes=(*notes, *said[2]),
+        findings=_grouped(findings(tidy), "question") if results else {},
+        responses=_grouped(map(readable, results.responses), "dataset") if results else {},
+        notes=(*notes, *(tidy.notes("detection") if results else ())),
         links=links or {},
         tables=tables,
         figures=drawn,

@@ -112,7 +112,7 @@ def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results
 def test_every_trial_is_on_the_page(rows: tuple[ResultRow, ...], results: Results, tmp_path) -> None:
     html = write_report(replace(results, rows=rows), tmp_path).read_text(encoding="utf-8")
     assert 'class="absent"' not in html
-    for part in ("not told by the sampler", "covariates", "sparsity, Hoyer", "its own"):
+    for part in ("not told by the sampler", "frequency, confidence", "sparsity, Hoyer", "its own"):
         assert part in html, part
     for name in (
         "detection_people",

@@ -14,11 +14,11 @@ from hneuro.report.tables.selection import funnel, judges, neurons, overlaps, pa
 
 
 def all_tables(compared: Compared, runs: Sequence[Run] = ()) -> dict[str, Table]:
-    """Those that have anything to say, by name; `runs` with those that have no results, of more than one."""
+    """Those that have anything to say, by name, and the neurons, which trackers send; `runs` with those not done."""
     made = (
         *(() if compared.alone else (selected(compared, runs),)),
         detection(compared), comparisons(compared), transfer(compared), calibration(compared), effects(compared),
         outcomes(compared), neurons(compared), path(compared), overlaps(compared), origin(compared), funnel(compared),
         judges(compared),
     )  # fmt: skip
-    return {table.name: table for table in made if table}
+    return {table.name: table for table in made if table or table.name == "neurons"}

@@ -203,7 +203,9 @@ def per_mille(results: Results) -> float | None:
 
 def comes_back(results: Results) -> int | None:
     """H-Neurons that at least half of the resamples select."""
-    return results.stability and sum(f.rank is not None and f.frequency >= OFTEN for f in results.stability.neurons)
+    if results.stability is None:
+        return None
+    return sum(f.rank is not None and f.frequency >= OFTEN for f in results.stability.neurons)
 
 
 def of_resamples(results: Results) -> float | None:

@@ -90,7 +90,8 @@ def test_a_cell_that_no_run_fills_is_empty(write: Write, tmp_path: Path) -> None
     write(tmp_path / "all")
     write(tmp_path / "one", MODELS[1], made=replace(made, rows=tuple(r for r in made.rows if r.dataset == "nq_open")))
     found = all_tables(Compared(read_runs([tmp_path])))
-    line = found["transfer"].frame.query("model == @MODELS[1] and measure == 'accuracy' and condition == 'h_neurons'")
+    line = found["transfer"].frame
+    line = line[(line.model == MODELS[1]) & (line.measure == "accuracy") & (line.condition == "h_neurons")]
     assert line.on_bioasq.isna().all()
     assert line.on_nq_open.notna().all()
     assert set(found["effects"].frame.model) == {MODELS[0]}
