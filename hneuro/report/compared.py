@@ -11,7 +11,7 @@ from hneuro.report.folders import DONE, Run
 from hneuro.report.table import Column, Record, Table, column
 from hneuro.result_records import ResultRow, Results
 
-# What people call the settings that sweeps are made over. Any other that differs stands under its own key.
+# What people call the settings that sweeps are made over. Any other that differs has its own key as a name.
 NAMED = {
     "model": "model.name",
     "found on": "dataset.name",
@@ -80,7 +80,7 @@ def value_of(run: Run, axis: str) -> Value:
 
 
 def _axes(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The model, and every setting that tells runs apart that nothing before it told apart."""
+    """The model, and every setting that distinguishes runs which nothing before it does."""
     keys = list(dict.fromkeys(key for run in runs for key in _keys(run.config)))
     found = ["model"]
     groups: dict[Path, tuple[Value, ...]] = {run.folder: (value_of(run, "model"),) for run in runs}

@@ -1,4 +1,4 @@
-"""The report of one run or of many: one HTML page, and the tables, figures and rows beside it."""
+"""The report of one run or of many: one HTML page, and the tables, figures and rows next to it."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ class Summary:
 def write_report(results: Results, folder: Path) -> Path:
     """Writes report.html, tables/, figures/, rows.parquet and, of several judges, disagreements.jsonl into `folder`.
 
-    The same results give the same bytes, and nothing of an earlier result stays. The page comes last: where it stands,
-    everything beside it is complete. Returns the path of the page.
+    The same results give the same bytes, and nothing of an earlier result stays. The page comes last: once it is there,
+    everything next to it is complete. Returns the path of the page.
     """
     compared = Compared.one(results, folder)
     return _write_page(compared, write_tables(compared, folder), folder, title=results.title)
 
 
 def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: Path) -> Summary:
-    """The same of several runs; `published` figures stand beside theirs. The page holds no text that a model said."""
+    """The same of several runs; `published` figures are compared with theirs. The page holds no text that a model said."""
     compared = Compared(runs)
     tables = write_tables(compared, folder, runs, published)
     notes, lost = tuple(_notes(runs)), [run for run in runs if run.results is None]

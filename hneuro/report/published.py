@@ -1,4 +1,4 @@
-"""Published figures beside measured ones: the difference, and whether the published value lies in our interval."""
+"""Published figures against measured ones: the difference, and whether the published value lies in our interval."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Published:
 
 
 def read_published(file: Path) -> tuple[Published, ...]:
-    """A csv file with the columns `COLUMNS`; values stand as they were printed. `UserError` names the line at fault."""
+    """A csv file with the columns `COLUMNS`; values as they were printed. `UserError` names the line at fault."""
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             reader = csv.DictReader(lines)
@@ -81,7 +81,7 @@ class Pair:
     """A published figure and what was measured, in its unit; `measured` is None where no run has it."""
 
     published: Published
-    runs: str  # the run, or how many stand behind a mean
+    runs: str  # the run, or how many a mean is over
     measured: ResultRow | None
 
     @property

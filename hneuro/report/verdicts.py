@@ -6,7 +6,7 @@ of `HELD` fixed that could be the interval lies above 0.5, too. Causal: the pair
 alpha has p < 0.01 after Holm's correction over every change that the page tests, arms included, and an interval without
 0; its sign stays whatever the answers say that cannot be read; and no kind of control does as much: no set of it
 changes as much in that direction, and the slope has p <= 0.05 among its slopes. The two arms of the change, from the
-lowest alpha to 1 and from 1 to the highest, are told apart by the same rules, without slopes. What the controls do can
+lowest alpha to 1 and from 1 to the highest, have verdicts by the same rules, without slopes. What the controls do can
 only take an effect away, so that their p need no correction.
 """
 
@@ -109,7 +109,7 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """A paired change from one alpha to another beside that of the controls, and what it comes to."""
+    """A paired change from one alpha to another, that of the controls, and the verdict."""
 
     found: ResultRow
     p_holm: float | None
@@ -273,7 +273,7 @@ def _arms(tidy: Tidy, family: Family, neuron_set: str, metric: str, slope: str =
 
 
 def _controls(tidy: Tidy, row: ResultRow, slope: str) -> Iterator[Control]:
-    """The kinds of control that have any value to set beside the row."""
+    """The kinds of control that have any value to compare with the row."""
     steep = {r.stratum: r.p_value for r in tidy.rows("causal", slope, row.dataset, row.condition)}
     for condition in tidy.controls("causal", row.dataset, row.condition):
         draws = tidy.draws("causal", row.metric, row.dataset, condition)

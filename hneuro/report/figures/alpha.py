@@ -51,7 +51,7 @@ def charts(compared: Compared) -> dict[str, list[Curve]]:
 
 
 def pictured(tidy: Tidy) -> list[str]:
-    """The neuron sets that have controls to stand before; of the others the numbers are in the tables."""
+    """The neuron sets that have controls; of the others the numbers are in the tables."""
     controlled = [name for name in tidy.neuron_sets if any(tidy.controls("causal", b, name) for b in tidy.benchmarks)]
     return controlled or tidy.neuron_sets
 

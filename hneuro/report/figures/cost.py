@@ -28,7 +28,7 @@ class Panel:
     rows: Curve
     parts: Sequence[Curve] = ()
     share: bool = True  # a rate; otherwise a number above 0
-    span: float = SMALLEST_SPAN  # the smallest of the y axis, as a part of the value where it is no rate
+    span: float = SMALLEST_SPAN  # the smallest of the y axis, as a part of the value where it is not a rate
 
 
 def cost_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:

@@ -1,4 +1,4 @@
-"""Rows of values with intervals, and of control draws as dots: detection, changes and origin beside their controls."""
+"""Rows of values with intervals, and of control draws as dots: detection, changes and origin against their controls."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ForestRow:
 
 
 def forest(rows: Sequence[ForestRow], title: str, xlabel: str, chance: float, n: int | None = None) -> Axes:
-    """One axes with the first row on top; `chance` is the vertical line of no effect, `n` the count behind the rows."""
+    """One axes with the first row on top; `chance` is the vertical line of no effect, `n` their count."""
     drawn = axes(height=0.75 + ROW_HEIGHT * len(rows), left=LABELS)
     drawn.axvline(chance, color=INK, linewidth=0.8, linestyle=":")
     for place, row in enumerate(rows):
@@ -126,7 +126,7 @@ def _detectors(compared: Compared, run: Run, dataset: str) -> Iterator[ForestRow
 
 
 def change_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
-    """The change from the lowest to the highest alpha beside the changes under the controls, one picture a reading."""
+    """The change from the lowest to the highest alpha and the changes under the controls, one picture a reading."""
     for metric in READINGS:
         rows: list[ForestRow] = []
         counts: list[int] = []
