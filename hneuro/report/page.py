@@ -65,7 +65,7 @@ def write_report(results: Results, folder: Path) -> Path:
 
 
 def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: Path) -> Summary:
-    """The same of several runs; `published` figures are compared with theirs. The page holds no text that a model said."""
+    """The same of several runs, whose page holds no text that a model said. `published`: figures to compare with."""
     compared = Compared(runs)
     tables = write_tables(compared, folder, runs, published)
     notes, lost = tuple(_notes(runs)), [run for run in runs if run.results is None]
