@@ -123,7 +123,7 @@ class RunResults:
     """What a finished run found, as data frames. Columns are the fields of the records in hneuro.result_records."""
 
     def __init__(self, run_dir: str | Path) -> None:
-        from hneuro.report.across.folders import read_results
+        from hneuro.report.folders import read_results
 
         file = Path(run_dir) / "results.json"
         if not file.is_file():

@@ -13,7 +13,7 @@ from commands import composed, fits_together
 from omegaconf import OmegaConf
 
 from hneuro.cli import main
-from hneuro.report.across.published import read_published
+from hneuro.report.published import read_published
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "experiments"
@@ -43,7 +43,7 @@ def test_every_report_command_is_understood(
     (tmp_path / "experiments").symlink_to(FOLDER)
     words = shlex.split(command, comments=True)[1:]
     assert main(words) == 2
-    assert re.fullmatch(r"error: \S+ is no folder\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: \S+ is not a folder\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("artefact", ARTEFACTS)

@@ -18,7 +18,7 @@ from hneuro.report.tidy import Tidy
 from hneuro.result_records import Results
 
 MARKS = ("status.json", "results.json")  # either makes a folder a run
-NOT_RUNS = ("store", "wandb")  # beside runs, and large
+NOT_RUNS = ("store", "wandb")  # next to runs, and large
 DONE = "done"
 
 
@@ -32,10 +32,15 @@ class Run:
     config: Mapping[str, Any] = field(default_factory=dict)
     results: Results | None = None
 
+    @property
+    def found(self) -> Results:
+        """The results of a run that is done."""
+        assert self.results is not None
+        return self.results
+
     @cached_property
     def tidy(self) -> Tidy:
-        assert self.results is not None
-        return Tidy(self.results)
+        return Tidy(self.found)
 
     @property
     def name(self) -> str:
@@ -75,7 +80,7 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
     found: dict[Path, Run] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder} is no folder")
+            raise UserError(f"{folder} is not a folder")
         below = list(_runs_below(folder))
         if not below:
             raise UserError(f"there is no run in {folder}: name one that `hneuro run` has written, or a folder above")
@@ -130,5 +135,5 @@ def _config(file: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as fault:
         raise UserError(f"{file} cannot be read ({' '.join(str(fault).split())})") from fault
     if not isinstance(config, Mapping):
-        raise UserError(f"{file} is no config of a run")
+        raise UserError(f"{file} is not the config of a run")
     return config

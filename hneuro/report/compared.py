@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hneuro.report.across.folders import Run
-from hneuro.report.wording import MISSING
-from hneuro.result_records import ResultRow
+from hneuro.report import wording as say
+from hneuro.report.folders import DONE, Run
+from hneuro.report.table import Column, Record, Table, column
+from hneuro.result_records import ResultRow, Results
 
-# What people call the settings that sweeps are made over. Any other that differs stands under its own key.
+# What people call the settings that sweeps are made over. Any other that differs has its own key as a name.
 NAMED = {
     "model": "model.name",
     "found on": "dataset.name",
@@ -27,48 +28,46 @@ Value = str | float | None
 
 
 class Compared:
-    """The runs that have results, sorted by what they differ in: `axes`, the model first.
+    """The runs that have results, sorted by what they differ in: `axes`, the model first. One run has no axes.
 
     A setting whose value follows from the axes before it is none: the path of a checkpoint says no more than its name.
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], alone: bool = False) -> None:
         done = [run for run in runs if run.results is not None]
-        self.axes = _axes(done)
+        self.alone = alone  # the report of one run, which nothing needs to tell from others
+        self.axes: tuple[str, ...] = () if alone else _axes(done)
         self.runs = tuple(sorted(done, key=lambda run: [_order(value_of(run, axis)) for axis in self.axes]))
+        self.columns: tuple[str, ...] = () if alone else tuple(dict.fromkeys((*self.axes, *ALWAYS, "run")))
 
-    def cells(self, run: Run, also: Sequence[str] = ()) -> tuple[str, ...]:
-        """The run's values of `heads(also)`, as text."""
-        return tuple(_text(value_of(run, axis)) for axis in self.heads(also))
-
-    def heads(self, also: Sequence[str] = ()) -> tuple[str, ...]:
-        """The axes, with those in `also` that do not differ."""
-        return (*self.axes, *(axis for axis in also if axis not in self.axes))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of `facts`, for tables of numbers."""
-        return tuple(dict.fromkeys((*self.heads(ALWAYS), "run")))
+    @classmethod
+    def one(cls, results: Results, folder: Path = Path()) -> Compared:
+        """A single run, whose tables have no columns that say whose the rows are."""
+        return cls([Run(folder=folder, state=DONE, results=results)], alone=True)
 
     def facts(self, run: Run) -> Mapping[str, Value]:
-        """The run's axes and its folder, as columns of tables of numbers."""
-        return {axis: value_of(run, axis) for axis in self.heads(ALWAYS)} | {"run": run.name}
+        """What tells the run from others, by the names of `columns`."""
+        return {axis: value_of(run, axis) for axis in self.columns}
 
     def label(self, run: Run) -> str:
         """ "Gemma-3-4B, 1-vs-1"."""
-        return ", ".join(
-            cell if axis in ALWAYS else f"{axis} {cell}" for axis, cell in zip(self.axes, self.cells(run), strict=True)
-        )
+        cells = [(axis, say.text(value_of(run, axis))) for axis in self.axes]
+        return ", ".join(cell if axis in ALWAYS else f"{axis} {cell}" for axis, cell in cells)
 
     def names(self, stage: str, metric: str) -> list[str]:
         """The data sets that any run has such rows of, in the order in which they come up."""
         return list(dict.fromkeys(name for run in self.runs for name in run.tidy.datasets(stage, metric)))
 
     def rows(self) -> Iterator[tuple[Run, ResultRow]]:
+        """Every number of every run."""
         for run in self.runs:
-            assert run.results is not None
-            for row in run.results.rows:
-                yield run, row
+            yield from ((run, row) for row in run.found.rows)
+
+    def table(self, name: str, caption: str, columns: Sequence[Column], records: Iterable[tuple[Run, Record]]) -> Table:
+        """The records of each run under the columns, after those that say whose they are."""
+        whose = [column(axis, axis if axis in self.axes else "") for axis in self.columns]
+        made = tuple({**record, **self.facts(run)} for run, record in records)
+        return Table(name=name, caption=caption, columns=(*whose, *columns), records=made)
 
 
 def value_of(run: Run, axis: str) -> Value:
@@ -81,7 +80,7 @@ def value_of(run: Run, axis: str) -> Value:
 
 
 def _axes(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The model, and every setting that tells runs apart that nothing before it told apart."""
+    """The model, and every setting that distinguishes runs which nothing before it does."""
     keys = list(dict.fromkeys(key for run in runs for key in _keys(run.config)))
     found = ["model"]
     groups: dict[Path, tuple[Value, ...]] = {run.folder: (value_of(run, "model"),) for run in runs}
@@ -109,9 +108,3 @@ def _keys(node: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 def _order(value: Value) -> tuple[int, float, str]:
     return (0, value, "") if isinstance(value, int | float) else (1, 0.0, str(value or ""))
-
-
-def _text(value: Value) -> str:
-    if value is None:
-        return MISSING
-    return f"{value:g}" if isinstance(value, float) else str(value)

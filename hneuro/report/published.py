@@ -1,4 +1,4 @@
-"""Published figures beside measured ones: the difference, and whether the published value lies in our interval."""
+"""Published figures against measured ones: the difference, and whether the published value lies in our interval."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from statistics import fmean
 
 from hneuro.records import UserError
 from hneuro.report import wording as say
-from hneuro.report.across.compared import Compared
-from hneuro.report.across.folders import Run
-from hneuro.report.across.selection import per_mille
-from hneuro.report.tables.table import Record, Table
-from hneuro.result_records import ResultRow
+from hneuro.report.compared import Compared
+from hneuro.report.folders import Run
+from hneuro.report.table import Record, Table, column, estimate
+from hneuro.report.tables.selection import per_mille
+from hneuro.report.tidy import independent_mean
+from hneuro.result_records import ResultRow, Results
 
 COLUMNS = ("model", "stage", "metric", "dataset", "condition", "value", "low", "high", "unit", "source")
 # unit -> what a measured value is multiplied by, and decimals
@@ -44,14 +44,12 @@ class Published:
     def shown(self) -> str:
         """ "78.4 %", "about 87.0 %" of a value that is known roughly, "4.5 [2.9, 6.1] points"."""
         about = f"{ABOUT} " if self.source.startswith(ABOUT) else ""
-        decimals = UNITS[self.unit][1]
-        between = "" if self.low is None else f" [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"
         unit = "" if self.unit == "share" else f" {self.unit}"
-        return f"{about}{self.value:.{decimals}f}{between}{unit}"
+        return f"{about}{say.with_interval(self, UNITS[self.unit][1])}{unit}"
 
 
 def read_published(file: Path) -> tuple[Published, ...]:
-    """A csv file with the columns `COLUMNS`; values stand as they were printed. `UserError` names the line at fault."""
+    """A csv file with the columns `COLUMNS`; values as they were printed. `UserError` names the line at fault."""
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             reader = csv.DictReader(lines)
@@ -83,7 +81,7 @@ class Pair:
     """A published figure and what was measured, in its unit; `measured` is None where no run has it."""
 
     published: Published
-    runs: str  # the run, or how many stand behind a mean
+    runs: str  # the run, or how many a mean is over
     measured: ResultRow | None
 
     @property
@@ -94,7 +92,7 @@ class Pair:
     def inside(self) -> bool | None:
         """Whether the published value lies in our interval; None where there is no interval."""
         row = self.measured
-        if row is None or row.low is None or row.high is None or say.missing(row.low) or say.missing(row.high):
+        if row is None or row.low is None or row.high is None or say.missing(row.low):
             return None
         return row.low <= self.published.value <= row.high
 
@@ -112,7 +110,7 @@ def _pairs(compared: Compared, wanted: Published) -> Iterator[Pair]:
         for run, row in found[0]:
             yield Pair(published=wanted, runs=compared.label(run), measured=_scaled(row, scale))
     elif len(places) > 1 and all(len(rows) == 1 for rows in found):
-        mean = _mean([row for rows in found for _, row in rows])
+        mean = replace(independent_mean([row for rows in found for _, row in rows]), dataset="mean")
         yield Pair(published=wanted, runs=f"mean of {len(places)}", measured=_scaled(mean, scale))
     else:
         yield Pair(published=wanted, runs=say.MISSING, measured=None)
@@ -124,41 +122,25 @@ def _found(compared: Compared, wanted: Published, model: str, dataset: str) -> l
     return [(run, row) for run, row in rows if row is not None and not say.missing(row.value)]
 
 
-def _mean(rows: Sequence[ResultRow]) -> ResultRow:
-    """The mean of rows, whose interval takes them as independent."""
-    value = fmean(row.value for row in rows)
-    below = [row.value - row.low for row in rows if row.low is not None]
-    above = [row.high - row.value for row in rows if row.high is not None]
-    known = len(below) == len(above) == len(rows)
-    low = value - math.hypot(*below) / len(rows) if known else None
-    high = value + math.hypot(*above) / len(rows) if known else None
-    return replace(rows[0], value=value, low=low, high=high, n=sum(row.n for row in rows), dataset="mean")
-
-
 def _row(run: Run, wanted: Published, dataset: str) -> ResultRow | None:
-    if wanted.stage == "selection":
-        return _selected(run, wanted, dataset)
-    return run.tidy.one(wanted.stage, wanted.metric, dataset, wanted.condition)
+    if wanted.stage != "selection":
+        return run.tidy.one(wanted.stage, wanted.metric, dataset, wanted.condition)
+    found = _selection(run.found) if dataset == run.tidy.in_domain else ()
+    return next((r for r in found if (r.metric, r.condition) == (wanted.metric, wanted.condition)), None)
 
 
-def _selected(run: Run, wanted: Published, dataset: str) -> ResultRow | None:
-    """What the selection says as a row: the share of H-Neurons, or a point of the path, whose condition is "C=0.3"."""
-    results = run.results
-    assert results is not None
-    if dataset != run.tidy.in_domain:
-        return None
-    blank = ResultRow(stage="selection", metric=wanted.metric, dataset=dataset, condition=wanted.condition, value=0.0)
-    if wanted.metric == "per_mille":
-        share = per_mille(results)
-        return None if share is None else replace(blank, value=share)
-    point = next((p for p in results.path if f"C={p.strength:g}" == wanted.condition), None)
-    if point is None:
-        return None
-    if wanted.metric in ("accuracy", "auroc"):
-        found = point.estimate(wanted.metric)
-        return replace(blank, value=found.value, low=found.low, high=found.high, n=found.n)
-    counts = {"nonzero": point.nonzero, "positive": point.positive}
-    return replace(blank, value=float(counts[wanted.metric])) if wanted.metric in counts else None
+def _selection(results: Results) -> Iterator[ResultRow]:
+    """What was selected as rows: the share of H-Neurons, and the points of the path, whose condition is "C=0.3"."""
+    blank = ResultRow(stage="selection", metric="per_mille", dataset="", condition="h_neurons", value=0.0)
+    if (share := per_mille(results)) is not None:
+        yield replace(blank, value=share)
+    for point in results.path:
+        place = replace(blank, condition=f"C={point.strength:g}")
+        yield replace(place, metric="nonzero", value=float(point.nonzero))
+        yield replace(place, metric="positive", value=float(point.positive))
+        for metric in ("accuracy", "auroc"):
+            found = point.estimate(metric)
+            yield replace(place, metric=metric, value=found.value, low=found.low, high=found.high, n=found.n)
 
 
 def _scaled(row: ResultRow, scale: float) -> ResultRow:
@@ -167,39 +149,32 @@ def _scaled(row: ResultRow, scale: float) -> ResultRow:
 
 
 def published_table(found: Sequence[Pair]) -> Table:
+    """A row a published figure and run."""
     return Table(
         name="published",
         caption="Published figures and ours. Inside: the published value lies in our 95 % interval, which says nothing "
         "of its own uncertainty. About: known roughly, as read off a figure.",
-        columns=(*COLUMNS, "runs", "measured", "measured_low", "measured_high", "n", "difference", "inside"),
-        numbers=tuple(_numbers(pair) for pair in found),
-        heads=("model", "measure", "data set", "neurons", "published", "run", "measured", "n", "difference", "inside"),
-        shown=tuple(_shown(pair) for pair in found),
-    )
+        columns=(
+            column("model", "model"), column("stage"), column("metric", "measure", say.plain),
+            column("dataset", "data set", say.plain), column("condition", "neurons", say.condition_name),
+            *(column(name) for name in ("value", "low", "high", "unit", "source")), column("shown", "published"),
+            column("runs", "run"), estimate("measured", "measured", _measured), column("n", "n"),
+            column("difference", "difference", lambda value: say.MISSING if value is None else f"{value:+.2f}"),
+            column("inside", "inside", lambda inside: say.MISSING if inside is None else "yes" if inside else "no"),
+        ),
+        records=tuple(_record(pair) for pair in found),
+    )  # fmt: skip
 
 
-def _numbers(pair: Pair) -> Record:
+def _record(pair: Pair) -> Record:
     wanted, row = pair.published, pair.measured
     return {
         "model": TOGETHER.join(wanted.models), "dataset": TOGETHER.join(wanted.datasets), "runs": pair.runs,
         **{n: getattr(wanted, n) for n in ("stage", "metric", "condition", "value", "low", "high", "unit", "source")},
-        "measured": row and row.value, "measured_low": row and row.low, "measured_high": row and row.high,
-        "n": row and row.n, "difference": pair.difference, "inside": pair.inside,
+        "shown": wanted.shown, "measured": row, "n": (row and row.n) or None, "difference": pair.difference,
+        "inside": pair.inside,
     }  # fmt: skip
 
 
-def _shown(pair: Pair) -> tuple[str, ...]:
-    wanted, row = pair.published, pair.measured
-    decimals = UNITS[wanted.unit][1]
-    measured = say.MISSING
-    if row is not None:
-        measured = f"{row.value:.{decimals}f}"
-        if row.low is not None and row.high is not None and not say.missing(row.low):
-            measured += f" [{row.low:.{decimals}f}, {row.high:.{decimals}f}]"
-    apart = say.MISSING if pair.difference is None else f"{round(pair.difference, decimals) + 0.0:+.{decimals}f}"
-    inside = say.MISSING if pair.inside is None else "yes" if pair.inside else "no"
-    models, datasets = (", ".join(map(say.plain, names)) for names in (wanted.models, wanted.datasets))
-    return (
-        models, say.plain(wanted.metric), datasets, say.condition_name(wanted.condition), wanted.shown, pair.runs,
-        measured, str(row.n) if row is not None and row.n else say.MISSING, apart, inside,
-    )  # fmt: skip
+def _measured(row: ResultRow | None) -> str:
+    return say.with_interval(row, 2)
