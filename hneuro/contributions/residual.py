@@ -1,4 +1,4 @@
-"""The mean of the residual stream over some positions, behind every layer: what any linear probe could read."""
+"""The mean of the residual stream over some positions, after every layer: what any linear probe could read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def residual(
 ) -> NDArray[np.float32]:
     """[response, layer, hidden] from the ids of prompt + response, pooled by `weights[n]` [token] of sequence n.
 
-    Padded on the right, where causal attention hides it without a mask. The last layer is read behind the final norm.
+    Padded on the right, where causal attention hides it without a mask. The last layer is read after the final norm.
     """
     layers = len(loaded.ffn.layers)
     found: dict[int, NDArray[np.float32]] = {}

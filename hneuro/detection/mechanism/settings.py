@@ -1,4 +1,4 @@
-"""What `mechanism` can be told."""
+"""The settings of `mechanism`."""
 
 from __future__ import annotations
 
