@@ -130,7 +130,7 @@ COMPOSED = {
     "benchmark=faitheval benchmark.faitheval.framing=none": ("framing", "'context' or 'resist'"),
     "span=rules": ("span=rules", "did you mean 'rule'"),
     "span=rule span.occurrence=second": ("span.occurrence", "'second'", "'first'"),
-    "span.fillers=['(so']": ("span", "'(so'", "not a regular expression"),
+    "span=short_answer span.fillers=['(so']": ("span", "'(so'", "not a regular expression"),
     "span=rule span.short_answer.fillers=['*']": ("span.short_answer", "'*'"),
     "max_span_loss=2": ("max_span_loss", "between 0 and 1"),
     "max_span_loss=few": ("max_span_loss", "few"),
