@@ -228,7 +228,7 @@ CASES = [
     Case(
         "unknown control",
         ["intervention.controls=[lucky]"],
-        ("intervention.controls", "'random', 'layer_matched' or 'contribution_matched'"),
+        ("intervention.controls", "'random', 'layer_matched', 'contribution_matched' or 'norm_matched'"),
     ),
     Case("one random set", ["detection.control_seeds=1"], ("detection", "at least 2")),
     Case("regions without the answer", ["contribution.regions=[other]"], ("contribution", "'answer'")),

@@ -35,7 +35,7 @@ class SweepSettings:
 
     swept: bool = True
     alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
-    controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched")
+    controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched", "norm_matched")
     control_seeds: int = 5
     control_alphas: Literal["ends", "all"] = "ends"
     ranked: int = 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import (
@@ -18,7 +19,7 @@ from hneuro.detection.evaluate import (
 )
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.detection.scored import AnswerSet, Scored
-from hneuro.probe.controls import control_set
+from hneuro.probe.controls import control_set, norm_change
 from hneuro.records import HNeurons, Probe
 from hneuro.result_records import ResultRow
 from hneuro.statistics import BOUNDARY
@@ -95,11 +96,25 @@ def causal(
         for benchmark in benchmarks:
             rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
     whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
-    return (*rows, *perplexity(run, whole))
+    return (*rows, *perplexity(run, whole), *_norm_changes(sets, mean_contribution(run, identified.fit)))
+
+
+def _norm_changes(sets: Sequence[NeuronSet], contribution: NDArray[np.float64]) -> Iterator[ResultRow]:
+    """How much each set that is scaled changes h: whether controls are as loud as what they control for."""
+    for one in (one for one in sets if "@" not in one.name):
+        yield ResultRow(
+            stage="causal",
+            metric="norm_change",
+            dataset="neurons",
+            condition=one.name,
+            value=norm_change(contribution, one.neurons),
+            n=len(one.neurons),
+            seed=one.seed if "/" in one.name else None,
+        )
 
 
 def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> list[NeuronSet]:
-    """The neuron sets, their variants, and as many random and layer-matched neurons in their place."""
+    """The neuron sets, their variants, and their controls, of which a set that comes back is swept once."""
     setup = run.experiment
     asked = setup.intervention
     contribution = mean_contribution(run, identified.fit)
@@ -108,12 +123,14 @@ def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identi
         own = tuple(sorted(chosen))
         found.append(NeuronSet(name=name, seed=0, neurons=own, alphas=asked.alphas))
         found += _variants(run, name, own, identified)
+        exclude = nonzero(probe) | set(chosen)
         for kind in asked.controls:
-            for draw in range(asked.control_seeds):
-                exclude = nonzero(probe) | set(chosen)
-                control = control_set(kind, probe.space, chosen, exclude, contribution, setup.seed * 1000 + draw)
-                whole = NeuronSet(name=f"{name}/{kind}", seed=draw, neurons=control, alphas=asked.control_grid)
-                found.append(whole)
+            draws = range(setup.seed * 1000, setup.seed * 1000 + asked.control_seeds)
+            drawn = (control_set(kind, probe.space, chosen, exclude, contribution, draw) for draw in draws)
+            found += (
+                NeuronSet(name=f"{name}/{kind}", seed=n, neurons=control, alphas=asked.control_grid)
+                for n, control in enumerate(dict.fromkeys(drawn))
+            )
     negative = tuple(int(n) for n in np.flatnonzero(probe.weight < 0))
     if asked.negative and negative:
         found.append(NeuronSet(name="negative", seed=0, neurons=negative, alphas=asked.alphas))

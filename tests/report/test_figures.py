@@ -96,7 +96,7 @@ def test_alpha_pictures_draw_every_control_and_never_zoom_into_noise(styled, res
     pictures = {p.name: p.figure.axes[0] for p in alpha_pictures(Tidy(results), "h_neurons")}
     assert len(pictures) == 4 * 2 + 1
     for drawn in pictures.values():
-        assert len(drawn.lines) == 15 + 1 + 1  # controls, the set itself, the line at alpha = 1
+        assert len(drawn.lines) == 20 + 1 + 1  # controls, the set itself, the line at alpha = 1
         low, high = drawn.get_ylim()
         assert high - low >= SMALLEST_SPAN
     one, other = pictures["alpha_doubt_compliance"], pictures["alpha_doubt_p_comply"]

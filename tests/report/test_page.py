@@ -258,4 +258,4 @@ def test_a_second_neuron_set_has_figures_and_verdicts_of_its_own(small: Results,
     assert "<h3>Ranked neurons</h3>" in page.read_text(encoding="utf-8")
     slopes = pd.read_csv(tmp_path / "tables" / "slopes.csv")
     assert set(slopes.neuron_set) == {"h_neurons", "ranked"}
-    assert set(slopes.controls) == {15}
+    assert set(slopes.controls) == {20}

@@ -83,7 +83,7 @@ def test_slopes_and_changes_stand_beside_their_controls(tables, tidy: Tidy, name
             for control in [f"h_neurons/{kind}" for kind in get_args(ControlKind)]
             for r in tidy.draws("causal", f"{prefix}_{metric}", benchmark, control)
         ]
-        assert line.controls == len(draws) == 15
+        assert line.controls == len(draws) == 20
         assert (line[prefix], line[f"{prefix}_low"], line[f"{prefix}_high"]) == pytest.approx(
             (own.value, own.low, own.high)
         )
@@ -100,7 +100,7 @@ def test_slopes_say_how_steep_their_controls_are(results: Results) -> None:
     assert (record["matched"], record["p_random"], record["p_layer_matched"]) == (0.07, 0.048, None)
     assert record["p_contribution_matched"] is None
     (row,) = [r for r in table.shown if r[:2] == ("doubt", "complying answers")]
-    assert row[-6:] == ("+7.0 [+5.0, +9.0]", row[-5], "15", "0.048", "-", "-")
+    assert row[-7:] == ("+7.0 [+5.0, +9.0]", row[-6], "20", "0.048", "-", "-", "-")
 
 
 def test_variants_stand_beside_plain_scaling(results: Results) -> None:

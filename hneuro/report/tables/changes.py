@@ -10,7 +10,8 @@ from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Arm, Change, every_change
 from hneuro.result_records import ResultRow
 
-KINDS = ("random", "layer_matched", "contribution_matched")
+KINDS = ("random", "layer_matched", "contribution_matched", "norm_matched")
+P_HEADS = tuple(f"p ({kind.replace('_', '-')})" for kind in KINDS)
 CONTROLLED = ("controls", "controls_low", "controls_high", "p_controls", *(f"p_{kind}" for kind in KINDS))
 
 
@@ -46,8 +47,7 @@ def slopes_table(tidy: Tidy) -> Table:
             )
         )  # fmt: skip
     every = (
-        "benchmark", "reading", "neurons", "slope", "n", "at controls' alphas", "controls", "sets", "p (random)",
-        "p (layer-matched)", "p (contribution-matched)",
+        "benchmark", "reading", "neurons", "slope", "n", "at controls' alphas", "controls", "sets", *P_HEADS,
     )  # fmt: skip
     heads, rows = without_single(every, shown, "neurons")
     return Table(
@@ -69,7 +69,7 @@ def changes_table(tidy: Tidy) -> Table:
     heads, rows = without_single(
         (
             "benchmark", "reading", "neurons", "change", "up to alpha 1", "beyond it", "n", "p", "p (Holm)",
-            "controls", "p (random)", "p (layer-matched)", "p (contribution-matched)", "verdict",
+            "controls", *P_HEADS, "verdict",
         ),
         [
             (
@@ -115,8 +115,8 @@ def arms_table(tidy: Tidy) -> Table:
     every = [(change, name, arm) for change in every_change(tidy) for name, arm in change.arms.items()]
     heads, rows = without_single(
         (
-            "benchmark", "reading", "neurons", "arm", "change", "n", "p", "p (Holm)", "controls", "p (random)",
-            "p (layer-matched)", "p (contribution-matched)", "verdict",
+            "benchmark", "reading", "neurons", "arm", "change", "n", "p", "p (Holm)", "controls", *P_HEADS,
+            "verdict",
         ),
         [
             (
