@@ -245,7 +245,7 @@ class ByNeuron(Protocol):
         """(first neuron, [neuron, vector]) of all of them in order; a block is valid only until the next one."""
 
 
-class Rows(Protocol):
+class LabelledRows(Protocol):
     """Labelled rows of which some columns can be read."""
 
     @property
@@ -313,7 +313,7 @@ class Probe:
     space: NeuronSpace
     gap: float | None = None  # relative duality gap that proves the optimum, where the selection has one
 
-    def scores(self, rows: Rows) -> NDArray[np.float64]:
+    def scores(self, rows: LabelledRows) -> NDArray[np.float64]:
         """Decision values [row] (log-odds of a hallucination)."""
         used = np.flatnonzero(self.weight)
         return np.asarray(rows.columns(used.tolist()), dtype=np.float64) @ self.weight[used] + self.bias

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hneuro.causal.conversation import Reply, Row, Turn, answered, opened, reply_of
+from hneuro.causal.conversation import Reply, SweepRow, Turn, answered, opened, reply_of
 from hneuro.models.edits import UNTOUCHED, Treatment, scaled
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, NeuronSpace, Opening, SweepAnswer, UserError
@@ -39,7 +39,7 @@ class VllmSweep:
         with self._edited(self._engine(), UNTOUCHED):
             return opened(self.model, items, self.seed, self._replies)
 
-    def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
+    def answers(self, rows: Sequence[SweepRow], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
         places: dict[Treatment, list[int]] = {}
         for n, (_, cell) in enumerate(rows):
             places.setdefault(cell.treatment, []).append(n)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.benchmarks.known import KNOWN_FACTS
 from hneuro.commands.sweep_costs import Pace, asked, sweeps_told
 from hneuro.commands.total import Cost, Need, told_time, total
 from hneuro.experiment import Experiment

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.baselines import BASELINES, baseline_features
 from hneuro.detection.calibration import Platt, calibration_rows
 from hneuro.detection.evaluate import neuron_detector
+from hneuro.detection.scored import BASELINES, baseline_features
 from hneuro.records import HNeurons, LabelledResponse
 from hneuro.result_records import ResultRow
 from hneuro.spans.loss import loss_step

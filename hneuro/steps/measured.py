@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hneuro.detection.baselines import baseline_features
-from hneuro.detection.scored import AnswerSet
+from hneuro.detection.scored import AnswerSet, baseline_features
 from hneuro.probe.labeling import region_rows
 from hneuro.records import AnswerSpan, Contributions, LabelledResponse, ProbeRows, Question, Response
 

@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.detection.mechanism.asking import in_words_of, p_unsure
-from hneuro.detection.mechanism.consistency import inconsistency
-from hneuro.detection.mechanism.frequency import Counts, frequencies, read_counts
 from hneuro.detection.mechanism.remaining import remaining_rows
-from hneuro.detection.mechanism.signals import LAYER_METRICS, as_signals, layer_rows, signal_rows
-from hneuro.detection.mechanism.sparsity import MEASURES, sparsity_of
+from hneuro.detection.mechanism.settings import Counts, frequencies, read_counts
+from hneuro.detection.mechanism.signals import (
+    LAYER_METRICS,
+    MEASURES,
+    as_signals,
+    inconsistency,
+    layer_rows,
+    signal_rows,
+    sparsity_of,
+)
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.probe.solver import transposed
 from hneuro.records import HNeurons, Probe, ProbeRows, Response

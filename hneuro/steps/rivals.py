@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.contributions.regions import region_weights
-from hneuro.detection.mechanism.frequency import frequencies, read_counts
+from hneuro.detection.mechanism.settings import frequencies, read_counts
 from hneuro.detection.rivals import Rival, Told, rivals
 from hneuro.records import NeuronSpace
 from hneuro.steps import stored
@@ -44,7 +44,7 @@ def hidden(run: Context, answers: Answers) -> Kept[NDArray[np.float32]]:
     line = settings.regions.index(answers.tested)
 
     def work(rows: slice) -> NDArray[np.float32]:
-        from hneuro.contributions.residual import residual
+        from hneuro.contributions.extract import residual
 
         chosen = list(zip(said[rows], spans[rows], strict=True))
         pooled = [region_weights(r, s, settings, model.special_ids)[line] for r, s in chosen]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from hneuro.causal.capability import known_facts
+from hneuro.causal.benchmarks.known import known_facts
 from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.probe.controls import random_set

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.benchmarks.base import Benchmark, readings_of
+from hneuro.causal.benchmarks.base import RULE, Benchmark, readings_of
 from hneuro.causal.effects import TESTED, effects
 from hneuro.causal.grid import NeuronSet, cells, chosen_items
-from hneuro.causal.losses import losses
+from hneuro.causal.passes import losses
 from hneuro.causal.perplexity import perplexity_rows
-from hneuro.causal.repetition import RULE
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.records import BenchmarkItem, Opening, Reading, SweepAnswer
 from hneuro.responses.decoding import Decoding
@@ -29,7 +28,7 @@ from hneuro.steps.stored import chunks, described, shape_of
 from hneuro.store import Kept, Store, fingerprint
 
 if TYPE_CHECKING:
-    from hneuro.causal.conversation import Row, Sweeper
+    from hneuro.causal.conversation import Sweeper, SweepRow
 
 READINGS_PER_SHARD = 512
 STRATA = ("dataset", "framing", "variant", "policy")  # keys of an item's meta
@@ -92,7 +91,7 @@ def alpha_sweep(
     else:
         shards = chunks([(item, cell) for item in items for cell in grid], settings.rows_per_shard)
 
-    def answer(shard: Sequence[Row]) -> Sequence[SweepAnswer]:
+    def answer(shard: Sequence[SweepRow]) -> Sequence[SweepAnswer]:
         return sweep.answers(shard, begun)
 
     made = store.records(f"sweep-{benchmark.name}", SweepAnswer, reads, shards, checked(run, answer))
@@ -222,7 +221,7 @@ def usual_activity(run: Context, faithful: Answers, neurons: Sequence[int]) -> N
     }
 
     def work(_: slice) -> NDArray[np.float32]:
-        from hneuro.causal.activity import activity
+        from hneuro.causal.passes import activity
 
         budget = setup.contribution.token_budget
         return activity(run.chat.loaded, sequences, positions, neurons, budget)

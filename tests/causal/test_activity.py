@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from hneuro.causal.activity import activity
+from hneuro.causal.passes import activity
 from hneuro.models.hooks import observe
 from hneuro.models.language_model import LanguageModel
 

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hneuro.causal.benchmarks.base import Measure
+from hneuro.causal.benchmarks.base import Measure, degenerate
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
-from hneuro.causal.repetition import degenerate
 from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hneuro.causal.grid import NeuronSet, cells
-from hneuro.causal.losses import losses
+from hneuro.causal.passes import losses
 from hneuro.causal.perplexity import TextFile, perplexity_rows
 from hneuro.models.edits import edits
 from hneuro.models.hooks import intervene

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hneuro.causal.readout import contest_of, p_comply
+from hneuro.causal.sweep import contest_of, p_comply
 from hneuro.models.edits import Treatment, edits, scaled
 from hneuro.models.hooks import intervene
 from hneuro.models.language_model import LanguageModel

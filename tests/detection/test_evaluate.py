@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from hneuro.detection.baselines import BASELINES
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.evaluate import (
     HELD_FIXED,
     LENGTH,
@@ -23,7 +22,7 @@ from hneuro.detection.evaluate import (
     neuron_detector,
 )
 from hneuro.detection.nulls import SIZES, control_sets
-from hneuro.detection.scored import NO_REFUSAL, AnswerSet, Scored
+from hneuro.detection.scored import BASELINES, NO_REFUSAL, AnswerSet, Scored
 from hneuro.records import NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
@@ -301,7 +300,7 @@ def test_what_neurons_add_is_weighed_where_their_detector_was_not_trained(monkey
     trained: list[int] = []
     real = evaluate.train_detector
 
-    def recorded(x: Any, y: Any, columns: Any, x_select: Any, y_select: Any) -> Detector:
+    def recorded(x: Any, y: Any, columns: Any, x_select: Any, y_select: Any) -> Classifier:
         trained.append(len(y))
         return real(x, y, columns, x_select, y_select)
 

@@ -15,7 +15,7 @@ import pytest
 from hneuro.probe.solver import (
     FeatureMatrix,
     Precision,
-    Settings,
+    SolverSettings,
     features_in_memory,
     problem,
     solve_paths,
@@ -86,7 +86,7 @@ def test_narrowing_rounds_as_numpy_does():
 
 
 def test_solutions_are_the_same_from_memory_and_from_either_file(tmp_path, x, y):
-    settings, Cs = Settings(tolerance=1e-8), [1.0, 10.0]
+    settings, Cs = SolverSettings(tolerance=1e-8), [1.0, 10.0]
     (memory,) = solve_paths(features_in_memory(x), [problem(y)], Cs, settings=settings)
     (wide,) = solve_paths(in_file(tmp_path, x), [problem(y)], Cs, settings=settings)
     (half,) = solve_paths(in_file(tmp_path, x, "float16"), [problem(y)], Cs, settings=settings)

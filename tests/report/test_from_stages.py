@@ -9,16 +9,14 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.benchmarks.known import KNOWN_FACTS
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
-from hneuro.detection.baselines import BASELINES
 from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
 from hneuro.detection.mechanism.remaining import remaining_rows
-from hneuro.detection.mechanism.signals import SIGNALS, layer_rows, signal_rows
-from hneuro.detection.mechanism.sparsity import MEASURES
+from hneuro.detection.mechanism.signals import MEASURES, SIGNALS, layer_rows, signal_rows
 from hneuro.detection.mechanism.transfer import transfer_rows
-from hneuro.detection.scored import AnswerSet
+from hneuro.detection.scored import BASELINES, AnswerSet
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import ControlKind
 from hneuro.probe.selectors import L1

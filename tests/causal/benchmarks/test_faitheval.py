@@ -10,7 +10,7 @@ import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.faitheval import FaithEval
-from hneuro.causal.readout import contest_of
+from hneuro.causal.sweep import contest_of
 from hneuro.records import Outcome, UserError
 
 ROW: dict[str, Any] = {

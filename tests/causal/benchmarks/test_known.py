@@ -9,9 +9,9 @@ import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
 from hneuro.causal.benchmarks.known import KnownBenchmark, KnownPrompts, claim, continuations
+from hneuro.causal.curves import kind_of
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
-from hneuro.causal.kinds import kind_of
 from hneuro.causal.values import Values
 from hneuro.records import BenchmarkItem, Fact, Outcome, Question, SweepAnswer
 from hneuro.result_records import ResultRow

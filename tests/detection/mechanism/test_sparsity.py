@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hneuro.detection.mechanism import sparsity as module
-from hneuro.detection.mechanism.sparsity import active_share, hoyer, sparsity, sparsity_of
+from hneuro.detection.mechanism.signals import active_share, hoyer, sparsity, sparsity_of
 from hneuro.records import NeuronSpace
 
 ONE = np.array([[0, 5, 0, 0]], np.float32)
