@@ -127,13 +127,6 @@ def test_correlated_neurons_are_counted_and_clustered() -> None:
     assert correlated(given, (0, 1), 1.0).partners == (1, 0)  # its mirror image alone is exactly like it
 
 
-def test_correlations_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = rows()
-    whole = correlated(given, (60, 3), 0.3)
-    monkeypatch.setattr("hneuro.records.BLOCK_BYTES", 4 * 240 * 7)
-    assert correlated(given, (60, 3), 0.3) == whole
-
-
 def test_overlap_by_counting_every_pair_of_sets() -> None:
     """p of sharing 2 or more, from all 3-subsets and 4-subsets of 7."""
     found = overlap("strengths", {"C = 1": (0, 1, 2), "C = 2": (1, 2, 3, 4)}, 7)

@@ -9,7 +9,7 @@ from hneuro.probe.solver import (
     Penalty,
     SolverSettings,
     features_in_memory,
-    null,
+    path,
     problem,
     scan,
     smallest_C,
@@ -94,7 +94,7 @@ def test_the_intercept_is_the_best_one(x, y):
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
 def test_the_first_neuron_under_a_penalised_intercept_is_found_from_a_poor_pool(x, y, l1_ratio, monkeypatch):
     features, penalty = features_in_memory(x * 0.05), Penalty(l1_ratio=l1_ratio, intercept="penalised")
-    monkeypatch.setattr(null, "POOL", 1)
+    monkeypatch.setattr(path, "POOL", 1)
     (C_min,) = smallest_C(features, [problem(y)], penalty)
     ((below, above),) = solve_paths(features, [problem(y)], [C_min * 0.99999, C_min * 1.001], penalty, TIGHT)
     assert below.bias != 0  # the intercept entered long before
