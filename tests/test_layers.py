@@ -29,6 +29,7 @@ STAGES = (
 )
 BELOW = (
     "records",
+    "neurons",
     "result_records",
     "progress",
     "significance",

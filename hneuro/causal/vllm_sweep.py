@@ -15,7 +15,8 @@ from typing import Any
 from hneuro.causal.conversation import Reply, SweepRow, Turn, answered, opened, reply_of
 from hneuro.models.edits import UNTOUCHED, Treatment, scaled
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import BenchmarkItem, NeuronSpace, Opening, SweepAnswer, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import BenchmarkItem, Opening, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.noise import row_seed
 from hneuro.responses.vllm import VllmSampler, generated, in_one_line, sampling_params

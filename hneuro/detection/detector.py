@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.records import LabelledRows
+from hneuro.neurons import LabelledRows
 from hneuro.statistics import youden_threshold
 
 

@@ -21,8 +21,8 @@ from hneuro.detection.scored import (
     measure,
     row_of,
 )
+from hneuro.neurons import Probe
 from hneuro.probe.controls import ControlKind
-from hneuro.records import Probe
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import auroc, youden_threshold

@@ -9,7 +9,8 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hneuro.records import AnswerSpan, LabelledResponse, LabelledRows, Response
+from hneuro.neurons import LabelledRows
+from hneuro.records import AnswerSpan, LabelledResponse, Response
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, rate
 

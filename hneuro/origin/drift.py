@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, ttest_1samp
 
+from hneuro.neurons import HNeurons, NeuronSpace
 from hneuro.origin.kinds import KINDS, MEASURES, PARTS
 from hneuro.probe.controls import layer_matched_set
-from hneuro.records import HNeurons, NeuronSpace
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import mean_of

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import NeuronSpace, Probe
 from hneuro.origin.transfer import backward_transfer
-from hneuro.records import NeuronSpace, Probe
 from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc_difference
 

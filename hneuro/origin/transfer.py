@@ -9,8 +9,8 @@ import numpy as np
 from hneuro.detection.detector import Classifier
 from hneuro.detection.nulls import spread
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import HNeurons, Probe
 from hneuro.probe.stability import overlap
-from hneuro.records import HNeurons, Probe
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import auroc, auroc_difference, auroc_in_closed_form

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 
 ControlKind = Literal["random", "layer_matched", "contribution_matched", "norm_matched"]
 NEAREST = 20  # neurons that a contribution-matched control is drawn from

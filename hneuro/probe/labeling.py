@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from hneuro.records import Contributions, LabelledResponse, ProbeRows
+from hneuro.neurons import Contributions, ProbeRows
+from hneuro.records import LabelledResponse
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from hneuro.neurons import Probe, ProbeRows
 from hneuro.probe.solver import (
     FeatureMatrix,
     Penalty,
@@ -20,7 +21,7 @@ from hneuro.probe.solver import (
     solve_paths,
 )
 from hneuro.progress import track
-from hneuro.records import Probe, ProbeRows, UserError
+from hneuro.records import UserError
 
 GRID = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 35.0, 60.0, 100.0, 180.0, 320.0)
 

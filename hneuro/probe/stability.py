@@ -14,9 +14,10 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from hneuro.neurons import HNeurons, ProbeRows
 from hneuro.probe.selectors import Penalised, Selector, features_of
 from hneuro.probe.solver import SolverSettings, solve_paths
-from hneuro.records import HNeurons, ProbeRows, UserError
+from hneuro.records import UserError
 from hneuro.result_records import NeuronFrequency, Overlap, Resample
 from hneuro.statistics import group_weights
 

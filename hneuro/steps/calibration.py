@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from hneuro.detection.calibration import Platt, calibration_rows
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.detection.scored import BASELINES, baseline_features
-from hneuro.records import HNeurons, LabelledResponse
+from hneuro.neurons import HNeurons
+from hneuro.records import LabelledResponse
 from hneuro.result_records import ResultRow
 from hneuro.spans.loss import loss_step
 from hneuro.statistics import rate

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hneuro.detection.scored import AnswerSet, baseline_features
+from hneuro.neurons import Contributions, ProbeRows
 from hneuro.probe.labeling import region_rows
-from hneuro.records import AnswerSpan, Contributions, LabelledResponse, ProbeRows, Question, Response
+from hneuro.records import AnswerSpan, LabelledResponse, Question, Response
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,9 @@ from hneuro.detection.mechanism.signals import (
     sparsity_of,
 )
 from hneuro.detection.mechanism.transfer import transfer_rows
+from hneuro.neurons import HNeurons, Probe, ProbeRows
 from hneuro.probe.solver import transposed
-from hneuro.records import HNeurons, Probe, ProbeRows, Response
+from hneuro.records import Response
 from hneuro.result_records import FunnelStep, ResultRow
 from hneuro.statistics import BOUNDARY
 from hneuro.steps import stored

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.models.language_model import LanguageModel
+from hneuro.neurons import Contributions, HNeurons, NeuronSpace, Probe
 from hneuro.origin.transfer import backward_transfer, shared_neurons
-from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe
 from hneuro.result_records import ResultRow
 from hneuro.statistics import BOUNDARY
 from hneuro.steps import stored

@@ -12,7 +12,8 @@ from hneuro.detection.evaluate import neuron_detector
 from hneuro.experiment import Experiment
 from hneuro.models.gguf import GgufSource
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import HNeurons, LabelledResponse, Verdict
+from hneuro.neurons import HNeurons
+from hneuro.records import LabelledResponse, Verdict
 from hneuro.responses.vllm import VllmSampler
 from hneuro.result_records import ColouredResponse, PathPoint
 from hneuro.spans.tokens import token_texts

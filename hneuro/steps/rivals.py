@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hneuro.contributions.regions import region_weights
 from hneuro.detection.mechanism.settings import frequencies, read_counts
 from hneuro.detection.rivals import Rival, Told, rivals
-from hneuro.records import NeuronSpace
+from hneuro.neurons import NeuronSpace
 from hneuro.steps import stored
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers

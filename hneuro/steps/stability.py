@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hneuro.neurons import HNeurons, Probe, ProbeRows
 from hneuro.probe.labeling import Labeling, LettersContrastive, LettersForeseen, OneVsOne, ThreeVsOne
 from hneuro.probe.stability import frequencies, mean_overlap, overlap, resample_weights, reselect
-from hneuro.records import HNeurons, Probe, ProbeRows
 from hneuro.result_records import Overlap, Resample, Stability
 from hneuro.steps import stored
 from hneuro.steps.context import Context

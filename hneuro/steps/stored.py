@@ -16,20 +16,10 @@ from numpy.typing import NDArray
 
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
+from hneuro.neurons import Contributions, NeuronSpace, Probe, ProbeRows
 from hneuro.origin.kinds import PARTS
 from hneuro.probe.selectors import Selector
-from hneuro.records import (
-    AnswerSpan,
-    Contributions,
-    Judgement,
-    LabelledResponse,
-    NeuronSpace,
-    Probe,
-    ProbeRows,
-    Question,
-    Response,
-    Verdict,
-)
+from hneuro.records import AnswerSpan, Judgement, LabelledResponse, Question, Response, Verdict
 from hneuro.responses.sampler import Sampler
 from hneuro.spans.base import SpanLocator
 from hneuro.steps.features import by_neuron

@@ -19,8 +19,8 @@ from hneuro.detection.evaluate import (
 )
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.detection.scored import AnswerSet, Scored
+from hneuro.neurons import HNeurons, Probe
 from hneuro.probe.controls import control_set, norm_change
-from hneuro.records import HNeurons, Probe
 from hneuro.result_records import ResultRow
 from hneuro.statistics import BOUNDARY
 from hneuro.steps.answers import Identified

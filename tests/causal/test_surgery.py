@@ -17,20 +17,12 @@ from hneuro.contributions.extract import extract
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
+from hneuro.neurons import Contributions, Probe, ProbeRows
 from hneuro.probe.choice import Sparsest, choose, h_neurons
 from hneuro.probe.controls import ControlKind, control_set
 from hneuro.probe.labeling import OneVsOne
 from hneuro.probe.selectors import L1, Ranking, Selector
-from hneuro.records import (
-    AnswerSpan,
-    BenchmarkItem,
-    Contributions,
-    LabelledResponse,
-    Outcome,
-    Probe,
-    ProbeRows,
-    Response,
-)
+from hneuro.records import AnswerSpan, BenchmarkItem, LabelledResponse, Outcome, Response
 from hneuro.responses.decoding import Decoding
 from hneuro.result_records import ResultRow
 

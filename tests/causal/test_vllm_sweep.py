@@ -17,7 +17,8 @@ from hneuro.causal.vllm_sweep import EXTENSION, VllmSweep
 from hneuro.causal.vllm_worker import ColumnEdits
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
-from hneuro.records import BenchmarkItem, NeuronSpace, SweepAnswer, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import BenchmarkItem, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.vllm import VllmSampler
 

@@ -20,7 +20,7 @@ from hneuro.detection.evaluate import (
 )
 from hneuro.detection.nulls import SIZES, control_sets
 from hneuro.detection.scored import BASELINES, NO_REFUSAL, AnswerSet, Scored
-from hneuro.records import NeuronSpace, Probe, ProbeRows
+from hneuro.neurons import NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import auroc_in_closed_form, youden_threshold

@@ -7,9 +7,9 @@ import pytest
 
 from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import NeuronSpace, Probe, ProbeRows
 from hneuro.origin.moments import Readers, transfer_at
 from hneuro.origin.transfer import backward_transfer
-from hneuro.records import NeuronSpace, Probe, ProbeRows
 
 SPACE = NeuronSpace(n_layers=3, width=20)
 DRAW = np.random.default_rng(0)

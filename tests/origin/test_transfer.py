@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.origin.transfer import backward_transfer, shared_neurons
-from hneuro.records import HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from hneuro.neurons import NeuronSpace, Probe, ProbeRows
 from hneuro.probe.choice import AccuracyPlusKnown, Sparsest, choose, h_neurons
-from hneuro.records import NeuronSpace, Probe, ProbeRows, UserError
+from hneuro.records import UserError
 from hneuro.statistics import youden_threshold
 
 SPACE = NeuronSpace(n_layers=1, width=4)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hneuro.neurons import NeuronSpace
 from hneuro.probe.controls import (
     NEAREST,
     ControlKind,
@@ -19,7 +20,7 @@ from hneuro.probe.controls import (
     norm_matched_set,
     random_set,
 )
-from hneuro.records import NeuronSpace, UserError
+from hneuro.records import UserError
 
 SPACE = NeuronSpace(n_layers=5, width=40)
 RAGGED = NeuronSpace(n_layers=4, width=70, experts=4, layers=((0, 0, 40), (4, 15, 10), (0, 0, 50), (2, 20, 0)))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hneuro.neurons import Contributions, NeuronSpace
 from hneuro.probe.labeling import (
     Labeling,
     LettersContrastive,
@@ -20,7 +21,7 @@ from hneuro.probe.labeling import (
     permuted,
     region_rows,
 )
-from hneuro.records import Contributions, LabelledResponse, NeuronSpace
+from hneuro.records import LabelledResponse
 
 SPACE = NeuronSpace(n_layers=1, width=2)
 

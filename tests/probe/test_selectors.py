@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
+from hneuro.neurons import NeuronSpace, ProbeRows
 from hneuro.probe.choice import Sparsest, choose, h_neurons
 from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Ranking, Selector, t_statistic
-from hneuro.records import NeuronSpace, ProbeRows, UserError
+from hneuro.records import UserError
 
 SPACE = NeuronSpace(n_layers=4, width=75)
 PLANTED = (7, 80, 81, 150, 299)

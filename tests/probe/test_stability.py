@@ -9,6 +9,7 @@ from math import comb, isnan
 import numpy as np
 import pytest
 
+from hneuro.neurons import HNeurons, NeuronSpace, ProbeRows
 from hneuro.probe.selectors import L1, ElasticNet, Ranking, Selector
 from hneuro.probe.stability import (
     StabilitySettings,
@@ -19,7 +20,7 @@ from hneuro.probe.stability import (
     resample_weights,
     reselect,
 )
-from hneuro.records import HNeurons, NeuronSpace, ProbeRows, UserError
+from hneuro.records import UserError
 from hneuro.result_records import Resample
 
 SPACE = NeuronSpace(n_layers=4, width=40)

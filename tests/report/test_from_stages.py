@@ -17,10 +17,11 @@ from hneuro.detection.mechanism.remaining import remaining_rows
 from hneuro.detection.mechanism.signals import MEASURES, SIGNALS, layer_rows, signal_rows
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.detection.scored import BASELINES, AnswerSet
+from hneuro.neurons import HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import ControlKind
 from hneuro.probe.selectors import L1
-from hneuro.records import HNeurons, NeuronSpace, Outcome, Probe, ProbeRows, Reading, SweepAnswer
+from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.report.page import write_report
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes, discrimination

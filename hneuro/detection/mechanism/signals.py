@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.detection.scored import AnswerSet
-from hneuro.records import BLOCK_BYTES, LabelledResponse, NeuronSpace, Response
+from hneuro.neurons import BLOCK_BYTES, NeuronSpace
+from hneuro.records import LabelledResponse, Response
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, grouped_difference, grouped_mean
 from hneuro.verdicts.words import key, normal_words

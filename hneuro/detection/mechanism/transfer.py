@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hneuro.detection.mechanism.signals import absent, row_of
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import HNeurons, Probe, ProbeRows
 from hneuro.probe.selectors import Penalised, Ranking, Selector
 from hneuro.probe.stability import overlap
-from hneuro.records import HNeurons, Probe, ProbeRows
 from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc
 

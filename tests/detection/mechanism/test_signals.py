@@ -20,7 +20,7 @@ from hneuro.detection.mechanism.signals import (
     sparsity_of,
 )
 from hneuro.detection.scored import AnswerSet
-from hneuro.records import NeuronSpace, ProbeRows
+from hneuro.neurons import NeuronSpace, ProbeRows
 from hneuro.result_records import ResultRow
 
 N = 400
