@@ -124,7 +124,7 @@ class RunResults:
     """What a finished run found, as data frames. Columns are the fields of the records in hneuro.result_records."""
 
     def __init__(self, run_dir: str | Path) -> None:
-        from hneuro.report.across.folders import read_results
+        from hneuro.report.folders import read_results
 
         file = Path(run_dir) / "results.json"
         if not file.is_file():
@@ -140,8 +140,15 @@ class RunResults:
 
     @property
     def neurons(self) -> pd.DataFrame:
-        """The H-Neurons, heaviest first: layer, index, weight, AUROC, mean CETT, how often resamples select them."""
-        return _frame(self.results.neurons)
+        """The H-Neurons, heaviest first: layer, index, weight, AUROC, mean CETT, how often resamples select them.
+
+        `index` is that in the layer, as in `Detector.neurons`, also in a mixture of experts.
+        """
+        frame, space = _frame(self.results.neurons), self.results.space
+        if space is not None and len(frame):
+            of = {space.address(n): space.locate(n)[1] for n in self.results.neuron_sets["h_neurons"]}
+            frame["index"] = [of[row.layer, row.expert, row.index] for row in self.results.neurons]
+        return frame
 
     @property
     def path(self) -> pd.DataFrame:

@@ -133,21 +133,6 @@ def _parser() -> argparse.ArgumentParser:
 def _edit(options: argparse.Namespace) -> int:
     from hneuro.editing.command import Wanted, edit
 
-    print(
-        edit(
-            Wanted(
-                run_dir=options.run_dir,
-                alpha=options.alpha,
-                out=options.out,
-                neurons=options.neurons,
-                model=options.model,
-                patch_only=options.patch_only,
-                validate=not options.no_validate,
-            )
-        )
-    )
+    fields = {name: value for name, value in vars(options).items() if name not in ("command", "no_validate")}
+    print(edit(Wanted(**fields, validate=not options.no_validate)))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

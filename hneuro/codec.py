@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import types
@@ -12,6 +13,8 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 from hneuro.records import ASIDE
 
@@ -33,6 +36,10 @@ def _plain(value: Any, tagged: bool) -> Any:
         return value
     if kind in (list, tuple) and AS_IT_IS.issuperset(map(type, value)):  # token ids, of which there are many
         return list(value)
+    if tagged and hasattr(kind, "store_key"):
+        return _plain(value.store_key, tagged)
+    if tagged and isinstance(value, np.ndarray):
+        return f"{value.dtype.str} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()[:20]}"
     if dataclasses.is_dataclass(kind):
         found: dict[str, Any] = {"@": f"{kind.__module__}.{kind.__qualname__}"} if tagged else {}
         for name in _counting(kind) if tagged else _fields(kind):
@@ -108,7 +115,8 @@ def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
 def canonical(value: Any) -> str:
     """One JSON text for equal values: sorted keys, no blanks. Dataclasses of equal fields but other classes differ.
 
-    Fields with the metadata `ASIDE` say how something is done, not what comes out of it: they do not count.
+    What has a `store_key` is known by that alone: a model by its identity, a stored result by its digest. Fields
+    with the metadata `ASIDE` say how something is done, not what comes out of it: they do not count.
     """
     return json.dumps(_plain(value, tagged=True), sort_keys=True, separators=(",", ":"), allow_nan=False)
 

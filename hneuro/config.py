@@ -25,6 +25,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from hneuro.records import UserError
+from hneuro.verdicts.base import word_list
 
 if TYPE_CHECKING:
     from hneuro.experiment import Experiment
@@ -73,6 +74,10 @@ class Config:
     until: str | None = None
     shard: int | None = None
 
+
+# The interpolations of conf/, registered wherever this is imported: the workers of a sweep compose their own cells.
+OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)  # the name of a GGUF model
+OmegaConf.register_new_resolver("words", lambda kind: list(word_list(kind)), replace=True)  # of verdicts/words.toml
 
 # Keys that say where results go, who watches, and what stops a run; not what the results are.
 OUTSIDE_IDENTITY = ("tracker", "output_dir", "store_dir", "quiet", "report", "name", "max_span_loss", "until", "shard")
@@ -131,7 +136,6 @@ def register_schema() -> None:
 
     os.environ["HNEURO_CONFIG_SOURCE"] = lab_source() or f"file://{config_folder()}"
     ConfigStore.instance().store(name="base_config", node=Config)
-    OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)  # the name of a GGUF model
 
 
 def model_node(overrides: Sequence[str]) -> dict[str, Any]:
@@ -288,8 +292,18 @@ def build(node: Any, key: str) -> Any:
     return _fill(kind, {name: value for name, value in node.items() if name != "_target_"}, key)
 
 
+# Modules of parts as configs of older runs name them, and where the parts are now.
+MOVED = {
+    "hneuro.questions.fabricated.source": "hneuro.questions.fabricated",
+    "hneuro.questions.organism": "hneuro.questions.world",
+    "hneuro.spans.letter": "hneuro.spans.short_answer",
+    "hneuro.verdicts.splits": "hneuro.questions.splits",
+}
+
+
 def _class_of(target: str, key: str) -> type[Any]:
     module, _, name = str(target).rpartition(".")
+    module = MOVED.get(module, module)
     try:
         kind = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as fault:

@@ -93,11 +93,8 @@ class Detector:
         own, space = results.detector, results.space
         assert own is not None
         assert space is not None
-        classifier = Classifier(
-            columns=own.neurons, weight=np.array(own.weights), bias=own.bias, threshold=own.threshold
-        )
         return cls(
-            classifier=classifier,
+            classifier=Classifier.of(own),
             space=space,
             position=own.position,
             span=config["span"],
@@ -186,7 +183,7 @@ class Detector:
     def _scored(self, question: str, ids: tuple[int, ...]) -> Answer:
         from hneuro.config import build
         from hneuro.contributions.extract import extract
-        from hneuro.contributions.regions import averages
+        from hneuro.contributions.regions import places, reading_weights
         from hneuro.spans.tokens import token_texts
 
         model = self.model.language_model
@@ -204,10 +201,9 @@ class Detector:
             entropies=(),
         )
         span: AnswerSpan = build(_ours(self.span), "span").locate([(asked, said)], model.text_of)[0]
-        shift = 0 if self.position == "token" else 1
-        places = [[len(prompt) + n - shift] for n in range(len(ids))]
-        stated = [len(prompt) - 1] if self.position == "last_prompt" else [places[n][0] for n in span.tokens]
-        weights = averages([*places, stated], len(prompt) + len(ids))
+        last = self.position == "last_prompt"
+        stated = [len(prompt) - 1] if last else places(span.tokens, len(prompt), self.position)
+        weights = reading_weights(len(prompt), len(ids), stated, self.position)
         read = extract(model.loaded, [(*prompt, *ids)], [weights], len(prompt) + len(ids), only=self.classifier.columns)
         risks = self.classifier.on_columns().risk(read[0])
         return Answer(

@@ -7,8 +7,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.known import KNOWN_FACTS, KnownBenchmark
@@ -18,6 +19,7 @@ from hneuro.contributions.regions import ContributionSettings
 from hneuro.detection.evaluate import DetectionSettings
 from hneuro.detection.mechanism.settings import MechanismSettings
 from hneuro.disk import safe_name
+from hneuro.endpoint.client import Endpoint
 from hneuro.models.spec import ModelSpec
 from hneuro.origin.settings import OriginSettings
 from hneuro.probe.choice import Choice
@@ -25,18 +27,19 @@ from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector
 from hneuro.probe.stability import StabilitySettings
 from hneuro.questions.base import QuestionSource
+from hneuro.questions.splits import Splits
 from hneuro.records import UserError
 from hneuro.responses.sampler import Sampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.spans.base import SpanLocator
 from hneuro.tracking import Tracker
 from hneuro.verdicts.base import Judge
-from hneuro.verdicts.splits import Splits
 
 Stage = Literal["responses", "verdicts", "contributions"]
 
 
-INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|real_names|patch)$")  # keys that name a file to read
+INPUT = re.compile(r"(^|[._])(path|paths\.\d+|counts|patch)$")  # keys that name a file to read
+PLAIN = (str, int, float, bool)  # types that the schema has checked
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".gguf")
 
 
@@ -80,27 +83,9 @@ class Experiment:
     config: Mapping[str, Any]  # the composed config, for the record
 
     def __post_init__(self) -> None:
-        for key, kind in (
-            ("model", ModelSpec),
-            ("identification", QuestionSource),
-            ("sampling", Sampler),
-            ("judge", Judge),
-            ("span", SpanLocator),
-            ("labeling", Labeling),
-            ("probe", Selector),
-            ("splits", Splits),
-            ("contribution", ContributionSettings),
-            ("choice", Choice),
-            ("stability", StabilitySettings),
-            ("detection", DetectionSettings),
-            ("origin", OriginSettings),
-            ("mechanism", MechanismSettings),
-            ("intervention", SweepSettings),
-            ("text", Text),
-            ("tracker", Tracker),
-        ):
+        for key, kind in get_type_hints(type(self)).items():
             part = getattr(self, key)
-            if not isinstance(part, kind):
+            if isinstance(kind, type) and kind not in PLAIN and not isinstance(part, kind):
                 where = "dataset.identification" if key == "identification" else key
                 raise UserError(f"{where}: a {type(part).__name__} cannot stand here, a {kind.__name__} is needed")
         self._check_numbers()
@@ -213,6 +198,21 @@ class Experiment:
         gone = [f"{key}: the file {file}" for key, file in files.items() if not Path(file).expanduser().exists()]
         if gone:
             raise UserError(f"{'; '.join(gone)} does not exist")
+        for key, file in files.items():
+            if Path(file).suffix in ENDINGS and not Path(file).expanduser().is_file():
+                raise UserError(f"{key}: {file} is a folder or a device, and a file is read here")
+        asked = next(self._endpoints(), None)
+        if asked and find_spec("openai") is None:
+            raise UserError(
+                f"{asked} is asked with the package openai, which is missing: pip install 'hneuro[endpoint]'"
+            )
+
+    def _endpoints(self) -> Iterator[str]:
+        """The keys of the servers that the run asks."""
+        asked = ("sampling",) if self.until == "responses" else tuple(self.config)
+        for key, value in _leaves({name: self.config.get(name) for name in asked if name != "grader"}, ""):
+            if key.endswith("._target_") and value == f"{Endpoint.__module__}.{Endpoint.__qualname__}":
+                yield key.removesuffix("._target_")
 
     @property
     def run_name(self) -> str:

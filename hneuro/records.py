@@ -36,7 +36,7 @@ class Question:
     text: str  # as it is put to the model; with its lettered options, where it has any
     answers: tuple[str, ...]  # of a multiple-choice question: the texts of its right options
     entity: str  # what it is about
-    group: str = ""  # the entity, until questions.groups has joined what shares an answer
+    group: str = ""  # the entity, until questions.splits has joined what shares an answer
     answerable: bool = True  # False: about something that does not exist, so that answering is the hallucination
     options: tuple[str, ...] = ()  # of a multiple-choice question, in the order of their letters A, B, ...
     candidates: tuple[str, ...] = ()  # names of every answer of its kind, right ones included, where all are known

@@ -20,7 +20,7 @@ import yaml
 
 from hneuro.codec import to_plain
 from hneuro.disk import write_text, writing
-from hneuro.endpoint.exchange import usage
+from hneuro.endpoint.client import usage
 from hneuro.experiment import Experiment
 from hneuro.progress import set_quiet
 from hneuro.records import UserError
@@ -30,7 +30,7 @@ from hneuro.store import Store
 
 
 def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str:
-    """Runs the method and writes the run's folder. Returns the headline table and where the report lies.
+    """Runs the method and writes the run's folder. Returns the findings and where the report is.
 
     Of a run that stops after a stage: what is in the store. `overrides` are kept in the run card, and read by nobody.
     """
@@ -85,7 +85,7 @@ def rewrite_report(folder: Path) -> str:
 
 def finished_results(folder: Path) -> Results:
     """What a finished run found."""
-    from hneuro.report.across.folders import read_results
+    from hneuro.report.folders import read_results
 
     file = folder / "results.json"
     if not file.is_file():
@@ -104,17 +104,17 @@ def metrics(results: Results) -> dict[str, float]:
 
 
 def _report(results: Results, folder: Path) -> str:
+    from hneuro.report.findings import headline
     from hneuro.report.page import write_report
-    from hneuro.report.tables.headline import headline
 
     page = write_report(results, folder)
     return f"{headline(results)}\n\nreport: {page.resolve()}"
 
 
 def _tables(results: Results, folder: Path) -> str:
+    from hneuro.report.compared import Compared
+    from hneuro.report.findings import headline
     from hneuro.report.page import write_tables
-    from hneuro.report.tables.headline import headline
-    from hneuro.report.tidy import Tidy
 
-    write_tables(Tidy(results), folder)
+    write_tables(Compared.one(results), folder)
     return f"{headline(results)}\n\ntables: {folder.resolve() / 'tables'}; hneuro report {folder} makes the page"

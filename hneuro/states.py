@@ -113,8 +113,11 @@ def _overwrite(file: Path, text: str) -> None:
 
 def read_state(folder: Path) -> RunState:
     """The state of a run. Whether somebody works on it is asked of the operating system, not believed."""
+    file = folder / "status.json"
     try:
-        said: Mapping[str, Any] = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+        if file.exists() and not file.is_file():  # a pipe would wait for ever
+            raise ValueError("it is no file")
+        said: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         state = State(said["state"])
     except FileNotFoundError:
         return RunState(state=State.MISSING)

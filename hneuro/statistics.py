@@ -15,7 +15,6 @@ from hneuro.result_records import Estimate
 RESAMPLES = 2000
 LEVEL = 0.95
 BLOCK = 128  # resamples at a time: what is worked on stays in the processor's cache
-BOUNDARY = "exact where nothing varies, BCa means, clustered tests"  # rows are stored under how they are made
 
 
 @lru_cache(maxsize=4096)

@@ -30,12 +30,15 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 REMEMBERED = 32 << 20  # bytes on the disk of the results that a process keeps at hand
-FORMAT = 2  # raise it when the code of a stage changes what comes out: what was stored before is then left alone
 
 
 def fingerprint(value: Any) -> str:
     """Short digest of records or plain values, equal for equal content."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:20]
+    return fingerprint_of(canonical(value))
+
+
+def fingerprint_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 class Kept(Generic[T]):
@@ -47,6 +50,10 @@ class Kept(Generic[T]):
     def __init__(self, load: Callable[[], T], digest: str) -> None:
         self._load = load
         self.digest = digest
+
+    @property
+    def store_key(self) -> str:
+        return self.digest
 
     @cached_property
     def value(self) -> T:
@@ -71,8 +78,8 @@ class Store:
     def records(
         self,
         stage: str,
-        kind: type[T],
         reads: Mapping[str, Any],
+        kind: type[T],
         shards: Sequence[S],
         work: Callable[[S], Sequence[T]],
     ) -> Kept[tuple[T, ...]]:
@@ -98,18 +105,6 @@ class Store:
 
         return self._kept(stage, reads, begin, lambda folder: read_jsonl(folder / "records.jsonl", kind), kind)
 
-    def array(
-        self,
-        stage: str,
-        reads: Mapping[str, Any],
-        shape: tuple[int, ...],
-        shards: Sequence[slice],
-        work: Callable[[slice], NDArray[np.float32]],
-    ) -> Kept[NDArray[np.float32]]:
-        """A float32 array whose rows come from `work` shard by shard, straight into one file. Read as a memory map."""
-        kept = self.arrays(stage, reads, {"values": (shape, "float32")}, shards, lambda rows: {"values": work(rows)})
-        return Kept(lambda: kept.value["values"], kept.digest)
-
     def arrays(
         self,
         stage: str,
@@ -118,7 +113,10 @@ class Store:
         shards: Sequence[slice],
         work: Callable[[slice], Mapping[str, NDArray[Any]]],
     ) -> Kept[Mapping[str, NDArray[Any]]]:
-        """`array` for several arrays with the same rows: `kinds` gives the shape and the dtype of each by name."""
+        """Arrays whose rows come from `work` shard by shard, straight into a file each. Read as memory maps.
+
+        `kinds` gives the shape and the dtype of each by name.
+        """
 
         def begin(partial: Path) -> Work:
             files = {name: ArrayFile(partial / f"{name}.npy", *kind) for name, kind in kinds.items()}
@@ -143,15 +141,9 @@ class Store:
 
         return self._kept(stage, reads, begin, load)
 
-    def whole(
-        self, stage: str, kind: type[T], reads: Mapping[str, Any], work: Callable[[], Sequence[T]]
-    ) -> Kept[tuple[T, ...]]:
-        """The records that `work` makes in one piece: `records` with a single shard."""
-        return self.records(stage, kind, reads, [None], lambda _: work())
-
     def place(self, stage: str, reads: Mapping[str, Any]) -> Path:
         """Where the result of a stage that reads this is, or would be."""
-        return self.root / safe_name(stage) / fingerprint({"stage": stage, "format": FORMAT, "reads": reads})
+        return self.root / safe_name(stage) / fingerprint({"stage": stage, "reads": reads})
 
     def _kept(
         self,

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hneuro.records import UserError
-from hneuro.report.across.causal import Curve, curves
-from hneuro.report.across.compared import Compared
-from hneuro.report.across.folders import Run, is_run, read_runs
-from hneuro.report.across.page import write_summary
-from hneuro.report.across.published import read_published
+from hneuro.report.compared import Compared
+from hneuro.report.figures.alpha import charts, xy
+from hneuro.report.folders import Run, is_run, read_runs
+from hneuro.report.page import write_summary
+from hneuro.report.published import read_published
 from hneuro.runs import rewrite_report
 from hneuro.sweeps.plan import PLAN, cell_folder, read_plan, run_folder
 from hneuro.tracking import Curves, WandbTracker
@@ -69,8 +69,6 @@ def _group(runs: Sequence[Run]) -> str:
 
 def _curves(compared: Compared) -> Iterator[Curves]:
     """Each chart's curves of the neuron sets themselves."""
-    charts: dict[str, dict[str, Curve]] = {}
-    for place, curve in curves(compared):
-        charts.setdefault(curve.title, {})[compared.label(compared.runs[place])] = curve
-    for title, found in charts.items():
-        yield Curves(title=title, lines={label: (curve.alphas, curve.values) for label, curve in found.items()})
+    for title, curves in charts(compared).items():
+        lines = {compared.label(curve.run): xy(curve.rows) for curve in curves}
+        yield Curves(title=title, lines=lines)

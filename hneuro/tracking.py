@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,51 +60,23 @@ class WandbTracker:
 
     def publish(self, run_dir: Path, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         LocalTracker().publish(run_dir, name, config, metrics)
-        try:
-            with _staged_in(run_dir):
-                self._publish(run_dir, name, config, metrics, self._mode())
-        except Exception as fault:  # noqa: BLE001 - whatever goes wrong in a tracker, the result is safe
-            log.warning("W&B could not take the run (%s); it is complete in %s", fault, run_dir)
 
-    def _mode(self) -> str:
-        if self.mode != "auto":
-            return self.mode
-        if wanted := os.environ.get("WANDB_MODE"):
-            return wanted
-        return "online" if os.environ.get("WANDB_API_KEY") else "offline"
-
-    def _publish(
-        self, run_dir: Path, name: str, config: Mapping[str, Any], metrics: Mapping[str, float], mode: str
-    ) -> None:
-        import wandb
-
-        run = self._start(run_dir, name, config, mode, "run")
-        try:
+        def show(run: Any) -> None:
             run.summary.update(dict(metrics))
             _log_files(run, run_dir)
-            neurons = wandb.Artifact("h-neurons", type="neurons")
-            neurons.add_file(str(run_dir / "tables" / "neurons.csv"))
-            run.log_artifact(neurons)
-        finally:
-            run.finish()
-        self._say_how_to_upload(run, mode)
+            _keep(run, "h-neurons", "neurons", run_dir / "tables" / "neurons.csv")
+
+        self._show(run_dir, name, config, "run", show)
 
     def publish_summary(self, folder: Path, name: str, curves: Iterable[Curves]) -> None:
         """Shows a report over several runs: tables, figures, curves as plots, and all of it as an artifact "report".
 
         Nothing but these is sent: no response of a model, and no prompt.
         """
-        try:
-            with _staged_in(folder):
-                self._publish_summary(folder, name, curves, self._mode())
-        except Exception as fault:  # noqa: BLE001 - whatever goes wrong in a tracker, the report is safe
-            log.warning("W&B could not take the report (%s); it is complete in %s", fault, folder)
 
-    def _publish_summary(self, folder: Path, name: str, curves: Iterable[Curves], mode: str) -> None:
-        import wandb
+        def show(run: Any) -> None:
+            import wandb
 
-        run = self._start(folder, name, {}, mode, "summary")
-        try:
             _log_files(run, folder)
             for each in curves:
                 plot = wandb.plot.line_series(
@@ -112,15 +84,26 @@ class WandbTracker:
                     keys=list(each.lines), title=each.title, xname="alpha",
                 )  # fmt: skip
                 run.log({f"plots/{each.title}": plot})
-            report = wandb.Artifact("report", type="report")
-            for part in REPORT_FILES:
-                report.add_file(str(folder / part), name=part)
-            for part in REPORT_FOLDERS:
-                report.add_dir(str(folder / part), name=part)
-            run.log_artifact(report)
-        finally:
-            run.finish()
-        self._say_how_to_upload(run, mode)
+            _keep(run, "report", "report", *(folder / part for part in (*REPORT_FILES, *REPORT_FOLDERS)))
+
+        self._show(folder, name, {}, "summary", show)
+
+    def _show(self, folder: Path, name: str, config: Mapping[str, Any], job: str, show: Callable[[Any], None]) -> None:
+        mode: str = self.mode
+        if mode == "auto":
+            mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
+        try:
+            with _staged_in(folder):
+                run = self._start(folder, name, config, mode, job)
+                try:
+                    show(run)
+                finally:
+                    run.finish()
+                if mode == "offline" or run.offline:
+                    said = "W&B run kept offline; to upload it (elsewhere: from a copy at the same path): wandb sync %s"
+                    log.warning(said, Path(run.dir).parent)
+        except Exception as fault:  # noqa: BLE001 - whatever goes wrong in a tracker, the result is safe
+            log.warning("W&B could not take the %s (%s); it is complete in %s", job, fault, folder)
 
     def _start(self, folder: Path, name: str, config: Mapping[str, Any], mode: str, job: str) -> Any:
         """A W&B run; an offline one where the server cannot be reached."""
@@ -145,13 +128,6 @@ class WandbTracker:
             log.warning("W&B cannot be reached (%s): logging offline", str(fault).splitlines()[0])
             return start("offline")
 
-    def _say_how_to_upload(self, run: Any, mode: str) -> None:
-        if mode == "offline" or run.offline:
-            log.warning(
-                "W&B run kept offline; to upload it (elsewhere: from a copy at the same path): wandb sync %s",
-                Path(run.dir).parent,
-            )
-
 
 @contextmanager
 def _staged_in(folder: Path) -> Iterator[None]:
@@ -174,3 +150,13 @@ def _log_files(run: Any, folder: Path) -> None:
         run.log({f"tables/{table.stem}": wandb.Table(dataframe=pd.read_csv(table))})
     for figure in sorted((folder / "figures").glob("*.png")):
         run.log({f"figures/{figure.stem}": wandb.Image(str(figure))})
+
+
+def _keep(run: Any, name: str, kind: str, *parts: Path) -> None:
+    """Files and folders as an artifact."""
+    import wandb
+
+    artifact = wandb.Artifact(name, type=kind)
+    for part in parts:
+        (artifact.add_dir if part.is_dir() else artifact.add_file)(str(part), name=part.name)
+    run.log_artifact(artifact)

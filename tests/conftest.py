@@ -81,7 +81,7 @@ def save_llama(folder: Path, seed: int, tokenizer: PreTrainedTokenizerFast) -> P
         num_hidden_layers=3,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=2048,
         initializer_range=0.25,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tiny_cell import tiny_cell
 
 import hneuro
 from hneuro.cli import main
+from hneuro.codec import to_plain
 from hneuro.contributions.extract import extract
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import UserError
@@ -105,6 +107,21 @@ def test_results_are_frames_and_figures(run_dir: Path) -> None:
     assert found.figure(name).axes
     with pytest.raises(UserError, match="there is no figure 'none'"):
         found.figure("none")
+
+
+def test_neurons_have_the_index_of_the_detector_in_a_mixture_too(run_dir: Path, tmp_path: Path) -> None:
+    found, detector = hneuro.results(run_dir), hneuro.Detector.load(run_dir)
+    assert list(zip(found.neurons.layer, found.neurons["index"], strict=True)) == list(detector.neurons)
+    space, flat = replace(detector.space, experts=4), found.results.neuron_sets["h_neurons"]
+    of_experts = [space.address(neuron) for neuron in flat]
+    rows = tuple(
+        replace(row, layer=layer, expert=expert, index=index)
+        for row, (layer, expert, index) in zip(found.results.neurons, of_experts, strict=True)
+    )
+    (tmp_path / "results.json").write_text(json.dumps(to_plain(replace(found.results, space=space, neurons=rows))))
+    frame = hneuro.results(tmp_path).neurons
+    assert list(zip(frame.layer, frame["index"], strict=True)) == list(detector.neurons)
+    assert list(frame.expert) == [expert for _, expert, _ in of_experts]
 
 
 def test_models_are_found_by_name_and_say_what_is_wrong() -> None:

@@ -121,14 +121,20 @@ def test_a_sweep_goes_on_after_a_failed_job_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["seed=-1"], ["dataset=file", "dataset.identification.path=no.csv"], ["output_dir=/dev/null/x"]]
+    "words",
+    [
+        ["seed=-1"],
+        ["dataset=file", "dataset.identification.path=no.csv"],
+        ["output_dir=/dev/null/x"],
+        ["judge=llm", "judge.endpoint.model=m"],
+    ],
 )
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
 def test_what_is_wrong_is_said_before_the_heavy_libraries_are_imported(
     words: list[str], dry: list[str], tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from hneuro.cli import main; code = main(sys.argv[1:]);"
+        "import sys; sys.modules['openai'] = None; from hneuro.cli import main; code = main(sys.argv[1:]);"
         "print([name for name in ('torch', 'transformers', 'sklearn') if name in sys.modules]); sys.exit(code)"
     )
     done = subprocess.run(

@@ -6,20 +6,22 @@ import dataclasses
 import importlib
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from commands import composed
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
-from hneuro.config import Config, build_experiment, config_folder, explain, quoted, register_schema, saved_experiment
+from hneuro.config import MOVED, Config, build, build_experiment, config_folder, explain, saved_experiment
 from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
 from hneuro.questions.file import QuestionFile
+from hneuro.questions.splits import Splits
 from hneuro.records import UserError
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.responses.vllm import VllmSampler
@@ -65,41 +67,17 @@ NEEDED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _hydra() -> Iterator[None]:
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        yield
-    GlobalHydra.instance().clear()
-
-
 def experiment(*overrides: str) -> Experiment:
-    return build_experiment(compose("config", overrides=list(overrides)))
+    return build_experiment(composed(*overrides))
 
 
 def choose(group: str, choice: str) -> list[str]:
     """The overrides that choose it. Questions stand in a data set, as those to identify with."""
-    if group == "questions":
-        return ["dataset=file", f"questions@dataset.identification={choice}"]
-    if group == "endpoint":
-        return ["judge=llm", f"endpoint@judge.endpoint={choice}"]
-    return [f"{group}={choice}"]
-
-
-@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
-def test_every_choice_composes_and_instantiates(group: str, choice: str) -> None:
-    built = experiment(*choose(group, choice), *NEEDED.get(f"{group}={choice}", []))
-    assert built.run_name
-    assert built.config
-
-
-@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
-def test_every_choice_says_in_its_first_line_what_it_is(group: str, choice: str) -> None:
-    lines = (config_folder() / group / f"{choice}.yaml").read_text().splitlines()
-    said = lines[1] if lines[0] == "# @package _global_" else lines[0]
-    assert said.startswith("# ")
-    if group == "experiment":
-        assert f"experiment={choice}" in said
+    inside = {
+        "questions": ["dataset=file", f"questions@dataset.identification={choice}"],
+        "endpoint": ["judge=llm", f"endpoint@judge.endpoint={choice}"],
+    }
+    return [*inside.get(group, [f"{group}={choice}"]), *NEEDED.get(f"{group}={choice}", [])]
 
 
 def parts(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -111,61 +89,57 @@ def parts(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
-def test_every_field_of_a_part_can_be_overridden_without_a_plus(group: str, choice: str) -> None:
-    cfg = compose("config", overrides=choose(group, choice))
-    plain = OmegaConf.to_container(cfg, resolve=False)
-    for key, node in parts(plain):
+def test_every_choice_says_what_it_is_builds_and_shows_all_that_can_be_set(group: str, choice: str) -> None:
+    """Its first line describes it; it composes and instantiates; every field of a part is there to be overridden."""
+    lines = (config_folder() / group / f"{choice}.yaml").read_text().splitlines()
+    said = lines[1] if lines[0] == "# @package _global_" else lines[0]
+    assert said.startswith("# ")
+    assert f"experiment={choice}" in said or group != "experiment"
+    cfg = composed(*choose(group, choice))
+    assert build_experiment(cfg).run_name
+    for key, node in parts(OmegaConf.to_container(cfg, resolve=False)):
         module, _, name = node["_target_"].rpartition(".")
         fields = {f.name for f in dataclasses.fields(getattr(importlib.import_module(module), name)) if f.init}
         assert fields == set(node) - {"_target_"}, key
 
 
 def test_defaults_in_yaml_are_the_defaults_in_code() -> None:
-    """A part that is built without yaml behaves like the one that the default config builds."""
-    built = experiment("dataset=file", *NEEDED["dataset=file"], "model.temperature=1.0")
-    for part in (built.splits, built.sampling, built.judge, built.span, built.contribution, built.labeling):
+    """A part that is built without yaml behaves like the one that the config builds."""
+    ours = ["dataset=file", *NEEDED["dataset=file"], "model.temperature=1.0"]
+    built = experiment(*ours)
+    for key in ("splits", "sampling", "judge", "span", "contribution", "labeling", "probe", "choice", "stability"):
+        part = getattr(built, key)
+        assert part == type(part)(), key
+    assert (built.detection, built.origin) == (type(built.detection)(), type(built.origin)())
+    lettered = experiment("experiment=mcq", *NEEDED["experiment=mcq"])
+    for part in (lettered.sampling, lettered.judge, lettered.span, lettered.labeling):
         assert part == type(part)(), type(part).__name__
-    for part in (built.probe, built.choice, built.stability, built.detection, built.origin):
-        assert part == type(part)(), type(part).__name__
-
-
-def test_defaults_of_multiple_choice_in_yaml_are_the_defaults_in_code() -> None:
-    built = experiment("experiment=mcq", *NEEDED["experiment=mcq"])
-    for part in (built.sampling, built.judge, built.span, built.labeling):
-        assert part == type(part)(), type(part).__name__
-    assert built.identification == QuestionFile(path="q.jsonl")
-
-
-def test_the_rule_for_spans_in_yaml_is_the_default_in_code() -> None:
-    assert experiment("span=rule").span == RuleLocator()
-
-
-def test_defaults_of_other_samplers_in_yaml_are_the_defaults_in_code() -> None:
-    file = ["dataset=file", *NEEDED["dataset=file"], "model.temperature=1.0"]
-    assert experiment(*file, "model.dtype=auto", "sampling=vllm").sampling == VllmSampler()
-    recorded = experiment(*file, "sampling=recorded", *NEEDED["sampling=recorded"]).sampling
+    assert lettered.identification == QuestionFile(path="q.jsonl")
+    other = experiment(*ours, "model.dtype=auto", "sampling=vllm", "span=rule")
+    assert (other.sampling, other.span) == (VllmSampler(), RuleLocator())
+    recorded = experiment(*ours, "sampling=recorded", *NEEDED["sampling=recorded"]).sampling
     assert recorded == RecordedSampler(paths=("r.jsonl",))
 
 
 def test_identity_is_what_decides_the_results() -> None:
-    assert experiment().identity == experiment("max_span_loss=0.5").identity
-    assert experiment().identity == experiment("quiet=true", "output_dir=elsewhere", "tracker=wandb").identity
-    assert experiment().identity == experiment("until=responses").identity
-    assert experiment().identity != experiment("seed=1").identity
-    assert experiment().run_name == experiment("quiet=true").run_name
+    one = experiment()
+    how = experiment(
+        *("max_span_loss=0.5", "quiet=true", "output_dir=elsewhere", "tracker=wandb", "until=responses"),
+    )
+    assert (how.identity, how.run_name) == (one.identity, one.run_name)
+    assert experiment("seed=1").identity != one.identity
 
 
-@pytest.mark.parametrize(
-    "name", ["../../up", "/abs/olute", "..", ".", ".hidden", "a" * 300, "é" * 300, "half \ud800", "a\\0b"]
-)
-def test_a_name_stays_one_part_of_the_run_s_folder(name: str, tmp_path: Path) -> None:
-    given = [quoted(name).join((f"{key}=", "")) for key in ("name", "model.name", "dataset.name")]
-    folder = tmp_path / experiment(*given).run_name
-    folder.mkdir(parents=True)
-    assert folder.resolve().parent.parent == tmp_path
-    assert not any(part.startswith(".") for part in folder.relative_to(tmp_path).parts)
-    (place := Store(tmp_path).place(f"sweep-{name}", {})).mkdir(parents=True)
-    assert place.resolve().parent.parent == tmp_path
+def test_a_name_stays_one_part_of_the_run_s_folder(tmp_path: Path) -> None:
+    one = experiment()
+    for name in ("../../up", "/abs/olute", "..", ".", ".hidden", "a" * 300, "é" * 300, "half \ud800", "a\\0b"):
+        named = replace(one, name=name, dataset=name, model=replace(one.model, name=name))
+        folder = tmp_path / named.run_name
+        folder.mkdir(parents=True, exist_ok=True)
+        assert folder.resolve().parent.parent == tmp_path
+        assert not any(part.startswith(".") for part in folder.relative_to(tmp_path).parts)
+        (place := Store(tmp_path).place(f"sweep-{name}", {})).mkdir(parents=True)
+        assert place.resolve().parent.parent == tmp_path
 
 
 def test_a_config_that_was_cut_is_said_to_be(tmp_path: Path) -> None:
@@ -173,6 +147,12 @@ def test_a_config_that_was_cut_is_said_to_be(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(whole[: whole.index("span:")])
     with pytest.raises(UserError, match=r"lacks span, .*it is not whole"):
         saved_experiment(tmp_path / "config.yaml")
+
+
+def test_configs_of_older_runs_find_parts_that_have_moved() -> None:
+    for module in MOVED.values():
+        importlib.import_module(module)
+    assert build({"_target_": "hneuro.verdicts.splits.Splits", "by": "entity"}, "splits") == Splits(by="entity")
 
 
 def test_ordinary_names_are_their_own() -> None:
@@ -193,9 +173,9 @@ def test_home_is_expanded_wherever_a_folder_comes_from(monkeypatch: pytest.Monke
 def test_how_a_server_is_asked_decides_no_result() -> None:
     words = ["judge=llm", "judge.endpoint.model=m"]
     one = experiment(*words)
-    for how in ("base_url=http://host/v1", "concurrency=2", "api_key_env=SOME_KEY", "cache=elsewhere", "timeout=1"):
-        assert experiment(*words, f"judge.endpoint.{how}").identity == one.identity
-    assert experiment(*words, "store_dir=elsewhere").identity == one.identity
+    how = ("base_url=http://host/v1", "concurrency=2", "api_key_env=SOME_KEY", "cache=elsewhere", "timeout=1")
+    asked = experiment(*words, *(f"judge.endpoint.{setting}" for setting in how), "store_dir=elsewhere")
+    assert asked.identity == one.identity
     for what in ("endpoint.model=other", "endpoint.revision=b", "endpoint.again=1", "answerable.version=2"):
         assert experiment(*words, f"judge.{what}").identity != one.identity
 
@@ -216,9 +196,9 @@ def test_the_organism_is_pressed_in_the_words_of_its_world() -> None:
     assert all("{claim}" in text for text in built.benchmarks["misleading_context"].framings.values())  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
+def test_a_value_that_hydra_cannot_read_is_said_as_it_must_be_typed() -> None:
+    key = "dataset.identification.path"
+    values = (
         "runs/C=1/q.jsonl",
         "q (1).jsonl",
         "q#1.jsonl",
@@ -226,19 +206,17 @@ def test_the_organism_is_pressed_in_the_words_of_its_world() -> None:
         "~/q.jsonl",
         "/t/Łódź/質問.jsonl",
         "it's;q",
-        'a"b',
-    ],
-)
-def test_a_value_that_hydra_cannot_read_is_said_as_it_must_be_typed(value: str) -> None:
-    words = ["dataset=file", f"dataset.identification.path={value}"]
-    with pytest.raises(OverrideParseException) as fault:
-        compose("config", words)
-    said = explain(fault.value)
-    assert "\n" not in said
-    (typed,) = shlex.split(said.partition("if it is a text, type ")[2])
-    assert compose("config", [words[0], typed]).dataset.identification.path == value
-    if value.startswith("runs"):
-        assert said.endswith("type 'dataset.identification.path=\"runs/C=1/q.jsonl\"'")
+    )
+    for value in (*values, 'a"b'):
+        with pytest.raises(OverrideParseException) as fault:
+            OverridesParser.create().parse_overrides([f"{key}={value}"])
+        said = explain(fault.value)
+        assert "\n" not in said
+        (typed,) = shlex.split(said.partition("if it is a text, type ")[2])
+        (read,) = OverridesParser.create().parse_overrides([typed])
+        assert (read.key_or_group, read.value()) == (key, value)
+        if value.startswith("runs"):
+            assert said.endswith("type 'dataset.identification.path=\"runs/C=1/q.jsonl\"'")
 
 
 def test_a_lab_s_folder_of_configs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,12 +225,8 @@ def test_a_lab_s_folder_of_configs_is_found(tmp_path: Path, monkeypatch: pytest.
         "defaults: [hub]\nname: ours\nchat:\n  path: /lab/models/ours\nprompting:\n  suffix: ''\n"
     )
     monkeypatch.setenv("HNEURO_CONFIG_DIR", str(tmp_path))
-    register_schema()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        assert experiment("model=ours").model.name == "ours"
+    assert experiment("model=ours").model.name == "ours"
 
 
 def test_the_schema_has_every_key_of_the_primary_config() -> None:
-    cfg = compose("config")
-    assert {str(key) for key in cfg} == {f.name for f in dataclasses.fields(Config)}
+    assert {str(key) for key in composed()} == {f.name for f in dataclasses.fields(Config)}

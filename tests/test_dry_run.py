@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hneuro.causal.grid import SweepSettings
-from hneuro.commands.sweep_costs import Asked, columns_of
-from hneuro.commands.total import Cost, Need, total
+from hneuro.causal.grid import SweepSettings, columns_of
+from hneuro.commands.costs import Asked, Cost, Need, total
 from hneuro.models.sources import HubCheckpoint, on_disk
 
 

@@ -195,7 +195,7 @@ def test_every_checkpoint_reads_the_answers_of_the_finished_base_model(
     assert all(neurons < 3 * 64 for _, neurons in shapes), "of a checkpoint only what is read is kept"
     assert all(n.base_weight is not None for n in results.neurons)
     shown = (folder / "report.html").read_text()
-    for text in ("When do they appear?", "minus that on base", "weight on base", "gate"):
+    for text in ("minus that on base", "base weight", "gate", "finished"):
         assert text in shown
 
 
@@ -285,7 +285,7 @@ def test_a_set_too_large_for_memory_gives_the_same_from_one_file_for_all_labelin
         return [(n.layer, n.index, round(n.weight, 2)) for n in results.neurons], results.stability.neurons
 
     small = selected("output_dir=small", "store_dir=small/store")
-    monkeypatch.setattr("hneuro.steps.stored.IN_MEMORY", 0)
+    monkeypatch.setattr("hneuro.steps.features.IN_MEMORY", 0)
     assert selected("output_dir=large", "store_dir=large/store") == small
     assert len(list((tmp_path / "large" / "store" / "features").glob("*/values.npy"))) == 1
 

@@ -14,7 +14,7 @@ from published import converted
 from hneuro.cli import main
 from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
-from hneuro.questions.recordings import read_recordings
+from hneuro.questions.recorded import read_recordings
 from hneuro.records import Question
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.recorded import NOT_ITS_TEXT

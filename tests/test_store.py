@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from hneuro.disk import file_digest
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.result_records import Estimate
-from hneuro.store import Store, fingerprint
+from hneuro.stage import Rows
+from hneuro.store import Kept, Store, fingerprint
 
 
 def estimate(n: int) -> Estimate:
@@ -28,7 +30,7 @@ def make_records(kept: Store, shards: list[list[int]], reads: dict[str, object] 
             log.append(shard)
         return [estimate(n) for n in shard]
 
-    return kept.records("stage", Estimate, reads or {"a": 1}, shards, work)
+    return kept.records("stage", reads or {"a": 1}, Estimate, shards, work)
 
 
 def make_array(kept: Store, rows: int = 6, step: int = 2, log: list | None = None):
@@ -37,8 +39,13 @@ def make_array(kept: Store, rows: int = 6, step: int = 2, log: list | None = Non
             log.append((rows.start, rows.stop))
         return np.arange(rows.start * 3, rows.stop * 3, dtype=np.float32).reshape(-1, 3) / 7
 
-    shards = [slice(n, min(n + step, rows)) for n in range(0, rows, step)]
-    return kept.array("stage", {"a": 1}, (rows, 3), shards, work)
+    return filled(kept, rows, step, work)
+
+
+def filled(kept: Store, rows: int, step: int, work: Callable[[slice], np.ndarray]) -> Kept[np.ndarray]:
+    plan = Rows.of((rows, 3), step, work)
+    found = kept.arrays("stage", {"a": 1}, plan.kinds, plan.slices, plan.work)
+    return Kept(lambda: found.value["values"], found.digest)
 
 
 def folder_of(root: Path) -> Path:
@@ -61,7 +68,7 @@ def stopped_after(kept: Store, done: int, shards: list[list[int]]) -> None:
         return [estimate(n) for n in shard]
 
     with pytest.raises(StoppedError):
-        kept.records("stage", Estimate, {"a": 1}, shards, work)
+        kept.records("stage", {"a": 1}, Estimate, shards, work)
 
 
 def stopped_array(kept: Store, done: int) -> None:
@@ -75,7 +82,7 @@ def stopped_array(kept: Store, done: int) -> None:
         return np.arange(rows.start * 3, rows.stop * 3, dtype=np.float32).reshape(-1, 3) / 7
 
     with pytest.raises(StoppedError):
-        kept.array("stage", {"a": 1}, (6, 3), [slice(0, 2), slice(2, 4), slice(4, 6)], work)
+        filled(kept, 6, 2, work)
 
 
 # Keys (trap 21: one folder for several seeds made two of three runs no-ops)
@@ -272,7 +279,7 @@ def test_what_a_process_has_read_is_not_read_again_until_it_changes(
 
 def test_records_of_another_version_are_named(tmp_path: Path) -> None:
     make_records(Store(tmp_path), [[1]])
-    kept = Store(tmp_path).records("stage", NeuronSpace, {"a": 1}, [[1]], lambda _: [])
+    kept = Store(tmp_path).records("stage", {"a": 1}, NeuronSpace, [[1]], lambda _: [])
     with pytest.raises(UserError, match=r"written by another version.*delete"):
         _ = kept.value
 
@@ -321,7 +328,7 @@ def test_faults_of_the_work_itself_are_not_taken_for_the_disk(tmp_path: Path) ->
         raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/model.safetensors")
 
     with pytest.raises(PermissionError):
-        Store(tmp_path).records("stage", Estimate, {}, [[1]], work)
+        Store(tmp_path).records("stage", {}, Estimate, [[1]], work)
 
 
 # Digests

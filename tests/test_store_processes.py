@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from hneuro.result_records import Estimate
+from hneuro.stage import Rows
 from hneuro.store import Store
 
 # Every shard leaves a line in the log; a pause in front of shard `stop` gives time to kill or to meet.
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from hneuro.progress import set_quiet
 from hneuro.result_records import Estimate
+from hneuro.stage import Rows
 from hneuro.store import Store
 
 root, log, kind, stop, pause = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
@@ -43,9 +45,10 @@ def rows(part):
 
 shards = range(6)
 if kind == "records":
-    kept = Store(root).records("stage", Estimate, {"seed": 0}, list(shards), records)
+    kept = Store(root).records("stage", {"seed": 0}, Estimate, list(shards), records)
 else:
-    kept = Store(root).array("stage", {"seed": 0}, (24, 5), [slice(4 * n, 4 * n + 4) for n in shards], rows)
+    plan = Rows.of((24, 5), 4, rows)
+    kept = Store(root).arrays("stage", {"seed": 0}, plan.kinds, plan.slices, plan.work)
 print(kept.digest)
 """
 
@@ -136,8 +139,9 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 def test_what_is_on_the_disk_is_plain(tmp_path: Path) -> None:
     """jsonl and npy without pickled objects, readable by anything."""
     store = Store(tmp_path)
-    store.records("table", Estimate, {}, [[1]], lambda _: [Estimate(value=float("nan"), low=0.0, high=1.0, n=1)])
-    store.array("numbers", {}, (2, 2), [slice(0, 2)], lambda _: np.eye(2, dtype=np.float32))
+    store.records("table", {}, Estimate, [[1]], lambda _: [Estimate(value=float("nan"), low=0.0, high=1.0, n=1)])
+    plan = Rows.of((2, 2), 2, lambda _: np.eye(2, dtype=np.float32))
+    store.arrays("numbers", {}, plan.kinds, plan.slices, plan.work)
 
     def refuse(text: str) -> None:
         raise AssertionError(f"{text} is not JSON")

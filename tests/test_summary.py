@@ -64,17 +64,17 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
     report = outputs / "report"
     said = capsys.readouterr().out
     assert str(report / "report.html") in said
-    table = pd.read_csv(report / "tables" / "detection_auroc.csv")
-    flagged = pd.read_csv(report / "tables" / "detection_flag_rate.csv")
-    assert set(flagged.dataset) == {"fabricated_people", "fabricated_drugs"}
+    table = pd.read_csv(report / "tables" / "detection.csv")
+    assert set(table[table.flag_rate.notna()].dataset) == {"fabricated_people", "fabricated_drugs"}
+    table = table[(table.answers == "all") & table.auroc.notna()]
     for run in runs:
         metrics = json.loads((run / "metrics.json").read_text())
         kept = table[(table.run == run.name) & (table.condition == "h_neurons")]
         assert set(kept.dataset) == {"people", "drugs"}
         for line in kept.itertuples():
-            assert line.value == pytest.approx(metrics[f"detection/{line.dataset}/auroc/h_neurons"])
+            assert line.auroc == pytest.approx(metrics[f"detection/{line.dataset}/auroc/h_neurons"])
     assert set(table.labeling) == {"1-vs-1", "3-vs-1"}
-    assert pd.read_csv(report / "tables" / "labelings.csv").per_mille.between(0, 100).all()
+    assert pd.read_csv(report / "tables" / "runs.csv").per_mille.between(0, 100).all()
 
     # The sweep's own folder stands for the runs of its cells, done or not.
     (swept,) = (outputs / "sweeps").iterdir()
@@ -83,8 +83,8 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
     (swept / "sweep.json").write_text(json.dumps(plan | {"cells": [*plan["cells"], lost]}))
     write_failure_of(swept / "cells" / str(lost["number"]), "no such file")
     assert main(["report", str(swept)]) == 0, capsys.readouterr().err
-    again = pd.read_csv(swept / "report" / "tables" / "detection_auroc.csv")
-    pd.testing.assert_frame_equal(again, table)
+    again, first = (pd.read_csv(place / "tables" / "detection.csv") for place in (swept / "report", report))
+    pd.testing.assert_frame_equal(again, first)
     assert "no such file" in (swept / "report" / "report.html").read_text()
 
     for run in runs:
@@ -92,7 +92,7 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
         assert comes_to_hold(log, b"lot7")
     assert "wandb sync" in caplog.text
     (log,) = report.glob("wandb/offline-run-*/run-*.wandb")
-    wanted = (b"h-neurons", b"summary", b"lot7", b"tables/detection_auroc", b"figures/detection_people",
+    wanted = (b"h-neurons", b"summary", b"lot7", b"tables/detection", b"figures/detection_people",
               b"plots/known facts: right answers", b"report.html")  # fmt: skip
     for kept in wanted:
         assert comes_to_hold(log, kept), kept

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hneuro.causal.grid import Cell
+from hneuro.models.chat import answer_start
 from hneuro.models.edits import UNTOUCHED, Treatment
 from hneuro.models.language_model import LanguageModel
-from hneuro.models.thoughts import answer_start
 from hneuro.records import BenchmarkItem, Opening, SweepAnswer
 from hneuro.responses.sampler import before_stop
 

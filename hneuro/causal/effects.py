@@ -21,22 +21,7 @@ from hneuro.causal.curves import (
 from hneuro.records import Reading, SweepAnswer
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.significance import mcnemar, share_as_far, signed_rank
-from hneuro.statistics import BOUNDARY, grouped_mean, rate
-
-# What is tested, and how slopes are set against controls. Rows are stored under it: say here what becomes another.
-TESTED = (
-    "ends",
-    "arms",
-    "each alpha against 1",
-    "slopes against controls, two-sided",
-    "within strata",
-    "rounding is no change",
-    "all items",
-    "bounds, of grades too",
-    "kinds",
-    "mass",
-    BOUNDARY,
-)
+from hneuro.statistics import grouped_mean, rate
 
 
 def effects(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
 
@@ -125,34 +125,54 @@ def chosen_items(items: Sequence[BenchmarkItem], count: int | None) -> tuple[Ben
     return tuple(items[n] for n in sorted(Random(0).sample(range(len(items)), count)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A set of the grid whose neurons are not known yet: those of `of`, controls of them, or a variant."""
+
+    of: str  # "h_neurons", "ranked", "negative"
+    alphas: tuple[float, ...]
+    control: ControlKind | None = None
+    variant: Variant | None = None
+    seed: int = 0
+
+    @property
+    def part(self) -> str:
+        """What it counts as, in a dry run."""
+        kind = "controls" if self.control else "variants" if self.variant else "neuron sets"
+        return "of negative neurons" if self.of == "negative" else f"of {kind}"
+
+    def filled(self, neurons: tuple[int, ...], values: tuple[float, ...] = ()) -> NeuronSet:
+        """`values`: of a variant that sets z to something, where alpha = 0 says that it is."""
+        name = self.of + (f"/{self.control}" if self.control else f"@{self.variant}" if self.variant else "")
+        whole = NeuronSet(name=name, seed=self.seed, neurons=neurons, alphas=self.alphas)
+        if self.variant == "risky":
+            return replace(whole, scope=self.variant)
+        return whole if self.variant is None else replace(whole, kind=self.variant, values=values)
+
+
+def slots(grid: SweepSettings) -> Iterator[Slot]:
+    """The sets that a sweep asks for: each set of neurons, its variants, and as many others in their place."""
+    for name in ("h_neurons", *(["ranked"] if grid.ranked else [])):
+        yield Slot(of=name, alphas=grid.alphas)
+        for variant in grid.variants:
+            yield Slot(of=name, variant=variant, alphas=grid.suppressing if variant == "risky" else (0.0, 1.0))
+        for kind in grid.controls:
+            for draw in range(grid.control_seeds):
+                yield Slot(of=name, control=kind, seed=draw, alphas=grid.control_grid)
+    if grid.negative:
+        yield Slot(of="negative", alphas=grid.alphas)
+
+
 def columns_of(grid: SweepSettings) -> dict[str, int]:
-    """Answers to each prompt of a benchmark, by what is done to the model: the sets of `swept_sets`, without neurons.
+    """Answers to each prompt of a benchmark, by what is done to the model.
 
-    At most so many: a probe may have no neurons of negative weight.
+    At most so many: a probe may have no neurons of negative weight, and a control set that comes back is swept once.
     """
-
-    def one(name: str, seed: int, alphas: Sequence[float]) -> NeuronSet:
-        return NeuronSet(name=name, seed=seed, neurons=(), alphas=tuple(alphas))
-
-    names = ["h_neurons", *(["ranked"] if grid.ranked else [])]
-    sets = {
-        "of neuron sets": [one(name, 0, grid.alphas) for name in names],
-        "of controls": [
-            one(f"{name}/{kind}", draw, grid.control_grid)
-            for name in names
-            for kind in grid.controls
-            for draw in range(grid.control_seeds)
-        ],
-        "of negative neurons": [one("negative", 0, grid.alphas)] if grid.negative else [],
-        "of variants": [
-            one(f"{name}@{variant}", 0, grid.suppressing if variant == "risky" else (0.0, 1.0))
-            for name in names
-            for variant in grid.variants
-        ],
-    }
-    changed = {part: sum(cell.alpha != 1.0 for cell in cells(found)) for part, found in sets.items()}
-    untouched = sum(cell.alpha == 1.0 for cell in cells([one for found in sets.values() for one in found]))
-    return {"untouched": untouched, **changed}
+    found = {"untouched": 0, "of neuron sets": 0, "of controls": 0, "of negative neurons": 0, "of variants": 0}
+    for slot in slots(grid):
+        found[slot.part] += len({*slot.alphas} - {1.0})
+        found["untouched"] |= 1.0 in slot.alphas
+    return found
 
 
 def answers_to_a_prompt(grid: SweepSettings) -> int:

@@ -6,9 +6,8 @@ What lies behind it depends on its result and is only named.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,14 @@ import numpy as np
 from tabulate import tabulate
 
 from hneuro.causal.benchmarks.known import KNOWN_FACTS
-from hneuro.commands.sweep_costs import Pace, asked, sweeps_told
-from hneuro.commands.total import Cost, Need, told_time, total
+from hneuro.commands.costs import Cost, Need, asked, model_of, paces, sweeps_told, told_time, total, weights_of
 from hneuro.experiment import Experiment
-from hneuro.making import TIMINGS, Work
-from hneuro.models.gguf import GgufSource
-from hneuro.models.sources import on_disk, weight_files
-from hneuro.pipeline import run, run_until
+from hneuro.making import Work
+from hneuro.pipeline import begin, run, run_until
 from hneuro.records import UserError
 from hneuro.states import THEIRS
-from hneuro.steps import answers, checks, sampling
+from hneuro.steps import early
 from hneuro.steps.context import Context
-from hneuro.steps.stored import SAMPLES_PER_SHARD
 from hneuro.store import Kept, Store
 from hneuro.sweeps.plan import Plan
 
@@ -36,7 +31,6 @@ BEHIND = (
     *("responses", "verdicts", "neurons", "spans", "contributions", "probe"),
     *("stability", "detection", "alpha sweeps", "drift", "origin"),
 )
-BITS = {"float32": 32, "float16": 16, "bfloat16": 16}
 
 
 class NotThereError(Exception):
@@ -50,9 +44,9 @@ class NotThereError(Exception):
 class Rehearsal(Store):
     """A store that computes nothing: the first result that is not there is raised."""
 
-    def records(self, stage: str, kind: Any, reads: Any, shards: Any, work: Any) -> Any:
+    def records(self, stage: str, reads: Any, kind: Any, shards: Any, work: Any) -> Any:
         self._size: tuple[int, int | None] = len(shards), None
-        return super().records(stage, kind, reads, shards, work)
+        return super().records(stage, reads, kind, shards, work)
 
     def arrays(self, stage: str, reads: Any, kinds: Any, shards: Any, work: Any) -> Any:
         bytes_ = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in kinds.values())
@@ -72,9 +66,7 @@ class Rehearsal(Store):
             return super()._kept(stage, reads, begin, load, kind)
         shards, size = self._size
         done = len(list(Path(f"{place}.partial").glob("shard-*.done")))
-        raise NotThereError(
-            Need(stage=stage, place=place, shards=shards, done=done, bytes=size, model=_model_of(reads))
-        )
+        raise NotThereError(Need(stage=stage, place=place, shards=shards, done=done, bytes=size, model=model_of(reads)))
 
 
 def estimate(plan: Plan | None, experiments: Mapping[int, Experiment]) -> int:
@@ -108,41 +100,32 @@ def estimate(plan: Plan | None, experiments: Mapping[int, Experiment]) -> int:
 
 def _cost(experiment: Experiment, store: Rehearsal) -> Cost:
     experiment.check_inputs()
-    this = Context(experiment, store)
-    needs = needed(this, store)
+    this, needs = needed(experiment, store)
     shards, records = paces(store.root, experiment.intervention.rows_per_shard)
     there = {need.stage for need in needs} | set(store.tally.loaded)  # the first has a row of its own
     if experiment.choice.suppresses:
         there.discard(f"sweep-{KNOWN_FACTS}")  # it was found for the choice of C, which sweeps them as well
-    sweeps = asked(experiment, there, records, _model_of({"model": this.chat.identity})) if needs else []
+    sweeps = asked(experiment, there, records, model_of({"model": this.chat.identity})) if needs else []
     seconds = {
         need.place: None if each is None else (need.shards - need.done) * each
         for need in needs
         for each in [shards.get((need.stage, need.model))]
     }
-    return Cost(needs=tuple(needs), seconds=seconds, sweeps=tuple(sweeps), weights=_weights(experiment))
+    return Cost(needs=tuple(needs), seconds=seconds, sweeps=tuple(sweeps), weights=weights_of(experiment))
 
 
-def needed(this: Context, store: Rehearsal) -> list[Need]:
+def needed(experiment: Experiment, store: Rehearsal) -> tuple[Context, list[Need]]:
     """What would be computed first: the responses of all sets, or else the one result that the method stops at."""
-    experiment = this.experiment
-    parts, others = answers.load_questions(this)
-    checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
-    known = (*parts["fit"], *parts["select"])
-    needs = []
-    for model, questions, samples in [
-        (this.chat, known, experiment.sampling.samples),
-        *((model, own, 1) for model in (this.chat, this.base) if model for own in (parts["report"], *others.values())),
-    ]:
+    this, parts, others = begin(experiment, store)
+    needs: dict[Path, Need] = {}  # several responses to a question begin with one
+    for each in early.sets(this, parts, others):
         try:
-            if samples > 1:
-                sampling.several(this, model, {part: parts[part] for part in ("fit", "select")})
-            else:
-                sampling.one_each(this, model, questions)
+            each.draw()
         except NotThereError as missing:
-            most = "at most " if samples > 1 and experiment.stop_early else ""
-            what = f"{most}{len(questions) * samples:,} responses of at most {experiment.answer_tokens} tokens"
-            needs.append(replace(missing.need, what=what + (" of the base model" if model.is_base else "")))
+            most = "at most " if each.most > 1 and experiment.stop_early else ""
+            count, tokens = len(each.questions) * each.most, experiment.answer_tokens
+            what = f"{most}{count:,} responses of at most {tokens} tokens{' of the base model' * each.model.is_base}"
+            needs.setdefault(missing.need.place, replace(missing.need, what=what))
     if not needs and experiment.until != "responses":
         try:
             if experiment.until:
@@ -150,8 +133,8 @@ def needed(this: Context, store: Rehearsal) -> list[Need]:
             else:
                 run(experiment, store)
         except NotThereError as missing:
-            needs.append(missing.need)
-    return needs
+            needs[missing.need.place] = missing.need
+    return this, list(needs.values())
 
 
 def _told(experiment: Experiment, store: Store, cost: Cost, shared: Collection[Path]) -> str:
@@ -177,56 +160,3 @@ def _told(experiment: Experiment, store: Store, cost: Cost, shared: Collection[P
     held = "unknown before its files are here" if cost.weights is None else f"{cost.weights / 1e6:,.1f} MB"
     lines += [sweeps_told(experiment), f"memory: the weights of the model take {held}, batches come on top"]
     return "\n".join(lines)
-
-
-def _weights(experiment: Experiment) -> float | None:
-    """Bytes of the model's weights in the precision they are computed in; None where its files are not on this disk."""
-    from safetensors import safe_open
-
-    source = experiment.model.chat
-    if isinstance(source, GgufSource):
-        header = source.header()
-        return None if header is None else header.elements * BITS.get(experiment.model.dtype, 32) / 8
-    folder = on_disk(source)
-    files = () if folder is None else weight_files(folder)
-    total = 0.0
-    for file in files:
-        with safe_open(file, framework="np") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - it is no mapping
-                part = tensors.get_slice(name)
-                wide = BITS.get(experiment.model.dtype, 32 if part.get_dtype() == "F32" else 16)
-                total += float(np.prod(part.get_shape())) * wide / 8
-    return total or None
-
-
-def paces(root: Path, rows_per_shard: int) -> tuple[Pace, Pace]:
-    """Seconds a shard and, of answers, seconds a record, by stage and model, of what was computed into this store."""
-    shards: dict[tuple[str, str], list[float]] = defaultdict(list)
-    records: dict[tuple[str, str], list[float]] = defaultdict(list)
-    file = root / TIMINGS
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        try:
-            timed = json.loads(line)
-        except ValueError:  # cut by a kill: one measurement less
-            continue
-        folder = root / timed["stage"] / timed["key"]
-        if not (folder / "manifest.json").exists():
-            continue
-        reads = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["reads"]
-        key, each = (timed["stage"], _model_of(reads)), timed["seconds"] / timed["shards"]
-        shards[key].append(each)
-        if timed["stage"] == "responses" or timed["stage"].startswith("sweep-"):
-            full = SAMPLES_PER_SHARD if timed["stage"] == "responses" else rows_per_shard
-            with (folder / "records.jsonl").open("rb") as lines:
-                count = sum(1 for _ in lines)
-            records[key].append(each / max(1, min(count, full)))
-    return _means(shards), _means(records)
-
-
-def _means(found: Mapping[tuple[str, str], Sequence[float]]) -> Pace:
-    return {key: float(np.mean(seconds)) for key, seconds in found.items()}
-
-
-def _model_of(reads: Mapping[str, Any]) -> str:
-    model = reads.get("model")
-    return str(model.get("weights", "")) if isinstance(model, Mapping) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,14 +39,22 @@ class ContributionSettings:
             raise ValueError("regions must be distinct and include 'answer', and token_budget must be positive")
 
 
-def region_weights(
+def places(tokens: Iterable[int], prompt: int, position: str) -> list[int]:
+    """Where CETT is read for these tokens of a response, counted from the start of a prompt of so many tokens.
+
+    At "token" a token is read where it stands, at any other position where it is predicted: one place before it.
+    """
+    shift = 0 if position == "token" else 1
+    return [prompt + n - shift for n in tokens]
+
+
+def region_positions(
     response: Response, span: AnswerSpan, settings: ContributionSettings, special_ids: frozenset[int]
-) -> NDArray[np.float32]:
-    """[region, token] over prompt + response: 1 / size at the positions of each region, 0 elsewhere."""
+) -> list[list[int]]:
+    """The positions of each region of the settings, in prompt + response."""
     ids = (*response.prompt_ids, *response.token_ids)
     begin = len(response.prompt_ids)
-    shift = 1 if settings.position == "predicting" else 0
-    answer = [begin + n - shift for n in span.tokens]
+    answer = places(span.tokens, begin, settings.position)
     usual = [n for n in range(len(ids)) if settings.special_tokens or ids[n] not in special_ids]
     taken = set(answer)
     positions: dict[Region, list[int]] = {
@@ -58,7 +66,21 @@ def region_weights(
         "prompt": [n for n in usual if n < begin],
         "last_prompt": [begin - 1],
     }
-    return averages([positions[name] for name in settings.regions], len(ids))
+    return [positions[name] for name in settings.regions]
+
+
+def region_weights(
+    response: Response, span: AnswerSpan, settings: ContributionSettings, special_ids: frozenset[int]
+) -> NDArray[np.float32]:
+    """[region, token] over prompt + response: 1 / size at the positions of each region, 0 elsewhere."""
+    length = len(response.prompt_ids) + len(response.token_ids)
+    return averages(region_positions(response, span, settings, special_ids), length)
+
+
+def reading_weights(prompt: int, length: int, stated: Sequence[int], position: str) -> NDArray[np.float32]:
+    """[token + 1, place]: where a detector reads each token of a response alone, and last its answer, at `stated`."""
+    each = [[place] for place in places(range(length), prompt, position)]
+    return averages([*each, stated], prompt + length)
 
 
 def averages(groups: Sequence[Sequence[int]], length: int) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.neurons import LabelledRows
+from hneuro.result_records import TrainedDetector
 from hneuro.statistics import youden_threshold
 
 
@@ -19,6 +20,12 @@ class Classifier:
     weight: NDArray[np.float64]
     bias: float
     threshold: float
+
+    @classmethod
+    def of(cls, trained: TrainedDetector) -> Classifier:
+        """The one that a run has kept."""
+        weight = np.array(trained.weights)
+        return cls(columns=trained.neurons, weight=weight, bias=trained.bias, threshold=trained.threshold)
 
     def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """x [row, feature] (all features) -> log-odds [row]."""

@@ -27,12 +27,7 @@ from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import auroc, youden_threshold
 
-INTERVALS = "controls: the middle of distinct sets, all of a layer for one neuron"  # for the key of what is kept
 HELD_FIXED = ("logprob", "frequency", "known")
-MEASURES = (  # metrics of the rows
-    "auroc", "accuracy", "flag_rate", "false_alarms", "auroc_in_stratum", "auroc_within_length",
-    *(f"auroc_within_{name}" for name in HELD_FIXED), "auroc_by_size", "auroc_minus_*",
-)  # fmt: skip
 LOGPROB, LENGTH = BASELINES.index("logprob"), BASELINES.index("length")
 FEWEST = 20  # hallucinated, and faithful, answers below which nothing is said with something held fixed
 BETTER = ("auroc", "accuracy", "flag_rate")  # of which more is better, so that p can be asked for
@@ -60,6 +55,7 @@ def detect(
     settings: DetectionSettings,
     seed: int,
     rivals: Sequence[Scored] = (),
+    trained: Classifier | None = None,
 ) -> tuple[ResultRow, ...]:
     """One row for each (set of questions, condition, metric). Controls have a row for all sets of a kind together.
 
@@ -70,6 +66,7 @@ def detect(
     the neuron sets also with other things held fixed, against what needs no look inside and the `rivals`, and added to
     the log-probability. A baseline is measured on the rows of which it is known; one that cannot be learnt
     from them is left out. "auroc_by_size": random sets that grow, whose `stratum` is their number of neurons.
+    `trained`: the detector on one of the sets, which is not trained again.
     """
     found: list[ResultRow] = []
     nonzero = {int(n) for n in np.flatnonzero(probe.weight)}
@@ -78,7 +75,10 @@ def detect(
     every = [whole]
     found += measure(whole, sets)
     for name, neurons in neuron_sets.items():
-        detector = neuron_detector(neurons, fit, select)
+        if trained is not None and trained.columns == tuple(neurons):
+            detector = trained
+        else:
+            detector = neuron_detector(neurons, fit, select)
         own = _scored(name, detector, sets)
         measured = list(measure(own, sets))
         p_random: dict[tuple[str, str], float] = {}

@@ -10,13 +10,11 @@ from typing import Any
 import yaml
 
 from hneuro import __version__
-from hneuro.causal.perplexity import TEXT
 from hneuro.editing.neurons import Activity
 from hneuro.models.patch import PATCH, Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.report import wording as say
-from hneuro.report.tables.causal import DERAILED
-from hneuro.report.tables.table import Record, Table, markdown, plain_text
+from hneuro.report.table import Record, Table, column, estimate, markdown, plain_text
 from hneuro.result_records import ResultRow
 
 KEPT = ("license", "license_name", "license_link", "language", "pipeline_tag")  # of the original's metadata
@@ -100,63 +98,67 @@ def validation(rows: Sequence[ResultRow]) -> str:
 def table(rows: Sequence[ResultRow]) -> Table:
     """A line for each benchmark and reading: both rates, and the paired change; then the perplexity of the text."""
     at = {(row.dataset, row.metric, row.condition): row for row in rows}
-    shown: list[tuple[str, ...]] = []
-    numbers: list[Record] = []
-    for dataset, metric in dict.fromkeys((row.dataset, row.metric) for row in rows if row.metric in say.READINGS):
-        before, after = at[dataset, metric, "original"], at[dataset, metric, "edited"]
-        change = at.get((dataset, f"change_{metric}", "edited"))
-        shown.append(
-            (
-                say.plain(dataset), say.READINGS[metric], say.percent_interval(before), say.percent_interval(after),
-                say.points_interval(change), str(change.n if change else 0),
-                say.p_cell(change.p_value if change else None),
-            )
-        )  # fmt: skip
-        numbers.append({"benchmark": dataset, "metric": metric, "original": before.value, "edited": after.value})
-    if read := {row.condition: row for row in rows if row.metric == "perplexity"}:
-        before, after, change = read["original"], read["edited"], at[TEXT, "change_perplexity", "edited"]
-        values = (say.with_interval(before, 2), say.with_interval(after, 2), say.signed_interval(change, 2))
-        shown.append((TEXT, "perplexity", *values, str(change.n), say.p_cell(change.p_value)))
-        numbers.append({"benchmark": TEXT, "metric": "perplexity", "original": before.value, "edited": after.value})
+    records: list[Record] = []
+    for dataset, metric in dict.fromkeys((row.dataset, row.metric) for row in rows if row.condition == "original"):
+        if metric in (*say.READINGS, "perplexity"):
+            change = at.get((dataset, f"change_{metric}", "edited"))
+            sides = {side: at[dataset, metric, side] for side in ("original", "edited")}
+            pairs = {"pairs": change.n if change else 0, "p_value": change and change.p_value}
+            records.append({"benchmark": dataset, "metric": metric, **sides, "change": change, **pairs})
+    read = any(record["metric"] == "perplexity" for record in records)
     return Table(
         name="validation",
         caption="Change: edited minus original in percentage points, paired by prompt, with 95 % intervals"
         + ("; of the perplexity, in itself and paired by passage." if read else "."),
-        columns=("benchmark", "metric", "original", "edited"),
-        numbers=tuple(numbers),
-        heads=("benchmark", "reading", "original", "edited", "change", "pairs", "p"),
-        shown=tuple(shown),
+        columns=(
+            column("benchmark", "benchmark", say.plain),
+            column("metric", "reading", lambda metric: say.READINGS.get(metric, metric)),
+            estimate("original", "original", _rate),
+            estimate("edited", "edited", _rate),
+            estimate("change", "change", _change),
+            column("pairs", "pairs"),
+            column("p_value", "p", say.p_cell),
+        ),
+        records=tuple(records),
     )
+
+
+def _rate(row: ResultRow) -> str:
+    return say.with_interval(row, 2) if row.metric == "perplexity" else say.percent_interval(row)
+
+
+def _change(row: ResultRow | None) -> str:
+    perplexity = row is not None and row.metric == "change_perplexity"
+    return say.signed_interval(row, 2) if perplexity else say.points_interval(row)
 
 
 def apart(rows: Sequence[ResultRow]) -> Table:
     """A line for each benchmark: how many answers of either do not count, or break down."""
     at = {(row.dataset, row.metric, row.condition): row for row in rows}
-    numbers: list[Record] = []
-    for name in dict.fromkeys(row.dataset for row in rows if row.metric == DERAILED[0]):
-        for side in ("original", "edited"):
-            own = {metric: at[name, metric, side] for metric in DERAILED}
-            counts = {metric: round(row.value * row.n) if row.n else 0 for metric, row in own.items()}
-            numbers.append({"benchmark": name, "model": side, "answers": own[DERAILED[0]].n, **counts})
-    columns = ("answers", *DERAILED)
+    records: list[Record] = []
+    for name in dict.fromkeys(row.dataset for row in rows if row.metric == say.APART[0]):
+        both = [{m: at[name, m, side] for m in say.APART} for side in ("original", "edited")]
+        answers = " / ".join(str(own[say.APART[0]].n) for own in both)
+        counts = {
+            m: " / ".join(str(round(own[m].value * own[m].n) if own[m].n else 0) for own in both) for m in say.APART
+        }
+        records.append({"benchmark": name, "answers": answers, **counts})
     return Table(
         name="apart",
         caption="Answers of the original / of the edited checkpoint to prompts that test something. Of these: those "
         "that no rule or judge could read (unparsed, left out of rates), that decline (refused: left out of "
         "compliance, wrong among known facts), that were cut off (truncated), or that repeat themselves (degenerate).",
-        columns=("benchmark", "model", *columns),
-        numbers=tuple(numbers),
-        heads=("benchmark", *columns),
-        shown=tuple(
-            (say.plain(str(before["benchmark"])), *(f"{before[column]} / {after[column]}" for column in columns))
-            for before, after in zip(numbers[::2], numbers[1::2], strict=True)
+        columns=(
+            column("benchmark", "benchmark", say.plain),
+            *(column(name, name) for name in ("answers", *say.APART)),
         ),
+        records=tuple(records),
     )
 
 
 def as_text(rows: Sequence[ResultRow]) -> str:
     """The same for the terminal."""
-    tables = [f"{one.caption}\n\n{plain_text(one.heads, one.shown)}" for one in (table(rows), apart(rows))]
+    tables = [f"{one.caption}\n\n{plain_text(one)}" for one in (table(rows), apart(rows))]
     return "\n\n".join([*tables, validation(rows)])
 
 

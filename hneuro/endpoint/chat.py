@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hneuro.endpoint.client import ask
-from hneuro.endpoint.exchange import Failure, Reply, Request
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint, Failure, Reply, Request, ask
 
 Message = Mapping[str, str]  # {"role": ..., "content": ...}
 

@@ -10,8 +10,9 @@ an expert, the expert's neurons are 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from accelerate.utils import align_module_device
@@ -21,6 +22,10 @@ from torch.nn import functional
 from hneuro.models.edits import Edited, LayerEdit
 from hneuro.models.weights import by_row
 
+if TYPE_CHECKING:
+    from hneuro.models.ffn import DownProjection
+
+Passed = tuple[tuple[Any, ...], Any]  # what a module was given, and gave
 IMPLEMENTATION = "hneuro"
 FORM = ("num_experts", "has_gate", "has_bias", "has_post_expert_norm", "is_transposed", "is_concatenated")
 
@@ -94,6 +99,11 @@ class RoutedProjection:
 
     experts: Any
     dtype: torch.dtype
+
+    parts: ClassVar[tuple[nn.Module, ...]] = ()
+
+    def inputs_of(self, inputs: tuple[Any, ...], _: Mapping[nn.Module, Passed]) -> tuple[Any, ...]:
+        return inputs
 
     @property
     def module(self) -> nn.Module:
@@ -193,3 +203,80 @@ class RoutedProjection:
             return z, routing, experts
 
         return [(self.module, edited)]
+
+
+@dataclass(frozen=True)
+class SharedProjection:
+    """The routed experts of a layer, then an FFN that every token goes through, a "shared expert", in one block.
+
+    Neither alone is the layer's output h, by whose size contributions are measured: `module` is the block that adds
+    them up, and its inputs are here those of both, with the weight [token, 1] of the shared one by its `gate`.
+    """
+
+    module: nn.Module
+    routed: RoutedProjection
+    shared: DownProjection
+    gate: nn.Module | None
+
+    @property
+    def parts(self) -> tuple[nn.Module, ...]:
+        return (self.routed.module, self.shared.module, *([] if self.gate is None else [self.gate]))
+
+    def inputs_of(self, _: tuple[Any, ...], within: Mapping[nn.Module, Passed]) -> tuple[Any, ...]:
+        weight = None if self.gate is None else torch.sigmoid(within[self.gate][1])
+        return within[self.routed.module][0], within[self.shared.module][0][0], weight
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.routed.dtype
+
+    @property
+    def is_plain(self) -> bool:
+        return self.shared.is_plain
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(experts, neurons of each, neurons beside them)."""
+        return (*self.routed.shape[:2], self.shared.width)
+
+    @property
+    def width(self) -> int:
+        return self.routed.width + self.shared.width
+
+    def down_rows(self) -> Tensor:
+        """Every W_down with a row for each neuron: [neuron, hidden]."""
+        return torch.cat([self.routed.down_rows(), self.shared.down_rows()])
+
+    def up_rows(self) -> Tensor:
+        """Every W_up with a row for each neuron: [neuron, hidden]."""
+        return torch.cat([self.routed.up_rows(), self.shared.up_rows()])
+
+    def gate_rows(self) -> Tensor | None:
+        """Every W_gate with a row for each neuron; None where one of both has no gate."""
+        parts = self.routed.gate_rows(), self.shared.gate_rows()
+        return None if parts[0] is None or parts[1] is None else torch.cat([parts[0], parts[1]])
+
+    def column_norms(self) -> Tensor:
+        """||W_down[:, j]||_2 of every neuron, [neuron], in float32 or a higher precision of the weight."""
+        return torch.cat([self.routed.column_norms(), self.shared.column_norms()])
+
+    def neurons(self, inputs: tuple[Any, ...], rows: int) -> Tensor:
+        """[row, token, neuron], weighted as they reach h, 0 where a token is not routed to."""
+        routed, z, gate = inputs
+        own = by_row(z if gate is None else z * gate, rows)
+        return torch.cat([self.routed.neurons(routed, rows), own], dim=-1)
+
+    def expected(self, inputs: tuple[Any, ...]) -> Tensor:
+        """h as the definition has it: every neuron times its column, and the biases."""
+        routed, z, gate = inputs
+        own = self.shared.expected((z,))
+        own = own if gate is None else own * gate
+        return self.routed.expected(routed) + own.flatten(end_dim=-2)
+
+    def edited_by(self, edit: LayerEdit) -> list[tuple[nn.Module, Edited]]:
+        """Those of both, each with its own neurons."""
+        of_routed = edit.indices < self.routed.width
+        own = edit.columns(~of_routed)
+        own = own.moved(-self.routed.width)
+        hooks = self.routed.edited_by(edit.columns(of_routed)) if of_routed.any() else []
+        return [*hooks, *(self.shared.edited_by(own) if len(own.indices) else [])]

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from hneuro.models.edits import Edited, LayerEdit
-from hneuro.models.experts import RoutedProjection, attach, supports
-from hneuro.models.shared import SharedProjection
-from hneuro.models.shared import attach as attach_sum
+from hneuro.models.experts import Passed, RoutedProjection, SharedProjection, attach, supports
 from hneuro.models.weights import (
     bias_of,
     by_input,
@@ -45,6 +43,11 @@ class DownProjection:
     up: nn.Module
     dtype: torch.dtype
     gate: nn.Module | None = None
+    parts: ClassVar[tuple[nn.Module, ...]] = ()  # modules inside, whose inputs are read as well
+
+    def inputs_of(self, inputs: tuple[Any, ...], _: Mapping[nn.Module, Passed]) -> tuple[Any, ...]:
+        """What `neurons` and `expected` read, of the inputs of `module` and what went through its `parts`."""
+        return inputs
 
     @property
     def weight(self) -> Tensor:
@@ -238,8 +241,7 @@ def _mixture(
     ((other, module),) = down.items()
     gates = [m for n, m in up.items() if n.startswith(f"{block}.") and (shape_of(m) or (0, 0))[1] == 1]
     shared = _dense(model, (other, module), up)
-    total = attach_sum(layer.get_submodule(block), found, module, gates[0] if gates else None)
-    return SharedProjection(total, routed, shared)
+    return SharedProjection(layer.get_submodule(block), routed, shared, gates[0] if gates else None)
 
 
 def _last(name: str) -> str:

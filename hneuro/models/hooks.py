@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
 from hneuro.models.edits import Edited, Edits
+from hneuro.models.experts import Passed
 from hneuro.models.ffn import FFN
 from hneuro.models.weights import by_row
 
@@ -34,30 +35,24 @@ def observe(ffn: FFN, rows: int, read: Reader) -> Iterator[None]:
 def calls(ffn: FFN, seen: Callable[[int, tuple[Any, ...], Tensor], None]) -> Iterator[None]:
     """Calls `seen` with the layer, the inputs and the output of every layer's down projection, as they are."""
 
-    def hook_of(layer: int) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
-        return lambda _, inputs, output: seen(layer, inputs, output)
+    def note(within: dict[nn.Module, Passed]) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        return lambda module, inputs, output: within.update({module: (inputs, output)})
+
+    def hook_of(layer: int, within: dict[nn.Module, Passed]) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            found = ffn.layers[layer].inputs_of(inputs, within)
+            within.clear()
+            seen(layer, found, output[0] if isinstance(output, tuple) else output)
+
+        return hook
 
     handles: list[Any] = []
     try:
         for layer, projection in enumerate(ffn.layers):
-            handles.append(projection.module.register_forward_hook(hook_of(layer)))
+            within: dict[nn.Module, Passed] = {}
+            handles += [part.register_forward_hook(note(within)) for part in projection.parts]
+            handles.append(projection.module.register_forward_hook(hook_of(layer, within)))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-@contextmanager
-def noted(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, tuple[tuple[Any, ...], Any]]]:
-    """What each of these modules was given and gave in the passes inside, by name."""
-    seen: dict[str, tuple[tuple[Any, ...], Any]] = {}
-
-    def hook_of(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-        return lambda _, inputs, output: seen.update({name: (inputs, output)})
-
-    handles = [module.register_forward_hook(hook_of(name)) for name, module in modules.items()]
-    try:
-        yield seen
     finally:
         for handle in handles:
             handle.remove()

@@ -8,11 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hneuro.models.chat import template_of, turn_end
+from hneuro.models.chat import (
+    HARMONY,
+    OPENING,
+    SWITCHES,
+    Marks,
+    is_open,
+    marks_of,
+    switches_of,
+    template_of,
+    turn_end,
+)
 from hneuro.models.patch import Patch, apply_patch, check_fits, found_elsewhere, read_patch
 from hneuro.models.sources import CheckpointSource
 from hneuro.models.spec import ModelSpec, pick_device
-from hneuro.models.thoughts import HARMONY, OPENING, SWITCHES, Marks, is_open, marks_of, switches_of
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
@@ -119,6 +128,10 @@ class LanguageModel:
             computed["patch"] = self.patch.identity
         return self._asked | computed
 
+    @property
+    def store_key(self) -> Mapping[str, Any]:
+        return self.identity
+
     @cached_property
     def tokenizer(self) -> Any:
         from hneuro.models.load import load_tokenizer
@@ -156,14 +169,48 @@ class LanguageModel:
         return source.identity() == str(self._asked["weights"])
 
     def prompt_ids(self, question: str) -> tuple[int, ...]:
-        if self.completion:
-            return self.spec.prompting.completion_ids(self.tokenizer, question)
-        return self.spec.prompting.question_ids(self.tokenizer, question)
+        return self._readable(self._prompt(question))
+
+    def prompt_length(self, question: str) -> int:
+        """Tokens of a prompt, also of one that is longer than what the model reads."""
+        return len(self._prompt(question))
 
     def chat_ids(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
-        if self.completion:
-            return self.spec.prompting.transcript_ids(self.tokenizer, messages)
-        return self.spec.prompting.chat_ids(self.tokenizer, messages)
+        style = self.spec.prompting
+        return self._readable((style.transcript_ids if self.completion else style.chat_ids)(self.tokenizer, messages))
+
+    def _prompt(self, question: str) -> tuple[int, ...]:
+        style = self.spec.prompting
+        return (style.completion_ids if self.completion else style.question_ids)(self.tokenizer, question)
+
+    @cached_property
+    def _limits(self) -> tuple[int | None, int | None]:
+        from hneuro.models.load import limits
+
+        return limits(self.source)
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens the model reads at most, prompt and answer; None where its config does not say."""
+        return self._limits[0]
+
+    def _readable(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        if self.context is not None and len(ids) > self.context:
+            raise UserError(
+                f"{self.source.locate()} reads {self.context} tokens, and the prompt that begins with "
+                f"{self.text_of(ids[:40])[:60]!r} has {len(ids)}: leave it out, or choose another model"
+            )
+        self.check_known(ids)
+        return ids
+
+    def check_known(self, ids: Sequence[int]) -> None:
+        """`UserError` for a token that the model has no embedding of: its vocabulary is that of another model."""
+        known = self._limits[1]
+        if known is not None and max(ids, default=0) >= known:
+            raise UserError(
+                f"{self.source.locate()} has embeddings of {known} tokens, and its tokenizer gives the id {max(ids)}: "
+                "they do not belong together"
+            )
 
     @cached_property
     def special_ids(self) -> frozenset[int]:

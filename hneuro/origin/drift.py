@@ -1,23 +1,78 @@
-"""Parameter drift: did the H-Neurons' weights move less than others on the way to the chat model? (paper, 4.2)"""
+"""Parameter drift: did the H-Neurons' weights move less than others on the way to the chat model? (paper, 4.2)
+
+How far each neuron's weights moved is read a pair of tensors at a time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata, ttest_1samp
+from torch import Tensor
 
+from hneuro.models.ffn import FFN
+from hneuro.models.files import StoredFFN
 from hneuro.neurons import HNeurons, NeuronSpace
-from hneuro.origin.kinds import KINDS, MEASURES, PARTS
+from hneuro.origin.settings import KINDS, MEASURES, PARTS
 from hneuro.probe.controls import layer_matched_set
+from hneuro.records import UserError
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import mean_of
 
+CHUNK = 512  # neurons whose weights are compared at once, in float64
 DRAWS = 1000  # layer-matched sets that the H-Neurons are compared with
 
 PerNeuron = NDArray[np.float64]
+
+
+class Layer(Protocol):
+    """The FFN weights of a layer with a row for each neuron: [neuron, hidden]."""
+
+    def up_rows(self) -> Tensor: ...
+
+    def down_rows(self) -> Tensor: ...
+
+    def gate_rows(self) -> Tensor | None: ...
+
+
+def distances(chat: FFN | StoredFFN, base: FFN | StoredFFN) -> PerNeuron:
+    """Cosine distances [part, neuron], a line for each of `PARTS`: 0 = the same direction, 2 = the opposite one.
+
+    1 - cos between both models of each neuron's row in W_up, column in W_down and row in W_gate. NaN for the gate of an
+    FFN without one. From files one pair of tensors is held at a time.
+    """
+    if chat.space != base.space:
+        raise UserError(f"chat and base model differ in shape ({chat.space} and {base.space}): no drift between them")
+    pairs = list(enumerate(zip(chat.layers, base.layers, strict=True)))
+    width = chat.space.width_of
+    return np.stack([np.concatenate([_moved(part, a, b, width(n)) for n, (a, b) in pairs]) for part in PARTS])
+
+
+def _moved(part: str, chat: Layer, base: Layer, width: int) -> PerNeuron:
+    """How far one part of a layer's neurons moved [neuron]."""
+    if part == "up":
+        return _distance(chat.up_rows(), base.up_rows())
+    if part == "down":
+        return _distance(chat.down_rows(), base.down_rows())
+    one, other = chat.gate_rows(), base.gate_rows()
+    return np.full(width, np.nan) if one is None or other is None else _distance(one, other)
+
+
+def _distance(a: Tensor, b: Tensor) -> PerNeuron:
+    """1 - cos of matching rows [neuron, hidden] -> [neuron], as half the squared distance of the unit vectors.
+
+    Unlike 1 - a.b / |a| |b| that is exactly 0 for rows that did not change, whose rounding would else be ranked.
+    """
+    unit, found = torch.nn.functional.normalize, []
+    for one, other in zip(a.split(CHUNK), b.split(CHUNK), strict=True):
+        apart = unit(one.double().cpu(), dim=1) - unit(other.double().cpu(), dim=1)
+        found.append(0.5 * apart.square().sum(1))
+    return np.asarray(torch.cat(found).numpy())
 
 
 def ranks_of(moved: PerNeuron) -> PerNeuron:
@@ -84,47 +139,32 @@ def drift_row(ranks: NDArray[np.floating], neurons: HNeurons, metric: str = "dri
     """Mean normalised rank of the H-Neurons; p of the one-sided t-test that they changed less than other neurons."""
     own = np.asarray(ranks, dtype=np.float64)[list(neurons.neurons)]
     if len(own) < 2 or np.ptp(own) == 0:
-        return ResultRow(
-            stage="origin", metric=metric, dataset="parameters", condition="h_neurons",
-            value=float(own.mean()) if len(own) else np.nan, n=len(own), note="too few different ranks for a test",
-        )  # fmt: skip
+        value = float(own.mean()) if len(own) else np.nan
+        return _row(metric, value=value, n=len(own), note="too few different ranks for a test")
     test = ttest_1samp(own, float(ranks.mean()), alternative="greater")
-    interval = ttest_1samp(own, float(ranks.mean())).confidence_interval(0.95)
-    return ResultRow(
-        stage="origin",
-        metric=metric,
-        dataset="parameters",
-        condition="h_neurons",
-        value=float(own.mean()),
-        low=float(interval.low),
-        high=float(interval.high),
-        n=len(own),
-        p_value=float(test.pvalue),
-        note="0 = changed most, 1 = changed least; a random neuron is at 0.5",
-    )
+    low, high = map(float, ttest_1samp(own, float(ranks.mean())).confidence_interval(0.95))
+    note = "0 = changed most, 1 = changed least; a random neuron is at 0.5"
+    value, p_value = float(own.mean()), float(test.pvalue)
+    return _row(metric, value=value, low=low, high=high, n=len(own), p_value=p_value, note=note)
 
 
 def _own(each: PerNeuron, sets: PerNeuron, neurons: HNeurons, metric: str) -> ResultRow:
     """The H-Neurons' mean with its t interval; p that a layer-matched set moved as little."""
     found = mean_of(each[list(neurons.neurons)].tolist())
-    fields = {"stage": "origin", "metric": metric, "dataset": "parameters", "condition": "h_neurons"}
-    return ResultRow.of(found, **fields, p_value=_as_little(found.value, sets, 1))
+    p_value = _as_little(found.value, sets, 1)
+    return _row(metric, value=found.value, low=found.low, high=found.high, n=found.n, p_value=p_value)
 
 
 def _matched(each: PerNeuron, sets: PerNeuron, neurons: HNeurons, metric: str, sign: int) -> ResultRow:
-    low, high = np.quantile(sets, [0.025, 0.975])
-    return ResultRow(
-        stage="origin",
-        metric=metric,
-        dataset="parameters",
-        condition="h_neurons/layer_matched",
-        value=float(sets.mean()),
-        low=float(low),
-        high=float(high),
-        n=DRAWS,
-        p_value=_as_little(float(each[list(neurons.neurons)].mean()), sets, sign),
-        note="the middle 95 % of the sets; p that such a set changed as little",
-    )
+    low, high = map(float, np.quantile(sets, [0.025, 0.975]))
+    p_value = _as_little(float(each[list(neurons.neurons)].mean()), sets, sign)
+    note = "the middle 95 % of the sets; p that such a set changed as little"
+    value, condition = float(sets.mean()), "h_neurons/layer_matched"
+    return _row(metric, condition, value=value, low=low, high=high, n=DRAWS, p_value=p_value, note=note)
+
+
+def _row(metric: str, condition: str = "h_neurons", **fields: Any) -> ResultRow:
+    return ResultRow(stage="origin", metric=metric, dataset="parameters", condition=condition, **fields)
 
 
 def _as_little(own: float, sets: PerNeuron, sign: int) -> float:

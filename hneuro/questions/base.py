@@ -1,12 +1,13 @@
-"""What every data set gives, and the checks that all of them pass."""
+"""What every data set gives, the checks that all of them pass, and the data sets of one run, which share nothing."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -22,7 +23,7 @@ Mark = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionSet:
-    """The questions of a data set in a fixed order, where they came from, and the rows that are no question of it."""
+    """The questions of a data set in a fixed order, where they came from, and why other rows are not among them."""
 
     questions: tuple[Question, ...]
     origin: Origin
@@ -124,3 +125,46 @@ def made(questions: Sequence[Question], source: str) -> QuestionSet:
     fingerprint = digest((q.id, q.text, q.answers, q.entity, q.answerable, q.options) for q in questions)
     origin = Origin(source=source, revision="", fingerprint=fingerprint, rows=len(questions))
     return QuestionSet(questions=tuple(questions), origin=origin)
+
+
+def load_together(
+    sources: Mapping[str, QuestionSource], limit: int | None
+) -> tuple[dict[str, tuple[Question, ...]], tuple[FunnelStep, ...], dict[str, Origin]]:
+    """Questions, counts and origins by name. What two sets share stays in the one that is named first.
+
+    Made-up names come last: no question and no answer of the others may hold them.
+    """
+    found = {name: source.load() for name, source in sources.items()}
+    taken: dict[Mark, str] = {}
+    words: dict[str, str] = {}  # a word of a real question -> its data set
+    kept: dict[str, tuple[Question, ...]] = {}
+    steps: dict[str, FunnelStep] = {}
+    for name in sorted(found, key=lambda name: _is_made_up(found[name])):  # stable
+        kept[name], steps[name] = checked(_without(found[name], words), name, limit, taken)
+        for question in kept[name]:
+            taken |= {mark: name for mark in marks(question) if mark not in taken}
+            if not question.meta.get("coined"):
+                words |= {word: name for word in _words((question.text, *question.answers)) if word not in words}
+    origins = {name: found[name].origin for name in found}
+    return {name: kept[name] for name in found}, tuple(steps[name] for name in found), origins
+
+
+def _is_made_up(questions: QuestionSet) -> bool:
+    return any(question.meta.get("coined") for question in questions.questions)
+
+
+def _without(questions: QuestionSet, words: Mapping[str, str]) -> QuestionSet:
+    """Leaves out questions about a made-up name that has a word of a real question."""
+    lost = Counter(questions.left_out)
+    left = []
+    for question in questions.questions:
+        shared = next((words[word] for word in question.meta.get("coined", ()) if word in words), None)
+        if shared is None:
+            left.append(question)
+        else:
+            lost[f"its name has a word of {shared}"] += 1
+    return replace(questions, questions=tuple(left), left_out=lost)
+
+
+def _words(texts: Iterable[str]) -> set[str]:
+    return set(re.findall(r"\w+", " ".join(texts).casefold()))

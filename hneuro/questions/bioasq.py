@@ -62,7 +62,7 @@ def _tagged(table: Rows, number: int, row: Row) -> Read | str:
     if "question" not in row or "text" not in row:
         raise table.fault(number, "has neither 'body' and 'exact_answer', as the download, nor 'question' and 'text'")
     text, said = plain_text(row["question"]), TAGGED.match(plain_text(row["text"]))
-    return (text_id(text), text, (said[1],)) if said and said[1] else "no answer behind <answer>"
+    return (text_id(text), text, (said[1],)) if said and said[1] else "no answer after <answer>"
 
 
 def _texts(cell: Any) -> Iterator[str]:

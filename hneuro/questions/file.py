@@ -20,7 +20,7 @@ class QuestionFile(Table):
 
     `answers_column` holds a list of gold answers (in csv: a JSON list), or one text. `id_column` is for ids of yours;
     without it the text is the id. `entity_column` names what a split must not separate (all questions about one person,
-    say); without it every question stands for itself. `answerable_column` says false of questions about what does not
+    say); without it every question is its own entity. `answerable_column` says false of questions about what does not
     exist, where every answer is a hallucination.
 
     Multiple choice: `options_columns` names one column that holds a list of options, or an object by letter, or several
@@ -104,7 +104,7 @@ class QuestionFile(Table):
         try:
             return json.loads(cell)
         except ValueError as fault:
-            raise table.fault(number, f"{column!r} begins like a list but is no JSON list: {cell[:40]}") from fault
+            raise table.fault(number, f"{column!r} begins like a list but is not a JSON list: {cell[:40]}") from fault
 
 
 def _filled(cell: Any) -> bool:

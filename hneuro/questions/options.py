@@ -57,8 +57,8 @@ def option_texts(cell: Any) -> tuple[str, ...]:
 def right_option(said: Any, options: Sequence[str], form: GoldForm) -> int | None:
     """Which option a gold answer means: its text, its letter, or its index from 0. None: it says that none is known.
 
-    An index of -1 says so, as in the hidden test labels of MedMCQA. Raises `ValueError` for an answer that is no option
-    and, with "auto", for one that different forms read differently: 1 is the second option, unless one is called "1".
+    An index of -1 says so, as in the hidden test labels of MedMCQA. Raises `ValueError` for an answer that is not an
+    option and, with "auto", for one that different forms read differently: 1 is the second option, unless one is "1".
     """
     text = plain_text(said)
     readings: set[int] = set()

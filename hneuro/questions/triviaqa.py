@@ -16,7 +16,7 @@ ALIASES = ("value", "aliases", "normalized_aliases")  # as the published code ta
 
 @dataclass(frozen=True, kw_only=True)
 class TriviaQA(Table):
-    """`mandarjoshi/trivia_qa`. A question that stands there for several documents has several rows of one id."""
+    """`mandarjoshi/trivia_qa`. A question about several documents has several rows with one id."""
 
     path: str = "mandarjoshi/trivia_qa"
     config: str | None = "rc.nocontext"

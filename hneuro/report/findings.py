@@ -1,250 +1,261 @@
-"""The headline findings in plain words. Each sentence carries its numbers, and says what they do not show."""
+"""The answers to a reader's four questions: a verdict, its number with interval and n, and the rule in a phrase."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from hneuro.report import wording as say
-from hneuro.report.caused import causal
-from hneuro.report.costs import costs
-from hneuro.report.explained import explained
-from hneuro.report.finding import TONES, Finding
+from hneuro.report.tables.selection import OFTEN, comes_back, of_resamples, per_mille
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import (
     BASE,
+    Change,
     Discrimination,
     Word,
     appears,
     corrected,
     discrimination,
     drift_word,
+    every_change,
     two_sided,
 )
-from hneuro.result_records import ResultRow, Results
+from hneuro.result_records import Results
 from hneuro.significance import smallest_detectable
 
-OFTEN = 0.5  # of the resamples
+WHICH, DETECT, CAUSAL, BEFORE, TRUST = (
+    "Which neurons?", "Do they detect?", "Are they causal?", "In the base model?", "Can I trust it?",
+)  # fmt: skip
+MOST = {WHICH: 1, DETECT: 5, CAUSAL: 6, BEFORE: 2, TRUST: 4}  # lines of the terminal
+MANY_CUT = 0.02  # of the answers of a benchmark
+UNTOUCHED = 1.0  # alpha
+
+Tone = Literal["yes", "no", "partly", "plain"]
+YES = (Word.DETECTS, Word.TRANSFERS, Word.EFFECT)
+NO = (Word.NO_DETECTION, Word.NO_TRANSFER, Word.NO_EFFECT)
+NEITHER = (Word.UNMEASURED, Word.NOT_MEASURABLE, Word.CHANGED_LESS, Word.CHANGED_MORE, Word.NO_DIFFERENCE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One answer; `more` is for the page, where there is room."""
+
+    question: str
+    badge: str
+    text: str
+    more: str = ""
+    tone: Tone = "plain"
+
+
+def tone_of(word: Word) -> Tone:
+    """What colours a verdict."""
+    return "yes" if word in YES else "no" if word in NO else "plain" if word in NEITHER else "partly"
+
+
+def headline(results: Results) -> str:
+    """The findings for the terminal, in at most 19 lines: the first of each question, and how many are left."""
+    found = findings(Tidy(results))
+    lines = [results.title]
+    for question, most in MOST.items():
+        own = [f"[{f.badge}] {f.text}" for f in found if f.question == question]
+        more = [f"... and {len(own) - most + 1} more in the report"] if len(own) > most else []
+        own = [*own[: most - len(more)], *more]
+        lines += [f"{'' if place else question:<20}{line}" for place, line in enumerate(own)]
+    return "\n".join(lines)
 
 
 def findings(tidy: Tidy) -> tuple[Finding, ...]:
-    """In the order of the method: selection, detection, mechanism, causal effect, cost, origin."""
-    return (
-        *_selection(tidy.results),
-        *_permuted(tidy),
-        *_detection(tidy),
-        *_flagged(tidy),
-        *_controlled(tidy),
-        *_mechanism(tidy),
-        *causal(tidy),
-        *(Finding(**cost._asdict()) for cost in costs(tidy)),
-        *_origin(tidy),
-    )
+    """In the order of the questions."""
+    return (*_which(tidy.results), *_detect(tidy), *_causal(tidy), *_before(tidy), *_trust(tidy))
 
 
-def _selection(results: Results) -> Iterator[Finding]:
-    if results.stability is None:
-        return
-    own = [f.frequency for f in results.stability.neurons if f.rank is not None]
-    others = sum(f.rank is None and f.frequency >= OFTEN for f in results.stability.neurons)
-    text = (
-        f"{sum(share >= OFTEN for share in own)} of {len(own)} H-Neurons come back in at least half of "
-        f"{results.stability.resamples} resamples of the groups, and so do {others} other neurons."
+def _which(results: Results) -> Iterator[Finding]:
+    count = len(results.neurons)
+    chosen = next((f" at strength {p.strength:g}" for p in results.path if p.chosen), "")
+    rate = per_mille(results)
+    text = f"{count:,} H-Neurons{f' ({rate:.2f} per mille)' if rate else ''}{chosen}"
+    if results.stability is not None:
+        others = sum(f.rank is None and f.frequency >= OFTEN for f in results.stability.neurons)
+        text += (
+            f"; {comes_back(results)} come back in half of {results.stability.resamples} resamples, with {others} "
+            f"others; Jaccard of two resamples {say.number(of_resamples(results), 2)}"
+        )
+    if count or results.path:
+        yield Finding(question=WHICH, badge="selected" if count else "none", text=text)
+
+
+def _detect(tidy: Tidy) -> Iterator[Finding]:
+    for neuron_set in tidy.neuron_sets:
+        for verdict in discrimination(tidy, "detection", neuron_set):
+            yield _area(DETECT, verdict, f"{_whose(neuron_set)}{say.plain(verdict.dataset)}", tidy)
+    at_home = tidy.one("detection", "false_alarms", tidy.in_domain or "", "h_neurons")
+    for dataset in tidy.datasets("detection", "flag_rate"):
+        if own := tidy.one("detection", "flag_rate", dataset, "h_neurons"):
+            text = f"{say.plain(dataset)}: {say.percent_interval(own, 0)} flagged, n = {own.n}"
+            for condition in ("h_neurons/random", "logprob"):
+                if row := tidy.one("detection", "flag_rate", dataset, condition):
+                    text += f"; {say.condition_name(condition)} {say.percent(row.value, 0)}"
+            if at_home is not None:
+                text += f"; false alarms on {say.plain(at_home.dataset)} {say.percent_interval(at_home, 0)}"
+            yield Finding(question=DETECT, badge="made-up things", text=text)
+
+
+def _area(question: str, verdict: Discrimination, on: str, tidy: Tidy) -> Finding:
+    """ "people: AUROC 0.86 [0.82, 0.90], n = 300; random 0.66; p = 0.015 (Holm, 3 tests)"."""
+    if verdict.word is Word.NOT_MEASURABLE:
+        return Finding(question=question, badge=verdict.says, text=f"{on}: {verdict.found.note}")
+    text = f"{on}: AUROC {say.with_interval(verdict.found, 2)}, n = {verdict.found.n}"
+    more = []
+    if verdict.random is None:
+        more.append("not compared with random neurons")
+    else:
+        text += f"; random {say.number(verdict.random.value, 2)}"
+        text += f"; {say.p_holm(verdict.p_holm, verdict.tests, 'test')}"
+        more.append(f"random: mean of {verdict.random.n} sets")
+    if verdict.word in NO:
+        more.append(f"{smallest_detectable(verdict.found):.2f} above 0.5 would be found four times out of five")
+    logprob = tidy.one(verdict.found.stage, "auroc", verdict.dataset, "logprob")
+    if logprob is not None:
+        more.append(f"log-probability alone {say.with_interval(logprob, 2)}")
+    return Finding(question=question, badge=verdict.says, text=text, more="; ".join(more), tone=tone_of(verdict.word))
+
+
+def _whose(neuron_set: str) -> str:
+    return "" if neuron_set == "h_neurons" else f"{say.condition_name(neuron_set)}, "
+
+
+def _causal(tidy: Tidy) -> Iterator[Finding]:
+    for change in every_change(tidy):
+        # An effect is what the method expects only where compliance rises; a cost is neither good nor bad.
+        falls = change.word is Word.EFFECT and change.found.value < 0
+        tone: Tone = "plain" if change.metric in say.COSTS else "partly" if falls else tone_of(change.word)
+        yield Finding(question=CAUSAL, badge=change.says, text=_change(change), more=_unfolded(tidy, change), tone=tone)
+    for neuron_set in tidy.neuron_sets:
+        for dataset in tidy.datasets("causal", "perplexity"):
+            if text := _perplexity(tidy, dataset, neuron_set):
+                yield Finding(question=CAUSAL, badge="perplexity", text=f"{_whose(neuron_set)}{text}")
+
+
+def _change(change: Change) -> str:
+    """ "doubt, complying answers: +21 points [+12, +30], n = 240; p < 0.001 (Holm, 27 changes); controls -1 to +3"."""
+    name = f"{_whose(change.neuron_set)}{say.plain(change.benchmark)}, {say.READINGS[change.metric]}"
+    controls = f"controls {say.control_range(change.controls)}" if change.controls else "no controls"
+    moved = f"{say.points_interval(change.found, 0)} points, n = {change.found.n}"
+    return f"{name}: {moved}; {say.p_holm(change.p_holm, change.tests, 'change')}; {controls}"
+
+
+def _unfolded(tidy: Tidy, change: Change) -> str:
+    """The rates at both ends, what hangs on unread answers, arms that differ, p of each control, power of a null."""
+    parts = []
+    if curve := tidy.curve(change.metric, change.benchmark, change.neuron_set, None):
+        parts.append(", ".join(f"{say.percent(r.value, 0)} at alpha {r.alpha:g}" for r in (curve[0], curve[-1])))
+    if change.bounds is not None and change.bounds[0].value != change.bounds[1].value:
+        low, high = (say.points(row.value, 0) for row in change.bounds)
+        parts.append(f"with unread answers anything from {low} to {high} can be true")
+    if len({arm.word for arm in change.arms.values()}) > 1:
+        parts.append(", ".join(f"{name} {arm.says}" for name, arm in change.arms.items()))
+    for control in change.kinds:
+        slope = "" if say.missing(control.p_slope) else f", by slope {say.p_text(control.p_slope)}"
+        name = say.condition_name(f"h_neurons/{control.kind}")
+        parts.append(f"{len(control.changes)} sets of {name}: {say.p_text(control.p)}{slope}")
+    if change.word is Word.NO_EFFECT:
+        parts.append(f"{100 * smallest_detectable(change.found):.0f} points would be found four times out of five")
+    return "; ".join(parts)
+
+
+def _perplexity(tidy: Tidy, dataset: str, neuron_set: str) -> str:
+    """From alpha 1 to both ends of the grid."""
+    curve = [row for row in tidy.curve("perplexity", dataset, neuron_set, None) if not say.missing(row.value)]
+    whole = next((row for row in curve if row.alpha == UNTOUCHED), None)
+    ends = [row for row in dict.fromkeys((curve[0], curve[-1])) if row is not whole] if curve else []
+    if whole is None or not ends:
+        return ""
+    moved = "; ".join(
+        f"{say.with_interval(row, 2)} at alpha {row.alpha:g} ({say.points(row.value / whole.value - 1)} %)"
+        for row in ends
     )
-    for found in results.stability.overlaps:
-        if found.between == "resamples":
-            text += f" Two resamples share {say.number(found.jaccard, 2)} of their neurons on average (Jaccard)."
-    yield Finding(heading="Selection", badge="stability", tone="plain", text=text)
+    return f"{say.plain(dataset)}: {say.with_interval(whole, 2)} at alpha 1; {moved}; {whole.n} passages"
+
+
+def _before(tidy: Tidy) -> Iterator[Finding]:
+    for verdict in discrimination(tidy, "origin"):
+        yield _area(BEFORE, verdict, say.plain(verdict.dataset), tidy)
+    for dataset in tidy.datasets("moments", "auroc")[:1]:
+        since = appears(tidy, dataset)
+        at = {moment: tidy.at(moment, "auroc", dataset, "h_neurons") for moment in (*tidy.moments, BASE)}
+        course = ", ".join(f"{say.plain(m)} {say.number(r.value, 2)}" for m, r in at.items() if r is not None)
+        more = "above chance and random neurons at this checkpoint and all later ones; the same answers at all"
+        yield Finding(question=BEFORE, badge=f"since {say.plain(since)}" if since else "at no checkpoint",
+                      text=f"{say.plain(dataset)}: AUROC {course}", more=more)  # fmt: skip
+    names = ("h_neurons", "h_neurons/layer_matched")
+    rows = [row for name in names if (row := tidy.one("origin", "drift_rank", "parameters", name)) is not None]
+    if rows and rows[0].condition == "h_neurons":
+        (drift, p), *rest = corrected([two_sided(row) for row in rows])
+        word = drift_word(rows[0], p)
+        text = f"mean drift rank {say.with_interval(drift, 2)}, n = {drift.n}; {say.p_holm(p, 1 + len(rest), 'test')}"
+        more = "0 = changed most, 1 = least, 0.5 = like any neuron"
+        if word is Word.NO_DIFFERENCE:
+            more += f"; {smallest_detectable(drift):.2f} away from 0.5 would be found four times out of five"
+        more += "".join(f"; same layers {say.with_interval(r, 2)}, {say.p_text(p)}" for r, p in rest)
+        yield Finding(question=BEFORE, badge=word.value, text=text, more=more)
+
+
+def _trust(tidy: Tidy) -> Iterator[Finding]:
+    """A null result first, then whatever takes from a positive one."""
+    found = [v for v in discrimination(tidy, "detection") if v.word not in NEITHER]
+    if found and not any(v.word in YES for v in found):
+        yield _warning("null result", f"the H-Neurons detect on none of {len(found)} data sets")
+    own = [c for c in every_change(tidy) if c.neuron_set == "h_neurons" and c.word not in NEITHER]
+    moved = [c for c in own if c.metric not in say.COSTS]
+    if moved and not any(c.word is Word.EFFECT and c.found.value > 0 for c in moved):
+        yield _warning("null result", f"none of {len(moved)} changes of compliance is a rise that controls do not do")
+    pairs = [(v, row) for v in found if (row := tidy.one("detection", "auroc", v.dataset, "logprob")) is not None]
+    known = [(v.found.value, row.value) for v, row in pairs]
+    ahead = sum(other > own for own, other in known)
+    if ahead:
+        yield _warning("baseline", f"log-probability is ahead of the H-Neurons on {ahead} of {len(known)} data sets")
+    yield from _cut(tidy)
+    yield from _permuted(tidy)
+
+
+def _warning(badge: str, text: str) -> Finding:
+    return Finding(question=TRUST, badge=badge, text=text, tone="partly")
+
+
+def _cut(tidy: Tidy) -> Iterator[Finding]:
+    """Where answers end at the length limit at any alpha. Controls do not count."""
+    for benchmark in tidy.datasets("causal", "truncated"):
+        rows = [
+            row
+            for row in tidy.results.rows
+            if (row.stage, row.metric, row.dataset) == ("causal", "truncated", benchmark)
+            and "/" not in row.condition
+            and row.alpha is not None
+            and not say.missing(row.value)
+        ]
+        worst = max(rows, key=lambda row: row.value, default=None)
+        if worst is not None and worst.value > MANY_CUT:
+            whole = next((r for r in rows if r.condition == worst.condition and r.alpha == UNTOUCHED), worst)
+            text = f"{say.plain(benchmark)}: {say.percent_interval(worst, 0)} cut at the limit, alpha {worst.alpha:g}"
+            more = f"n = {worst.n}; untouched {say.percent(whole.value, 0)}; a higher limit may change the conclusion"
+            yield Finding(question=TRUST, badge="cut answers", text=text, more=more, tone="partly")
 
 
 def _permuted(tidy: Tidy) -> Iterator[Finding]:
     """What selection and detection find where chance gave the labels."""
-    stage = "permuted"
-    for dataset in tidy.datasets(stage, "auroc"):
-        own = {metric: tidy.one(stage, metric, dataset, "h_neurons") for metric in ("neurons", "auroc")}
-        null = {m: [r.value for r in tidy.draws(stage, m, dataset, "h_neurons/permuted")] for m in own}
+    for dataset in tidy.datasets("permuted", "auroc"):
+        own = {m: tidy.one("permuted", m, dataset, "h_neurons") for m in ("neurons", "auroc")}
+        null = {m: [r.value for r in tidy.draws("permuted", m, dataset, "h_neurons/permuted")] for m in own}
         count, area = own["neurons"], own["auroc"]
         if count is not None and area is not None and null["auroc"]:
             text = (
-                f"Under {len(null['auroc'])} permutations of all labels the same selection finds "
-                f"{min(null['neurons']):.0f} to {max(null['neurons']):.0f} neurons ({count.value:.0f} with the true "
-                f"ones), and their AUROC on held-out {say.plain(dataset)} is {say.number(min(null['auroc']), 2)} to "
-                f"{say.number(max(null['auroc']), 2)} ({say.number(area.value, 2)}, {say.p_text(area.p_value)} for one "
-                "at least as high)."
+                f"{say.plain(dataset)}, {len(null['auroc'])} permutations: {_range(null['neurons'], 0)} neurons "
+                f"(here {count.value:.0f}), AUROC {_range(null['auroc'], 2)} (here {say.number(area.value, 2)}, "
+                f"{say.p_text(area.p_value)})"
             )
-            yield Finding(heading="Selection", badge="permuted labels", tone="plain", text=text)
+            yield Finding(question=TRUST, badge="permuted labels", text=text)
 
 
-def _flagged(tidy: Tidy) -> Iterator[Finding]:
-    """Made-up things: how many of the answers lie above a threshold, which says little without its false alarms."""
-    for dataset in tidy.datasets("detection", "flag_rate"):
-        own, random, logprob = (
-            tidy.one("detection", "flag_rate", dataset, condition)
-            for condition in ("h_neurons", "h_neurons/random", "logprob")
-        )
-        if own is None:
-            continue
-        beside = [
-            f"{name} {say.percent(row.value)}"
-            for name, row in (("random neurons", random), ("log-probability", logprob))
-            if row is not None
-        ]
-        at_home = tidy.one("detection", "false_alarms", tidy.in_domain or "", "h_neurons")
-        if at_home is not None:
-            beside.append(f"false alarms on {say.plain(at_home.dataset)} {say.percent_interval(at_home)}")
-        text = (
-            f"Of the answers about made-up things on {say.plain(dataset)} the H-Neurons flag "
-            f"{say.percent_interval(own)}, n = {own.n}{''.join(f'; {part}' for part in beside)}."
-        )
-        yield Finding(heading="Detection", badge="made-up things", tone="plain", text=text)
-
-
-def _controlled(tidy: Tidy) -> Iterator[Finding]:
-    """Answer length held fixed, and what the neurons add to the log-probability."""
-    within, added = [], []
-    for dataset in tidy.datasets("detection", "auroc_within_length"):
-        on = say.plain(dataset)
-        own, length = (
-            tidy.one("detection", metric, dataset, condition)
-            for metric, condition in (("auroc_within_length", "h_neurons"), ("auroc", "length"))
-        )
-        if own is not None and length is not None:
-            within.append(f"{say.with_interval(own, 2)} on {on} (length alone {say.number(length.value, 2)})")
-        gain = tidy.one("detection", "auroc_minus_logprob", dataset, "logprob+h_neurons")
-        if gain is not None:
-            added.append(f"{say.signed_interval(gain, 2)} on {on}")
-    if within:
-        text = f"Among answers of one length the H-Neurons have AUROC {'; '.join(within)}."
-        yield Finding(heading="Detection", badge="length", tone="plain", text=text)
-    if added:
-        text = f"Added to the answer's log-probability the H-Neurons change its AUROC by {'; '.join(added)}."
-        yield Finding(heading="Detection", badge="added", tone="plain", text=text)
-
-
-def _mechanism(tidy: Tidy) -> Iterator[Finding]:
-    for badge, text in explained(tidy):
-        yield Finding(heading="Mechanism", badge=badge, tone="plain", text=text)
-
-
-def _detection(tidy: Tidy) -> Iterator[Finding]:
-    for neuron_set in tidy.neuron_sets:
-        name = say.subject(neuron_set)
-        for verdict in discrimination(tidy, "detection", neuron_set):
-            on = say.plain(verdict.dataset)
-            sentence = {
-                Word.DETECTS: f"{name} detect hallucination on {on}",
-                Word.TRANSFERS: f"{name} detect hallucination on {on} too",
-                Word.NOT_WITHIN: f"{name} on {on} are {verdict.says}",
-                Word.NOTHING_HELD: f"{name} on {on} are above chance and random sets, and nothing could be held fixed",
-                Word.NOT_BETTER: f"{name} on {on} are above chance, but no better than random neurons",
-                Word.TOO_FEW_SETS: f"{name} on {on} are above chance, and better than each of too few random sets",
-                Word.NO_DETECTION: f"{name} do not detect hallucination on {on}",
-                Word.NO_TRANSFER: f"The detector with {name} does not transfer to {on}",
-                Word.UNMEASURED: f"{name} on {on}: not measured",
-                Word.NOT_MEASURABLE: f"{name} on {on}",
-            }[verdict.word]
-            told = verdict.found.note if verdict.word is Word.NOT_MEASURABLE else _area(verdict)
-            yield _finding("Detection", verdict.word, f"{sentence[0].upper()}{sentence[1:]}: {told}.")
-    if baseline := _baseline(tidy):
-        yield Finding(heading="Detection", badge="baseline", tone="plain", text=baseline)
-
-
-def _area(verdict: Discrimination) -> str:
-    """ "AUROC 0.86 [0.82, 0.90], n = 300; random neurons 0.66 (mean of 20 sets), p = 0.048"."""
-    own = f"AUROC {say.with_interval(verdict.found, 2)}, n = {verdict.found.n}"
-    if verdict.word in (Word.NO_DETECTION, Word.NO_TRANSFER):
-        own += f"; {say.would_be_found(f'{smallest_detectable(verdict.found):.2f} above 0.5')}"
-    if verdict.random is None:
-        return f"{own}; not compared with random neurons"
-    mean = f"random neurons {say.number(verdict.random.value, 2)} (mean of {verdict.random.n} sets)"
-    return f"{own}; {mean}, {say.p_holm(verdict.p_holm, verdict.tests, 'test')}"
-
-
-def _baseline(tidy: Tidy) -> str:
-    pairs: list[tuple[str, ResultRow, ResultRow]] = []
-    for dataset in tidy.datasets("detection", "auroc"):
-        own = tidy.one("detection", "auroc", dataset, "h_neurons")
-        logprob = tidy.one("detection", "auroc", dataset, "logprob")
-        if own is not None and logprob is not None and not say.missing(own.value):
-            pairs.append((dataset, own, logprob))
-    if not pairs:
-        return ""
-    each = ", ".join(f"{say.number(logprob.value, 2)} on {say.plain(dataset)}" for dataset, _, logprob in pairs)
-    ahead = sum(logprob.value > own.value for _, own, logprob in pairs)
-    return (
-        f"Without looking inside, the answer's log-probability alone has AUROC {each} (same rows): "
-        f"ahead of the H-Neurons on {ahead} of {len(pairs)} data sets."
-    )
-
-
-def _origin(tidy: Tidy) -> Iterator[Finding]:
-    for verdict in discrimination(tidy, "origin"):
-        on = say.plain(verdict.dataset)
-        sentence = {
-            Word.TRANSFERS: f"The chat model's detector works on the base model, on {on}",
-            Word.NOT_BETTER: f"On the base model the detector is no better than random neurons, on {on}",
-            Word.TOO_FEW_SETS: f"On the base model the detector is better than each of too few random sets, on {on}",
-            Word.NO_TRANSFER: f"The chat model's detector does not transfer to the base model, on {on}",
-            Word.UNMEASURED: f"The chat model's detector on the base model, on {on}: not measured",
-        }[verdict.word]
-        yield _finding("Origin", verdict.word, f"{sentence}: {_area(verdict)}.")
-    yield from _own_probe(tidy)
-    yield from _moments(tidy)
-    names = ("h_neurons", "h_neurons/layer_matched")
-    rows = [tidy.one("origin", "drift_rank", "parameters", name) for name in names]
-    tested = corrected([two_sided(row) for row in rows if row is not None])
-    if rows[0] is not None:
-        (drift, p), *rest = tested
-        word = drift_word(rows[0], p)
-        text = (
-            f"Mean drift rank of the H-Neurons from base to chat: {say.with_interval(drift, 2)}, n = {drift.n}, "
-            f"{say.p_holm(p, len(tested), 'test')} (0 = changed most, 1 = changed least, 0.5 = like any neuron)."
-        )
-        if word is Word.NO_DIFFERENCE:
-            text += f" {say.would_be_found(f'A mean {smallest_detectable(drift):.2f} away from 0.5')}."
-        for matched, p_matched in rest:
-            text += f" Neurons of the same layers: {say.with_interval(matched, 2)}, {say.p_text(p_matched)}."
-        yield _finding("Origin", word, text)
-
-
-def _own_probe(tidy: Tidy) -> Iterator[Finding]:
-    """What a probe of the base model's own has over the transferred one, and what both select."""
-    lacking = []
-    for dataset in tidy.datasets("origin", "auroc_minus_base_probe"):
-        own = tidy.one("origin", "auroc", dataset, "base_probe")
-        difference = tidy.one("origin", "auroc_minus_base_probe", dataset, "probe")
-        if own is not None and difference is not None:
-            lacking.append(
-                f"{say.number(own.value, 2)} on {say.plain(dataset)} (the chat model's probe "
-                f"differs by {say.signed_interval(difference, 2)})"
-            )
-    shared = tidy.one("origin", "shared_neurons", "neurons", "base_probe")
-    if lacking and shared is not None:
-        text = (
-            f"The same selection, made on the base model's own answers, has AUROC {'; '.join(lacking)}. "
-            f"Neurons that both select: {shared.value:.0f} ({shared.note}; {say.p_text(shared.p_value)})."
-        )
-        yield Finding(heading="Origin", badge="own probe", tone="plain", text=text)
-
-
-def _moments(tidy: Tidy) -> Iterator[Finding]:
-    """Since when the neurons tell, on the first of the data sets; the table has the others."""
-    for dataset in tidy.datasets("moments", "auroc")[:1]:
-        since = appears(tidy, dataset)
-        rows = {moment: tidy.at(moment, "auroc", dataset, "h_neurons") for moment in (*tidy.moments, BASE)}
-        course = ", ".join(f"{say.plain(m)} {say.number(r.value, 2)}" for m, r in rows.items() if r is not None)
-        first = since == next(iter(rows))
-        told = (
-            "At no checkpoint do the H-Neurons lastingly tell better than chance and random neurons"
-            if since is None
-            else f"The H-Neurons tell better than chance and random neurons {'already at' if first else 'from'} "
-            f"{say.plain(since)}{'' if first else ' on'}"
-        )
-        text = (
-            f"{told}, on {say.plain(dataset)}: AUROC {course}. All read the finished base model's answers, with the "
-            "chat model's detector: a sign in other neurons, or one that it cannot read yet, would not be seen."
-        )
-        yield Finding(heading="Origin", badge="when", tone="plain", text=text)
-
-
-def _finding(heading: str, word: Word, text: str) -> Finding:
-    return Finding(heading=heading, badge=word.value, tone=TONES.get(word, "plain"), text=text)
+def _range(values: Sequence[float], digits: int) -> str:
+    return f"{say.number(min(values), digits)} to {say.number(max(values), digits)}"

@@ -1,9 +1,10 @@
-"""The report of a run: one HTML page, and the tables, figures and rows beside it."""
+"""The report of one run or of many: one HTML page, and the tables, figures and rows next to it."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,71 +15,173 @@ from markupsafe import Markup
 
 from hneuro.codec import write_jsonl
 from hneuro.disk import replacing, write_text
-from hneuro.report.figures.alpha import alpha_pictures, change_pictures
-from hneuro.report.figures.calibration import calibration_pictures
+from hneuro.report import wording as say
+from hneuro.report.compared import Compared
+from hneuro.report.figures.alpha import alpha_pictures, pictured
 from hneuro.report.figures.cost import cost_pictures
-from hneuro.report.figures.detection import detection_pictures
-from hneuro.report.figures.growth import growth_pictures
-from hneuro.report.figures.layers import layer_pictures
-from hneuro.report.figures.mechanism import signal_pictures, sparsity_pictures, transfer_pictures
-from hneuro.report.figures.moments import moment_pictures
-from hneuro.report.figures.origin import origin_pictures
+from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
 from hneuro.report.figures.path import path_pictures
-from hneuro.report.figures.stability import neuron_path_pictures, stability_pictures
-from hneuro.report.figures.style import Drawn, Picture, house_style, save
+from hneuro.report.figures.style import Picture, house_style, save
 from hneuro.report.findings import findings
-from hneuro.report.reading import readable
-from hneuro.report.tables.all import all_tables
-from hneuro.report.tables.table import Table, write
-from hneuro.report.tidy import Tidy
-from hneuro.report.wording import condition_name
-from hneuro.result_records import ResultRow, Results
+from hneuro.report.folders import DONE, Run
+from hneuro.report.published import Published, pairs, published_table
+from hneuro.report.table import Table, plain_text, write
+from hneuro.report.tables import all_tables
+from hneuro.result_records import ColouredResponse, ResultRow, Results
 
 TEMPLATES = Path(__file__).parent / "templates"
+PAGE = "report.html"
 FACTS_ON_TOP = 6
-WRITTEN = (".csv", ".md", ".tex", ".png", ".svg")
+GOLD_SHOWN = 5
+DEEPEST = 0.8  # opacity of the colour at a risk of 1, so that the text stays readable
+TERMINAL = 8  # rows of each table
+WRITTEN = (".csv", ".md", ".tex", ".png", ".svg", ".pdf")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What `write_summary` has written."""
+
+    page: Path
+    tables: Mapping[str, Table]
+    notes: tuple[str, ...]  # what a reader should beware of
+
+    @property
+    def text(self) -> str:
+        """For the terminal: what was published or else detection, which runs are not in it, and where the page is."""
+        shown = self.tables.get("published") or self.tables.get("transfer")
+        parts = [f"{shown.caption}\n\n{plain_text(shown, TERMINAL)}"] if shown else []
+        return "\n\n".join([*parts, *(f"note: {note}" for note in self.notes), f"report: {self.page.resolve()}"])
 
 
 def write_report(results: Results, folder: Path) -> Path:
     """Writes report.html, tables/, figures/, rows.parquet and, of several judges, disagreements.jsonl into `folder`.
 
-    The same results give the same bytes, and nothing of an earlier result stays. The page comes last: where it stands,
-    everything beside it is complete. Returns the path of the page.
+    The same results give the same bytes, and nothing of an earlier result stays. The page comes last: once it is there,
+    everything next to it is complete. Returns the path of the page.
     """
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    tidy = Tidy(results)
-    made = write_tables(tidy, folder)
-    with house_style():
-        drawn = {section: _saved(pictures, figures) for section, pictures in _pictures(tidy).items()}
-    remove_others(figures, {picture.name for pictures in drawn.values() for picture in pictures})
-    page = folder / "report.html"
-    text = page_template("report.html.jinja").render(
-        results=results,
-        facts_on_top=dict(islice(results.facts.items(), FACTS_ON_TOP)),
-        notes={stage: tidy.notes(stage) for stage in ("funnel", "detection", "origin")},
-        findings=_grouped(findings(tidy), "heading"),
-        tables=made,
-        figures=drawn,
-        neuron_sets=[(name, condition_name(name)) for name in _pictured(tidy)],
-        responses=_grouped([readable(response) for response in results.responses], "dataset"),
-    )
-    write_text(page, text)
-    return page
+    compared = Compared.one(results, folder)
+    return _write_page(compared, write_tables(compared, folder), folder, title=results.title)
 
 
-def write_tables(tidy: Tidy, folder: Path) -> Mapping[str, Table]:
-    """Writes all of it but the page and its figures, in which most of the time goes. Returns the tables by name."""
+def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: Path) -> Summary:
+    """The same of several runs, whose page holds no text that a model said. `published`: figures to compare with."""
+    compared = Compared(runs)
+    tables = write_tables(compared, folder, runs, published)
+    notes, lost = tuple(_notes(runs)), [run for run in runs if run.results is None]
+    pages = {run.name: run.folder / PAGE for run in (*compared.runs, *lost) if (run.folder / PAGE).is_file()}
+    links = {name: os.path.relpath(page, folder) for name, page in pages.items()}
+    title = f"{len(compared.runs)} runs side by side"
+    page = _write_page(compared, tables, folder, title=title, notes=notes, links=links)
+    return Summary(page=page, tables=tables, notes=notes)
+
+
+def write_tables(
+    compared: Compared, folder: Path, runs: Sequence[Run] = (), published: Sequence[Published] = ()
+) -> Mapping[str, Table]:
+    """Writes all but the page and its figures, in which most of the time goes. Returns the tables by name."""
     tables = folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
-    made = all_tables(tidy)
+    made = all_tables(compared, runs)
+    if published:
+        made = {"published": published_table(pairs(compared, published)), **made}
     for table in made.values():
         write(table, tables)
+    rows = list(compared.rows())
+    whose = pd.DataFrame([compared.facts(run) for run, _ in rows], columns=list(compared.columns)).astype("str")
     with replacing(folder / "rows.parquet") as fresh:
-        rows_frame(tidy.results.rows).to_parquet(fresh, index=False)
-    _write_disagreements(tidy.results, folder / "disagreements.jsonl")
-    remove_others(tables, made)
+        pd.concat([whose, rows_frame(row for _, row in rows)], axis=1).to_parquet(fresh, index=False)
+    if compared.alone:
+        _write_disagreements(compared.runs[0].found, folder / "disagreements.jsonl")
+    _remove_others(tables, made)
     return made
+
+
+def _write_page(
+    compared: Compared,
+    tables: Mapping[str, Table],
+    folder: Path,
+    title: str,
+    notes: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
+) -> Path:
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    with house_style():
+        drawn = {name: [save(one, figures) for one in found] for name, found in _pictures(compared).items()}
+    _remove_others(figures, {picture.name for found in drawn.values() for picture in found})
+    results = compared.runs[0].found if compared.alone else None
+    tidy = compared.runs[0].tidy
+    text = _template().render(
+        title=title,
+        results=results,
+        facts_on_top=dict(islice(results.facts.items(), FACTS_ON_TOP)) if results else {},
+        findings=_grouped(findings(tidy), "question") if results else {},
+        responses=_grouped(map(readable, results.responses), "dataset") if results else {},
+        notes=(*notes, *(tidy.notes("detection") if results else ())),
+        links=links or {},
+        tables=tables,
+        figures=drawn,
+    )
+    write_text(folder / PAGE, text)
+    return folder / PAGE
+
+
+def pictures(results: Results) -> Iterator[Picture]:
+    """All figures of a run, to be drawn in the house style."""
+    for section in _pictures(Compared.one(results)).values():
+        yield from section
+
+
+def _pictures(compared: Compared) -> Mapping[str, Iterable[Picture]]:
+    """Section -> its figures."""
+    tidy = compared.runs[0].tidy
+    sets = pictured(tidy) if compared.alone else []
+    costs = (picture for name in sets for picture in cost_pictures(tidy, name))
+    changes = (picture for name in sets for picture in change_pictures(tidy, name))
+    return {
+        "detection": detection_pictures(compared),
+        "alpha": (*costs, *alpha_pictures(compared), *changes),
+        "neurons": path_pictures(compared),
+        "origin": origin_pictures(compared),
+    }
+
+
+def rows_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
+    """All rows, a column a field, with types that do not depend on which rows there are."""
+    types = {"value": "float64", "low": "float64", "high": "float64", "alpha": "float64", "p_value": "float64"}
+    fields = [f.name for f in dataclasses.fields(ResultRow)]
+    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=fields)
+    return frame.astype({f: types.get(f, {"n": "int64", "seed": "Int64"}.get(f, "str")) for f in fields})
+
+
+def readable(response: ColouredResponse) -> Mapping[str, Any]:
+    """A response as the page shows it: each token with its risk as a colour."""
+    more = len(response.gold) - GOLD_SHOWN
+    return {
+        "dataset": say.plain(response.dataset),
+        "question": response.question,
+        "gold": ", ".join(response.gold[:GOLD_SHOWN]) + (f", and {more} more" if more > 0 else ""),
+        "verdict": response.verdict.value,
+        "score": say.percent(response.score, 0),
+        "tokens": [
+            {
+                "text": text,
+                "opacity": "0" if say.missing(risk) else f"{DEEPEST * min(max(risk, 0.0), 1.0):.3f}",
+                "title": f"risk {say.number(risk, 2)}" + (", answer token" if in_answer else ""),
+                "in_answer": in_answer,
+            }
+            for text, risk, in_answer in zip(response.tokens, response.risks, response.in_answer, strict=True)
+        ],
+    }
+
+
+def _grouped(items: Iterable[Any], name: str) -> Mapping[str, list[Any]]:
+    """Items by one of their attributes or keys, in the order in which its values come up."""
+    groups: dict[str, list[Any]] = {}
+    for item in items:
+        groups.setdefault(item[name] if isinstance(item, Mapping) else getattr(item, name), []).append(item)
+    return groups
 
 
 def _write_disagreements(results: Results, file: Path) -> None:
@@ -90,65 +193,25 @@ def _write_disagreements(results: Results, file: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def remove_others(folder: Path, names: Collection[str], endings: Collection[str] = WRITTEN) -> None:
+def _remove_others(folder: Path, names: Collection[str]) -> None:
     """What an earlier result left here under names that this one does not have."""
     for file in folder.iterdir():
-        if file.stem not in names and file.suffix in endings:
+        if file.stem not in names and file.suffix in WRITTEN:
             file.unlink(missing_ok=True)
 
 
-def rows_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
-    """All rows, a column a field, with types that do not depend on which rows there are."""
-    types = {"value": "float64", "low": "float64", "high": "float64", "alpha": "float64", "p_value": "float64"}
-    fields = [f.name for f in dataclasses.fields(ResultRow)]
-    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=fields)
-    return frame.astype({f: types.get(f, {"n": "int64", "seed": "Int64"}.get(f, "str")) for f in fields})
+def _notes(runs: Sequence[Run]) -> Iterator[str]:
+    for state in dict.fromkeys(run.state for run in runs if run.state != DONE):
+        those = [run for run in runs if run.state == state]
+        why = next((f" ({run.error})" for run in those if run.error), "")
+        names = ", ".join(run.name for run in those)
+        yield f"{len(those)} of {len(runs)} runs not in the tables: {state}, {names}{why}"
+    versions = sorted({run.version for run in runs if run.version})
+    if len(versions) > 1:
+        yield f"made by different versions of hneuro ({', '.join(versions)}): run the older ones again"
 
 
-def pictures(results: Results) -> Iterator[Picture]:
-    """All figures of a run, to be drawn in the house style."""
-    for section in _pictures(Tidy(results)).values():
-        yield from section
-
-
-def _pictures(tidy: Tidy) -> Mapping[str, Iterable[Picture]]:
-    """Section -> its figures; those of each neuron set have a section of their own."""
-    sets = _pictured(tidy)
-    return {
-        "layers": layer_pictures(tidy.results),
-        "path": (*path_pictures(tidy.results.path), *neuron_path_pictures(tidy.results)),
-        "stability": stability_pictures(tidy.results),
-        "detection": (*detection_pictures(tidy), *growth_pictures(tidy)),
-        "calibration": calibration_pictures(tidy),
-        "signals": signal_pictures(tidy),
-        "transfer": transfer_pictures(tidy),
-        "sparsity": sparsity_pictures(tidy),
-        "origin": (*origin_pictures(tidy), *moment_pictures(tidy)),
-        **{f"cost/{name}": cost_pictures(tidy, name) for name in sets},
-        **{f"alpha/{name}": alpha_pictures(tidy, name) for name in sets},
-        **{f"change/{name}": change_pictures(tidy, name) for name in sets},
-    }
-
-
-def _pictured(tidy: Tidy) -> list[str]:
-    """The neuron sets that have controls to stand before; of the others the numbers are in the tables."""
-    controlled = [name for name in tidy.neuron_sets if any(tidy.controls("causal", b, name) for b in tidy.benchmarks)]
-    return controlled or tidy.neuron_sets
-
-
-def _saved(pictures: Iterable[Picture], folder: Path) -> list[Drawn]:
-    return [save(picture, folder) for picture in pictures]
-
-
-def _grouped(items: Iterable[Any], name: str) -> Mapping[str, list[Any]]:
-    """Items by one of their attributes, in the order in which its values come up."""
-    groups: dict[str, list[Any]] = {}
-    for item in items:
-        groups.setdefault(getattr(item, name), []).append(item)
-    return groups
-
-
-def page_template(name: str) -> Any:
+def _template() -> Any:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # the page shows what a model said
@@ -158,4 +221,4 @@ def page_template(name: str) -> Any:
     )
     # Our own figures are the only markup that is let through; matplotlib escapes the names in them.
     environment.filters["svg"] = lambda drawn: Markup(drawn.svg)
-    return environment.get_template(name)
+    return environment.get_template("report.html.jinja")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from math import hypot
+from statistics import fmean
 
 from hneuro.report.wording import COSTS, READINGS, missing
 from hneuro.result_records import ResultRow, Results
@@ -59,15 +62,6 @@ class Tidy:
             )
         )
 
-    def control_values(self, metric: str, dataset: str, neuron_set: str) -> tuple[float, ...]:
-        """A slope or a change under each control set of `neuron_set`, all kinds together."""
-        return tuple(
-            draw.value
-            for condition in self.controls("causal", dataset, neuron_set)
-            for draw in self.draws("causal", metric, dataset, condition)
-            if not missing(draw.value)
-        )
-
     @cached_property
     def neuron_sets(self) -> list[str]:
         """ "h_neurons" first, then others that were scaled or that have controls: not the probe, nor baselines."""
@@ -82,9 +76,7 @@ class Tidy:
         return list(dict.fromkeys(found))
 
     def notes(self, stage: str) -> list[str]:
-        """What a stage says about its data sets: notes of rows that are not a control's, each once; or the funnel."""
-        if stage == "funnel":
-            return [f"{step.dataset}, {step.stage}: {step.note}" for step in self.results.funnel if step.note]
+        """What a stage says about its data sets: notes of rows that are not a control's, each once."""
         rows = (r for r in self.results.rows if r.stage == stage and "/" not in r.condition)
         return list(dict.fromkeys(r.note for r in rows if r.note))
 
@@ -116,3 +108,13 @@ class Tidy:
     def benchmarks(self) -> list[str]:
         """Compliance benchmarks in the order of the rows, the capability after them."""
         return list(dict.fromkeys(d for m in ("compliance", *COSTS) for d in self.datasets("causal", m)))
+
+
+def independent_mean(rows: Sequence[ResultRow]) -> ResultRow:
+    """The unweighted mean of independent rows; the distances to their bounds add up as squares on either side."""
+    value, count = fmean(row.value for row in rows), len(rows)
+    below = [row.value - row.low for row in rows if row.low is not None and not missing(row.low)]
+    above = [row.high - row.value for row in rows if row.high is not None and not missing(row.high)]
+    known = len(below) == len(above) == count
+    low, high = (value - hypot(*below) / count, value + hypot(*above) / count) if known else (None, None)
+    return replace(rows[0], value=value, low=low, high=high, n=sum(row.n for row in rows))

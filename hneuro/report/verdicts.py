@@ -6,7 +6,7 @@ of `HELD` fixed that could be the interval lies above 0.5, too. Causal: the pair
 alpha has p < 0.01 after Holm's correction over every change that the page tests, arms included, and an interval without
 0; its sign stays whatever the answers say that cannot be read; and no kind of control does as much: no set of it
 changes as much in that direction, and the slope has p <= 0.05 among its slopes. The two arms of the change, from the
-lowest alpha to 1 and from 1 to the highest, are told apart by the same rules, without slopes. What the controls do can
+lowest alpha to 1 and from 1 to the highest, have verdicts by the same rules, without slopes. What the controls do can
 only take an effect away, so that their p need no correction.
 """
 
@@ -109,7 +109,7 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """A paired change from one alpha to another beside that of the controls, and what it comes to."""
+    """A paired change from one alpha to another, that of the controls, and the verdict."""
 
     found: ResultRow
     p_holm: float | None
@@ -234,15 +234,10 @@ def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
     down, up = (_arms(tidy, family, neuron_set, f"change_{arm}_1_{metric}") for arm in ("to", "from"))
     return [
         Change(
+            **vars(arm),
             benchmark=benchmark,
             neuron_set=neuron_set,
             metric=metric,
-            found=arm.found,
-            p_holm=arm.p_holm,
-            tests=arm.tests,
-            bounds=arm.bounds,
-            kinds=arm.kinds,
-            word=arm.word,
             to_one=down.get(benchmark),
             from_one=up.get(benchmark),
         )
@@ -278,18 +273,14 @@ def _arms(tidy: Tidy, family: Family, neuron_set: str, metric: str, slope: str =
 
 
 def _controls(tidy: Tidy, row: ResultRow, slope: str) -> Iterator[Control]:
-    """The kinds of control that have any value to set beside the row."""
+    """The kinds of control that have any value to compare with the row."""
     steep = {r.stratum: r.p_value for r in tidy.rows("causal", slope, row.dataset, row.condition)}
     for condition in tidy.controls("causal", row.dataset, row.condition):
         draws = tidy.draws("causal", row.metric, row.dataset, condition)
         values = tuple(draw.value for draw in draws if not missing(draw.value))
         if values:
-            yield Control(
-                kind=condition.rpartition("/")[2],
-                change=row.value,
-                changes=values,
-                p_slope=steep.get(condition),
-            )
+            kind = condition.rpartition("/")[2]
+            yield Control(kind=kind, change=row.value, changes=values, p_slope=steep.get(condition))
 
 
 def every_change(tidy: Tidy) -> Iterator[Change]:

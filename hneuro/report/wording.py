@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-from hneuro.result_records import Estimate, NeuronFrequency, NeuronRow, ResultRow
+from hneuro.result_records import NeuronRow, ResultRow
 
 MISSING = "-"
 MOST_DIGITS = 6
 Show = Callable[[float, int], str]  # a value with so many digits
+
+
+class HasInterval(Protocol):
+    """An estimate, a row of the results, a published figure."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
 
 CONDITIONS = {
     "h_neurons": "H-Neurons",
@@ -47,6 +60,7 @@ READINGS = {
     "over_refusal": "refused harmless requests",
     "accuracy": "right answers",
 }
+APART = ("unparsed", "refused", "truncated", "degenerate")  # rates of answers that do not comply, or derail
 COSTS = ("accuracy", "over_refusal")  # readings of what an intervention should leave as it is
 
 VARIANTS = {
@@ -70,12 +84,21 @@ def condition_name(condition: str) -> str:
     return name if owner == "h_neurons" else f"{name}, for {CONDITIONS.get(owner, plain(owner))}"
 
 
-def plain(name: str) -> str:
+def plain(name: str | None) -> str:
     """ "false_premise" -> "false premise"."""
-    return name.replace("_", " ")
+    return (name or MISSING).replace("_", " ")
 
 
-def layer(neuron: NeuronRow | NeuronFrequency) -> str:
+def text(value: Any) -> str:
+    """Whatever a cell holds: "12", "0.3", "yes", "-" of nothing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def layer(neuron: NeuronRow) -> str:
     """ "3", and in a mixture of experts "3, expert 5"."""
     return str(neuron.layer) if neuron.expert is None else f"{neuron.layer}, expert {neuron.expert}"
 
@@ -111,21 +134,16 @@ def p_holm(value: float | None, tests: int, unit: str) -> str:
     return f"{p_text(value)} (Holm, {tests} {unit}{'' if tests == 1 else 's'})"
 
 
-def would_be_found(size: str) -> str:
-    """What stands beside a null: how large it might be unseen."""
-    return f"{size} would have been found four times out of five"
-
-
 def p_cell(value: float | None) -> str:
     return MISSING if missing(value) else p_text(value).removeprefix("p = ").removeprefix("p ")
 
 
-def with_interval(row: ResultRow | Estimate | None, digits: int = 3) -> str:
+def with_interval(row: HasInterval | None, digits: int = 3) -> str:
     """ "0.861 [0.812, 0.903]"."""
     return _interval(row, number, digits)
 
 
-def percent_interval(row: ResultRow | Estimate | None, digits: int = 1) -> str:
+def percent_interval(row: HasInterval | None, digits: int = 1) -> str:
     """ "42.3 % [36.1, 48.7]"."""
     return _interval(row, percent, digits, lambda bound, shown: f"{100 * bound:.{shown}f}")
 
@@ -140,7 +158,7 @@ def signed_interval(row: ResultRow | None, digits: int = 3) -> str:
     return _interval(row, _signed, digits)
 
 
-def _interval(row: ResultRow | Estimate | None, show: Show, digits: int, show_bound: Show | None = None) -> str:
+def _interval(row: HasInterval | None, show: Show, digits: int, show_bound: Show | None = None) -> str:
     """With more digits where rounding would leave the interval no width."""
     if row is None or missing(row.value):
         return MISSING
@@ -158,6 +176,22 @@ def _signed(value: float, digits: int) -> str:
     return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
-def subject(neuron_set: str) -> str:
-    """A neuron set as the subject of a sentence."""
-    return "H-Neurons" if neuron_set == "h_neurons" else f"the {condition_name(neuron_set)}"
+def by_metric(row: ResultRow | None) -> str:
+    """A value as its metric wants it: a share in percent, a difference with its sign, a count without decimals."""
+    if row is None:
+        return MISSING
+    name = row.metric
+    if name.startswith(("change_", "slope_", "minus_")):
+        return points_interval(row)
+    if name.startswith("share_") or name in READINGS or name in APART or name.endswith("_within"):
+        return percent_interval(row, 0)
+    if name.startswith(("auroc_minus", "drift_z")):
+        return signed_interval(row)
+    if name in ("shared_neurons", "neurons"):
+        return number(row.value, 0)
+    return with_interval(row, 2 if name == "perplexity" else 4 if name.startswith("drift_distance") else 3)
+
+
+def control_range(controls: Sequence[float], digits: int = 0) -> str:
+    """ "-2 to +4" percentage points."""
+    return f"{points(min(controls), digits)} to {points(max(controls), digits)}" if controls else MISSING

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hneuro.models.language_model import LanguageModel
+from hneuro.questions.options import LETTERS
 from hneuro.records import Question, Response, UserError
+from hneuro.responses.sampler import check_lengths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +43,6 @@ class LetterSampler:
         return model.identity
 
     def check(self, model: LanguageModel, questions: Sequence[Question]) -> None:
-        from hneuro.responses.letter_tokens import letter_ids
-
         for question in questions:
             if not question.options:
                 raise UserError(
@@ -53,6 +54,7 @@ class LetterSampler:
                 f"{model.source.locate()} thinks before it answers, so that no letter follows its prompt: choose a "
                 "model that can be kept from thinking, or questions without options"
             )
+        check_lengths(model, questions, 1)
         letter_ids(model, max(len(question.options) for question in questions))
 
     def sample(
@@ -61,7 +63,6 @@ class LetterSampler:
         import torch
 
         from hneuro.responses.generate import batches
-        from hneuro.responses.letter_tokens import letter_ids
         from hneuro.responses.noise import gumbel, row_seed
 
         tokens = letter_ids(model, max(len(question.options) for question in questions))
@@ -108,3 +109,45 @@ def letter_logits(loaded: Loaded, pad: int, prompts: Sequence[Sequence[int]], to
             logits_to_keep=1,
         ).logits[:, -1]
     return logits[:, list(tokens)].float().cpu()
+
+
+def letter_ids(model: LanguageModel, count: int) -> tuple[int, ...]:
+    """The token of each of the first `count` letters.
+
+    `UserError` unless every letter, written as the model writes it, adds exactly one token to the prompt, and leaves
+    the prompt's own tokens as they are: otherwise the logits behind the prompt are not those of the letters.
+    """
+    prompt, blank = _prompt(model)
+    before = _ids(model, prompt)
+    found = []
+    for letter in LETTERS[:count]:
+        written = _ids(model, prompt + blank + letter)
+        added = written[len(before) :]
+        if written[: len(before)] != before or len(added) != 1 or model.text_of(added).strip() != letter:
+            place = "completion" if model.completion else "chat template"
+            raise UserError(
+                f"{model.source.locate()} does not write {blank + letter!r} as one token behind {prompt[-12:]!r}, so "
+                f"no probability is that of the letter: another {place}, or another model, is needed"
+            )
+        found += added
+    return tuple(found)
+
+
+def _prompt(model: LanguageModel) -> tuple[str, str]:
+    """A short prompt as text, and what the model writes between it and its answer: a blank, or nothing."""
+    if model.completion:
+        text = model.spec.prompting.completion.replace("{question}", "?")
+        return text, "" if text[-1].isspace() else " "
+    model.prompt_ids("?")  # refuses a tokenizer without chat template, or with one that does not work
+    asked = [{"role": "user", "content": "?"}]
+    render = partial(model.tokenizer.apply_chat_template, tokenize=False, **model.spec.prompting.template_options)
+    text = render(asked, add_generation_prompt=True)
+    answered = render([*asked, {"role": "assistant", "content": "A"}])
+    # A template that shows an answer elsewhere, such as behind an empty thought, says nothing about blanks.
+    return text, " " if answered.startswith(text + " A") else ""
+
+
+def _ids(model: LanguageModel, text: str) -> list[int]:
+    """As the prompts are made: a chat template writes its own special tokens."""
+    ids: list[int] = model.tokenizer(text, add_special_tokens=model.completion)["input_ids"]
+    return ids

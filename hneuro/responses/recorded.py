@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.base import normal_text
-from hneuro.questions.recordings import Recorded, Responses, read_recordings
+from hneuro.questions.recorded import Recorded, Responses, read_recordings
 from hneuro.records import ASIDE, Question, Response, UserError
-from hneuro.responses.retokenize import decodes_to, token_ids_of
-from hneuro.responses.sampler import check_texts, response
+from hneuro.responses.sampler import check_texts, decodes_to, response, token_ids_of
 
 NOT_ITS_TEXT = "the tokens do not decode to the text"
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from hneuro.models.chat import answer_start, unfinished
 from hneuro.models.language_model import LanguageModel
-from hneuro.models.thoughts import answer_start, unfinished
 from hneuro.records import Question, Response, UserError
 from hneuro.responses.decoding import Decoding
 
@@ -105,11 +105,26 @@ def check_texts(model: LanguageModel, questions: Sequence[Question], most: int |
                 f"dataset {question.dataset}: question {question.id!r} has options, which are answered by letter: "
                 "choose sampling=letters and judge=letter, or name no column of options"
             )
-    model.prompt_ids("?")
+    check_lengths(model, questions, most or 0)
     if most is not None and most < THOUGHT and model.thinks:
         raise UserError(
             f"{model.source.locate()} thinks before it answers, and would be cut off within its thought after {most} "
             "tokens: give it dataset.answer_tokens=2000, or choose a model that can be kept from thinking"
+        )
+
+
+def check_lengths(model: LanguageModel, questions: Sequence[Question], most: int) -> None:
+    """`UserError` where prompts with `most` tokens of a response are more than the model reads, and how many are."""
+    around = len(model.prompt_ids("?")) + most
+    if (context := model.context) is None:
+        return
+    # No token is less than a byte, so that few texts have to be tokenised.
+    doubtful = [q for q in questions if len(q.text.encode(errors="replace")) + around > context]
+    if too_long := [q for q in doubtful if model.prompt_length(q.text) + most > context]:
+        raise UserError(
+            f"dataset {too_long[0].dataset}: the prompts of {len(too_long)} questions, such as {too_long[0].id!r}, and "
+            f"answers of {most} tokens are more than the {context} tokens that {model.source.locate()} reads: leave "
+            "them out, lower dataset.answer_tokens, or choose another model"
         )
 
 
@@ -129,6 +144,7 @@ def response(
     truncated: bool = False,
 ) -> Response:
     """The record of what was generated, cut where a completion ends its answer. Lost where the model broke down."""
+    model.check_known(token_ids)
     length = before_stop(model, token_ids)
     start = answer_start(model.written, model.marks, prompt_ids, token_ids[:length])
     truncated = truncated and length == len(token_ids)
@@ -157,3 +173,32 @@ def before_stop(model: LanguageModel, token_ids: Sequence[int]) -> int:
         return next(ended, len(token_ids))
     lengths = (n for n in range(1, len(token_ids) + 1) if stop in model.text_of(token_ids[:n]))
     return next(lengths, len(token_ids) + 1) - 1
+
+
+def token_ids_of(model: LanguageModel, prompt_ids: Sequence[int], text: str) -> tuple[int, ...] | None:
+    """The response's tokens behind a prompt, whose own tokens stay as they are; None if none decode to the text.
+
+    The text is tokenised on its own. A tokenizer of words that begin with a blank (SentencePiece) puts one before the
+    first word and hides it when it decodes: there, a text that shows this blank, because its engine decoded it behind
+    the prompt, is tokenised without it, or it would be there twice.
+    """
+    if text.startswith(" "):
+        ids = _ids(model, text[1:])
+        if behind_prompt(model, prompt_ids, ids) == text:
+            return ids
+    ids = _ids(model, text)
+    return ids if model.text_of(ids) == text else None
+
+
+def decodes_to(model: LanguageModel, prompt_ids: Sequence[int], token_ids: Sequence[int], text: str) -> bool:
+    """Whether the tokens are the text, on their own or as they stand behind the prompt."""
+    return text in (model.text_of(token_ids), behind_prompt(model, prompt_ids, token_ids))
+
+
+def behind_prompt(model: LanguageModel, prompt_ids: Sequence[int], token_ids: Sequence[int]) -> str:
+    """What the tokens add to the text of the prompt."""
+    return model.text_of((*prompt_ids, *token_ids)).removeprefix(model.text_of(prompt_ids))
+
+
+def _ids(model: LanguageModel, text: str) -> tuple[int, ...]:
+    return tuple(int(token) for token in model.tokenizer(text, add_special_tokens=False)["input_ids"])

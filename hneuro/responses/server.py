@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from hneuro.endpoint.client import ask
-from hneuro.endpoint.exchange import Failure, Reply, Request, server_of
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint, Failure, Reply, Request, ask
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import Question, Response, UserError
-from hneuro.responses.choices import read_choice
+from hneuro.records import ASIDE, Question, Response, UserError
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.sampler import check_texts, draw_name
+from hneuro.responses.sampler import check_texts, draw_name, response, token_ids_of
 
-IDS, SEVERAL = "prompt as token ids", "several samples in one request"  # what a server may refuse
-
-# Sent unless the server refuses them. The neutral ones keep a server from taking others from the model's generation
-# config or having its own; the rest asks for what the record of a response needs.
+# The neutral ones keep a server from taking others from the model's generation config or having its own; the rest asks
+# for what the record of a response needs.
 ALL_TOKENS = {"top_k": -1}
 EXTRAS = {"min_p": 0.0, "repetition_penalty": 1.0, "return_token_ids": True, "logprobs": 1}
 
@@ -27,15 +23,17 @@ EXTRAS = {"min_p": 0.0, "repetition_penalty": 1.0, "return_token_ids": True, "lo
 class ServerSampler:
     """Asks with the token ids of our own prompts, the samples of a round in one request a question with its own seed.
 
-    A server that takes no ids gets the text that its tokenizer makes the same ids of; one that gives one sample at a
-    time gets a request and a seed for each. top_k is sent where it is not 0, and then the server must know it.
-    Token ids that a server does not return are derived from the text. Log-probabilities are the server's, which must
-    be those before temperature and top_k (as vLLM gives them); entropies are not known.
+    `prompts` = "text": for a server that takes no ids, the text that its tokenizer makes the same ids of. `several` =
+    False: for one that gives one sample at a time, a request and a seed for each. Token ids that a server does not
+    return are derived from the text. Log-probabilities are the server's, which must be those before temperature and
+    top_k (as vLLM gives them); entropies are not known.
     """
 
     endpoint: Endpoint
     samples: int = 10
     decoding: Decoding = field(default_factory=Decoding)
+    prompts: Literal["ids", "text"] = field(default="ids", metadata=ASIDE)
+    several: bool = field(default=True, metadata=ASIDE)
     letters: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -51,133 +49,142 @@ class ServerSampler:
     def sample(
         self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
     ) -> tuple[Response, ...]:
-        draws = [_Draws(self, model, question, range(first, samples), seed) for question in questions]
-        self._settle(draws[0])
-        for several in (True, False):  # the second round asks one by one for what the first did not give
-            asked = [(draw, *one) for draw in draws for one in draw.requests(several)]
-            replies = ask(self.endpoint, [request for *_, request in asked], f"sampled by {self.endpoint.model}")
-            for (draw, numbers, _), reply in zip(asked, replies, strict=True):
-                draw.take(numbers, reply)
-        return tuple(response for draw in draws for response in draw.responses())
-
-    def _settle(self, draw: _Draws) -> None:
-        """Finds out on one question how the server can be asked. What it refuses is remembered for the process."""
-        server = server_of(self.endpoint)
-        open_ = {IDS, SEVERAL} if draw.several else {IDS}
-        if open_ <= server.settled:
-            return
-        last = ""
-        for form in (set(), {SEVERAL}, {IDS}, {IDS, SEVERAL}):
-            if form - open_ or not server.refused & open_ <= form:
-                continue  # nothing new, or refused before
-            numbers, request = draw.request(draw.numbers, form)
-            (reply,) = ask(self.endpoint, [request], "asking how to ask")
-            if not isinstance(reply, Failure) or not reply.refused:
-                server.refused |= form
-                server.settled |= open_
-                draw.take(numbers, reply)
-                return
-            last = reply.reason
-        raise UserError(
-            f"{self.endpoint.model} at {self.endpoint.base_url} refuses to complete a prompt ({last}): "
-            "sampling.decoding.top_k=0 and top_p=1.0 leave out what a server may not know"
+        numbers = range(first, samples)
+        together = self.several and self.decoding.temperature > 0 and len(numbers) > 1  # greedy answers are all alike
+        asked = [
+            (question, model.prompt_ids(question.text), several)
+            for question in questions
+            for several in ([numbers] if together else [range(n, n + 1) for n in numbers])
+        ]
+        requests = [self._request(model, prompt, several, draw_name(q, seed)) for q, prompt, several in asked]
+        replies = ask(self.endpoint, requests, f"sampled by {self.endpoint.model}")
+        return tuple(
+            made
+            for (question, prompt, several), reply in zip(asked, replies, strict=True)
+            for made in self._read(model, question, prompt, several, reply)
         )
 
-
-class _Draws:
-    """The samples of one question: which are asked for, and which have come."""
-
-    def __init__(
-        self, sampler: ServerSampler, model: LanguageModel, question: Question, numbers: range, seed: int
-    ) -> None:
-        self.sampler = sampler
-        self.model = model
-        self.question = question
-        self.numbers = numbers
-        self.name = draw_name(question, seed)
-        self.prompt = model.prompt_ids(question.text)
-        self.several = len(numbers) > 1 and sampler.decoding.temperature > 0  # greedy answers are all the same
-        self.found: dict[int, Response] = {}
-
-    def requests(self, several: bool) -> list[tuple[Sequence[int], Request]]:
-        """For all samples that have not come: one request, or one each."""
-        refused = server_of(self.sampler.endpoint).refused & {IDS, SEVERAL}
-        missing = [n for n in self.numbers if n not in self.found]
-        if not missing:
-            return []
-        if several and self.several and SEVERAL not in refused:
-            return [self.request(missing, refused)]
-        return [self.request([n], refused) for n in missing]
-
-    def request(self, numbers: Sequence[int], refused: set[str]) -> tuple[Sequence[int], Request]:
+    def _request(self, model: LanguageModel, prompt: tuple[int, ...], numbers: range, name: str) -> Request:
         from hneuro.responses.noise import row_seed
 
-        count = len(numbers) if self.several and SEVERAL not in refused else 1
-        draw = f"{self.name}/{numbers[0]}" if count == 1 or numbers[0] else self.name
-        decoding = self.sampler.decoding
         body: dict[str, Any] = {
-            "prompt": _text_of_prompt(self.model, self.prompt) if IDS in refused else list(self.prompt),
-            "max_tokens": decoding.max_new_tokens,
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
+            "prompt": list(prompt) if self.prompts == "ids" else _text_of_prompt(model, prompt),
+            "max_tokens": self.decoding.max_new_tokens,
+            "temperature": self.decoding.temperature,
+            "top_p": self.decoding.top_p,
         }
-        if decoding.temperature > 0:
+        if self.decoding.temperature > 0:
+            draw = f"{name}/{numbers[0]}" if len(numbers) == 1 or numbers[0] else name
             body["seed"] = row_seed(draw) & 0x7FFFFFFF  # what every server takes
-        if decoding.top_k:
-            body["top_k"] = decoding.top_k
-        if count > 1:
-            body["n"] = count
-        if self.model.completion and self.model.spec.prompting.completion_stop:
-            body["stop"] = [self.model.spec.prompting.completion_stop]
-        extras = EXTRAS if decoding.top_k else EXTRAS | ALL_TOKENS
-        return numbers[:count], Request(path="completions", body=body, extras=extras)
+        if self.decoding.top_k:
+            body["top_k"] = self.decoding.top_k
+        if len(numbers) > 1:
+            body["n"] = len(numbers)
+        if model.completion and model.spec.prompting.completion_stop:
+            body["stop"] = [model.spec.prompting.completion_stop]
+        return Request(path="completions", body=body, extras=EXTRAS if self.decoding.top_k else EXTRAS | ALL_TOKENS)
 
-    def take(self, numbers: Sequence[int], reply: Reply | Failure) -> None:
-        """Keeps what has come. A request that failed loses its samples; a reply with too few leaves all of them open,
-        so that no response depends on which request taught us that the server gives one at a time.
-        """
+    def _read(
+        self, model: LanguageModel, question: Question, prompt: tuple[int, ...], numbers: range, reply: Reply | Failure
+    ) -> list[Response]:
+        """The responses of a reply; of a request that failed they are lost."""
         if isinstance(reply, Failure):
             lost = f"not sampled, {reply.reason}"
-            choices: list[Any] = [None] * len(numbers)
-        else:
-            lost = ""
-            self._check_prompt(reply, len(numbers))
-            listed = reply.get("choices")
-            choices = listed[: len(numbers)] if isinstance(listed, list) else []
-            if len(choices) < len(numbers):
-                server_of(self.sampler.endpoint).refused.add(SEVERAL)
-                return
-        for n, choice in zip(numbers, choices, strict=True):
-            self.found[n] = read_choice(self.model, self.question, n, self.prompt, choice, lost)
+            return [_lost(question, n, prompt, "", lost) for n in numbers]
+        self._check_prompt(model, prompt, reply, len(numbers))
+        listed = reply.get("choices")
+        choices = listed if isinstance(listed, list) else []
+        if choices and len(choices) < len(numbers):
+            raise UserError(f"{self._where} gives {len(choices)} of {len(numbers)} samples: sampling.several=false")
+        choices = choices or [None] * len(numbers)
+        return [read_choice(model, question, n, prompt, one) for n, one in zip(numbers, choices, strict=False)]
 
-    def responses(self) -> list[Response]:
-        lost = "not sampled: a reply without choices"
-        return [
-            self.found.get(n) or read_choice(self.model, self.question, n, self.prompt, None, lost)
-            for n in self.numbers
-        ]
-
-    def _check_prompt(self, reply: Reply, count: int) -> None:
+    def _check_prompt(self, model: LanguageModel, prompt: Sequence[int], reply: Reply, count: int) -> None:
         """The server has read as many tokens as our prompt has: else it has another template, tokenizer or BOS."""
         usage = reply.get("usage")
         read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
-        if isinstance(read, int) and read not in (len(self.prompt), count * len(self.prompt)):
-            endpoint = self.sampler.endpoint
+        if isinstance(read, int) and read not in (len(prompt), count * len(prompt)):
             raise UserError(
-                f"{endpoint.model} at {endpoint.base_url} reads {read} tokens where the prompt of "
-                f"{self.model.source.locate()} has {len(self.prompt)}: serve that very checkpoint, and set "
-                "sampling.endpoint.revision to a new word"
+                f"{self._where} reads {read} tokens where the prompt of {model.source.locate()} has {len(prompt)}: "
+                "serve that very checkpoint, and set sampling.endpoint.revision to a new word"
             )
+
+    @property
+    def _where(self) -> str:
+        return f"{self.endpoint.model} at {self.endpoint.base_url}"
 
 
 def _text_of_prompt(model: LanguageModel, prompt: Sequence[int]) -> str:
     """The text that the tokenizer makes the prompt's ids of: without the BOS that it adds by itself."""
-    tokenizer = model.tokenizer
-    whole = tokenizer.decode(list(prompt), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    tokenizer, whole = model.tokenizer, model.written(prompt)
     for text in (whole, whole.removeprefix(tokenizer.bos_token or "").removeprefix(" "), whole.lstrip()):
         if tuple(tokenizer(text)["input_ids"]) == tuple(prompt):
             return str(text)
     raise UserError(
-        f"the server takes texts only, and no text gives the prompt of {tokenizer.name_or_path} token by token: "
-        "use a server that completes token ids, such as vLLM"
+        f"sampling.prompts=text, and no text gives the prompt of {tokenizer.name_or_path} token by token: use a server "
+        "that completes token ids, such as vLLM"
     )
+
+
+def read_choice(
+    model: LanguageModel, question: Question, sample: int, prompt: tuple[int, ...], choice: Any
+) -> Response:
+    """The response that a choice is; lost, with the reason, where its tokens are not known for certain."""
+    said = choice if isinstance(choice, Mapping) else {}
+    text = said.get("text")
+    if not isinstance(text, str):
+        return _lost(question, sample, prompt, "", "a choice without a text")
+    told = said.get("logprobs")
+    logprobs: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    ids = _ids(said.get("token_ids"), logprobs)
+    if ids is None and (ids := token_ids_of(model, prompt, text)) is None:
+        return _lost(question, sample, prompt, text, "the tokens derived from the text do not decode to it")
+    if not all(0 <= token < len(model.tokenizer) for token in ids):
+        return _lost(question, sample, prompt, text, "the server's token ids are outside the vocabulary")
+    if not _same(model, ids, text):
+        return _lost(question, sample, prompt, text, "the server's token ids do not decode to its text")
+    truncated = said.get("finish_reason") == "length"
+    return response(model, question, sample, prompt, ids, _logprobs(logprobs, ids, text), (), truncated)
+
+
+def _lost(question: Question, sample: int, prompt: tuple[int, ...], text: str, reason: str) -> Response:
+    return Response(
+        question_id=question.id, sample=sample, prompt_ids=prompt, token_ids=(), text=text, logprobs=(), entropies=(),
+        lost=reason,
+    )  # fmt: skip
+
+
+def _same(model: LanguageModel, ids: Sequence[int], text: str) -> bool:
+    """Whether ids are those of a text, which may lack the stop and a character that was cut in its middle."""
+    stop = model.spec.prompting.completion_stop if model.completion else ""
+    decoded = model.text_of(ids)
+    if stop:
+        decoded, text = decoded.partition(stop)[0], text.partition(stop)[0]
+    return decoded.rstrip("\ufffd").strip() == text.rstrip("\ufffd").strip()
+
+
+def _each(logprobs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Tokens in the newer form, a list of objects."""
+    content = logprobs.get("content")
+    return [one for one in content if isinstance(one, Mapping)] if isinstance(content, list) else []
+
+
+def _ids(given: Any, logprobs: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """Token ids, wherever a server puts them; None where it gives none."""
+    for found in (given, logprobs.get("token_ids"), [one.get("id") for one in _each(logprobs)]):
+        if isinstance(found, list) and found and all(type(token) is int for token in found):
+            return tuple(found)
+    return None
+
+
+def _logprobs(logprobs: Mapping[str, Any], ids: Sequence[int], text: str) -> tuple[float, ...]:
+    """A log-probability for each id, or none at all: where one is missing, or they may belong to other tokens."""
+    newer = _each(logprobs)
+    found = [one.get("logprob") for one in newer] if newer else logprobs.get("token_logprobs")
+    tokens = [one.get("token") for one in newer] if newer else logprobs.get("tokens")
+    if not isinstance(found, list):
+        return ()
+    if len(found) > len(ids) and isinstance(tokens, list) and "".join(map(str, tokens[: len(ids)])) == text:
+        found = found[: len(ids)]  # what ended the turn is behind the text
+    numbers = [float(value) for value in found if isinstance(value, int | float) and math.isfinite(value)]
+    return tuple(numbers) if len(numbers) == len(found) == len(ids) else ()

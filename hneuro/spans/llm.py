@@ -1,4 +1,4 @@
-"""The answer as a language model copies it out of the response; where it stands is found by us.
+"""The answer as a language model copies it out of the response; we find where it is.
 
 The model is asked for text, never for tokens or positions: lists of tokens, printed and parsed again, lost every answer
 with an apostrophe.
@@ -47,9 +47,9 @@ class Client(Protocol):
 class LlmLocator:
     """The part of the response that an OpenAI-compatible model copies (paper, section 2.2: GPT-4o, one example).
 
-    `prompt` holds {question} and {response}; the response stands there without blanks around it. A copy is found
+    `prompt` holds {question} and {response}; the response is put there without blanks around it. A copy is found
     exactly, or else without regard to case, accents, quotes and blanks, or else by its words. `occurrence`: which one
-    counts where the copied text stands there several times. `none` is what the model replies where there is no answer.
+    counts where the copied text occurs several times. `none` is what the model replies where there is no answer.
     `attempts`: a copy that is not in the response is asked for again, with that remark.
     """
 

@@ -60,7 +60,7 @@ def words_at(text: str) -> list[Word]:
 
 
 def find(wanted: str, text: str) -> list[Range]:
-    """Where `wanted` stands in `text`, in order: exactly, or else folded, or else with the same words.
+    """Where `wanted` is in `text`, in order: exactly, or else folded, or else with the same words.
 
     Whole words win over parts of words: "art" in "Bonaparte, art" is the second one.
     """

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hneuro.questions.recordings import read_recordings
+from hneuro.questions.recorded import read_recordings
 from hneuro.records import AnswerSpan, Response
 from hneuro.spans.base import Item, no_span, span_at
 from hneuro.spans.normal import Occurrence, chosen, find_text, folded
@@ -21,10 +21,10 @@ Join = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedLocator:
-    """The answer tokens of a file (`questions.recordings`), by question id and by the text of the response.
+    """The answer tokens of a file (`questions.recorded`), by question id and by the text of the response.
 
     They are token strings of any tokenizer, "▁Naked", "ĠNaked", "##ked" or plain. Their text is found in the response,
-    with gaps where it does not stand there in one piece. `occurrence`: which one counts where it stands there in one
+    with gaps where it is not there in one piece. `occurrence`: which one counts where it is there in one
     piece several times; pieces with gaps between them are the first that follow each other.
     """
 
@@ -34,14 +34,18 @@ class RecordedLocator:
     letters: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        recordings = read_recordings(self.path)
-        if not any(one.answer_tokens for said in recordings.values() for one in said):
+        if not any(tokens for said in self._recorded.values() for tokens in said.values()):
             raise ValueError(f"{self.path} has no answer tokens")
         object.__setattr__(self, "digest", hashlib.sha256(Path(self.path).read_bytes()).hexdigest())
 
+    @cached_property
+    def _recorded(self) -> Mapping[str, Mapping[str, Tokens]]:
+        """Question id -> text of a response -> its answer tokens, none where the file has none."""
+        recordings = read_recordings(self.path).items()
+        return {name: {_key(one.text): one.answer_tokens or () for one in said} for name, said in recordings}
+
     def locate(self, items: Sequence[Item], decode: Decode) -> tuple[AnswerSpan, ...]:
-        recorded = _answer_tokens(self.path, self.digest)
-        return tuple(self._span(recorded.get(response.question_id), response, decode) for _, response in items)
+        return tuple(self._span(self._recorded.get(response.question_id), response, decode) for _, response in items)
 
     def _span(self, recorded: Mapping[str, Tokens] | None, response: Response, decode: Decode) -> AnswerSpan:
         if recorded is None:
@@ -53,12 +57,12 @@ class RecordedLocator:
             return no_span(response, "the file names no answer tokens", "recorded")
         places = align(tokens, response.text, self.occurrence)
         if not places:
-            return no_span(response, "the recorded tokens do not stand in the response", "recorded")
+            return no_span(response, "the recorded tokens are not in the response", "recorded")
         return span_at(response, places, decode, "recorded")
 
 
 def align(tokens: Sequence[str], text: str, occurrence: Occurrence) -> list[Range]:
-    """Where the text of the token strings stands in `text`, in order, in as few pieces as need be; else nothing."""
+    """Where the text of the token strings is in `text`, in order, in as few pieces as need be; else nothing."""
     for join in _joins():
         if whole := find_text(join(tokens).strip(), text):
             return chosen(whole, occurrence)
@@ -70,7 +74,7 @@ def align(tokens: Sequence[str], text: str, occurrence: Occurrence) -> list[Rang
 
 
 def _in_pieces(tokens: Sequence[str], text: str, join: Join) -> tuple[Range, ...] | None:
-    """The longest pieces first, and each where it stands first: later places leave less room for the others."""
+    """The longest pieces first, and each at its first place: later places leave less room for the others."""
 
     @cache
     def wanted(first: int, stop: int) -> str:
@@ -84,9 +88,9 @@ def _in_pieces(tokens: Sequence[str], text: str, join: Join) -> tuple[Range, ...
         for stop in range(len(tokens), first, -1):
             piece = wanted(first, stop)
             place = text.find(piece, begin)
-            behind = None if place < 0 else rest(stop, place + len(piece))
-            if behind is not None:
-                return ((place, place + len(piece)), *behind) if piece else behind
+            after = None if place < 0 else rest(stop, place + len(piece))
+            if after is not None:
+                return ((place, place + len(piece)), *after) if piece else after
         return None
 
     return rest(0, 0)
@@ -104,15 +108,6 @@ def _joins() -> Iterator[Join]:
 
 def _decoded(decoder: Any, tokens: Sequence[str]) -> str:
     return str(decoder.decode(list(tokens)))
-
-
-@cache
-def _answer_tokens(path: str, _digest: str) -> dict[str, dict[str, Tokens]]:
-    """Question id -> text of a response -> its answer tokens, none where the file has none."""
-    return {
-        question_id: {_key(one.text): one.answer_tokens or () for one in said}
-        for question_id, said in read_recordings(path).items()
-    }
 
 
 def _key(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The answer of an answer-only response: all of it but filler, quotes, closing punctuation and what merely explains."""
+"""The answer of an answer-only response: a letter, or all of it but filler, quotes, closing punctuation and remarks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from hneuro.records import AnswerSpan, Response
+from hneuro.questions.options import LETTERS
+from hneuro.records import AnswerSpan, Question, Response
 from hneuro.spans.base import Item, no_span, span_at
 from hneuro.spans.tokens import Decode, Range, tokens_at
-from hneuro.verdicts.answer_part import answer_part
+from hneuro.verdicts.base import word_list
+from hneuro.verdicts.letter import ANSWER
+from hneuro.verdicts.rule import answer_part
 from hneuro.verdicts.words import NORMAL_FORM
 
-FILLERS = (
-    r"((so|well|sure)[,.!]?\s+)?(the (correct )?answer (is|was)\b|(the )?(correct )?answer\s*:)\s*:?",
-    # Before a name, a number or an article: "They were married" is an answer.
-    r"((so|well|sure)[,.!]?\s+)?((it|that)(['’]s| is| was)|(they|those)(['’]re| are| were))\b\s*:?"
-    r"(?=\W*($|(?-i:[^\W_a-z])|(the|an?)\s))",
-    r"((approximately|about|around|roughly|circa)\s+|~\s*)(?=\W?\d)",
-)
 MARKUP = "*_`"
 CLOSING = MARKUP + ".!;,…。．！；，、"
 PAIRS = {'"': '"', "'": "'", "’": "’", "”": "”", "“": "”", "‘": "’", "„": "“”", "«": "»", "‹": "›", "「": "」",
@@ -35,12 +31,12 @@ BLANK_LINE = re.compile(r"\n\s*\n")
 class ShortAnswer:
     """The response without leading filler, enclosing quotes, closing punctuation and markup.
 
-    `gloss`: a closing remark in brackets explains the answer, as in "Timur (Tamerlane)", and is no part of it.
+    `gloss`: a closing remark in brackets explains the answer, as in "Timur (Tamerlane)", and is not part of it.
     `paragraphs`: what follows the first blank line explains, too. `max_share` of the response that an answer may be:
     below 1 it refuses long-winded responses.
     """
 
-    fillers: tuple[str, ...] = FILLERS
+    fillers: tuple[str, ...] = word_list("answer_fillers")
     gloss: Literal["drop", "keep"] = "drop"
     paragraphs: Literal["first", "all"] = "first"
     max_share: float = 1.0
@@ -52,7 +48,7 @@ class ShortAnswer:
             try:
                 re.compile(filler)
             except re.error as fault:
-                raise ValueError(f"the filler {filler!r} is no regular expression ({fault})") from fault
+                raise ValueError(f"the filler {filler!r} is not a regular expression ({fault})") from fault
         if not 0 < self.max_share <= 1:
             raise ValueError(f"max_share must be above 0 and at most 1, not {self.max_share}")
 
@@ -87,6 +83,24 @@ class ShortAnswer:
             if self.gloss == "drop" and (remark := GLOSS.fullmatch(text, start, stop)):
                 stop = remark.start("gloss")
         return start, stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetterLocator:
+    """The letter that the letter judge reads: "B" of " (B)" and of "B. Tiber", nothing of "Because"."""
+
+    letters: ClassVar[bool] = True
+
+    def locate(self, items: Sequence[Item], decode: Decode) -> tuple[AnswerSpan, ...]:
+        return tuple(self._span(question, response, decode) for question, response in items)
+
+    def _span(self, question: Question, response: Response, decode: Decode) -> AnswerSpan:
+        said = ANSWER.fullmatch(response.text)
+        if not said:
+            return no_span(response, "no letter alone", "letter")
+        if said[1] not in LETTERS[: len(question.options)]:
+            return no_span(response, "no option has this letter", "letter")
+        return span_at(response, [said.span(1)], decode, "letter")
 
 
 def trimmed(text: str, start: int, stop: int) -> Range:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hneuro.detection.scored import AnswerSet
 from hneuro.models.language_model import LanguageModel
-from hneuro.questions.groups import grouped
-from hneuro.questions.together import load_together
-from hneuro.records import Fact, LabelledResponse, Response, UserError, Verdict
-from hneuro.responses.recorded import RecordedSampler
+from hneuro.questions.base import load_together
+from hneuro.questions.splits import assert_disjoint, grouped, place_in_draw, split_by_group
+from hneuro.records import Fact, LabelledResponse, Verdict
 from hneuro.result_records import FunnelStep
-from hneuro.spans.loss import loss_step
 from hneuro.steps import stored
-from hneuro.steps.checks import check_labelled, check_spans, lacking
+from hneuro.steps.checks import check_labelled, lacking
 from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers
+from hneuro.steps.measured import Answers, measure
 from hneuro.steps.sampling import Judged, Pair, Questions, all_right, cut_note, one_each, several, stopped_step
-from hneuro.store import Kept
-from hneuro.verdicts.consistency import consistent, single
-from hneuro.verdicts.splits import assert_disjoint, balance, place_in_draw, split_by_group
+from hneuro.verdicts.consistency import balance, consistent, single
 
 FEWEST_REFUSED = 10  # made-up things, below which the answers about them have nothing to stand against
 
@@ -65,17 +60,13 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
     run.funnel.append(stopped_step(run, sampled, (*fit, *select), "fit and select"))
     responses, pairs = sampled.responses, sampled.pairs()
     _remember(run, (*fit, *select), pairs)
-    letters = setup.sampling.letters
     found: dict[str, Answers] = {}
     facts: tuple[Fact, ...] = ()
     natural = (0, 0)
     for name, part in (("fit", fit), ("select", select)):
         ids = {q.id for q in part}
         own = [(r, j) for r, j in pairs if r.question_id in ids]
-        labelled, step = consistent(
-            part, [r for r, _ in own], [j for _, j in own], name, setup.sampling.samples, letters=letters
-        )
-        run.funnel.append(step)
+        labelled = _consistent(run, part, own, name)
         check_labelled(labelled, name, run.funnel)
         said = {(r.question_id, r.sample): r.text for r, _ in own}
         right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
@@ -85,23 +76,33 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
         facts = tuple(
             Fact(question=q, said=right[q.id]) for q in asked_about[: setup.intervention.facts] if q.answerable
         )
-        kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
-        run.funnel.append(step)
+        kept = _balanced(run, labelled, name)
         found[name] = measure(run, model, name, part, responses, kept, for_probe=name == "fit")
         check_labelled(found[name].labelled, name, run.funnel)
     known = tuple(fact.question for fact in facts[: setup.intervention.known_questions])
     return Identified(found["fit"], found["select"], facts, known, natural)
 
 
+def _consistent(run: Context, questions: Questions, pairs: Sequence[Pair], name: str) -> tuple[LabelledResponse, ...]:
+    said, judged = [response for response, _ in pairs], [judgement for _, judgement in pairs]
+    sampling = run.experiment.sampling
+    labelled, step = consistent(questions, said, judged, name, sampling.samples, letters=sampling.letters)
+    run.funnel.append(step)
+    return labelled
+
+
+def _balanced(run: Context, labelled: Sequence[LabelledResponse], name: str) -> tuple[LabelledResponse, ...]:
+    kept, step = balance(labelled, name, run.experiment.seed, run.experiment.splits.most_per_class)
+    run.funnel.append(step)
+    return kept
+
+
 def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> tuple[Fact, ...]:
     """The questions of the report part that are answered rightly in every one of as many samples as asked for."""
     asked = tuple(q for q in questions if q.answerable)
-    try:
-        found = all_right(run, model, asked)
-    except UserError:
-        if isinstance(run.experiment.sampling, RecordedSampler):
-            return ()  # what was not recorded cannot be sampled now
-        raise
+    found = all_right(run, model, asked)
+    if found is None:
+        return ()
     right: dict[str, Counter[str]] = {q.id: Counter() for q in asked}
     for response, judgement in found.pairs():
         if judgement.verdict is Verdict.CORRECT:
@@ -124,18 +125,9 @@ def base_fit(run: Context, base: LanguageModel, fit: Questions) -> Answers | Non
     run.funnel.append(stopped_step(run, said, fit, name))
     responses, pairs = said.responses, said.pairs()
     _remember(run, fit, pairs)
-    labelled, step = consistent(
-        fit,
-        [r for r, _ in pairs],
-        [j for _, j in pairs],
-        name,
-        setup.sampling.samples,
-        letters=setup.sampling.letters,
-    )
-    run.funnel.append(step)
+    labelled = _consistent(run, fit, pairs, name)
     if not lacking(labelled):
-        kept, step = balance(labelled, name, setup.seed, setup.splits.most_per_class)
-        run.funnel.append(step)
+        kept = _balanced(run, labelled, name)
         found = measure(run, base, name, fit, responses, kept, for_probe=True)
         labelled = found.labelled
         if not lacking(labelled):
@@ -159,8 +151,7 @@ def evaluation_sets(
         labelled, step = single(questions, [j for _, j in judged], label)
         run.funnel.append(replace(step, note=cut_note(responses.value)))
         if all(q.answerable for q in questions):
-            labelled, step = balance(labelled, label, setup.seed, setup.splits.most_per_class)
-            run.funnel.append(step)
+            labelled = _balanced(run, labelled, label)
         elif 0 < sum(not r.hallucinated for r in labelled) < FEWEST_REFUSED:
             labelled, step = _without_refused(labelled, label)
             run.funnel.append(step)
@@ -183,66 +174,3 @@ def _remember(run: Context, questions: Questions, pairs: Sequence[Pair]) -> None
     """For the agreement of several judges."""
     asked = {q.id: q for q in questions}
     run.judged += [(asked[response.question_id], response, judgement) for response, judgement in pairs]
-
-
-def measure(
-    run: Context,
-    model: LanguageModel,
-    name: str,
-    questions: Questions,
-    responses: Kept[tuple[Response, ...]],
-    labelled: Sequence[LabelledResponse],
-    *,
-    for_probe: bool = False,
-) -> Answers:
-    """Spans and contributions of labelled responses. A span that was not located is counted, and not guessed."""
-    setup = run.experiment
-    spans = stored.locate(run.store, setup.span, model, questions, responses, labelled)
-    located = {(s.question_id, s.sample): s for s in spans.value if s.tokens}
-    kept = tuple(r for r in labelled if (r.question_id, r.sample) in located)
-    run.funnel.append(loss_step(labelled, spans.value, name))
-    check_spans(run.funnel[-1], setup.max_span_loss)
-    said = {(r.question_id, r.sample): r for r in responses.value}
-    keys = [(r.question_id, r.sample) for r in kept]
-    run.funnel += _without_probabilities(name, [said[key] for key in keys])
-    contributions = stored.contribute(
-        run.store,
-        model,
-        setup.contribution,
-        [said[k] for k in keys],
-        [located[k] for k in keys],
-        for_probe=for_probe,
-    )
-    return Answers(
-        name=name,
-        labelled=kept,
-        questions={q.id: q for q in questions},
-        responses=said,
-        spans=located,
-        found=contributions.value,
-        drawn=frozenset((r.question_id, r.sample) for r in labelled),
-        tested=setup.labeling.tested,
-        digest=f"{contributions.digest}/{setup.labeling.tested}",
-    )
-
-
-def _without_probabilities(name: str, responses: Sequence[Response]) -> Iterator[FunnelStep]:
-    """Responses that a baseline is not measured on, because the engine that sampled them told no probabilities."""
-    for baseline, missing in (
-        ("logprob", sum(not r.logprobs for r in responses)),
-        ("entropy", sum(not r.entropies for r in responses)),
-    ):
-        if missing:
-            yield FunnelStep(
-                stage=f"baseline {baseline}",
-                dataset=name,
-                unit="responses",
-                entered=len(responses),
-                left=len(responses) - missing,
-                lost={"not told by the sampler": missing},
-            )
-
-
-def testable(measured: Sequence[Answers]) -> list[AnswerSet]:
-    """The sets with both kinds of answers, with the baselines of their rows."""
-    return [answers.answer_set() for answers in measured if answers.two_sided]

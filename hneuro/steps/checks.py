@@ -13,6 +13,7 @@ from hneuro.neurons import NeuronSpace
 from hneuro.probe.selectors import Ranking
 from hneuro.records import LabelledResponse, Question, UserError
 from hneuro.result_records import FunnelStep
+from hneuro.spans.base import NONE_STATED
 from hneuro.steps import stored
 from hneuro.steps.context import Context
 
@@ -169,8 +170,11 @@ def lacking(labelled: Sequence[LabelledResponse]) -> list[tuple[int, str]]:
 
 
 def check_spans(step: FunnelStep, allowed: float) -> None:
-    """Not more answers without a span than the config allows: what is lost is seldom lost at random."""
-    lost = step.entered - step.left
+    """Not more answers without a span than the config allows: what is lost is seldom lost at random.
+
+    Responses that state no answer of the kind have none to locate; the funnel counts them.
+    """
+    lost = sum(count for reason, count in step.lost.items() if not reason.startswith(NONE_STATED))
     if lost > allowed * step.entered:
         share = lost / step.entered
         raise UserError(

@@ -1,22 +1,65 @@
-"""The first stages of all sets at once: for an engine that needs the device, and for runs that go on elsewhere."""
+"""What a run samples: listed once, for engines that sample all of it ahead, runs that stop early, and dry runs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hneuro.experiment import Stage
-from hneuro.records import Response
+from hneuro.models.language_model import LanguageModel
 from hneuro.responses.sampler import EngineSampler
 from hneuro.steps import answers, sampling, stored
 from hneuro.steps.context import Context
 from hneuro.steps.known import about_facts
-from hneuro.steps.rivals import hidden
-from hneuro.steps.sampling import Judged, Questions
-from hneuro.store import Kept
+from hneuro.steps.sampling import Judged, Questions, Responses
+from hneuro.steps.trials import hidden
 
 Parts = Mapping[str, Questions]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A set of questions as it is sampled. `judged`: whether verdicts on it are a part of the method."""
+
+    name: str  # for people
+    model: LanguageModel
+    questions: Questions
+    most: int  # responses to a question that no set before has
+    draw: Callable[[], Judged | Responses | str | None]  # from the store, or now; or why there are none
+    judged: bool = True
+
+
+def sets(run: Context, parts: Parts, others: Parts) -> Iterator[Sampled]:
+    """All that a run samples: whatever it needs later is in the store once each has been drawn."""
+    setup = run.experiment
+    name, samples = setup.identification.name, setup.sampling.samples
+    fit, known = parts["fit"], (*parts["fit"], *parts["select"])
+    evaluation = {name: parts["report"], **others}
+
+    both = {part: parts[part] for part in ("fit", "select")}
+    yield Sampled(f"{name} (fit and select)", run.chat, known, samples, lambda: sampling.several(run, run.chat, both))
+    if (base := run.base) is not None and setup.origin.base_probe:
+        label = answers.label_of(f"{name} (fit)", base)
+        yield Sampled(label, base, fit, samples, lambda: sampling.several(run, base, {"fit": fit}))
+    for model in (run.chat, run.base):
+        for label, asked in evaluation.items() if model is not None else ():
+            assert model is not None
+
+            def one_each(model: LanguageModel = model, asked: Questions = asked) -> Responses:
+                return sampling.one_each(run, model, asked)
+
+            yield Sampled(answers.label_of(label, model), model, asked, 1, one_each)
+    if about_facts(run) and setup.intervention.swept:
+        facts = tuple(q for q in parts["report"] if q.answerable)
+        yield Sampled(f"{name} (known)", run.chat, facts, samples, lambda: sampling.all_right(run, run.chat, facts))
+    if setup.mechanism.measured and setup.mechanism.samples:
+        for label, asked in evaluation.items():
+
+            def again(asked: Questions = asked) -> Responses | str:
+                return sampling.repeated(run, run.chat, asked)
+
+            yield Sampled(f"{label} (again)", run.chat, asked, setup.mechanism.samples - 1, again, judged=False)
 
 
 def sample_ahead(run: Context, parts: Parts, others: Parts) -> None:
@@ -24,8 +67,8 @@ def sample_ahead(run: Context, parts: Parts, others: Parts) -> None:
     sampler = run.experiment.sampling
     if isinstance(sampler, EngineSampler):
         try:
-            for _ in (*_sets(run, parts, others), *_held_out(run, parts), *_repeated(run, parts, others)):
-                pass
+            for each in sets(run, parts, others):
+                each.draw()
         finally:
             sampler.close()
 
@@ -36,84 +79,37 @@ def until(run: Context, stage: Stage, parts: Parts, others: Parts) -> str:
     if stage == "contributions":
         lines = list(_contributions(run, parts, others))
     else:
-        told = _verdicts if stage == "verdicts" else _responses
-        lines = [told(run, found) for found in _sets(run, parts, others)]
-        lines += [told(run, found) for found in _held_out(run, parts)]
-        lines += [_responses(run, found) for found in _repeated(run, parts, others)]
+        lines = [line for each in sets(run, parts, others) if (line := _drawn(run, each, stage))]
     head = f"Stopped after {stage}, as until={stage} asks. In {run.store.root.resolve()} there are now:"
     return "\n  ".join([head, *lines])
 
 
-@dataclass(frozen=True)
-class _Set:
-    name: str
-    questions: Questions
-    responses: Kept[tuple[Response, ...]]
-    judged: Judged | None = None  # while they were sampled
-
-
-def _sets(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
-    """Every set of questions as it is sampled: the identification set several times, the others once by each model."""
-    name = run.experiment.identification.name
-    known = (*parts["fit"], *parts["select"])
-    found = sampling.several(run, run.chat, {part: parts[part] for part in ("fit", "select")})
-    yield _Set(f"{name} (fit and select)", known, found.responses, found)
-    if run.base is not None and run.experiment.origin.base_probe:
-        label = answers.label_of(f"{name} (fit)", run.base)
-        found = sampling.several(run, run.base, {"fit": parts["fit"]})
-        yield _Set(label, parts["fit"], found.responses, found)
-    for model in (run.chat, run.base):
-        if model is not None:
-            for label, questions in {name: parts["report"], **others}.items():
-                yield _Set(answers.label_of(label, model), questions, sampling.one_each(run, model, questions))
-
-
-def _held_out(run: Context, parts: Parts) -> Iterator[_Set]:
-    """What says which held-out questions the model knows, where a benchmark asks about them."""
-    if about_facts(run) and run.experiment.intervention.swept:
-        asked = tuple(q for q in parts["report"] if q.answerable)
-        found = sampling.all_right(run, run.chat, asked)
-        yield _Set(f"{run.experiment.identification.name} (known)", asked, found.responses, found)
-
-
-def _repeated(run: Context, parts: Parts, others: Parts) -> Iterator[_Set]:
-    """More responses of the chat model to every evaluation set, which the mechanism table compares with each other."""
-    setup = run.experiment
-    if not setup.mechanism.measured or not setup.mechanism.samples:
-        return
-    for name, questions in {setup.identification.name: parts["report"], **others}.items():
-        found = sampling.repeated(run, run.chat, questions)
-        if not isinstance(found, str):
-            yield _Set(f"{name} (again)", questions, found)
-
-
-def _responses(_: Context, found: _Set) -> str:
-    said = found.responses.value
-    lost = Counter(response.lost for response in said if response.lost)
-    reasons = "".join(f", {count} of them lost: {reason}" for reason, count in lost.items())
-    return f"{len(said)} responses to {len(found.questions)} questions of {found.name}{reasons}"
-
-
-def _verdicts(run: Context, found: _Set) -> str:
-    if found.judged is not None:
-        judged = found.judged.judgements
-    else:
-        judged = stored.judge(run.store, run.experiment.judge, found.questions, found.responses)
+def _drawn(run: Context, of: Sampled, stage: Stage) -> str:
+    """What there is of a set then; "" where it cannot be sampled."""
+    found = of.draw()
+    if found is None or isinstance(found, str):
+        return ""
+    responses = found.responses if isinstance(found, Judged) else found
+    if stage == "responses" or not of.judged:
+        lost = Counter(response.lost for response in responses.value if response.lost)
+        reasons = "".join(f", {count} of them lost: {reason}" for reason, count in lost.items())
+        return f"{len(responses.value)} responses to {len(of.questions)} questions of {of.name}{reasons}"
+    own = found.judgements if isinstance(found, Judged) else None
+    judged = own or stored.judge(run.store, run.experiment.judge, of.questions, responses)
     counts = Counter(judgement.verdict.value for judgement in judged.value)
-    return f"verdicts on {found.name}: {', '.join(f'{count} {verdict}' for verdict, count in sorted(counts.items()))}"
+    return f"verdicts on {of.name}: {', '.join(f'{count} {verdict}' for verdict, count in sorted(counts.items()))}"
 
 
 def _contributions(run: Context, parts: Parts, others: Parts) -> Iterator[str]:
     identified = answers.identify(run, run.chat, parts["fit"], parts["select"])
-    for part in (identified.fit, identified.select):
-        hidden(run, part)
-        yield f"contributions of {len(part.labelled)} answers to {part.name}"
     own = answers.base_fit(run, run.base, parts["fit"]) if run.base is not None else None
-    if own is not None:
-        yield f"contributions of {len(own.labelled)} answers to {own.name}"
+    found = [(run.chat, part) for part in (identified.fit, identified.select)]
+    found += [(run.base, own)] if run.base is not None and own is not None else []
     for model in (run.chat, run.base):
         if model is not None:
-            for measured in answers.evaluation_sets(run, model, parts["report"], others):
-                if model is run.chat:
-                    hidden(run, measured)
-                yield f"contributions of {len(measured.labelled)} answers to {answers.label_of(measured.name, model)}"
+            found += [(model, part) for part in answers.evaluation_sets(run, model, parts["report"], others)]
+    for model, part in found:
+        if model is run.chat:
+            hidden(run, part)
+        name = part.name if part is own else answers.label_of(part.name, model)
+        yield f"contributions of {len(part.labelled)} answers to {name}"

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.evaluate import neuron_detector
-from hneuro.detection.mechanism.asking import in_words_of, p_unsure
+from hneuro.detection.detector import Classifier
+from hneuro.detection.mechanism.asking import Asked, in_words_of, p_unsure
 from hneuro.detection.mechanism.remaining import remaining_rows
 from hneuro.detection.mechanism.settings import Counts, frequencies, read_counts
-from hneuro.detection.mechanism.signals import (
-    LAYER_METRICS,
-    MEASURES,
-    as_signals,
-    inconsistency,
-    layer_rows,
-    signal_rows,
-    sparsity_of,
-)
+from hneuro.detection.mechanism.signals import MEASURES, as_signals, inconsistency, layer_rows, signal_rows, sparsity_of
 from hneuro.detection.mechanism.transfer import transfer_rows
+from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons, Probe, ProbeRows
+from hneuro.probe.selectors import Selector
 from hneuro.probe.solver import transposed
 from hneuro.records import Response
-from hneuro.result_records import FunnelStep, ResultRow
-from hneuro.statistics import BOUNDARY
-from hneuro.steps import stored
-from hneuro.steps.answers import Identified, testable
+from hneuro.result_records import FunnelStep, ResultRow, TrainedDetector
+from hneuro.stage import Rows, array, stage
 from hneuro.steps.context import Context
-from hneuro.steps.features import features_in_file
-from hneuro.steps.measured import Answers
+from hneuro.steps.features import features_in_file, is_large
+from hneuro.steps.measured import Answers, testable
 from hneuro.steps.sampling import repeated
-from hneuro.store import Kept, fingerprint
-from hneuro.verdicts.words import NORMAL_FORM
+from hneuro.steps.stored import RESPONSES_PER_SHARD
+from hneuro.store import Kept
 
 ASKED_PER_SHARD = 256
 
@@ -51,18 +42,9 @@ class Measured:
     again: Kept[tuple[Response, ...]] | str
     counts: NDArray[np.float64]  # [row]
 
-    def reads(self) -> dict[str, Any]:
-        return {
-            "answers": [self.answers.name, self.answers.digest, fingerprint(self.answers.labelled)],
-            "sparse": self.sparse.digest,
-            "unsure": self.unsure if isinstance(self.unsure, str) else self.unsure.digest,
-            "again": self.again if isinstance(self.again, str) else self.again.digest,
-            "counts": fingerprint(self.counts.tolist()),
-        }
-
 
 def mechanism(
-    run: Context, probe: Probe, neurons: HNeurons, identified: Identified, held_out: Sequence[Answers]
+    run: Context, probe: Probe, neurons: HNeurons, trained: TrainedDetector, held_out: Sequence[Answers]
 ) -> tuple[ResultRow, ...]:
     """Nothing where it was turned off."""
     setup = run.experiment
@@ -84,31 +66,28 @@ def mechanism(
         )
         if isinstance(reason, str)
     }
-    reads = {
-        "measured": [m.reads() for m in measured],
-        "fit": [(a.digest, fingerprint(a.labelled)) for a in (identified.fit, identified.select)],
-        "neurons": neurons,
-        "reasons": {" ".join(key): reason for key, reason in reasons.items()},
-        "settings": [settings.folds, settings.min_per_class],
-        "seed": setup.seed,
-        "normal form": NORMAL_FORM,  # of what counts as the same answer
-        "by layer": LAYER_METRICS,  # a table without some of them is of another version
-        "intervals": BOUNDARY,
-    }
+    told = signals(run.store, measured, trained, reasons, settings.folds, settings.min_per_class, setup.seed).value
+    return (*told, *_transfer(run, probe, neurons, held_out))
 
-    def work() -> Sequence[ResultRow]:
-        detector = neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set())
-        signals = {m.answers.name: _signals(m, detector.scores_of(m.answers.rows())) for m in measured}
-        whole = testable([m.answers for m in measured])
-        sets = [replace(tested, baselines=signals[tested.name]) for tested in whole]
-        rows = [*signal_rows(sets, reasons), *remaining_rows(sets, settings.folds, settings.min_per_class, setup.seed)]
-        for m in measured:
-            read = m.answers.rows()
-            rows += layer_rows(m.answers.name, read.y == 1, read.groups, m.sparse.value, settings.min_per_class)
-        return rows
 
-    table = run.store.whole("mechanism", ResultRow, reads, work).value
-    return (*table, *_transfer(run, probe, neurons, held_out))
+@stage(ResultRow, version=1, name="mechanism")
+def signals(
+    measured: Sequence[Measured],
+    trained: TrainedDetector,
+    reasons: Mapping[tuple[str, str], str],
+    folds: int,
+    min_per_class: int,
+    seed: int,
+) -> Sequence[ResultRow]:
+    """Each signal by itself, what the detector's score adds to the others, and the sparsity of every layer."""
+    detector = Classifier.of(trained)
+    known = {m.answers.name: _signals(m, detector.scores_of(m.answers.rows())) for m in measured}
+    sets = [replace(tested, baselines=known[tested.name]) for tested in testable([m.answers for m in measured])]
+    rows = [*signal_rows(sets, reasons), *remaining_rows(sets, folds, min_per_class, seed)]
+    for m in measured:
+        read = m.answers.rows()
+        rows += layer_rows(m.answers.name, read.y == 1, read.groups, m.sparse.value, min_per_class)
+    return rows
 
 
 def _measured(run: Context, answers: Answers, known: Counts | None) -> Measured:
@@ -131,19 +110,19 @@ def _measured(run: Context, answers: Answers, known: Counts | None) -> Measured:
     if settings.samples:
         again = repeated(run, run.chat, tuple(answers.questions.values()))
     return Measured(
-        answers=answers, sparse=_sparse(run, answers), unsure=_unsure(run, answers), again=again, counts=counts
+        answers=answers, sparse=sparsity(run.store, answers), unsure=_unsure(run, answers), again=again, counts=counts
     )
 
 
-def _sparse(run: Context, answers: Answers) -> Kept[NDArray[np.float32]]:
+@array(version=1)
+def sparsity(answers: Answers) -> Rows:
+    """[row, measure, 1 + layer]."""
     space, lines = answers.found.space, answers.rows().lines
-    reads = {"contributions": answers.digest, "of": fingerprint([(r.question_id, r.sample) for r in answers.labelled])}
 
     def work(rows: slice) -> NDArray[np.float32]:
         return sparsity_of(answers.found.table, lines[rows], space)
 
-    shape = (len(lines), len(MEASURES), 1 + space.n_layers)
-    return run.store.array("sparsity", reads, shape, stored.slices(len(lines), stored.RESPONSES_PER_SHARD), work)
+    return Rows.of((len(lines), len(MEASURES), 1 + space.n_layers), RESPONSES_PER_SHARD, work)
 
 
 def _unsure(run: Context, answers: Answers) -> Kept[NDArray[np.float32]] | str:
@@ -155,12 +134,17 @@ def _unsure(run: Context, answers: Answers) -> Kept[NDArray[np.float32]] | str:
         (answers.questions[r.question_id].text, answers.responses[r.question_id, r.sample].text)
         for r in answers.labelled
     ]
+    return unsure(run.store, model, asked, said, settings.token_budget)
+
+
+@array(version=1, aside=("token_budget",))
+def unsure(model: LanguageModel, asked: Asked, said: Sequence[tuple[str, str]], token_budget: int) -> Rows:
+    """[row]: how probable the model finds it that what it said is wrong, when it is asked."""
 
     def work(rows: slice) -> NDArray[np.float32]:
-        return p_unsure(model, asked, said[rows], settings.token_budget).astype(np.float32)
+        return p_unsure(model, asked, said[rows], token_budget).astype(np.float32)
 
-    reads = {"model": model.identity, "asked": asked, "said": fingerprint(said)}
-    return run.store.array("unsure", reads, (len(said),), stored.slices(len(said), ASKED_PER_SHARD), work)
+    return Rows.of((len(said),), ASKED_PER_SHARD, work)
 
 
 def _signals(measured: Measured, score: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -187,31 +171,32 @@ def _transfer(run: Context, probe: Probe, neurons: HNeurons, held_out: Sequence[
     settings = setup.mechanism
     if not settings.transfer:
         return ()
-    reads = {
-        "selector": stored.described(setup.probe),
-        "strength": probe.strength,
-        "neurons": neurons,
-        "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in held_out],
-        "settings": [settings.min_per_class],
-        "seed": setup.seed,
-        "intervals": BOUNDARY,
-    }
+    return transfer(
+        run.store, held_out, setup.probe, neurons, probe.strength, settings.min_per_class, setup.seed,
+        partial(_source, run),
+    ).value  # fmt: skip
 
-    def work() -> Sequence[ResultRow]:
-        sets = testable(held_out)
-        sources = {answers.name: _source(run, answers) for answers in held_out if answers.two_sided}
-        strength, least = probe.strength, settings.min_per_class
-        return list(transfer_rows(sets, sources, setup.probe, neurons, strength, least, setup.seed))
 
-    return run.store.whole("transfer", ResultRow, reads, work).value
+@stage(ResultRow, version=1, aside=("rows_of",))
+def transfer(
+    held_out: Sequence[Answers],
+    selector: Selector,
+    neurons: HNeurons,
+    strength: float,
+    least: int,
+    seed: int,
+    rows_of: Callable[[Answers], ProbeRows],
+) -> Sequence[ResultRow]:
+    sources = {answers.name: rows_of(answers) for answers in held_out if answers.two_sided}
+    return list(transfer_rows(testable(held_out), sources, selector, neurons, strength, least, seed))
 
 
 def _source(run: Context, answers: Answers) -> ProbeRows:
     """The rows of a set as a probe reads them: neuron by neuron from a file, where they are large."""
     rows, space = answers.rows(), answers.found.space
-    if 4 * len(rows.y) * space.size <= stored.IN_MEMORY:
+    if not is_large(len(rows.y), space.size):
         return rows
     block = partial(transposed, rows.table)
     shape = (space.size, len(rows.table))
     features = run.experiment.contribution.features
-    return replace(rows, by_neuron=features_in_file(run.store, {"of": answers.digest}, shape, block, features))
+    return replace(rows, by_neuron=features_in_file(run.store, answers.digest, shape, block, features))

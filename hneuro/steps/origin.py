@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hneuro.detection.detector import Classifier
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import Contributions, HNeurons, NeuronSpace, Probe
+from hneuro.origin.moments import Readers, at, transfer_at
+from hneuro.origin.settings import PARTS
 from hneuro.origin.transfer import backward_transfer, shared_neurons
-from hneuro.result_records import ResultRow
-from hneuro.statistics import BOUNDARY
+from hneuro.result_records import ResultRow, TrainedDetector
+from hneuro.stage import Rows, array, stage
 from hneuro.steps import stored
-from hneuro.steps.answers import Identified, base_fit, evaluation_sets, testable
+from hneuro.steps.answers import Identified, base_fit, evaluation_sets
 from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers
+from hneuro.steps.measured import Answers, pooled, testable
 from hneuro.steps.sampling import Questions
 from hneuro.steps.selection import probe_path, random_controls
-from hneuro.store import fingerprint
+from hneuro.store import Kept, fingerprint
 
+log = logging.getLogger(__name__)
 Parts = Mapping[str, Questions]
 
 
@@ -36,44 +41,99 @@ class Origin:
 
 
 def origin(
-    run: Context, probe: Probe, neurons: HNeurons, identified: Identified, parts: Parts, others: Parts
+    run: Context,
+    probe: Probe,
+    neurons: HNeurons,
+    trained: TrainedDetector,
+    identified: Identified,
+    parts: Parts,
+    others: Parts,
 ) -> Origin:
     """Backward transfer beside the base model's own probe, drift, both at every checkpoint; nothing without a base."""
     if run.base is None:
         return Origin()
-    moved = stored.distances(run.store, run.chat, run.base)
+    store, seed = run.store, run.experiment.seed
+    fit, select = identified.fit, identified.select
+    drawn = random_controls(run, probe, neurons)
+
+    def made() -> Readers:
+        fitted, selected = fit.answer_set(), select.answer_set()
+        controls = tuple(neuron_detector(c, fitted, selected) for c in drawn)
+        return Readers(probe=probe, detector=Classifier.of(trained), controls=controls)
+
+    readers = Kept(made, fingerprint([probe, trained, drawn, fit, select]))
+    moved = _distances(run, run.base)
     own = _own_probe(run, run.base, parts["fit"], probe.strength)
     measured = evaluation_sets(run, run.base, parts["report"], others)
-    fit, select = identified.fit, identified.select
-    reads = {
-        "probe": _told(probe),
-        "neurons": neurons,
-        "own": None if own is None else _told(own),
-        "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *measured)],
-        "moved": moved.digest,
-        "settings": run.experiment.detection,
-        "seed": run.experiment.seed,
-        "intervals": BOUNDARY,
-    }
-
-    def work() -> Sequence[ResultRow]:
-        from hneuro.origin.drift import drift_rows
-
-        fitted, selected = fit.answer_set(), select.answer_set()
-        detector = neuron_detector(neurons.neurons, fitted, selected)
-        controls = [neuron_detector(c, fitted, selected) for c in random_controls(run, probe, neurons)]
-        rows = backward_transfer(probe, detector, controls, testable(measured), own)
-        shared = [] if own is None else [shared_neurons(neurons, own)]
-        return [*rows, *shared, *drift_rows(moved.value, neurons, run.experiment.seed)]
-
-    rows = run.store.whole("origin", ResultRow, reads, work).value
+    rows = transferred(store, readers, neurons, own, measured, moved, seed).value
     run.base.release()  # a checkpoint at a time takes its place
-    then = [row for name in run.checkpoints for row in _moment(run, name, probe, neurons, identified, measured)]
-    return Origin(rows=(*rows, *then), ranks=_ranks(moved.value), own=own)
+    used = sorted({*np.flatnonzero(probe.weight).tolist(), *neurons.neurons}.union(*drawn))
+    for name, model in run.checkpoints.items():
+        then = _distances(run, model)
+        kept = [_read_by(run, model, answers, used) for answers in measured]
+        rows += moments(store, name, readers, neurons, measured, kept, then, seed).value
+        model.release()
+    return Origin(rows=rows, ranks=_ranks(moved.value), own=own)
 
 
-def _told(probe: Probe) -> str:
-    return fingerprint([probe.weight.tolist(), probe.bias])
+@stage(ResultRow, version=1, name="origin")
+def transferred(
+    readers: Kept[Readers],
+    neurons: HNeurons,
+    own: Probe | None,
+    measured: Sequence[Answers],
+    moved: Kept[NDArray[np.float64]],
+    seed: int,
+) -> Sequence[ResultRow]:
+    from hneuro.origin.drift import drift_rows
+
+    used = readers.value
+    rows = backward_transfer(used.probe, used.detector, used.controls, testable(measured), own)
+    shared = [] if own is None else [shared_neurons(neurons, own)]
+    return [*rows, *shared, *drift_rows(moved.value, neurons, seed)]
+
+
+@stage(ResultRow, version=1)
+def moments(
+    name: str,
+    readers: Kept[Readers],
+    neurons: HNeurons,
+    measured: Sequence[Answers],
+    kept: Sequence[Answers],
+    moved: Kept[NDArray[np.float64]],
+    seed: int,
+) -> Sequence[ResultRow]:
+    """What a checkpoint shows of the neurons. Its contributions are `kept` of those alone that somebody reads."""
+    from hneuro.origin.drift import drift_rows
+
+    finished = [readers.value.detector.scores_of(tested.rows) for tested in testable(measured)]
+    transfer = transfer_at(name, readers.value, testable(kept), finished)
+    return [*transfer, *at(name, drift_rows(moved.value, neurons, seed))]
+
+
+def _distances(run: Context, model: LanguageModel) -> Kept[NDArray[np.float64]]:
+    return distances(run.store, run.chat, model, stored.neuron_space(run.store, run.chat))
+
+
+def _checkpoint(of: str) -> Callable[..., Any]:
+    return lambda **given: given[of].identity["weights"]
+
+
+@array(version=1, reads={"chat": _checkpoint("chat"), "base": _checkpoint("base")})
+def distances(chat: LanguageModel, base: LanguageModel, space: NeuronSpace) -> Rows:
+    """[part, neuron]: how far each part of each neuron's weights is from another model's."""
+
+    def work(_: slice) -> NDArray[np.float64]:
+        from hneuro.models.files import NotPlain, stored_ffn
+        from hneuro.origin.drift import distances
+
+        try:
+            return distances(stored_ffn(chat.source), stored_ffn(base.source))
+        except NotPlain as fault:
+            log.info("drift is measured on the loaded models: %s", fault)
+            return distances(chat.loaded.ffn, base.loaded.ffn)
+
+    return Rows.of((len(PARTS), space.size), len(PARTS), work, "float64")
 
 
 def _ranks(moved: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,65 +151,14 @@ def _own_probe(run: Context, base: LanguageModel, fit: Questions, strength: floa
     return next(p for p in probe_path(run, answers, run.experiment.labeling) if p.strength == strength)
 
 
-def _moment(
-    run: Context, name: str, probe: Probe, neurons: HNeurons, identified: Identified, measured: Sequence[Answers]
-) -> tuple[ResultRow, ...]:
-    """What a checkpoint shows of the neurons. Its contributions are kept of those alone that somebody reads."""
-    model = run.checkpoints[name]
-    setup = run.experiment
-    fit, select = identified.fit, identified.select
-    assert run.base is not None
-    moved = stored.distances(run.store, run.chat, model)
-    used = sorted(
-        {*np.flatnonzero(probe.weight).tolist(), *neurons.neurons}.union(*random_controls(run, probe, neurons))
-    )
-    kept = [_read_by(run, model, answers, used) for answers in measured]
-    reads: dict[str, Any] = {
-        "moment": name,
-        "probe": _told(probe),
-        "neurons": neurons,
-        "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *measured, *kept)],
-        "moved": moved.digest,
-        "settings": setup.detection,
-        "seed": setup.seed,
-        "intervals": BOUNDARY,
-    }
-
-    def work() -> Iterator[ResultRow]:
-        from hneuro.origin.drift import drift_rows
-        from hneuro.origin.moments import Readers, at, transfer_at
-
-        fitted, selected = fit.answer_set(), select.answer_set()
-        readers = Readers(
-            probe=probe,
-            detector=neuron_detector(neurons.neurons, fitted, selected),
-            controls=tuple(neuron_detector(c, fitted, selected) for c in random_controls(run, probe, neurons)),
-        )
-        assert readers.neurons == tuple(used)
-        finished = [readers.detector.scores_of(tested.rows) for tested in testable(measured)]
-        yield from transfer_at(name, readers, testable(kept), finished)
-        yield from at(name, drift_rows(moved.value, neurons, setup.seed))
-
-    found = run.store.whole("moments", ResultRow, reads, lambda: list(work())).value
-    model.release()
-    return found
-
-
 def _read_by(run: Context, model: LanguageModel, answers: Answers, neurons: Sequence[int]) -> Answers:
     """The same answers as another model reads them, in the columns of these neurons."""
-    keys = [(r.question_id, r.sample) for r in answers.labelled]
-    kept = stored.columns(
-        run.store,
-        model,
-        run.experiment.contribution,
-        answers.tested,
-        [answers.responses[key] for key in keys],
-        [answers.spans[key] for key in keys],
-        neurons,
-    )
+    sequences, positions = pooled(run, model, answers.said(), answers.tested)
+    budget = run.experiment.contribution.token_budget
+    kept = stored.columns(run.store, model, sequences, positions, budget, neurons)
     found = Contributions(
         values=kept.value[:, None, :],
-        keys=tuple(keys),
+        keys=tuple((r.question_id, r.sample) for r in answers.labelled),
         regions=(answers.tested,),
         space=NeuronSpace(n_layers=1, width=len(neurons)),
     )

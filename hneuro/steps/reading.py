@@ -2,96 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hneuro import __version__
-from hneuro.detection.evaluate import neuron_detector
+from hneuro.contributions.regions import reading_weights
+from hneuro.detection.detector import Classifier
 from hneuro.experiment import Experiment
 from hneuro.models.gguf import GgufSource
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons
-from hneuro.records import LabelledResponse, Verdict
+from hneuro.records import AnswerSpan, Question, Response, Verdict
 from hneuro.responses.vllm import VllmSampler
-from hneuro.result_records import ColouredResponse, PathPoint
+from hneuro.result_records import ColouredResponse, PathPoint, TrainedDetector
 from hneuro.spans.tokens import token_texts
-from hneuro.steps.answers import Identified
+from hneuro.stage import stage
 from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers
-from hneuro.store import fingerprint
+from hneuro.steps.measured import Answers, pooled
 
 SHOWN_PER_KIND = 4
 
 
-def coloured(
-    run: Context, neurons: HNeurons, identified: Identified, held_out: Sequence[Answers]
-) -> tuple[ColouredResponse, ...]:
+@dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """An answer that the report shows, and where the detector reads it."""
+
+    dataset: str
+    question: Question
+    response: Response
+    span: AnswerSpan
+    hallucinated: bool
+    stated: Sequence[int]  # places in prompt + response
+
+
+def coloured(run: Context, trained: TrainedDetector, held_out: Sequence[Answers]) -> tuple[ColouredResponse, ...]:
     """A few hallucinated and faithful responses of each held-out set, with the detector's risk at each token."""
-    reads = {
-        "model": run.chat.identity,
-        "neurons": neurons,
-        "fit": [identified.fit.digest, fingerprint(identified.fit.labelled)],
-        "shown": [(a.digest, fingerprint(_shown(a))) for a in held_out],
-    }
-
-    def work() -> list[ColouredResponse]:
-        from hneuro.contributions.extract import extract
-
-        detector = neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set())
-        items = [(answers, item) for answers in held_out for item in _shown(answers)]
-        sequences = [_sequence(answers, item) for answers, item in items]
-        pooling = [_pooling(run, answers, item) for answers, item in items]
-        most = max((len(weights) for weights in pooling), default=0)
-        even = [np.pad(weights, ((0, most - len(weights)), (0, 0))) for weights in pooling]
-        budget = run.experiment.contribution.token_budget
-        read = extract(run.chat.loaded, sequences, even, budget, only=detector.columns)
-        risks = [detector.on_columns().risk(x[: len(own)]) for x, own in zip(read, pooling, strict=True)]
-        return [_coloured(run, answers, item, own) for (answers, item), own in zip(items, risks, strict=True)]
-
-    return run.store.whole("coloured", ColouredResponse, reads, work).value
+    shown = [item for answers in held_out for item in _shown(run, answers)]
+    return risks(run.store, run.chat, trained, shown, run.experiment.contribution.token_budget).value
 
 
-def _shown(answers: Answers) -> list[LabelledResponse]:
-    wrong = [r for r in answers.labelled if r.hallucinated][:SHOWN_PER_KIND]
-    right = [r for r in answers.labelled if not r.hallucinated][:SHOWN_PER_KIND]
-    return [*wrong, *right]
+def _shown(run: Context, answers: Answers) -> Iterator[_Shown]:
+    for kind in (True, False):
+        items = [r for r in answers.labelled if r.hallucinated is kind][:SHOWN_PER_KIND]
+        some = replace(answers, labelled=tuple(items))
+        _, positions = pooled(run, run.chat, some.said(), answers.tested)
+        for item, (response, span), (stated,) in zip(items, some.said(), positions, strict=True):
+            yield _Shown(
+                dataset=answers.name,
+                question=answers.questions[item.question_id],
+                response=response,
+                span=span,
+                hallucinated=kind,
+                stated=stated,
+            )
 
 
-def _sequence(answers: Answers, item: LabelledResponse) -> tuple[int, ...]:
-    response = answers.responses[item.question_id, item.sample]
-    return (*response.prompt_ids, *response.token_ids)
+@stage(ColouredResponse, version=1, name="coloured")
+def risks(
+    model: LanguageModel, trained: TrainedDetector, shown: Sequence[_Shown], token_budget: int
+) -> Sequence[ColouredResponse]:
+    from hneuro.contributions.extract import extract
+
+    detector = Classifier.of(trained)
+    sequences = [(*item.response.prompt_ids, *item.response.token_ids) for item in shown]
+    pooling = [
+        reading_weights(len(item.response.prompt_ids), len(item.response.token_ids), item.stated, trained.position)
+        for item in shown
+    ]
+    most = max((len(weights) for weights in pooling), default=0)
+    even = [np.pad(weights, ((0, most - len(weights)), (0, 0))) for weights in pooling]
+    read = extract(model.loaded, sequences, even, token_budget, only=detector.columns)
+    found = [detector.on_columns().risk(x[: len(own)]) for x, own in zip(read, pooling, strict=True)]
+    return [_coloured(model, item, own) for item, own in zip(shown, found, strict=True)]
 
 
-def _pooling(run: Context, answers: Answers, item: LabelledResponse) -> NDArray[np.float32]:
-    """Where the detector reads: at each token of the response, and last at the answer as a whole [reading, token]."""
-    from hneuro.contributions.regions import averages, region_weights
-
-    key = (item.question_id, item.sample)
-    response, span = answers.responses[key], answers.spans[key]
-    begin, length = len(response.prompt_ids), len(response.token_ids)
-    settings = run.experiment.contribution
-    # The position that the detector reads: a token's own, or the one before it.
-    shift = 1 if settings.position == "predicting" or answers.tested == "last_prompt" else 0
-    each = averages([[begin + n - shift] for n in range(length)], begin + length)
-    whole = region_weights(response, span, settings, run.chat.special_ids)[[settings.regions.index(answers.tested)]]
-    return np.concatenate([each, whole])
-
-
-def _coloured(run: Context, answers: Answers, item: LabelledResponse, risks: NDArray[np.float64]) -> ColouredResponse:
-    key = (item.question_id, item.sample)
-    response, span, question = answers.responses[key], answers.spans[key], answers.questions[item.question_id]
-    refused = not question.answerable
+def _coloured(model: LanguageModel, item: _Shown, risk: NDArray[np.float64]) -> ColouredResponse:
+    right = Verdict.CORRECT if item.question.answerable else Verdict.REFUSED
+    ids = item.response.token_ids
     return ColouredResponse(
-        dataset=answers.name,
-        question=question.text,
-        gold=question.answers,
-        verdict=Verdict.WRONG if item.hallucinated else Verdict.REFUSED if refused else Verdict.CORRECT,
-        tokens=tuple(token_texts(response.token_ids, run.chat.text_of)),
-        risks=tuple(float(r) for r in risks[:-1]),
-        in_answer=tuple(n in set(span.tokens) for n in range(len(response.token_ids))),
-        score=float(risks[-1]),
+        dataset=item.dataset,
+        question=item.question.text,
+        gold=item.question.answers,
+        verdict=Verdict.WRONG if item.hallucinated else right,
+        tokens=tuple(token_texts(ids, model.text_of)),
+        risks=tuple(float(r) for r in risk[:-1]),
+        in_answer=tuple(n in set(item.span.tokens) for n in range(len(ids))),
+        score=float(risk[-1]),
     )
 
 
@@ -119,7 +118,7 @@ def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict
     count = len(neurons.neurons)
     return {
         "model": f"{setup.model.name} ({_precision(run)}, {neurons.space.size:,} FFN neurons{edit_of(run.chat)})",
-        "questions": f"{setup.dataset}; held out by entity",
+        "questions": f"{setup.dataset}; held out by {setup.splits.by}",
         "sampling": f"{setup.sampling.samples} responses a question{_unseeded(setup)}",
         "labeling": f"{setup.labeling.name}; CETT read at the {_read_at(setup)}",
         "selection": f"{neurons.selection}, {strength.format(chosen.strength)}",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+from hneuro.causal.grid import answers_to_a_prompt
 from hneuro.models.language_model import LanguageModel
+from hneuro.progress import is_quiet
+from hneuro.questions.splits import place_in_draw
 from hneuro.records import Judgement, Question, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.result_records import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.checks import ENOUGH, check_parts
 from hneuro.steps.context import Context
-from hneuro.steps.cost import announce
 from hneuro.store import Kept, fingerprint
-from hneuro.verdicts.splits import place_in_draw
+
+log = logging.getLogger(__name__)
 
 Questions = tuple[Question, ...]
 Responses = Kept[tuple[Response, ...]]
@@ -85,14 +89,23 @@ def one_each(run: Context, model: LanguageModel, questions: Questions) -> Respon
     return _sampled(run, model, questions, 0, 1, run.experiment.seed + 1)
 
 
-def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged:
+def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged | None:
     """As many samples as the filter looks at, `one_each`'s first, while all of them are right: what the model knows.
 
-    Of as many questions as the sweep asks about, in the order of the draw.
+    Of as many questions as the sweep asks about, in the order of the draw. None where not so many were recorded.
     """
+    try:
+        return _all_right(run, model, questions)
+    except UserError:
+        if isinstance(run.experiment.sampling, RecordedSampler):
+            return None  # what was not recorded cannot be sampled now
+        raise
+
+
+def _all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged:
     setup = run.experiment
     samples, wanted = setup.sampling.samples, setup.intervention.facts
-    rounds = _Rounds(run, model, questions, setup.seed + 1, _all_right)
+    rounds = _Rounds(run, model, questions, setup.seed + 1, _is_right)
     known = _Side(rounds.ask(questions, [0, 1]), setup.seed)
     while samples > 1 and (asked := known.ask(known.most() if wanted is None else wanted)):
         known.kept += len(rounds.ask(asked, _ends(1, samples)))
@@ -117,7 +130,7 @@ def may_be_consistent(question: Question, pairs: Sequence[Pair]) -> bool:
     return {judgement.verdict for _, judgement in pairs} in ({right}, {Verdict.WRONG})
 
 
-def _all_right(_: Question, pairs: Sequence[Pair]) -> bool:
+def _is_right(_: Question, pairs: Sequence[Pair]) -> bool:
     return all(judgement.verdict is Verdict.CORRECT for _, judgement in pairs)
 
 
@@ -199,10 +212,35 @@ def _sampled(
 ) -> Responses:
     def ready() -> None:
         check_parts(run)
-        announce(run)
+        _announce(run)
 
     part = run.experiment.sampling
     return stored.sample(run.store, model, part, questions, samples, seed, first=first, ready=ready)
+
+
+def _announce(run: Context) -> None:
+    """How much will be sampled and swept, once, before the first response is."""
+    if run.announced or is_quiet():
+        return
+    run.announced = True
+    setup, grid = run.experiment, run.experiment.intervention
+    several = run.sizes.get("fit", 0) + run.sizes.get("select", 0)
+    log.info(
+        "to sample: %s questions %s%d times, %s held-out questions at least once, up to %d tokens an answer",
+        f"{several:,}",
+        "at most " if setup.stop_early else "",
+        setup.sampling.samples,
+        f"{sum(run.sizes.values()) - several:,}",
+        setup.answer_tokens,
+    )
+    if grid.swept:
+        log.info(
+            "to sweep: %d answers to each of %s prompts of %d benchmarks and of up to %d known facts",
+            answers_to_a_prompt(grid),
+            "all" if grid.items is None else f"up to {grid.items}",
+            len(setup.benchmarks),
+            grid.known_questions,
+        )
 
 
 def _joined(questions: Iterable[Question], parts: Sequence[Kept[tuple[T, ...]]]) -> Kept[tuple[T, ...]]:

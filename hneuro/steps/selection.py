@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,36 +11,50 @@ from sklearn.metrics import roc_auc_score
 from hneuro.causal.benchmarks.known import known_facts
 from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import neuron_detector
+from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons, Probe
 from hneuro.probe.controls import random_set
 from hneuro.probe.labeling import Labeling
-from hneuro.probe.selectors import t_statistic
+from hneuro.probe.selectors import Selector, t_statistic
 from hneuro.probe.stability import Correlated, correlated
 from hneuro.records import Outcome
 from hneuro.result_records import NeuronRow, Stability, TrainedDetector
+from hneuro.stage import Rows, array, stage
 from hneuro.statistics import rate
-from hneuro.steps import stored
 from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
 from hneuro.steps.sampling import Questions
 from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps
-from hneuro.store import fingerprint
 
 
-def made_from(labeling: Labeling, fit: Answers) -> dict[str, Any]:
-    """What identifies the rows of a labeling in a key."""
-    return {
-        "labeling": stored.described(labeling),
-        "contributions": fit.digest,
-        "labels": fingerprint(fit.labelled),
-    }
+@array(version=1)
+def probe(selector: Selector, labeling: Labeling, fit: Answers, seed: int) -> Rows:
+    """[strength, neuron + 2]: the weights of each probe of the path, its bias and its duality gap."""
+    strengths = len(selector.strengths)
+
+    def work(_: slice) -> NDArray[np.float32]:
+        path = selector.path(labeling.rows(fit.found, fit.labelled), seed)
+        table = [np.concatenate([p.weight, [p.bias, np.nan if p.gap is None else p.gap]]) for p in path]
+        return np.stack(table).astype(np.float32)
+
+    return Rows.of((strengths, fit.found.space.size + 2), strengths, work)
 
 
 def probe_path(run: Context, fit: Answers, labeling: Labeling) -> tuple[Probe, ...]:
-    setup = run.experiment
-    rows = labeling.rows(fit.found, fit.labelled)
-    return stored.probe_path(run.store, setup.probe, rows, made_from(labeling, fit), setup.seed).value
+    """The selection path, the sparsest first. Weights are kept in float32."""
+    selector = run.experiment.probe
+    kept = probe(run.store, selector, labeling, fit, run.experiment.seed)
+    return tuple(
+        Probe(
+            weight=np.asarray(line[:-2], dtype=np.float64),
+            bias=float(line[-2]),
+            strength=strength,
+            space=fit.found.space,
+            gap=None if np.isnan(line[-1]) else float(line[-1]),
+        )
+        for line, strength in zip(kept.value, sorted(selector.strengths), strict=True)
+    )
 
 
 def suppressed_accuracy(run: Context, probes: Sequence[Probe], known: Questions) -> list[float | None] | None:
@@ -78,15 +91,15 @@ def neuron_sets(run: Context, neurons: HNeurons, fit: Answers) -> dict[str, tupl
     return sets
 
 
-def mean_contribution(run: Context, fit: Answers) -> NDArray[np.float64]:
+@array(version=1)
+def mean_contribution(fit: Answers) -> Rows:
     """[neuron]: mean CETT over the answers of the fit split, where detectors read."""
-    reads = {"answers": fit.digest, "of": fingerprint(fit.labelled)}
 
     def work(_: slice) -> NDArray[np.float32]:
         return np.concatenate([block.mean(axis=0) for _, block in fit.rows().blocks()]).astype(np.float32)
 
     size = fit.found.space.size
-    return run.store.array("mean_contribution", reads, (size,), [slice(0, size)], work).value.astype(np.float64)
+    return Rows.of((size,), size, work)
 
 
 def nonzero(probe: Probe) -> set[int]:
@@ -94,20 +107,30 @@ def nonzero(probe: Probe) -> set[int]:
     return {int(n) for n in np.flatnonzero(probe.weight)}
 
 
-def trained_detector(run: Context, neurons: HNeurons, identified: Identified) -> TrainedDetector:
-    """The detector that the run is about, to be kept."""
-    setup, fit, select = run.experiment, identified.fit, identified.select
+@stage(TrainedDetector, version=1)
+def detector(
+    model: LanguageModel, neurons: HNeurons, fit: Answers, select: Answers, position: str, dataset: str
+) -> Sequence[TrainedDetector]:
+    """The detector that the run is about: trained here, and read by every later stage."""
     own = neuron_detector(neurons.neurons, fit.answer_set(), select.answer_set())
     wrong = sum(item.hallucinated for item in fit.labelled)
-    return TrainedDetector(
-        neurons=own.columns,
-        weights=tuple(own.weight.tolist()),
-        bias=own.bias,
-        threshold=own.threshold,
-        position="last_prompt" if setup.labeling.tested == "last_prompt" else setup.contribution.position,
-        checkpoint=str(run.chat.identity["weights"]),
-        trained=f"{setup.dataset}: {wrong} wrong and {len(fit.labelled) - wrong} right answers",
-    )
+    return [
+        TrainedDetector(
+            neurons=own.columns,
+            weights=tuple(own.weight.tolist()),
+            bias=own.bias,
+            threshold=own.threshold,
+            position=position,
+            checkpoint=str(model.identity["weights"]),
+            trained=f"{dataset}: {wrong} wrong and {len(fit.labelled) - wrong} right answers",
+        )
+    ]
+
+
+def trained_detector(run: Context, neurons: HNeurons, identified: Identified) -> TrainedDetector:
+    setup = run.experiment
+    position = "last_prompt" if setup.labeling.tested == "last_prompt" else setup.contribution.position
+    return detector(run.store, run.chat, neurons, identified.fit, identified.select, position, setup.dataset).value[0]
 
 
 def random_controls(run: Context, probe: Probe, neurons: HNeurons) -> list[tuple[int, ...]]:
@@ -115,6 +138,11 @@ def random_controls(run: Context, probe: Probe, neurons: HNeurons) -> list[tuple
     seeds = range(run.experiment.detection.control_seeds)
     start = run.experiment.seed * 1000
     return [random_set(probe.space, len(neurons.neurons), nonzero(probe), start + n) for n in seeds]
+
+
+@stage(Correlated, version=1)
+def correlations(fit: Answers, neurons: tuple[int, ...], level: float) -> Sequence[Correlated]:
+    return [correlated(fit.rows(), neurons, level)]
 
 
 def neuron_table(
@@ -131,10 +159,7 @@ def neuron_table(
     wrong, right = on_fit[fitted.y == 1].mean(0), on_fit[fitted.y == 0].mean(0)
     frequency = {f.rank: f.frequency for f in stability.neurons} if stability else {}
     level = run.experiment.stability.correlation
-    reads = {"answers": made_from(run.experiment.labeling, identified.fit), "neurons": neurons.neurons, "level": level}
-    (alike,) = run.store.whole(
-        "correlations", Correlated, reads, lambda: [correlated(fitted, neurons.neurons, level)]
-    ).value
+    alike = correlations(run.store, identified.fit, neurons.neurons, level).value[0]
     rows = []
     for place, (neuron, weight) in enumerate(zip(neurons.neurons, neurons.weights, strict=True)):
         layer, expert, index = neurons.space.address(neuron)

@@ -1,17 +1,39 @@
-"""Stability of the selection: resamples from the store, and what the selection shares with others."""
+"""How far the selection can be trusted: resamples, other strengths and labelings, and labels that chance gave.
+
+What selection and detection find under permuted labels, noise has as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.detection.evaluate import neuron_detector
 from hneuro.neurons import HNeurons, Probe, ProbeRows
-from hneuro.probe.labeling import Labeling, LettersContrastive, LettersForeseen, OneVsOne, ThreeVsOne
+from hneuro.probe.choice import Choice, Sparsest, choose
+from hneuro.probe.labeling import (
+    Labeling,
+    LettersContrastive,
+    LettersForeseen,
+    OneVsOne,
+    ThreeVsOne,
+    believed,
+    permuted,
+)
+from hneuro.probe.selectors import Selector
 from hneuro.probe.stability import frequencies, mean_overlap, overlap, resample_weights, reselect
-from hneuro.result_records import Overlap, Resample, Stability
-from hneuro.steps import stored
+from hneuro.result_records import Overlap, Resample, ResultRow, Stability
+from hneuro.significance import share_at_least
+from hneuro.stage import Shards, sharded
+from hneuro.statistics import auroc_in_closed_form
+from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers
-from hneuro.steps.selection import made_from, probe_path
+from hneuro.steps.selection import probe_path
 
 RESAMPLES_PER_SHARD = 25
 LABELINGS: tuple[Labeling, ...] = (OneVsOne(), ThreeVsOne(), LettersContrastive(), LettersForeseen())
@@ -22,10 +44,12 @@ def stability(
 ) -> Stability | None:
     """Frequencies over resamples, and overlaps between resamples, strengths and labeling modes."""
     setup = run.experiment
-    if setup.stability.resamples == 0:
+    count = setup.stability.resamples
+    if count == 0:
         return None
-    rows = setup.labeling.rows(fit.found, fit.labelled)
-    resamples = _resamples(run, [p.strength for p in probes if p.strength <= chosen], rows, fit)
+    # Along the path up to the chosen strength: denser selections say nothing about the one that is reported.
+    strengths = [p.strength for p in probes if p.strength <= chosen]
+    resamples = resampled(run.store, setup.probe, setup.labeling, fit, strengths, count, setup.seed).value
     at_chosen = [r.neurons for r in resamples if r.strength == chosen]
     overlaps = [mean_overlap(at_chosen)]
     overlaps += _between_strengths(probes, chosen, neurons)
@@ -35,24 +59,20 @@ def stability(
     )
 
 
-def _resamples(run: Context, strengths: Sequence[float], rows: ProbeRows, fit: Answers) -> tuple[Resample, ...]:
-    """Along the path up to the chosen strength: denser selections say nothing about the one that is reported."""
-    setup = run.experiment
-    count = setup.stability.resamples
-    reads = {
-        "selector": stored.described(setup.probe),
-        "rows": made_from(setup.labeling, fit),
-        "strengths": strengths,
-        "resamples": count,
-        "seed": setup.seed,
-    }
-    weights = resample_weights(rows, count, setup.seed)
+@sharded(Resample, version=1, name="stability")
+def resampled(
+    selector: Selector, labeling: Labeling, fit: Answers, strengths: Sequence[float], count: int, seed: int
+) -> Shards[Resample]:
+    @cache
+    def weighted() -> tuple[ProbeRows, NDArray[np.float64]]:
+        rows = labeling.rows(fit.found, fit.labelled)
+        return rows, resample_weights(rows, count, seed)
 
     def work(draws: Sequence[int]) -> Sequence[Resample]:
-        return reselect(rows, setup.probe, strengths, weights, draws, setup.seed)
+        rows, weights = weighted()
+        return reselect(rows, selector, strengths, weights, draws, seed)
 
-    shards = stored.chunks(range(count), RESAMPLES_PER_SHARD)
-    return run.store.records("stability", Resample, reads, shards, work).value
+    return Shards.of(range(count), RESAMPLES_PER_SHARD, work)
 
 
 def _between_strengths(probes: Sequence[Probe], chosen: float, neurons: HNeurons) -> list[Overlap]:
@@ -75,3 +95,74 @@ def _between_labelings(run: Context, chosen: float, neurons: HNeurons, fit: Answ
         sets = {setup.labeling.name: neurons.neurons, other.name: probe.positive}
         found.append(overlap("labeling modes", sets))
     return found
+
+
+PERMUTED = "permuted"
+METRICS = ("neurons", "select_auroc", "auroc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What selection and detection came to."""
+
+    neurons: int
+    select_auroc: float  # of the chosen probe
+    auroc: float  # of the detector on held-out answers
+
+
+def permutations(run: Context, identified: Identified, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
+    """`METRICS` of the run ("h_neurons") and under each permutation ("h_neurons/permuted"), p one-sided, with the +1.
+
+    Labels are permuted in every split, so that the probe, its choice and the test all see a world without a signal. A
+    choice that asks the model under suppression is made by its accuracy on the select split alone, for the run's own
+    labels too: nothing is generated here. Nothing without `stability.permuted`.
+    """
+    setup = run.experiment
+    count = setup.stability.permuted
+    tested = next((a for a in held_out if a.name == setup.identification.name and a.labelled), None)
+    if not count or tested is None:
+        return ()
+    own, *null = permuted_runs(
+        run.store, setup.probe, setup.choice, setup.labeling, (identified.fit, identified.select, tested), count,
+        setup.seed,
+    ).value  # fmt: skip
+    rows = []
+    for metric in METRICS:
+        drawn = [float(getattr(found, metric)) for found in null]
+        value = float(getattr(own, metric))
+        of = ResultRow(stage=PERMUTED, metric=metric, dataset=tested.name, condition="h_neurons", value=value)
+        rows.append(replace(of, n=len(tested.labelled), p_value=share_at_least(value, drawn)))
+        rows += [replace(of, condition="h_neurons/permuted", value=v, seed=n) for n, v in enumerate(drawn)]
+    return tuple(rows)
+
+
+@sharded(Found, version=1, name=PERMUTED)
+def permuted_runs(
+    selector: Selector, choice: Choice, labeling: Labeling, splits: Sequence[Answers], count: int, seed: int
+) -> Shards[Found]:
+    if choice.suppresses:
+        choice = Sparsest(metric="accuracy", tolerance=0.0)
+
+    def work(draw: int) -> Sequence[Found]:
+        """0 is the run itself."""
+        parts = splits if draw == 0 else [replace(s, labelled=permuted(s.labelled, draw)) for s in splits]
+        return [_found(selector, choice, labeling, seed, *parts)]
+
+    return Shards(range(count + 1), work)
+
+
+def _found(
+    selector: Selector, choice: Choice, labeling: Labeling, seed: int, fit: Answers, select: Answers, tested: Answers
+) -> Found:
+    path = selector.path(labeling.rows(fit.found, fit.labelled), seed)
+    if not any(probe.positive for probe in path):
+        return Found(neurons=0, select_auroc=0.5, auroc=0.5)
+    on_fit, on_select = (believed(labeling, part.rows()) for part in (fit, select))
+    probe, points = choose(path, on_fit, on_select, choice)
+    detector = neuron_detector(probe.positive, fit.answer_set(), select.answer_set())
+    rows = tested.rows()
+    return Found(
+        neurons=len(probe.positive),
+        select_auroc=next(point.auroc for point in points if point.chosen),
+        auroc=auroc_in_closed_form(rows.y, detector.scores_of(rows), rows.groups).value,
+    )

@@ -5,35 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.benchmarks.base import RULE, Benchmark, readings_of
-from hneuro.causal.effects import TESTED, effects
-from hneuro.causal.grid import NeuronSet, cells, chosen_items
+from hneuro.causal.benchmarks.base import Benchmark, Measure, readings_of
+from hneuro.causal.conversation import Sweeper, SweepRow
+from hneuro.causal.effects import effects
+from hneuro.causal.grid import Cell, NeuronSet, cells, chosen_items
 from hneuro.causal.passes import losses
 from hneuro.causal.perplexity import perplexity_rows
 from hneuro.detection.monitor import RiskMonitor
+from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Opening, Reading, SweepAnswer
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import EngineSampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.result_records import ResultRow
+from hneuro.stage import Rows, Shards, array, sharded, stage
 from hneuro.steps.checks import check_parts
 from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers
-from hneuro.steps.stored import chunks, described, shape_of
-from hneuro.store import Kept, Store, fingerprint
-
-if TYPE_CHECKING:
-    from hneuro.causal.conversation import Sweeper, SweepRow
+from hneuro.steps.measured import Answers, pooled
+from hneuro.steps.stored import shape_of
+from hneuro.store import Kept, Store
 
 READINGS_PER_SHARD = 512
 STRATA = ("dataset", "framing", "variant", "policy")  # keys of an item's meta
-S = TypeVar("S")
-T = TypeVar("T")
 Openings = Kept[tuple[Opening, ...]]
 
 
@@ -70,60 +68,85 @@ def alpha_sweep(
 
     `openings`: those of another model, for one that is compared with it. Otherwise the untouched model makes its own.
     """
-    store, settings = run.store, run.experiment.intervention
-    items = chosen_items(benchmark.items(), settings.items)
+    setup, settings = run.experiment, run.experiment.intervention
     grid = cells(sets)
     watched = monitor if any(one.scope == "risky" for one in sets) else None
-    sweep, read_by_it = _sweeper(run, benchmark.decoding, watched)
-    reads = {**read_by_it, "decoding": benchmark.decoding, "items": fingerprint(items), "seed": run.experiment.seed}
-    talks = [item for item in items if item.follow_ups]
-    if talks and openings is None:
-        stage = f"openings-{benchmark.name}"
-        shards_of_talks = chunks(talks, settings.rows_per_shard)
-        openings = store.records(stage, Opening, reads, shards_of_talks, checked(run, sweep.openings))
-    begun: dict[str, str] = {}
-    if openings is not None:
-        begun = {opening.item_id: opening.text for opening in openings.value}
-        reads["openings"] = openings.digest
-    reads |= {"cells": grid, "monitor": None if watched is None else watched.reads}
-    if settings.engine == "vllm":  # where a treatment holds for all rows: cell by cell
-        shards = [part for cell in grid for part in chunks([(item, cell) for item in items], settings.rows_per_shard)]
-    else:
-        shards = chunks([(item, cell) for item in items for cell in grid], settings.rows_per_shard)
+    sweeper, reads = _sweeper(run, benchmark.decoding, watched)
+    asking = _Asking(
+        name=benchmark.name,
+        sweeper=sweeper,
+        reads=[reads, benchmark.decoding, setup.seed],
+        items=chosen_items(benchmark.items(), settings.items),
+        per_shard=settings.rows_per_shard,
+        by_cell=settings.engine == "vllm",
+        ready=lambda: check_parts(run),
+    )
+    if openings is None and any(item.follow_ups for item in asking.items):
+        openings = opened(run.store, asking)
+    made = answered(run.store, asking, grid, openings, watched)
+    answers = Kept(lambda: _by_item(made.value, len(asking.items)), made.digest) if asking.by_cell else made
+    return Swept(benchmark, asking.items, answers, read(run.store, benchmark, asking.items, answers), openings)
 
-    def answer(shard: Sequence[SweepRow]) -> Sequence[SweepAnswer]:
-        return sweep.answers(shard, begun)
 
-    made = store.records(f"sweep-{benchmark.name}", SweepAnswer, reads, shards, checked(run, answer))
-    answers = made
-    if settings.engine == "vllm":
-        answers = Kept(lambda: _by_item(made.value, len(items)), made.digest)
+@dataclass(frozen=True, kw_only=True)
+class _Asking:
+    """The prompts of a benchmark, and who answers them."""
+
+    name: str
+    sweeper: Sweeper
+    reads: Any  # what the answers depend on by who gives them
+    items: tuple[BenchmarkItem, ...]
+    per_shard: int
+    by_cell: bool  # where a treatment holds for all rows
+    ready: Callable[[], None]  # refuses a run that could not read the answers: a key may be missing, or a file
+
+    @property
+    def store_key(self) -> Any:
+        return [self.reads, self.items]
+
+
+@sharded(Opening, version=1, name="openings-{asking.name}")
+def opened(asking: _Asking) -> Shards[Opening]:
+    """What the untouched model says first, where a prompt goes on after that."""
+
+    def work(shard: Sequence[BenchmarkItem]) -> Sequence[Opening]:
+        asking.ready()
+        return asking.sweeper.openings(shard)
+
+    return Shards.of([item for item in asking.items if item.follow_ups], asking.per_shard, work)
+
+
+@sharded(SweepAnswer, version=1, name="sweep-{asking.name}")
+def answered(
+    asking: _Asking,
+    grid: Sequence[Cell],
+    openings: Openings | None,
+    monitor: RiskMonitor | None,  # noqa: ARG001 - known to the sweeper
+) -> Shards[SweepAnswer]:
+    begun = {} if openings is None else {opening.item_id: opening.text for opening in openings.value}
+    items, size = asking.items, asking.per_shard
+
+    def work(shard: Sequence[SweepRow]) -> Sequence[SweepAnswer]:
+        asking.ready()
+        return asking.sweeper.answers(shard, begun)
+
+    if asking.by_cell:
+        parts = [Shards.of([(item, cell) for item in items], size, work) for cell in grid]
+        return Shards([shard for part in parts for shard in part.shards], work)
+    return Shards.of([(item, cell) for item in items for cell in grid], size, work)
+
+
+@sharded(Reading, version=1, name="readings-{benchmark.name}")
+def read(
+    benchmark: Benchmark, items: Sequence[BenchmarkItem], answers: Kept[tuple[SweepAnswer, ...]]
+) -> Shards[Reading]:
     by_id = {item.id: item for item in items}
 
-    def read(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
+    def work(shard: Sequence[SweepAnswer]) -> Sequence[Reading]:
         told = [(by_id[answer.item_id], answer.replies) for answer in shard]
         return readings_of(benchmark, told, [answer.truncated for answer in shard])
 
-    known = {
-        "benchmark": described(benchmark),
-        "cut": "told apart",  # older readings do not tell why an answer says neither
-        "derails": RULE,  # also keeps readings apart that were made when derailed answers were read like others
-        "answers": answers.digest,
-        "items": fingerprint(items),
-    }
-    stage = f"readings-{benchmark.name}"
-    readings = store.records(stage, Reading, known, chunks(answers.value, READINGS_PER_SHARD), read)
-    return Swept(benchmark, items, answers, readings, openings)
-
-
-def checked(run: Context, work: Callable[[S], Sequence[T]]) -> Callable[[S], Sequence[T]]:
-    """The work, once it is known that whoever reads its answers can: a key may be missing, or a file."""
-
-    def first(shard: S) -> Sequence[T]:
-        check_parts(run)
-        return work(shard)
-
-    return first
+    return Shards.of(answers.value, READINGS_PER_SHARD, work)
 
 
 def _by_item(answers: Sequence[SweepAnswer], items: int) -> tuple[SweepAnswer, ...]:
@@ -145,7 +168,7 @@ def _sweeper(run: Context, decoding: Decoding, monitor: RiskMonitor | None) -> t
     sampler = setup.sampling
     assert isinstance(sampler, VllmSampler)
     engine = replace(sampler, samples=1, decoding=Decoding())  # neither is read here
-    reads = {"model": sampler.reads(run.chat), "engine": described(engine)}
+    reads = {"model": sampler.reads(run.chat), "engine": engine}
     return VllmSweep(run.chat, engine, decoding, shape_of(run.store, run.chat), setup.seed), reads
 
 
@@ -163,23 +186,20 @@ def strata(items: Sequence[BenchmarkItem]) -> dict[str, tuple[str, ...]]:
 
 def measured_effects(store: Store, swept: Swept) -> tuple[ResultRow, ...]:
     """Rates, slopes and tests of one sweep, whose bootstraps take seconds."""
-    entity_of = entities(swept)
     name, measures = swept.benchmark.name, swept.benchmark.measures
-    reads = {
-        "answers": swept.answers.digest,
-        "readings": swept.readings.digest,
-        "name": name,
-        "measures": measures,
-        "tested": TESTED,  # rows of older code lack some of it
-        "entities": fingerprint(entity_of),
-    }
-    if strata_of := strata(swept.items):
-        reads["strata"] = fingerprint(strata_of)
+    return tested(store, swept.answers, swept.readings, name, measures, entities(swept), strata(swept.items)).value
 
-    def work() -> Sequence[ResultRow]:
-        return effects(swept.answers.value, swept.readings.value, name, measures, entity_of, strata_of)
 
-    return store.whole("effects", ResultRow, reads, work).value
+@stage(ResultRow, version=1, name="effects")
+def tested(
+    answers: Kept[tuple[SweepAnswer, ...]],
+    readings: Kept[tuple[Reading, ...]],
+    benchmark: str,
+    measures: Measure,
+    entity_of: Mapping[str, str],
+    strata_of: Mapping[str, tuple[str, ...]],
+) -> Sequence[ResultRow]:
+    return effects(answers.value, readings.value, benchmark, measures, entity_of, strata_of)
 
 
 def perplexity(run: Context, sets: Sequence[NeuronSet]) -> tuple[ResultRow, ...]:
@@ -194,36 +214,38 @@ def text_losses(run: Context, sets: Sequence[NeuronSet]) -> NDArray[np.float32] 
     passages = setup.text.passages()
     if not passages:
         return None
-    grid, budget = cells(sets), setup.intervention.token_budget
-    reads = {"model": run.chat.identity, "text": fingerprint(passages), "cells": grid, "token_budget": budget}
+    return passage_losses(run.store, run.chat, passages, cells(sets), setup.intervention.token_budget).value
+
+
+@array(version=1, name="perplexity")
+def passage_losses(model: LanguageModel, passages: Sequence[str], grid: Sequence[Cell], budget: int) -> Rows:
+    """[cell, passage, 2]: the sum of -log P, and the number of tokens."""
 
     def work(rows: slice) -> NDArray[np.float32]:
-        return losses(run.chat, passages, grid[rows], budget)
+        return losses(model, passages, grid[rows], budget)
 
-    each = [slice(n, n + 1) for n in range(len(grid))]
-    return run.store.array("perplexity", reads, (len(grid), len(passages), 2), each, work).value
+    return Rows.of((len(grid), len(passages), 2), 1, work)
 
 
 def usual_activity(run: Context, faithful: Answers, neurons: Sequence[int]) -> NDArray[np.float32]:
     """[neuron]: mean of z where faithful answers are given (or predicted)."""
-    setup = run.experiment
-    shift = 1 if setup.contribution.position == "predicting" else 0
-    right = [(r.question_id, r.sample) for r in faithful.labelled if not r.hallucinated]
-    said = [faithful.responses[key] for key in right]
-    sequences = [(*r.prompt_ids, *r.token_ids) for r in said]
-    positions = [
-        [len(r.prompt_ids) + n - shift for n in faithful.spans[key].tokens] for key, r in zip(right, said, strict=True)
-    ]
-    reads = {
-        "model": run.chat.identity,
-        "sequences": fingerprint([sequences, positions]),
-        "neurons": list(neurons),
-    }
+    right = replace(faithful, labelled=tuple(r for r in faithful.labelled if not r.hallucinated))
+    sequences, positions = pooled(run, run.chat, right.said(), "answer")
+    budget = run.experiment.contribution.token_budget
+    return activity(run.store, run.chat, sequences, [own for (own,) in positions], neurons, budget).value
 
+
+@array(version=1)
+def activity(
+    model: LanguageModel,
+    sequences: Sequence[Sequence[int]],
+    positions: Sequence[Sequence[int]],
+    neurons: Sequence[int],
+    budget: int,
+) -> Rows:
     def work(_: slice) -> NDArray[np.float32]:
         from hneuro.causal.passes import activity
 
-        budget = setup.contribution.token_budget
-        return activity(run.chat.loaded, sequences, positions, neurons, budget)
+        return activity(model.loaded, sequences, positions, neurons, budget)
 
-    return run.store.array("activity", reads, (len(neurons),), [slice(0, len(neurons))], work).value
+    return Rows.of((len(neurons),), len(neurons), work)

@@ -3,82 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.grid import NeuronSet
-from hneuro.detection.evaluate import (
-    INTERVALS,
-    MEASURES,
-    detect,
-    detect_by_baselines,
-    neuron_detector,
-)
+from hneuro.causal.grid import NeuronSet, slots
+from hneuro.detection.detector import Classifier
+from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
+from hneuro.detection.mechanism.settings import frequencies, read_counts
 from hneuro.detection.monitor import RiskMonitor
+from hneuro.detection.rivals import Rival, Told, rivals
 from hneuro.detection.scored import AnswerSet, Scored
 from hneuro.neurons import HNeurons, Probe
 from hneuro.probe.controls import control_set, norm_change
-from hneuro.result_records import ResultRow
-from hneuro.statistics import BOUNDARY
+from hneuro.result_records import ResultRow, TrainedDetector
+from hneuro.stage import stage
+from hneuro.steps import stored
 from hneuro.steps.answers import Identified
 from hneuro.steps.context import Context
 from hneuro.steps.known import benchmarks_of
-from hneuro.steps.measured import Answers
-from hneuro.steps.rivals import frequency, rivals_of
+from hneuro.steps.measured import Answers, pooled
 from hneuro.steps.sampling import Questions
 from hneuro.steps.selection import mean_contribution, neuron_sets, nonzero
 from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
-from hneuro.store import fingerprint
+from hneuro.store import Kept
 
 
 def detection(
-    run: Context, probe: Probe, neurons: HNeurons, identified: Identified, held_out: Sequence[Answers]
+    run: Context,
+    probe: Probe,
+    neurons: HNeurons,
+    trained: TrainedDetector,
+    identified: Identified,
+    held_out: Sequence[Answers],
 ) -> tuple[ResultRow, ...]:
-    setup = run.experiment
+    setup, store = run.experiment, run.store
     fit, select = identified.fit, identified.select
-    sets = neuron_sets(run, neurons, fit)
     tested_on = [a for a in held_out if a.two_sided or (a.made_up and a.labelled)]
-    beside = rivals_of(run, fit, select, tested_on)
     counts = [frequency(run, answers) for answers in tested_on]
-    answers = {
-        "answers": [(a.name, a.digest, fingerprint(a.labelled)) for a in (fit, select, *held_out)],
-        "settings": setup.detection,
-        "measures": [*MEASURES, INTERVALS, BOUNDARY],
-        "rivals": beside.digest,
-        "counts": [fingerprint(own.tolist()) for own in counts],
-    }
-    reads = {
-        **answers,
-        "rows": "of neurons",  # older stores have those of the baselines among them
-        "probe": fingerprint([probe.weight.tolist(), probe.bias]),
-        "neuron_sets": sets,
-        "seed": setup.seed,
-    }
-
-    @cache
-    def tested() -> tuple[AnswerSet, AnswerSet, Sequence[AnswerSet]]:
-        sets = [replace(a.answer_set(), frequency=own) for a, own in zip(tested_on, counts, strict=True)]
-        return fit.answer_set(), select.answer_set(), sets
-
-    def rivals() -> list[Scored]:
-        return [rival.scored() for rival in beside.value]
-
-    own = run.store.whole(
-        "detection",
-        ResultRow,
-        reads,
-        lambda: detect(probe, sets, mean_contribution(run, fit), *tested(), setup.detection, setup.seed, rivals()),
+    tested = Tested(
+        fit=fit, select=select, sets=tested_on, counts=counts, rivals=rivals_of(run, fit, select, tested_on)
     )
-    # By themselves, because every cell of a sweep over probes has the same.
-    baselines = run.store.whole("baselines", ResultRow, answers, lambda: detect_by_baselines(*tested(), rivals()))
-    return (*own.value, *baselines.value)
+    contribution, sets = mean_contribution(store, fit), neuron_sets(run, neurons, fit)
+    own = detected(store, probe, sets, trained, contribution, tested, setup.detection, setup.seed)
+    return (*own.value, *baselines(store, tested).value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """What detectors are trained, thresholded and tested on, and what they are set beside."""
+
+    fit: Answers
+    select: Answers
+    sets: Sequence[Answers]
+    counts: Sequence[NDArray[np.float64]]  # [row] of each set
+    rivals: Kept[tuple[Rival, ...]]
+
+    def parts(self) -> tuple[AnswerSet, AnswerSet, Sequence[AnswerSet]]:
+        sets = [replace(a.answer_set(), frequency=own) for a, own in zip(self.sets, self.counts, strict=True)]
+        return self.fit.answer_set(), self.select.answer_set(), sets
+
+    def others(self) -> list[Scored]:
+        return [rival.scored() for rival in self.rivals.value]
+
+
+@stage(ResultRow, version=1, name="detection")
+def detected(
+    probe: Probe,
+    neuron_sets: Mapping[str, Sequence[int]],
+    trained: TrainedDetector,
+    contribution: Kept[NDArray[np.float32]],
+    tested: Tested,
+    settings: DetectionSettings,
+    seed: int,
+) -> Sequence[ResultRow]:
+    mean = contribution.value.astype(np.float64)
+    return detect(probe, neuron_sets, mean, *tested.parts(), settings, seed, tested.others(), Classifier.of(trained))
+
+
+@stage(ResultRow, version=1)
+def baselines(tested: Tested) -> Sequence[ResultRow]:
+    """By themselves, because every cell of a sweep over probes has the same."""
+    return detect_by_baselines(*tested.parts(), tested.others())
 
 
 def causal(
-    run: Context, probe: Probe, neurons: HNeurons, identified: Identified, parts: Mapping[str, Questions]
+    run: Context,
+    probe: Probe,
+    neurons: HNeurons,
+    trained: TrainedDetector,
+    identified: Identified,
+    parts: Mapping[str, Questions],
 ) -> tuple[ResultRow, ...]:
     """Compliance on every benchmark, accuracy on known facts and perplexity, for every set, at every alpha.
 
@@ -88,7 +104,7 @@ def causal(
     if not setup.intervention.swept:
         return ()
     sets = swept_sets(run, probe, neurons, identified)
-    monitor = risk_monitor(neurons, identified) if "risky" in setup.intervention.variants else None
+    monitor = RiskMonitor(Classifier.of(trained)) if "risky" in setup.intervention.variants else None
     rows: list[ResultRow] = []
     with device_of_sweeps(run):
         benchmarks, told = benchmarks_of(run, identified, parts)
@@ -96,7 +112,8 @@ def causal(
         for benchmark in benchmarks:
             rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
     whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
-    return (*rows, *perplexity(run, whole), *_norm_changes(sets, mean_contribution(run, identified.fit)))
+    contribution = mean_contribution(run.store, identified.fit).value.astype(np.float64)
+    return (*rows, *perplexity(run, whole), *_norm_changes(sets, contribution))
 
 
 def _norm_changes(sets: Sequence[NeuronSet], contribution: NDArray[np.float64]) -> Iterator[ResultRow]:
@@ -116,39 +133,71 @@ def _norm_changes(sets: Sequence[NeuronSet], contribution: NDArray[np.float64]) 
 def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> list[NeuronSet]:
     """The neuron sets, their variants, and their controls, of which a set that comes back is swept once."""
     setup = run.experiment
-    asked = setup.intervention
-    contribution = mean_contribution(run, identified.fit)
+    contribution = mean_contribution(run.store, identified.fit).value.astype(np.float64)
+    known = neuron_sets(run, neurons, identified.fit) | {"negative": tuple(np.flatnonzero(probe.weight < 0).tolist())}
     found: list[NeuronSet] = []
-    for name, chosen in neuron_sets(run, neurons, identified.fit).items():
+    for slot in slots(setup.intervention):
+        chosen, values = known[slot.of], list[float]()
         own = tuple(sorted(chosen))
-        found.append(NeuronSet(name=name, seed=0, neurons=own, alphas=asked.alphas))
-        found += _variants(run, name, own, identified)
-        exclude = nonzero(probe) | set(chosen)
-        for kind in asked.controls:
-            draws = range(setup.seed * 1000, setup.seed * 1000 + asked.control_seeds)
-            drawn = (control_set(kind, probe.space, chosen, exclude, contribution, draw) for draw in draws)
-            found += (
-                NeuronSet(name=f"{name}/{kind}", seed=n, neurons=control, alphas=asked.control_grid)
-                for n, control in enumerate(dict.fromkeys(drawn))
-            )
-    negative = tuple(int(n) for n in np.flatnonzero(probe.weight < 0))
-    if asked.negative and negative:
-        found.append(NeuronSet(name="negative", seed=0, neurons=negative, alphas=asked.alphas))
+        if slot.control is not None:
+            exclude = nonzero(probe) | set(chosen)
+            draw = setup.seed * 1000 + slot.seed
+            own = control_set(slot.control, probe.space, chosen, exclude, contribution, draw)
+        elif slot.variant == "mean":
+            values = usual_activity(run, identified.fit, own).tolist()
+        one = slot.filled(own, tuple(values))
+        again = slot.control is not None and (one.name, own) in ((there.name, there.neurons) for there in found)
+        if not again and (own or slot.of != "negative"):
+            found.append(one)
     return found
 
 
-def _variants(run: Context, name: str, neurons: tuple[int, ...], identified: Identified) -> Iterator[NeuronSet]:
-    """Other ways to suppress a set. Where z is set to something, alpha = 0 says that it is."""
-    asked = run.experiment.intervention
-    for variant in asked.variants:
-        whole = NeuronSet(name=f"{name}@{variant}", seed=0, neurons=neurons, alphas=asked.suppressing)
-        if variant == "risky":
-            yield replace(whole, scope=variant)
-        else:
-            means = usual_activity(run, identified.fit, neurons).tolist()
-            yield replace(whole, kind=variant, values=tuple(means), alphas=(0.0, 1.0))
+Texts = tuple[str, str, str]  # question, gold answer, what was said
 
 
-def risk_monitor(neurons: HNeurons, identified: Identified) -> RiskMonitor:
-    """The detector on the H-Neurons, which watches while the model answers."""
-    return RiskMonitor(neuron_detector(neurons.neurons, identified.fit.answer_set(), identified.select.answer_set()))
+def frequency(run: Context, answers: Answers) -> NDArray[np.float64]:
+    """How often the training data speak of what each answer [row] is about; NaN where nobody knows."""
+    settings = run.experiment.mechanism
+    counts = read_counts(settings.counts) if settings.counts else None
+    asked = [answers.questions[r.question_id] for r in answers.labelled]
+    return frequencies(asked, counts, settings.count_field)
+
+
+def hidden(run: Context, answers: Answers) -> Kept[NDArray[np.float32]]:
+    """The residual stream of the answers [row, layer, hidden] where detectors read. One more forward pass."""
+    sequences, positions = pooled(run, run.chat, answers.said(), answers.tested)
+    space = stored.spaces(run.store, run.chat).value[1]
+    return stored.residual(run.store, run.chat, sequences, positions, run.experiment.contribution.token_budget, space)
+
+
+def rivals_of(run: Context, fit: Answers, select: Answers, sets: Sequence[Answers]) -> Kept[tuple[Rival, ...]]:
+    """The same for every probe on these answers."""
+    every = (fit, select, *sets)
+    texts, kinds = [_texts(a) for a in every], [[r.hallucinated for r in a.labelled] for a in every]
+    return trained_rivals(run.store, texts, kinds, [hidden(run, answers) for answers in every])
+
+
+@stage(Rival, version=1, name="rivals")
+def trained_rivals(
+    texts: Sequence[Sequence[Texts]], kinds: Sequence[Sequence[bool]], states: Sequence[Kept[NDArray[np.float32]]]
+) -> Sequence[Rival]:
+    """Of the fit split, the select split and the others: who hallucinated, what was said, and the residual stream."""
+    told = [_told(*own) for own in zip(texts, kinds, states, strict=True)]
+    return list(rivals(told[0], told[1], told[2:]))
+
+
+def _texts(answers: Answers) -> tuple[Texts, ...]:
+    """Question, gold answer and what was said, of each answer."""
+    return tuple(
+        (
+            answers.questions[r.question_id].text,
+            next(iter(answers.questions[r.question_id].answers), ""),
+            answers.spans[r.question_id, r.sample].text,
+        )
+        for r in answers.labelled
+    )
+
+
+def _told(texts: Sequence[Texts], wrong: Sequence[bool], read: Kept[NDArray[np.float32]]) -> Told:
+    questions, gold, said = (tuple(text[place] for text in texts) for place in range(3))
+    return Told(y=np.array(wrong, dtype=np.int8), questions=questions, gold=gold, said=said, hidden=read.value)

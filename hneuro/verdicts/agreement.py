@@ -1,19 +1,20 @@
-"""How far several judges agree, and on what they do not."""
+"""How far several judges agree, on what they do not, and what is said most often that is not judged correct."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
-from hneuro.records import Judgement, Question, Response, Verdict, Vote
-from hneuro.result_records import Agreement, Disagreement
+from hneuro.records import Judgement, Question, Response, Verdict
+from hneuro.result_records import Agreement, Disagreement, FrequentText
 from hneuro.statistics import rate
 
 Judged = tuple[Question, Response, Judgement]
 SAID = (Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED)
+SHOWN = 5  # of the most frequent texts of a verdict
 
 
 def agreements(judged: Sequence[Judged]) -> tuple[Agreement, ...]:
@@ -68,11 +69,24 @@ def disagreements(judged: Sequence[Judged]) -> tuple[Disagreement, ...]:
     )
 
 
+def frequent_texts(judged: Iterable[Judged]) -> tuple[FrequentText, ...]:
+    """The commonest wrong, refusing and unjudged texts in turn: a phrase that a rule misses is seen there."""
+    counts = {kind: Counter[str]() for kind in SAID[1:]}
+    for _, response, judgement in judged:
+        if judgement.verdict in counts:
+            counts[judgement.verdict][" ".join(response.text.split())] += 1
+    return tuple(
+        FrequentText(verdict=kind, text=text, count=count)
+        for kind, texts in counts.items()
+        for text, count in sorted(texts.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
+    )
+
+
 def _distinct(judged: Sequence[Judged]) -> Sequence[Judged]:
     """One of each group of equal responses to the same question whose judges say the same; none of a single judge's."""
     judged = [(question, response, judgement) for question, response, judgement in judged if judgement.votes]
     seen: Mapping[object, Judged] = {
-        (_mark(question, response), _verdicts(judgement.votes)): (question, response, judgement)
+        (_mark(question, response), tuple(vote.verdict for vote in judgement.votes)): (question, response, judgement)
         for question, response, judgement in reversed(judged)
     }
     return list(seen.values())[::-1]
@@ -80,7 +94,3 @@ def _distinct(judged: Sequence[Judged]) -> Sequence[Judged]:
 
 def _mark(question: Question, response: Response) -> tuple[str, str, str]:
     return question.dataset, question.id, response.text
-
-
-def _verdicts(votes: Sequence[Vote]) -> tuple[Verdict, ...]:
-    return tuple(vote.verdict for vote in votes)

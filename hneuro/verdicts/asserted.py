@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
+from hneuro.verdicts.base import word_list
 from hneuro.verdicts.words import normal_words, places, without_points
 
 SENTENCE = re.compile(r"(?<=[!?\n。！？])\s*|(?<=\w{3}\.)\s+|(?<=[\d)\"'”’]\.)\s+")  # but not in "St. Lucia"
@@ -17,15 +18,7 @@ ONLY = re.compile(
     r"\b(?:not (?:only|just|far)|no(?:ne| one|body|thing)? other than|(?:no|without(?: a| any)?) doubt)\b",
     flags=re.IGNORECASE,
 )
-NEGATIONS = {
-    "not", "never", "neither", "nor", "cannot", "without", "unable", "lack", "except", "doubt", "hardly", "nicht",
-    "kein", "keine", "nie", "niemals", "pas", "jamais", "nunca",
-}  # fmt: skip
-FALSE = {"false", "untrue", "incorrect", "wrong", "mistaken", "myth"}
-COMMON = {  # "In" is indium, too
-    "am", "as", "at", "be", "by", "do", "go", "he", "i", "if", "in", "is", "it", "me", "my", "no", "of", "on", "or",
-    "so", "to", "up", "us", "we",
-}  # fmt: skip
+NEGATIONS, FALSE, COMMON = (frozenset(word_list(kind)) for kind in ("negations", "false", "common"))
 
 CLAUSE_WORDS = 20  # in which a relative clause ends
 NEAR = 4  # words around a value with several clauses

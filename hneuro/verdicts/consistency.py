@@ -1,10 +1,11 @@
-"""From judged samples to one labelled response a question (paper, section 2.1)."""
+"""From judged samples to one labelled response a question (paper, section 2.1), and to as many of either kind."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
+from hneuro.questions.splits import place_in_draw
 from hneuro.records import Judgement, LabelledResponse, Question, Response, Verdict
 from hneuro.result_records import FunnelStep
 
@@ -41,14 +42,7 @@ def consistent(
             if len(texts[question.id]) < samples:
                 lost["so far always " + ("wrong" if said == {Verdict.WRONG} else "right") + ", and not needed"] += 1
                 continue
-            kept.append(
-                LabelledResponse(
-                    question_id=question.id,
-                    group=question.group,
-                    sample=_representative(texts[question.id]),
-                    hallucinated=said == {Verdict.WRONG},
-                )
-            )
+            kept.append(_labelled(question, _representative(texts[question.id]), said == {Verdict.WRONG}))
         else:
             lost[_reason(judged[question.id])] += 1
     step = FunnelStep(
@@ -70,20 +64,39 @@ def single(
         assert question.id == judgement.question_id
         right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
         if judgement.verdict in (right, Verdict.WRONG):
-            kept.append(
-                LabelledResponse(
-                    question_id=question.id,
-                    group=question.group,
-                    sample=judgement.sample,
-                    hallucinated=judgement.verdict is Verdict.WRONG,
-                )
-            )
+            kept.append(_labelled(question, judgement.sample, judgement.verdict is Verdict.WRONG))
         else:
             lost[_reason([judgement])] += 1
     step = FunnelStep(
         stage="verdicts", dataset=dataset, unit="responses", entered=len(questions), left=len(kept), lost=dict(lost)
     )
     return tuple(kept), step
+
+
+def balance(
+    labelled: Sequence[LabelledResponse], dataset: str, seed: int, limit: int | None = None
+) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
+    """As many hallucinated as faithful responses (at most `limit` of each), drawn at random, in their order."""
+    sides = [[r for r in labelled if r.hallucinated is kind] for kind in (True, False)]
+    size = min(*map(len, sides), limit if limit is not None else len(labelled))
+    chosen = {id(r) for side in sides for r in sorted(side, key=lambda r: place_in_draw(r.question_id, seed))[:size]}
+    step = FunnelStep(
+        stage="balance",
+        dataset=dataset,
+        unit="responses",
+        entered=len(labelled),
+        left=len(chosen),
+        lost={
+            name: len(side) - size
+            for name, side in zip(("hallucinated, over", "faithful, over"), sides, strict=True)
+            if len(side) > size
+        },
+    )
+    return tuple(r for r in labelled if id(r) in chosen), step
+
+
+def _labelled(question: Question, sample: int, hallucinated: bool) -> LabelledResponse:
+    return LabelledResponse(question_id=question.id, group=question.group, sample=sample, hallucinated=hallucinated)
 
 
 def _representative(responses: Sequence[Response]) -> int:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from hneuro.questions.options import plain_text
-from hneuro.questions.recordings import MEANING
+from hneuro.questions.recorded import verdict_of
 from hneuro.questions.rows import Row, read_rows
 from hneuro.records import ASIDE, Judgement, Question, Response, UserError, Verdict
-from hneuro.verdicts.base import Pair
+from hneuro.verdicts.base import Pair, Said, judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,42 +54,25 @@ class LabelsJudge:
         by_text: dict[tuple[str, str], set[Verdict]] = {}
         for label in self._labels():
             if label.text is not None:
-                by_text.setdefault((label.question, _same(label.text)), set()).add(label.verdict)
+                by_text.setdefault((label.question, label.text.strip()), set()).add(label.verdict)
             if label.sample is not None:
                 before = by_sample.setdefault((label.question, label.sample), label)
                 if before.verdict is not label.verdict:
                     raise UserError(f"{label.where}: another verdict than {before.where} for the same response")
-        found = []
-        for question, response in pairs:
-            verdict, reason = self._verdict(question, response, by_sample, by_text)
-            found.append(
-                Judgement(
-                    question_id=question.id,
-                    sample=response.sample,
-                    verdict=verdict,
-                    judge=f"labels/{Path(self.path).stem}",
-                    reason=reason,
-                )
-            )
-        return tuple(found)
 
-    def _verdict(
-        self,
-        question: Question,
-        response: Response,
-        by_sample: dict[tuple[str, int], _Label],
-        by_text: dict[tuple[str, str], set[Verdict]],
-    ) -> tuple[Verdict, str]:
-        own = by_sample.get((question.id, response.sample))
-        if own is not None and (own.text is None or _same(own.text) == _same(response.text)):
-            return own.verdict, f"label of {own.where}"
-        said = by_text.get((question.id, _same(response.text)), set())
-        if len(said) == 1:
-            return next(iter(said)), "label of this text"
-        return Verdict.UNJUDGED, "labels of this text disagree" if said else "no label"
+        def said(question: Question, response: Response) -> Said:
+            own, text = by_sample.get((question.id, response.sample)), response.text.strip()
+            if own is not None and (own.text is None or own.text.strip() == text):
+                return own.verdict, f"label of {own.where}"
+            verdicts = by_text.get((question.id, text), set())
+            if len(verdicts) == 1:
+                return next(iter(verdicts)), "label of this text"
+            return Verdict.UNJUDGED, "labels of this text disagree" if verdicts else "no label"
 
-    def _labels(self) -> Iterator[_Label]:
-        return iter([self._label(n, row) for n, row in enumerate(read_rows(Path(self.path)), 1)])
+        return tuple(judgement(pair, said(*pair), f"labels/{Path(self.path).stem}") for pair in pairs)
+
+    def _labels(self) -> list[_Label]:
+        return [self._label(n, row) for n, row in enumerate(read_rows(Path(self.path)), 1)]
 
     def _label(self, number: int, row: Row) -> _Label:
         where = f"{self.path}, row {number}"
@@ -103,18 +86,10 @@ class LabelsJudge:
             )
         if sample and not sample.isdecimal():
             raise UserError(f"{where}: {self.sample_column!r} must be a number from 0, not {sample[:40]!r}")
-        word = plain_text(row[self.verdict_column]).lower().removesuffix(".0")
-        if word not in MEANING:
-            raise UserError(f"{where}: the verdict {word[:40]!r} is none of {', '.join(MEANING)}")
         return _Label(
             where=where,
             question=plain_text(row[self.id_column]),
             sample=int(sample) if sample else None,
             text=text if isinstance(text, str) else None,
-            verdict=MEANING[word],
+            verdict=verdict_of(row[self.verdict_column], where),
         )
-
-
-def _same(text: str) -> str:
-    """Blanks at the ends tell no two responses apart."""
-    return text.strip()

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hneuro.questions.options import LETTERS
-from hneuro.records import Judgement, Question, Response, Verdict
-from hneuro.verdicts.base import Pair
+from hneuro.records import Judgement, Question, Verdict
+from hneuro.verdicts.base import Pair, Said, judgement
 
-# "B", " (B)", "B.", and what a model adds to its letter when it is not told to stop: "B. Tiber", "B) Tiber".
+# "B", " (B)", "B.", and what a model adds to its letter unless it is stopped: "B. Tiber", "B) Tiber".
 ANSWER = re.compile(r"\W*([A-Z])(\W*|[.):]\s.*)", flags=re.DOTALL)
 
 
@@ -25,15 +25,9 @@ class LetterJudge:
         """It needs nothing."""
 
     def judge(self, pairs: Sequence[Pair]) -> tuple[Judgement, ...]:
-        return tuple(self._judgement(question, response) for question, response in pairs)
+        return tuple(judgement(pair, self._verdict(pair[0], pair[1].text), "letter") for pair in pairs)
 
-    def _judgement(self, question: Question, response: Response) -> Judgement:
-        verdict, reason = self._verdict(question, response.text)
-        return Judgement(
-            question_id=question.id, sample=response.sample, verdict=verdict, judge="letter", reason=reason
-        )
-
-    def _verdict(self, question: Question, text: str) -> tuple[Verdict, str]:
+    def _verdict(self, question: Question, text: str) -> Said:
         said = ANSWER.fullmatch(text)
         if not said:
             return Verdict.UNJUDGED, "no letter alone"

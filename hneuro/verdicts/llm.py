@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint
 from hneuro.records import Judgement, Question, Response, Verdict
-from hneuro.verdicts.base import Pair
+from hneuro.verdicts.base import Pair, judgement
 from hneuro.verdicts.rubric import Grade, Grader, Rubric
 from hneuro.verdicts.words import normal_words
 
@@ -54,7 +54,9 @@ class LLMJudge:
             given = dict(zip(asked, grades, strict=True))
             empty = Grade(label=None, reason="empty response")
             for n in places:
-                found[n] = _judgement(pairs[n], given.get(n, empty), meaning, f"llm/{grader.name}")
+                grade = given.get(n, empty)
+                verdict = Verdict.UNJUDGED if grade.label is None else meaning[grade.label.casefold()]
+                found[n] = judgement(pairs[n], (verdict, grade.reason[:REASON_SHOWN]), f"llm/{grader.name}")
         return tuple(found[n] for n in range(len(pairs)))
 
 
@@ -62,15 +64,3 @@ def _texts(question: Question, response: Response) -> Mapping[str, Any]:
     """Aliases that differ only in case, punctuation or articles are given once."""
     answers = {tuple(normal_words(answer)): answer for answer in reversed(question.answers)}
     return {"question": question.text, "answers": list(reversed(answers.values())), "response": response.text}
-
-
-def _judgement(pair: Pair, grade: Grade, meaning: Mapping[str, Verdict], judge: str) -> Judgement:
-    question, response = pair
-    verdict = Verdict.UNJUDGED if grade.label is None else meaning[grade.label.casefold()]
-    return Judgement(
-        question_id=question.id,
-        sample=response.sample,
-        verdict=verdict,
-        judge=judge,
-        reason=grade.reason[:REASON_SHOWN],
-    )

@@ -1,5 +1,6 @@
-"""Numbers as one word each, whichever way they were written: two = 2, twenty-first = 21st, 1.5 million = 1500000.
+"""Numbers as one word each, and dates in one order, whichever way they were written.
 
+Two = 2, twenty-first = 21st, 1.5 million = 1500000; July 4th, 1776 = the 4th of July 1776 = 1776-07-04.
 Two different numbers never become the same word. Where a form is ambiguous (1.000, or twenty twenty) it stays as it is.
 """
 
@@ -9,31 +10,27 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from hneuro.verdicts.base import WORDS, word_list
+
 BREAK = "|"  # stands among the words where punctuation parted them: no number reaches across it
 REIGN = "\ue000"  # stands for "the" between a name and an ordinal: Louis the Fourteenth = Louis XIV
 
-UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-TEENS = (
-    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-ORDINAL_UNITS = ("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
-ORDINAL_TEENS = (
-    "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth",
-    "nineteenth",
-)  # fmt: skip
-ORDINAL_TENS = tuple(word[:-1] + "ieth" for word in TENS)
+NUMBERS = {kind: tuple(words.split()) for kind, words in WORDS["numbers"].items()}
+MONTHS = word_list("months")
 
-ONES = {word: n for n, word in enumerate(UNITS)}
-SMALL = ONES | {word: 10 + n for n, word in enumerate(TEENS)}
-DECADES = {word: 20 + 10 * n for n, word in enumerate(TENS)}
-ORDINAL_ONES = {word: n for n, word in enumerate(ORDINAL_UNITS)}
-ORDINALS = ORDINAL_ONES | {word: 10 + n for n, word in enumerate(ORDINAL_TEENS)}
-ORDINAL_DECADES = {word: 20 + 10 * n for n, word in enumerate(ORDINAL_TENS)}
-LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+ONES = {word: n for n, word in enumerate(NUMBERS["units"])}
+SMALL = ONES | {word: 10 + n for n, word in enumerate(NUMBERS["teens"])}
+DECADES = {word: 20 + 10 * n for n, word in enumerate(NUMBERS["tens"])}
+ORDINAL_ONES = {word: n for n, word in enumerate(NUMBERS["ordinal_units"])}
+ORDINAL_DECADES = {word: 20 + 10 * n for n, word in enumerate(NUMBERS["ordinal_tens"])}
+ORDINALS = ORDINAL_ONES | {word: 10 + n for n, word in enumerate(NUMBERS["ordinal_teens"])} | ORDINAL_DECADES
+LARGE = {word: 1000 ** (n + 1) for n, word in enumerate(NUMBERS["large"])}
+MONTH = {name: name for name in MONTHS} | {name[:3]: name for name in MONTHS} | {"sept": "september"}
 
 DIGITS = re.compile(r"\d+(\.\d+)?")
 ORDINAL = re.compile(r"(\d+)(st|nd|rd|th)")
+ISO = re.compile(r"(?<![\d-])(\d{4})-(\d{2})-(\d{2})(?![\d-])")
+DAY = re.compile(r"(\d{1,2})(st|nd|rd|th)?")
 
 
 def with_numbers(words: Sequence[str]) -> list[str]:
@@ -127,6 +124,49 @@ def _below_hundred(words: Sequence[str], start: int) -> tuple[Decimal, bool, int
         return Decimal(DECADES[word]), False, start + 1
     if word in SMALL:
         return Decimal(SMALL[word]), False, start + 1
-    if word in ORDINALS or word in ORDINAL_DECADES:
-        return Decimal((ORDINALS | ORDINAL_DECADES)[word]), True, start + 1
+    if word in ORDINALS:
+        return Decimal(ORDINALS[word]), True, start + 1
     return Decimal(0), False, start
+
+
+def iso_dates_spelt(text: str) -> str:
+    """1776-07-04 as "4 july 1776"; 1776-44-04 is not a date."""
+
+    def spelt(found: re.Match[str]) -> str:
+        year, month, day = found[1], int(found[2]), int(found[3])
+        return f"{day} {MONTHS[month - 1]} {year}" if 1 <= month <= 12 and 1 <= day <= 31 else found[0]
+
+    return ISO.sub(spelt, text)
+
+
+def with_dates(words: Sequence[str]) -> list[str]:
+    """The same words without breaks, every day of a month before it, as a number: "july 4th" becomes "4 july"."""
+    kept = [word for word in words if word != BREAK]
+    found: list[str] = []
+    place = 0
+    while place < len(kept):
+        day, month, stop = _date(kept, place)
+        if day:
+            found += [day, month]
+            place = stop
+        else:
+            found.append(kept[place])
+            place += 1
+    return found
+
+
+def _date(words: Sequence[str], start: int) -> tuple[str, str, int]:
+    """Day, month and where they end, if a day of a month begins at `start`: in either order."""
+    one, other, third = (*words[start : start + 3], "", "")[:3]
+    if (day := _day(one)) and other == "of" and third in MONTH:
+        return day, MONTH[third], start + 3
+    if (day := _day(one)) and other in MONTH:
+        return day, MONTH[other], start + 2
+    if one in MONTH and (day := _day(other)):
+        return day, MONTH[one], start + 2
+    return "", "", start
+
+
+def _day(word: str) -> str:
+    found = DAY.fullmatch(word)
+    return str(int(found[1])) if found and 1 <= int(found[1]) <= 31 else ""

@@ -11,8 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from hneuro.endpoint.chat import Message, Said, converse, start_of
-from hneuro.endpoint.exchange import Failure
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint, Failure
 
 FENCE = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", flags=re.DOTALL)
 PLACE = re.compile(r"\{(\w+)\}")
@@ -91,7 +90,7 @@ class Rubric:
 
 @dataclass(frozen=True, kw_only=True)
 class Grader:
-    """A rubric and the model that is asked: the part behind every verdict of a model."""
+    """A rubric and the model that is asked: of which every verdict of a model is made."""
 
     endpoint: Endpoint
     rubric: Rubric

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import ClassVar, Literal
 
 from hneuro.records import Judgement, Question, Verdict
-from hneuro.verdicts.answer_part import answer_part
 from hneuro.verdicts.asserted import Find, Place, Words, asserts, finder, words_of
-from hneuro.verdicts.base import Pair
+from hneuro.verdicts.base import Pair, Said, judgement, word_list
 from hneuro.verdicts.refusal import RefusalDetector
 from hneuro.verdicts.words import NO_BLANKS, NORMAL_FORM, key, normal_words
+
+TAGS = r"think|thinking|thought|thoughts|reasoning|seed:think"
+OPENED = re.compile(rf"\s*(?:<(?:{TAGS})>|\[THINK\])", flags=re.IGNORECASE)
+CLOSED = re.compile(rf".*(?:</(?:{TAGS})>|\[/THINK\])", flags=re.IGNORECASE | re.DOTALL)
+# Harmony's channels, with their marks or without: "analysisWe need ...assistantfinalfour".
+CHANNEL = re.compile(r"\s*(?:(?:<\|start\|>assistant)?<\|channel\|>\w+|(?:analysis|commentary)(?=[A-Z]))")
+FINAL = re.compile(r".*(?:<\|channel\|>final(?: [^<]*)?<\|message\|>|assistantfinal)", flags=re.DOTALL)
+END = re.compile(r"<\|(?:return|end)\|>")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleJudge:
     """Correct if the response states a gold alias, refused if it says so, else wrong.
 
-    `match`: "contains": the alias stands in it as whole words (the paper's rule); "strict": with only `fillers` around
+    `match`: "contains": it has the alias as whole words (the paper's rule); "strict": with only `fillers` around
     it; "exact": it is all there is. Numbers and dates are equal in all their forms.
 
     A rule cannot say what a response means that states a gold answer, but denies it or has it inside a longer name,
@@ -34,11 +42,7 @@ class RuleJudge:
     match: Literal["contains", "strict", "exact"] = "contains"
     most_other_words: int = 60
     unstated: Literal["wrong", "unjudged"] = "wrong"
-    fillers: tuple[str, ...] = (
-        "answer", "correct", "right", "it", "its", "it's", "that", "this", "they", "he", "she", "is", "was", "are",
-        "were", "be", "been", "the", "a", "an", "of", "in", "on", "at", "by", "to", "for", "from", "with", "so", "well",
-        "sure", "yes", "would", "called", "named", "known", "as",
-    )  # fmt: skip
+    fillers: tuple[str, ...] = word_list("fillers")
     refusal: RefusalDetector = field(default_factory=RefusalDetector)
     normal_form: int = field(init=False, default=NORMAL_FORM)
     letters: ClassVar[bool] = False
@@ -51,25 +55,16 @@ class RuleJudge:
         """It needs nothing."""
 
     def judge(self, pairs: Sequence[Pair]) -> tuple[Judgement, ...]:
-        known: dict[tuple[str, str, str, bool], tuple[Verdict, str]] = {}
+        known: dict[tuple[str, str, str, bool], Said] = {}
         found = []
         for question, response in pairs:
             same = (question.dataset, question.id, response.text, response.truncated)  # of ten samples most are
             if same not in known:
                 known[same] = self._verdict(question, response.text, response.truncated)
-            verdict, reason = known[same]
-            found.append(
-                Judgement(
-                    question_id=question.id,
-                    sample=response.sample,
-                    verdict=verdict,
-                    judge=f"rule/{self.match}",
-                    reason=reason,
-                )
-            )
+            found.append(judgement((question, response), known[same], f"rule/{self.match}"))
         return tuple(found)
 
-    def _verdict(self, question: Question, text: str, truncated: bool) -> tuple[Verdict, str]:
+    def _verdict(self, question: Question, text: str, truncated: bool) -> Said:
         part = answer_part(text)
         if part is None:
             return Verdict.UNJUDGED, "cut off within its thoughts"
@@ -97,7 +92,7 @@ class RuleJudge:
             return Verdict.UNJUDGED, "no gold answer stated"
         return Verdict.WRONG, "no gold answer stated" if question.answerable else "answers about what does not exist"
 
-    def _stating(self, words: Words, place: Place) -> tuple[Verdict, str]:
+    def _stating(self, words: Words, place: Place) -> Said:
         others = words[: place[0]] + words[place[1] :]
         correct = Verdict.CORRECT, f"states {' '.join(words[slice(*place)])!r}"
         if self.match == "exact":
@@ -160,3 +155,17 @@ def _why_not_said(text: str, words: Words, question: Question, stated: list[Plac
 def _in_a_name(text: str, words: Words, place: Place) -> bool:
     """York of New York. What else makes another name of a name, as in South Korea, also names its parts."""
     return words[max(0, place[0] - 1) : place[0]] == ["new"] and "New" in text
+
+
+def answer_part(text: str) -> tuple[int, int] | None:
+    """The characters [start, stop) after the reasoning, if there is any; None where the text ends within it."""
+    if CHANNEL.match(text):
+        final = FINAL.match(text)
+    else:
+        final = CLOSED.match(text)
+        if final is None and not OPENED.match(text):
+            return 0, len(text)
+    if final is None:
+        return None
+    end = END.search(text, final.end())
+    return final.end(), end.start() if end else len(text)

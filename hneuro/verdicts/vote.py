@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hneuro.records import Judgement, Verdict, Vote
-from hneuro.verdicts.base import Judge, Pair
+from hneuro.verdicts.base import Judge, Pair, Said, judgement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class VoteJudge:
             raise ValueError("members must be at least two judges")
         for name, member in self.members.items():
             if not isinstance(member, Judge):
-                raise ValueError(f"members.{name}: a {type(member).__name__} is no judge")
+                raise ValueError(f"members.{name}: a {type(member).__name__} is not a judge")
         if len({member.letters for member in self.members.values()}) > 1:
             raise ValueError("members must all judge letters, or all texts")
 
@@ -45,21 +45,12 @@ class VoteJudge:
             open_ = [n for n, cast in enumerate(votes) if self.rule != "first" or not _can_say(cast)]
             for n, said in zip(open_, member.judge([pairs[n] for n in open_]), strict=True):
                 votes[n].append(Vote(judge=f"{name} ({said.judge})", verdict=said.verdict, reason=said.reason))
-        return tuple(self._judgement(pair, cast) for pair, cast in zip(pairs, votes, strict=True))
-
-    def _judgement(self, pair: Pair, votes: Sequence[Vote]) -> Judgement:
-        question, response = pair
-        verdict, reason = self._verdict(votes)
-        return Judgement(
-            question_id=question.id,
-            sample=response.sample,
-            verdict=verdict,
-            judge=f"{self.rule} of {', '.join(self.members)}",
-            reason=reason,
-            votes=tuple(votes),
+        judge = f"{self.rule} of {', '.join(self.members)}"
+        return tuple(
+            judgement(pair, self._verdict(cast), judge, tuple(cast)) for pair, cast in zip(pairs, votes, strict=True)
         )
 
-    def _verdict(self, votes: Sequence[Vote]) -> tuple[Verdict, str]:
+    def _verdict(self, votes: Sequence[Vote]) -> Said:
         said = _can_say(votes)
         if not said:
             return Verdict.UNJUDGED, f"no judge could say: {votes[-1].reason}"

@@ -15,8 +15,7 @@ from anyascii import anyascii
 from roman_numerals import InvalidRomanNumeralError, RomanNumeral
 
 from hneuro.questions.base import ARTICLES
-from hneuro.verdicts.dates import iso_dates_spelt, with_dates
-from hneuro.verdicts.numbers import BREAK, REIGN, with_numbers
+from hneuro.verdicts.numbers import BREAK, REIGN, iso_dates_spelt, with_dates, with_numbers
 
 NORMAL_FORM = 2  # in the keys of stages whose output depends on it
 BREAKS = set(",;:!?()[]\n、。，；：！？（）「」『』")
@@ -65,7 +64,7 @@ def key(words: Sequence[str]) -> str:
 
 
 def places(words: Sequence[str], alias: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the words of `alias` stand in `words`, as [start, stop) of whole words: "art" is not in "bonaparte"."""
+    """Where the words of `alias` are in `words`, as [start, stop) of whole words: "art" is not in "bonaparte"."""
     wanted, found = key(alias), []
     for start, word in enumerate(words):
         if not wanted.startswith(word):

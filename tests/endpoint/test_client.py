@@ -15,9 +15,7 @@ import pytest
 from model_server import Dies, Fails, Hangs, ModelServer, Raw, Received, Says, Trickles, model_server, says
 
 from hneuro.endpoint.chat import ChatClient, Said, converse
-from hneuro.endpoint.client import ask
-from hneuro.endpoint.exchange import Failure, Request, tokens_of, usage
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint, Failure, Request, ask, usage
 from hneuro.records import UserError
 
 SECRET = "sk-not-for-anybody-0123456789"
@@ -93,7 +91,6 @@ def test_a_request_that_fails_is_tried_again_after_a_pause(first: Any, pause: fl
         (Fails(status=500), "a server error"),
         (Dies(), "cannot reach"),
         (Hangs(30), "no answer within 0.3 s"),
-        (Trickles(), "no answer within 0.3 s"),
         (Raw("<html>"), "a reply that is no JSON"),
         (Raw("[]"), "a reply that is no JSON object"),
         (Raw("{}"), "a reply without a message"),
@@ -101,19 +98,7 @@ def test_a_request_that_fails_is_tried_again_after_a_pause(first: Any, pause: fl
         (says(""), "an empty reply"),
         (Fails(status=413), "refused by the server"),
     ],
-    ids=[
-        "429",
-        "500",
-        "dies",
-        "hangs",
-        "trickles",
-        "no json",
-        "no object",
-        "empty object",
-        "no choice",
-        "no text",
-        "413",
-    ],
+    ids=["429", "500", "dies", "hangs", "no json", "no object", "empty object", "no choice", "no text", "413"],
 )
 def test_what_always_fails_is_a_failure_with_its_kind_and_is_asked_again_another_time(
     always: Any, kind: str, tmp_path: Path
@@ -130,6 +115,12 @@ def test_what_always_fails_is_a_failure_with_its_kind_and_is_asked_again_another
         assert bad.reason.partition(":")[0] == kind
 
 
+def test_a_reply_that_trickles_takes_no_longer_than_all_attempts_may() -> None:
+    with model_server(lambda *_: Trickles()) as server:
+        (said,) = converse(endpoint(server, timeout=0.3, retries=0, stop_after=None), prompts("a"), 50, "asking")
+    assert said == Failure(reason="no answer within 0.3 s")
+
+
 @pytest.mark.parametrize("always", [Fails(status=500), Dies(), Hangs(30), Raw("<html>")])
 def test_a_failure_of_the_server_is_no_result(always: Any, tmp_path: Path) -> None:
     """However few requests there are: what was answered is kept, and the next run asks the others."""
@@ -140,13 +131,6 @@ def test_a_failure_of_the_server_is_no_result(always: Any, tmp_path: Path) -> No
         server.answer = echo
         assert all(isinstance(one, Said) for one in converse(setup, prompts("good", "bad"), 50, "asking"))
         assert [words(one) for one in server.received].count("good") == 1
-
-
-def test_a_reply_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hneuro.endpoint.transport.MOST", 1000)
-    with model_server(lambda one, before: says("x" * 2000)) as server:
-        (said,) = converse(endpoint(server, retries=0, stop_after=None), prompts("a"), 50, "asking")
-    assert said == Failure(reason="a reply that is no JSON")
 
 
 def test_a_reply_that_was_cut_off_says_so_and_thoughts_are_left_out() -> None:
@@ -161,56 +145,32 @@ def test_a_reply_that_was_cut_off_says_so_and_thoughts_are_left_out() -> None:
         assert long.reason == "a reply that was cut off: 'half an ans'"
 
 
-def test_an_extra_that_the_server_refuses_is_sent_once(tmp_path: Path) -> None:
-    def answer(one: Received, before: int) -> Any:
-        return Fails(status=400, body='{"error": "no"}') if "response_format" in one.body else echo(one, 0)
-
-    with model_server(answer) as server:
-        extras = {"response_format": {"type": "json_object"}}
-        for round_ in ("abcdefgh", "hijk"):
-            said = converse(endpoint(server, tmp_path), prompts(*round_), 50, "asking", extras)
-            assert [one.text for one in said if isinstance(one, Said)] == [f"you said {t}" for t in round_]
-        assert sum("response_format" in body for body in server.bodies()) == 1
-        assert len(server.received) == 12
+def test_fields_that_the_server_does_not_take_are_not_sent_and_the_limit_has_its_name() -> None:
+    with model_server(echo) as server:
+        setup = endpoint(server, refuses=("response_format",), limit="max_completion_tokens")
+        converse(setup, prompts("a"), 50, "asking", {"response_format": {}, "top_k": 5})
+        assert {"response_format", "max_tokens"}.isdisjoint(server.bodies()[0])
+        assert (server.bodies()[0]["max_completion_tokens"], server.bodies()[0]["top_k"]) == (50, 5)
 
 
-def test_an_item_that_the_server_refuses_teaches_nothing_about_the_extras() -> None:
+def test_a_server_that_refuses_all_it_is_asked_stops_the_run() -> None:
+    """However few requests there are: they would all be unjudged, and stored as such."""
+    said = Fails(status=400, body='{"error": "use max_completion_tokens"}')
+    with (
+        model_server(lambda *_: said) as server,
+        pytest.raises(UserError, match=r"use max_completion.* endpoint\.limit"),
+    ):
+        converse(endpoint(server, retries=0), prompts("a", "b"), 50, "asking")
+
+
+def test_what_the_server_refuses_of_one_item_is_its_failure_alone() -> None:
     def answer(one: Received, before: int) -> Any:
         return Fails(status=400, body='{"detail": "too long"}') if words(one) == "long" else echo(one, 0)
 
     with model_server(answer) as server:
-        extras = {"response_format": {"type": "json_object"}}
-        first, second = converse(endpoint(server), prompts("long", "a"), 50, "asking", extras)
-        assert isinstance(first, Failure)
-        assert first.reason == "refused by the server: status 400, too long"
-        assert isinstance(second, Said)
-        assert "response_format" in server.bodies()[-1]
-
-
-def test_newer_models_get_the_limit_by_its_new_name() -> None:
-    said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
-
-    def answer(one: Received, before: int) -> Any:
-        return (
-            Fails(status=400, body=json.dumps({"error": {"message": said}}))
-            if "max_tokens" in one.body
-            else echo(one, 0)
-        )
-
-    with model_server(answer) as server:
-        converse(endpoint(server), prompts("a", "b", "c"), 50, "asking", {"response_format": {}})
-        assert sum("max_tokens" in body for body in server.bodies()) == 1
-        assert [body["max_completion_tokens"] for body in server.bodies()[1:]] == [50] * 3
-        assert all("response_format" in body for body in server.bodies())
-
-
-@pytest.mark.parametrize("count", [None, 10**30, -1, 2**63])
-def test_tokens_are_guessed_where_the_server_does_not_count_them(count: int | None) -> None:
-    request = Request(path="chat/completions", body={"messages": prompts("y" * 400)[0]})
-    used = {} if count is None else {"usage": {"prompt_tokens": 1, "completion_tokens": count}}
-    read, written = tokens_of(request, {"choices": [{"message": {"content": "x" * 400}}], **used})
-    assert 100 < read < 200
-    assert 100 < written < 200
+        first, second = converse(endpoint(server), prompts("long", "a"), 50, "asking")
+    assert first == Failure(reason="refused by the server: status 400, too long", status=400)
+    assert isinstance(second, Said)
 
 
 def test_a_server_that_dies_for_good_stops_the_run_and_nothing_is_asked_twice(tmp_path: Path) -> None:

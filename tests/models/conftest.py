@@ -156,20 +156,14 @@ def gated(request: pytest.FixtureRequest) -> Any:
     return build(request.param)
 
 
-@pytest.fixture(params=EXPERTS)
-def experts(request: pytest.FixtureRequest) -> Any:
-    """A mixture of experts, whose biases are not 0 where it has any."""
+@pytest.fixture(params=(*EXPERTS, *RAGGED))
+def mixture(request: pytest.FixtureRequest) -> Any:
+    """Experts, alone or with others beside them; layers that differ; biases that are not 0 where there are any."""
     model = build(request.param)
     for name, weight in model.named_parameters():
         if name.endswith("bias"):
             weight.normal_(std=0.2)
     return model
-
-
-@pytest.fixture(params=RAGGED)
-def ragged(request: pytest.FixtureRequest) -> Any:
-    """Layers that differ, or have neurons beside those of their experts."""
-    return build(request.param)
 
 
 @pytest.fixture

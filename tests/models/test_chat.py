@@ -34,16 +34,39 @@ def test_the_system_prompt_comes_first(tokenizer: Any) -> None:
     assert tokenizer.decode(ids) == "<bos>[system]Be brief.[user]Where?"
 
 
-@pytest.mark.parametrize("template", ["", "{{ bos_token }}<user><end><assistant>"])
-def test_a_template_that_leaves_out_the_question_is_named(template: str, tokenizer: Any) -> None:
-    with pytest.raises(UserError, match="leaves out what it is given"):
-        Prompting().question_ids(with_template(tokenizer, template), "Where?")
+@pytest.mark.parametrize(
+    ("template", "prompting", "why"),
+    [
+        ("", {}, "leaves out what it is given"),
+        ("{{ bos_token }}<user><end><assistant>", {}, "leaves out what it is given"),
+        (None, {}, "has no chat template: use an instruction-tuned checkpoint"),
+        ("{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}", {}, "two BOS tokens"),
+        (
+            "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}x",
+            {"system": "Be brief."},
+            "refuses the prompt: No system role",
+        ),
+        ("{{ messages[0]['content'] }}", {"template_options": {"enable_thinking": False}}, "has no option 'enable_th"),
+    ],
+)
+def test_a_template_that_does_not_do_what_it_should_is_named(
+    template: str | None, prompting: dict[str, Any], why: str, tokenizer: Any
+) -> None:
+    with pytest.raises(UserError, match=why):
+        Prompting(**prompting).question_ids(with_template(tokenizer, template), "Where?")
 
 
-def test_a_template_that_refuses_the_system_prompt_is_named(tokenizer: Any) -> None:
-    template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}x"
-    with pytest.raises(UserError, match="refuses the prompt: No system role"):
-        Prompting(system="Be brief.").question_ids(with_template(tokenizer, template), "Where?")
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"template_options": {"add_generation_prompt": False}}, "cannot set add_generation_prompt"),
+        ({"completion": "Answer:"}, "completion must contain"),
+        ({"chat": False, "system": "Be brief."}, "chat=false does without"),
+    ],
+)
+def test_prompting_that_cannot_be_meant(fields: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Prompting(**fields)
 
 
 def test_options_reach_the_template(tokenizer: Any) -> None:
@@ -55,35 +78,11 @@ def test_options_reach_the_template(tokenizer: Any) -> None:
         assert tokenizer.decode(asked.question_ids(thinking, "Where?")) == ids
 
 
-def test_an_option_that_the_template_does_not_know_is_refused(tokenizer: Any) -> None:
-    with pytest.raises(UserError, match="has no option 'enable_thinking'"):
-        Prompting(template_options={"enable_thinking": False}).question_ids(tokenizer, "Where?")
-    with pytest.raises(ValueError, match="cannot set add_generation_prompt"):
-        Prompting(template_options={"add_generation_prompt": False})
-
-
-def test_double_bos_is_refused(tokenizer: Any) -> None:
-    """Trap 15: it would shift every position."""
-    template = "{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}"
-    with pytest.raises(UserError, match="two BOS tokens"):
-        Prompting().question_ids(with_template(tokenizer, template), "Where?")
+def test_a_base_model_completes(base_model: LanguageModel, tokenizer: Any) -> None:
     with pytest.raises(UserError, match="two BOS tokens"):
         Prompting(completion="<bos>{question}").completion_ids(tokenizer, "Where?")
-
-
-def test_a_base_checkpoint_as_chat_model_is_refused(tokenizer: Any) -> None:
-    with pytest.raises(UserError, match="has no chat template: use an instruction-tuned checkpoint"):
-        Prompting().question_ids(with_template(tokenizer, None), "Where?")
-
-
-def test_a_base_model_completes(base_model: LanguageModel) -> None:
     ids = base_model.prompt_ids("What is {x}?")
     assert base_model.tokenizer.decode(ids) == "<bos>What is {x}?\nAnswer:"
-
-
-def test_a_completion_without_question_is_refused() -> None:
-    with pytest.raises(ValueError, match="completion must contain"):
-        Prompting(completion="Answer:")
 
 
 def test_a_chat_model_without_template_completes_a_transcript(language_model: LanguageModel) -> None:
@@ -111,8 +110,3 @@ def test_a_completion_ends_where_its_stop_is_written(language_model: LanguageMod
     ids = model.tokenizer("on is here", add_special_tokens=False)["input_ids"]
     assert "e" not in model.text_of(ids[: before_stop(model, ids)])
     assert before_stop(language_model, ids) == len(ids)
-
-
-def test_a_system_prompt_needs_a_chat_template() -> None:
-    with pytest.raises(ValueError, match="chat=false does without"):
-        Prompting(chat=False, system="Be brief.")

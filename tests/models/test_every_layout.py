@@ -18,6 +18,7 @@ from hneuro.models.load import Loaded
 from hneuro.responses import rows
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Job, generate
+from hneuro.responses.letters import letter_logits
 
 PROMPTS = ((1, 9, 30, 12), (1, 40, 7, 7, 21, 33, 8, 19, 4), (1, 5))
 PAD = 0
@@ -38,7 +39,7 @@ def formula(loaded: Loaded, ids: tuple[int, ...]) -> np.ndarray:
 
 
 def test_contributions_of_a_padded_batch_are_those_of_each_sequence(dense: Any) -> None:
-    """Trap 19. Biases, fused projections, flattened rows and sliding windows included."""
+    """Biases, fused projections, flattened rows and sliding windows included."""
     loaded = Loaded(dense, find_ffn(dense))
     weights = [np.full((1, len(ids)), 1 / len(ids), dtype=np.float32) for ids in PROMPTS]
     found = extract(loaded, PROMPTS, weights, token_budget=1000)
@@ -48,7 +49,7 @@ def test_contributions_of_a_padded_batch_are_those_of_each_sequence(dense: Any) 
 
 
 def test_responses_of_a_left_padded_batch_are_those_of_each_prompt(dense: Any) -> None:
-    """Trap 19. With untouched and scaled rows side by side, over several steps with a cache."""
+    """With untouched and scaled rows side by side, over several steps with a cache."""
     loaded = Loaded(dense, find_ffn(dense))
     dense.generation_config.eos_token_id = None
     alphas = (1.0, 3.0, 0.0)
@@ -89,3 +90,12 @@ def test_shared_beginnings_are_separate_ones_and_the_library_s(
         plain = generating.generate(ids, attention_mask=torch.ones_like(ids), generation_config=ended)
         assert list(made.token_ids) == plain[0, ids.shape[1] :].tolist()
     assert len({g.token_ids for g in together[sampled]}) > 3
+
+
+def test_letters_behind_a_padded_prompt_are_those_behind_the_prompt(dense: Any) -> None:
+    """Absolute positions, biases by distance and sliding windows included."""
+    letters = [20, 23, 21]
+    together = letter_logits(Loaded(dense, find_ffn(dense)), PAD, PROMPTS, letters)
+    for row, prompt in zip(together, PROMPTS, strict=True):
+        alone = dense(input_ids=torch.tensor([prompt])).logits[0, -1, letters]
+        torch.testing.assert_close(row, alone, rtol=1e-4, atol=1e-5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +19,12 @@ from gguf_files import write_gguf
 from transformers import LlamaForCausalLM
 
 from hneuro.cli import main
-from hneuro.commands.dry_run import _weights
+from hneuro.commands.costs import weights_of
 from hneuro.models.ffn import find_ffn
 from hneuro.models.files import NotPlain, stored_ffn
 from hneuro.models.gguf import GgufCheckpoint
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import empty_model, load
-from hneuro.models.patch import Patch, write_patch
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
 from hneuro.models.weights import is_quantised
@@ -87,6 +85,7 @@ def test_blocks_of_eight_bits_are_plain_numbers_once_loaded(files: Path, tiny_ch
         assert not torch.equal(own.module.weight, written.module.weight)  # type: ignore[union-attr]
         assert not is_quantised(own.module)  # type: ignore[union-attr]
     assert loaded.model.hf_quantizer is None
+    assert model_of(files / "tiny.Q8_0.gguf", dtype="bfloat16").loaded.dtype == torch.bfloat16
     assert not hasattr(loaded.model.config, "quantization_config")
 
 
@@ -130,7 +129,7 @@ def test_its_structure_and_its_size_are_known_without_its_weights(files: Path, t
     assert {p.device.type for p in model.parameters()} == {"meta"}
     spec = ModelSpec(name="tiny", chat=source, dtype="bfloat16")
     count = sum(p.numel() for p in tiny.loaded.model.parameters())
-    assert _weights(SimpleNamespace(model=spec)) == 2 * count  # type: ignore[arg-type]
+    assert weights_of(SimpleNamespace(model=spec)) == 2 * count  # type: ignore[arg-type]
     with pytest.raises(NotPlain, match="is a GGUF file"):
         stored_ffn(source)
 
@@ -146,16 +145,6 @@ def test_what_the_weights_went_through(files: Path, name: str, said: str) -> Non
     spec = ModelSpec(name="tiny", chat=source, dtype="float32")
     run = SimpleNamespace(experiment=SimpleNamespace(model=spec))
     assert _precision(run) == f"float32, dequantised from GGUF {said}"  # type: ignore[arg-type]
-
-
-def test_it_is_spread_over_devices(files: Path, tiny: LanguageModel) -> None:
-    spread = model_of(files / "tiny.gguf", device="auto", device_map="auto")
-    assert torch.equal(logits(spread.loaded.model), logits(tiny.loaded.model))
-
-
-@pytest.mark.parametrize(("asked", "used"), [("auto", torch.float32), ("bfloat16", torch.bfloat16)])
-def test_its_precision_is_that_of_the_config(files: Path, asked: str, used: torch.dtype) -> None:
-    assert model_of(files / "tiny.Q8_0.gguf", dtype=asked).loaded.dtype == used
 
 
 def test_vllm_does_not_take_it(tiny: LanguageModel) -> None:
@@ -187,14 +176,10 @@ def alone(folder: Path, files: Path) -> list[str]:
 
 
 BAD: dict[str, tuple[Prepare, str]] = {
-    "no path": (lambda *_: ["model=gguf"], "model.chat.path: a value is needed here"),
     "no file": (lambda *_: ["model=gguf", "model.chat.path=no.gguf"], "the file no.gguf does not exist"),
     "no magic": (file(lambda b: b"PK" + b[2:]), "m.gguf is not a GGUF file"),
-    "empty": (file(lambda b: b""), "m.gguf is not a GGUF file"),
     "cut in its header": (file(lambda b: b[:900]), "m.gguf is truncated or damaged: its header"),
     "cut in its weights": (file(lambda b: b[:-100]), "m.gguf is truncated: it has"),
-    "another version": (file(lambda b: b[:4] + b"\1\0\0\0" + b[8:]), "version 1 of the format"),
-    "a split file by its name": (file(lambda b: b, "m-00001-of-00003.gguf"), "is one of several files"),
     "a split file by its header": (ready("split.gguf"), "is one of several files"),
     "another architecture": (ready("rwkv.gguf"), "cannot convert the architecture rwkv6; it can bloom, "),
     "a folder of several": (lambda _, files: ["model=gguf", f"model.chat.path={files}"], "model.chat.path=FILE.gguf"),
@@ -238,23 +223,6 @@ def test_edits_are_not_written_into_it(
     assert main(["edit", "run", "--alpha", "0", "--out", str(tmp_path / "edited")]) == 2
     assert "edits are written for folders of safetensors: make a patch with --patch-only" in capsys.readouterr().err
     assert not (tmp_path / "edited").exists()
-
-
-def test_a_patch_is_applied_to_it(files: Path, tmp_path: Path, tiny: LanguageModel) -> None:
-    write_patch(
-        Patch(neurons=(3,), alpha=0.0, space=tiny.loaded.ffn.space, weights=tiny.source.identity()), tmp_path / "p.json"
-    )
-    patched = model_of(files / "tiny.gguf", patch=str(tmp_path / "p.json"))
-    assert not patched.loaded.ffn.layers[0].weight[:, 3].any()  # type: ignore[union-attr]
-    assert tiny.loaded.ffn.layers[0].weight[:, 3].any()  # type: ignore[union-attr]
-
-
-def test_without_the_package_gguf(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gguf", None)
-    copy = tmp_path / "m.gguf"
-    copy.write_bytes((files / "tiny.gguf").read_bytes())
-    with pytest.raises(UserError, match=r"pip install 'hneuro\[gguf\]'"):
-        GgufCheckpoint(path=str(copy)).identity()
 
 
 def test_a_file_that_transformers_stumbles_over(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

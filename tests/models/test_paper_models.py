@@ -18,8 +18,7 @@ from hneuro.contributions.extract import extract
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
-from hneuro.origin.distance import distances
-from hneuro.origin.drift import ranks_of
+from hneuro.origin.drift import distances, ranks_of
 
 # config -> name in Table 1
 PAPER = {

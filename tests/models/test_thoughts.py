@@ -56,7 +56,7 @@ def thinking(language_model: LanguageModel, tokenizer: Any) -> Any:
         own.chat_template, own.eos_token = template, "<|im_end|>"
         spec = replace(language_model.spec, prompting=Prompting(suffix="", **prompting))
         model = LanguageModel(language_model.source, spec, completion=False)
-        model.__dict__["tokenizer"] = own
+        model.__dict__ |= {"tokenizer": own, "_limits": (None, None)}  # the weights have no embeddings of these marks
         return model
 
     return of

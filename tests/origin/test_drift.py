@@ -17,8 +17,7 @@ from hneuro.models.ffn import find_ffn
 from hneuro.models.files import StoredMatrix, stored_ffn
 from hneuro.models.sources import HubCheckpoint
 from hneuro.neurons import HNeurons, NeuronSpace
-from hneuro.origin.distance import distances
-from hneuro.origin.drift import drift_row, drift_rows, ranks_of
+from hneuro.origin.drift import distances, drift_row, drift_rows, ranks_of
 from hneuro.records import UserError
 
 LAYERS, WIDTH = 2, 24

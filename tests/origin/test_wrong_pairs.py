@@ -54,10 +54,6 @@ CASES: dict[str, tuple[Callable[[Path, Path], list[str]], tuple[str, ...]]] = {
         lambda f, c: as_base(llama(f / "wide", c, width=48)),
         ("model.base", "wide has 3 layers of 48 FFN neurons", "chat model", "has 3 layers of 64", "was trained from"),
     ),
-    "a base with another number of layers": (
-        lambda f, c: as_base(llama(f / "short", c, layers=2)),
-        ("model.base", "short has 2 layers of 64 FFN neurons", "has 3 layers of 64"),
-    ),
     "a checkpoint of another shape": (
         lambda f, c: as_checkpoint(llama(f / "short", c, layers=2), c),
         ("model.checkpoints.early", "short has 2 layers"),
@@ -65,14 +61,6 @@ CASES: dict[str, tuple[Callable[[Path, Path], list[str]], tuple[str, ...]]] = {
     "a base without safetensors": (
         lambda f, c: as_base(pickled(f / "old", c)),
         ("old holds its weights in pytorch_model.bin", "only safetensors are read", "save_pretrained"),
-    ),
-    "a checkpoint without safetensors": (
-        lambda f, c: as_checkpoint(pickled(f / "old", c), c),
-        ("model.checkpoints.early", "old holds its weights in pytorch_model.bin"),
-    ),
-    "a checkpoint that is not there": (
-        lambda f, c: as_checkpoint(f / "nowhere", c),
-        ("model.checkpoints.early", "nowhere"),
     ),
     "a checkpoint of the hub that cannot be reached": (
         lambda f, c: [*as_base(c), f"+model.checkpoints.early={PART[:-1] % 'lab/one'},revision:step1000}}"],
@@ -90,11 +78,6 @@ CASES: dict[str, tuple[Callable[[Path, Path], list[str]], tuple[str, ...]]] = {
         lambda _, c: [*as_base(c), "+model.checkpoints.early={_target_:hneuro.verdicts.rule.RuleJudge}"],
         ("model: checkpoints.early: a RuleJudge is no checkpoint",),
     ),
-    "a checkpoint without its part": (
-        lambda _, c: [*as_base(c), f"+model.checkpoints.early={{path:{c}}}"],
-        ("model.checkpoints",),
-    ),
-    "a key that origin does not have": (lambda _, c: ["origin.base_prob=true"], ("origin.base_prob", "base_probe")),
 }
 
 

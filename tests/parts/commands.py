@@ -6,24 +6,28 @@ import re
 import shlex
 from pathlib import Path
 
-import pytest
-import yaml
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
-from hneuro.cli import main
-from hneuro.config import build_experiment
+from hneuro.config import build_experiment, config_folder, quoted, register_schema
+from hneuro.overrides import as_hydra_reads
 
 
-def fits_together(
-    command: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def composed(*overrides: str) -> DictConfig:
+    """The config of a run with these overrides, as Hydra composes it."""
+    register_schema()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+def fits_together(command: str, folder: Path) -> None:
     """`hneuro run ...` composes, and its parts can be built and go together. Of a sweep, its first cell."""
-    (folder / "lab" / "model").mkdir(parents=True)
-    (folder / "lab" / "model" / "ours.yaml").write_text("defaults: [hub]\nname: ours\nchat: {path: /ours}\n")
-    monkeypatch.chdir(folder)
-    words = [word.replace("/lab/conf", str(folder / "lab")) for word in shlex.split(command, comments=True)[1:]]
-    if "-m" in words:
-        words.remove("-m")
-        words = [re.split(r",(?![^\[]*\])", word)[0] for word in words]  # not at the commas of a list
-    assert main([*words, *([] if "--cfg" in words else ["--cfg", "job"])]) == 0, capsys.readouterr().err
-    build_experiment(OmegaConf.create(yaml.safe_load(capsys.readouterr().out)))
+    (folder / "model").mkdir(exist_ok=True)
+    (folder / "model" / "ours.yaml").write_text("defaults: [hub]\nname: ours\nchat: {path: /ours}\n")
+    words = shlex.split(command, comments=True)[2:]
+    if "--config-dir" in words:
+        assert words[:2] == ["--config-dir", "/lab/conf"]
+        words = [f"hydra.searchpath=[{quoted(f'file://{folder}')}]", *words[2:]]
+    words = [word for word in words if word not in ("-m", "--dry-run", "--cfg", "job")]
+    first = [re.split(r",(?![^\[]*\])", word)[0] for word in words]  # not at the commas of a list
+    build_experiment(composed(*as_hydra_reads(first, [folder])))

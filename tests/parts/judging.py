@@ -16,14 +16,13 @@ from hneuro.verdicts.llm import LLMJudge
 from hneuro.verdicts.rubric import Grader
 
 
-def question(name: str, *answers: str, answerable: bool = True) -> Question:
-    return Question(id=name, dataset="d", text=f"{name}?", answers=answers, entity=name, answerable=answerable)
+def question(name: str, *answers: str, **fields: Any) -> Question:
+    return Question(**{"id": name, "dataset": "d", "text": f"{name}?", "answers": answers, "entity": name, **fields})
 
 
-def response(name: str, text: str, sample: int = 0) -> Response:
-    return Response(
-        question_id=name, sample=sample, prompt_ids=(), token_ids=(), text=text, logprobs=(), entropies=()
-    )  # fmt: skip
+def response(name: str, text: str, sample: int = 0, token_ids: tuple[int, ...] = (), **fields: Any) -> Response:
+    nothing = {"prompt_ids": (), "logprobs": (), "entropies": ()}
+    return Response(question_id=name, sample=sample, text=text, token_ids=token_ids, **nothing, **fields)
 
 
 def judge_node() -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_the_copy_whose_answer_is_inside_a_text(tmp_path: Path) -> None:
         ("Which inheritance?", ("autosomal dominant", "dominant")),
         ("Which drug?", ("NA",)),
     ]
-    assert found.left_out == {"another row of a question": 1, "no answer behind <answer>": 1}
+    assert found.left_out == {"another row of a question": 1, "no answer after <answer>": 1}
     assert len(found.questions[0].id) == 16
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judging import response
 from published import converted
 
 from hneuro.questions.base import normal_text
-from hneuro.questions.fabricated.form import LENGTHS, WORDS
-from hneuro.questions.fabricated.kind import KINDS, QUESTION_WORDS, Kind, question_word
-from hneuro.questions.fabricated.source import FabricatedQuestions
+from hneuro.questions.fabricated import KINDS, LENGTHS, QUESTION_WORDS, WORDS, FabricatedQuestions, Kind, question_word
 from hneuro.questions.recorded import RecordedQuestions
-from hneuro.records import Question, Response, UserError, Verdict
+from hneuro.records import Question, UserError, Verdict
 from hneuro.verdicts.rule import RuleJudge
 
 
@@ -103,21 +102,9 @@ def test_kinds_can_be_chosen() -> None:
     assert {q.meta["kind"] for q in found} == {"drug", "river"}
 
 
-def test_real_names_are_avoided(tmp_path: Path, questions: Sequence[Question]) -> None:
-    """Whatever the seed would have made without the list."""
-    would_be = [word for q in questions[:300] for word in q.meta["coined"]]
-    (tmp_path / "names.txt").write_text("\n".join(f"Sir {word.upper()}" for word in would_be))
-    found = FabricatedQuestions(real_names=str(tmp_path / "names.txt")).load().questions
-    assert len(found) == 1200
-    assert not set(would_be) & {word for q in found for word in q.meta["coined"]}
-
-
 def test_answering_is_the_hallucination_and_refusing_is_right(questions: Sequence[Question]) -> None:
     def said(text: str) -> Verdict:
-        response = Response(
-            question_id="q", sample=0, prompt_ids=(), token_ids=(), text=text, logprobs=(), entropies=()
-        )
-        return RuleJudge().judge([(questions[0], response)])[0].verdict
+        return RuleJudge().judge([(questions[0], response("q", text))])[0].verdict
 
     assert said("Pfizer") is Verdict.WRONG
     assert said("I don't know of any such thing.") is Verdict.REFUSED
@@ -152,17 +139,6 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, object], said: 
 def test_more_than_can_be_made_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a language of a single onset, vowel and link."""
     for part in ("ONSETS", "VOWELS", "LINKS"):
-        monkeypatch.setattr(f"hneuro.questions.fabricated.words.{part}", ("a",))
+        monkeypatch.setattr(f"hneuro.questions.fabricated.{part}", ("a",))
     with pytest.raises(UserError, match=r"nonexist: only \d\d of 100 questions .* \(drug\): ask for fewer"):
         FabricatedQuestions(count=100, kinds=("drug",)).load()
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [(None, "cannot read .*names.txt: No such file"), (b"\xff\xfe", "is not UTF-8 text"), (b" \n", "has no names")],
-)
-def test_a_list_of_real_names_that_cannot_be_read(tmp_path: Path, content: bytes | None, said: str) -> None:
-    if content is not None:
-        (tmp_path / "names.txt").write_bytes(content)
-    with pytest.raises(UserError, match=f"real_names: .*{said}|real_names: {said}"):
-        FabricatedQuestions(count=5, real_names=str(tmp_path / "names.txt")).load()

@@ -44,7 +44,6 @@ def test_every_alias_is_gold_once(tmp_path: Path) -> None:
 
 
 def test_a_question_that_stands_there_for_two_documents_is_kept_once(tmp_path: Path) -> None:
-    """Trap 2."""
     other = ROW | {"question_id": "tc_2", "question": "Who wrote Macbeth?"}
     kept, step = checked(source(tmp_path, ROW, other, ROW).load(), "triviaqa", None)
     assert [q.id for q in kept] == ["tc_1", "tc_2"]

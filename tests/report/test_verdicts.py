@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hneuro.report.tables.headline import headline
+from hneuro.report.findings import headline
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import (
     Control,
@@ -85,8 +85,7 @@ def test_what_nothing_is_left_of_with_something_held_fixed_is_said_in_plain_word
     said = "above chance and random sets, but not within strata of equal log-probability"
     assert found["people"].says == said
     assert found["drugs"].word is Word.TRANSFERS
-    assert f"H-Neurons on people are {said}: AUROC 0.86" in headline(tidy.results)
-    assert "detect hallucination on people" not in headline(tidy.results)
+    assert f"[{said}] people: AUROC 0.86" in headline(tidy.results)
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,10 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.questions.options import OptionLayout
 from hneuro.records import Question, UserError
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.letter_tokens import letter_ids
-from hneuro.responses.letters import LetterSampler
+from hneuro.responses.letters import LetterSampler, letter_ids
 from hneuro.responses.sampler import Sampler, TransformersSampler
 from hneuro.spans.base import SpanLocator
-from hneuro.spans.letter import LetterLocator
-from hneuro.spans.short_answer import ShortAnswer
+from hneuro.spans.short_answer import LetterLocator, ShortAnswer
 
 
 def question(name: str, stem: str, *options: str) -> Question:

@@ -10,7 +10,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from hneuro.models.language_model import LanguageModel
-from hneuro.responses.retokenize import behind_prompt, decodes_to, token_ids_of
+from hneuro.responses.sampler import behind_prompt, decodes_to, token_ids_of
 
 CORPUS = [
     "Who wrote Hamlet? William Shakespeare, of Stratford.",

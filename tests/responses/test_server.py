@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from model_server import Answer, Fails, ModelServer, Received, Says, model_server
 
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question, Response, UserError
 from hneuro.responses.decoding import Decoding
@@ -90,56 +89,23 @@ def test_everything_that_vllm_tells_is_kept(language_model: LanguageModel, tmp_p
     assert (body["repetition_penalty"], body["return_token_ids"], body["logprobs"]) == (1.0, True, 1)
 
 
-def refusing(model: LanguageModel, *names: str, silent: bool = False) -> Callable[[Received, int], Answer]:
-    """A server of texts that takes no ids, no n, or neither."""
-
-    def answer(one: Received, before: int) -> Answer:
-        if "ids" in names and isinstance(one.body["prompt"], list):
-            return Fails(status=422, body='{"error": "prompt must be a string"}')
-        if "n" in names and one.body.get("n", 1) > 1 and not silent:
-            return Fails(status=400, body='{"error": "n is not supported"}')
-        reply = plain(model, one)
-        return replace(reply, choices=reply.choices[:1]) if silent else reply
-
-    return answer
-
-
-@pytest.mark.parametrize("names", [("ids",), ("n",), ("ids", "n")])
-def test_a_server_is_asked_as_it_can_be_asked(
-    names: tuple[str, ...], language_model: LanguageModel, tmp_path: Path
+@pytest.mark.parametrize("setting", [{"prompts": "text"}, {"several": False}])
+def test_a_server_is_asked_as_the_config_says(
+    setting: dict[str, Any], language_model: LanguageModel, tmp_path: Path
 ) -> None:
-    with model_server(refusing(language_model, *names)) as server:
-        made = sampler(server, tmp_path).sample(language_model, QUESTIONS, 3, seed=7)
-        # Requests are under way together, so that some that are refused may arrive after the first that is not.
-        accepted = [
-            body
-            for body in server.bodies()
-            if ("n" in body) is ("n" not in names) and isinstance(body["prompt"], str if "ids" in names else list)
-        ]
-        assert len(accepted) >= (8 if "n" in names else 2)
-        for body in accepted:
-            if "ids" in names:
+    with model_server(lambda one, _: plain(language_model, one)) as server:
+        made = sampler(server, tmp_path, **setting).sample(language_model, QUESTIONS, 3, seed=7)
+        assert len(server.received) == (3 if "prompts" in setting else 9)
+        for body in server.bodies():
+            if "prompts" in setting:
                 assert not body["prompt"].startswith("<bos>")
                 assert tuple(language_model.tokenizer(body["prompt"])["input_ids"]) in {r.prompt_ids for r in made}
-        asked = len(server.received)
-        assert sampler(server, tmp_path).sample(language_model, QUESTIONS, 3, seed=7) == made
-        assert len(server.received) == asked
-    assert len(made) == 9
+            else:
+                assert "n" not in body
     assert len({r.text for r in made}) == 9
     for response in made:
         assert response.token_ids == tuple(ids(language_model, response.text))
         assert (response.logprobs, response.lost) == ((), "")
-
-
-def test_a_server_that_gives_one_sample_whatever_n_is_asked_for_each(
-    language_model: LanguageModel, tmp_path: Path
-) -> None:
-    with model_server(refusing(language_model, "n", silent=True)) as server:
-        made = sampler(server, tmp_path).sample(language_model, QUESTIONS, 3, seed=7)
-        assert len({r.text for r in made}) == 9
-        assert sum("n" in body for body in server.bodies()) == 1
-    with model_server(refusing(language_model, "n")) as server:
-        assert sampler(server, tmp_path / "other").sample(language_model, QUESTIONS[1:], 3, seed=7) == made[3:]
 
 
 def test_greedy_answers_are_asked_for_once(language_model: LanguageModel, tmp_path: Path) -> None:
@@ -169,7 +135,6 @@ def test_ids_and_log_probabilities_are_found_wherever_a_server_puts_them(
     newer = [{"token": p, "logprob": v, "id": i} for p, v, i in zip(parts, values, tokens, strict=True)]
     forms: list[dict[str, Any]] = [
         {"token_ids": tokens, "logprobs": {"tokens": parts, "token_logprobs": list(values)}},
-        {"logprobs": {"tokens": [f"token_id:{i}" for i in tokens], "token_logprobs": list(values)}},
         {"logprobs": {"tokens": parts, "token_ids": tokens, "token_logprobs": list(values)}},
         {"logprobs": {"content": newer}},
         {"logprobs": {"tokens": parts, "token_logprobs": list(values)}},
@@ -255,8 +220,9 @@ def test_requests_that_fail_lose_their_samples_and_no_others(language_model: Lan
         (Fails(status=400, body='{"error": {"message": "unknown field top_k"}}'), "unknown field top_k"),
         (Says(choices=("a", "b", "c"), usage={"prompt_tokens": 3, "completion_tokens": 1}), "reads 3 tokens where"),
         (Fails(status=404), "does not serve this model"),
+        (Says(choices=("a",), usage=None), "gives 1 of 3 samples: sampling.several=false"),
     ],
-    ids=["refuses", "other tokens", "no completions"],
+    ids=["refuses", "other tokens", "no completions", "one sample"],
 )
 def test_a_server_that_cannot_sample_for_us_is_one_line(
     answer: Answer, says: str, language_model: LanguageModel, tmp_path: Path

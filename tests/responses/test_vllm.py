@@ -19,7 +19,7 @@ import torch
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question, UserError
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.sampler import EngineSampler, Sampler, TransformersSampler
+from hneuro.responses.sampler import EngineSampler, TransformersSampler
 from hneuro.responses.vllm import VllmSampler, sampling_params
 from hneuro.steps import stored
 from hneuro.store import Store
@@ -128,7 +128,7 @@ def test_the_key_is_the_same_where_there_is_no_engine(
     assert stored.sample(store, there, small, QUESTIONS, 3, 0).value == made
     prompted = replace(spec, prompting=replace(spec.prompting, suffix=" Briefly."))
     SAMPLER.close()
-    with pytest.raises(UserError, match="needs vLLM"):
+    with pytest.raises(UserError, match=r"pip install 'hneuro\[vllm\]', or sample in an environment .*until=responses"):
         stored.sample(store, LanguageModel(there.source, prompted, completion=False), SAMPLER, QUESTIONS, 3, 0)
 
 
@@ -196,23 +196,6 @@ def test_the_death_of_the_engine_is_one_line_with_its_log(
         assert "Traceback" not in "".join(capfd.readouterr())
 
 
-def test_an_argument_that_a_version_does_not_know_becomes_one_line(
-    vllm: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(vllm.ENGINE_ARGS, "logprobs_mode")
-    with pytest.raises(UserError, match=r"vLLM cannot start .*unexpected keyword argument 'logprobs_mode'"):
-        SAMPLER.sample(language_model, QUESTIONS, 1, 0)
-
-
-def test_without_vllm_a_line_says_what_to_do(language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in SETTINGS:
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(UserError, match=r"pip install 'hneuro\[vllm\]', or sample in an environment .*until=responses"):
-        SAMPLER.sample(language_model, QUESTIONS, 1, 0)
-
-
 def test_log_probabilities_that_are_no_numbers_lose_the_response(
     vllm: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,14 +211,10 @@ def test_log_probabilities_that_are_no_numbers_lose_the_response(
     [{"samples": 0}, {"tensor_parallel_size": 0}, {"gpu_memory_utilization": 1.5}, {"max_model_len": 1}],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    assert isinstance(SAMPLER, EngineSampler), "an engine comes before the weights"
+    assert not isinstance(TransformersSampler(), EngineSampler)
     with pytest.raises(ValueError, match="at least"):
         VllmSampler(**wrong)
-
-
-def test_only_engines_come_before_the_weights() -> None:
-    assert isinstance(SAMPLER, EngineSampler)
-    assert isinstance(TransformersSampler(), Sampler)
-    assert not isinstance(TransformersSampler(), EngineSampler)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")

@@ -23,7 +23,7 @@ CORPUS = [
 
 @dataclass(frozen=True)
 class Speaker:
-    """A tokenizer behind the two calls that matter: ids of a text, and the text of ids without special tokens."""
+    """A tokenizer and the two calls that matter: ids of a text, and the text of ids without special tokens."""
 
     tokenizer: Any = field(repr=False)
 

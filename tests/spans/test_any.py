@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,8 @@ from hypothesis import strategies as st
 
 from hneuro.records import Question
 from hneuro.spans.base import SpanLocator
-from hneuro.spans.letter import LetterLocator
 from hneuro.spans.rule import RuleLocator
-from hneuro.spans.short_answer import ShortAnswer
+from hneuro.spans.short_answer import LetterLocator, ShortAnswer
 
 PIECES = [
     *"ABx.,()\"'“”:*東",
@@ -41,9 +41,7 @@ def test_a_span_or_a_reason(
     whole = bytes_speaker.response(said)
     ids = whole.token_ids[: -cut or None]
     text = bytes_speaker.decode(ids)
-    response = type(whole)(
-        question_id="q", sample=0, prompt_ids=(), token_ids=ids, text=text, logprobs=(), entropies=()
-    )  # fmt: skip
+    response = replace(whole, token_ids=ids, text=text, logprobs=(), entropies=())
     question = Question(id="q", dataset="d", text=asked, answers=tuple(gold), entity="e", options=("x", "y"))
     (span,) = locator.locate([(question, response)], bytes_speaker.decode)
     assert bool(span.tokens) != bool(span.reason)

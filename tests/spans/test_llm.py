@@ -55,7 +55,7 @@ def test_the_fake_is_a_client() -> None:
     ("said", "copied", "found"),
     [
         ("I believe it is Paris, in France.", "Paris", "Paris"),
-        ("Eugene O'Neill", "Eugene O'Neill", "Eugene O'Neill"),  # trap 6
+        ("Eugene O'Neill", "Eugene O'Neill", "Eugene O'Neill"),
         ("Eugene O’Neill.", "Eugene O'Neill", "Eugene O’Neill"),
         ("Eugene O'Neill.", "Eugene O’Neill", "Eugene O'Neill"),
         ("It is d’Artagnan", "`d`Artagnan`", "d’Artagnan"),
@@ -96,11 +96,11 @@ def test_every_kind_of_tokenizer(said: str, ask_any: Any) -> None:
 @given(
     before=st.text(st.characters(codec="utf-8"), max_size=10),
     answer=st.text(st.characters(codec="utf-8", categories=("L", "N", "M", "P")), min_size=1, max_size=12),
-    behind=st.text(st.characters(codec="utf-8"), max_size=10),
+    after=st.text(st.characters(codec="utf-8"), max_size=10),
 )
-def test_a_word_for_word_copy_is_found_in_any_text(before: str, answer: str, behind: str, bytes_speaker: Any) -> None:
+def test_a_word_for_word_copy_is_found_in_any_text(before: str, answer: str, after: str, bytes_speaker: Any) -> None:
     answer = answer.strip(" \t\r\n\"'“”‘’`.*_!;,…。．！；，、")
-    text = f"{before} {answer} {behind}"
+    text = f"{before} {answer} {after}"
     response = bytes_speaker.response(text)
     if not answer or response.text != text:
         return

@@ -6,7 +6,7 @@ import pytest
 
 from hneuro.records import AnswerSpan, LabelledResponse, UserError
 from hneuro.result_records import FunnelStep
-from hneuro.spans.loss import loss_step
+from hneuro.spans.base import loss_step
 from hneuro.steps.checks import check_spans
 
 Group = tuple[bool, str, int]  # hallucinated, reason of its loss, how many

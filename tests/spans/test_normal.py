@@ -33,10 +33,10 @@ def test_words_have_no_punctuation() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(before=st.text(max_size=8), wanted=st.text(min_size=1, max_size=12), behind=st.text(max_size=8))
-def test_what_is_there_is_found(before: str, wanted: str, behind: str) -> None:
+@given(before=st.text(max_size=8), wanted=st.text(min_size=1, max_size=12), after=st.text(max_size=8))
+def test_what_is_there_is_found(before: str, wanted: str, after: str) -> None:
     """Whatever the text: the found place has the wanted text, up to what folding ignores."""
-    text = before + wanted + behind
+    text = before + wanted + after
     for start, stop in find_text(wanted, text):
         assert text[start:stop] == wanted or folded(wanted)[0] in folded(text[start:stop])[0]
     assert find_text(wanted, text)

@@ -61,7 +61,7 @@ def test_token_strings_of_any_kind_are_found_as_text(
 @pytest.mark.parametrize("tokens", [["Blue", " Nile", " White"], ["London"], ["White", " Nile", " and", " Red"]])
 def test_what_does_not_stand_there_in_this_order_is_counted(tokens: list[str], recorded: Write, ask: Any) -> None:
     span = ask(recorded("White Nile and Blue Nile", tokens), "White Nile and Blue Nile")
-    assert span.reason == "the recorded tokens do not stand in the response"
+    assert span.reason == "the recorded tokens are not in the response"
 
 
 def test_tokens_belong_to_their_own_response(recorded: Write, ask: Any) -> None:

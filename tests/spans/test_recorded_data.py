@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from judging import response
 from published import converted
 from tokenizers.implementations import ByteLevelBPETokenizer
 
-from hneuro.records import AnswerSpan, Question, Response
+from hneuro.records import AnswerSpan, Question
 from hneuro.spans.base import SpanLocator
 from hneuro.spans.recorded import RecordedLocator
 from hneuro.spans.rule import RuleLocator
@@ -45,10 +46,7 @@ class Recorded:
 
     def span(self, locator: SpanLocator) -> AnswerSpan:
         ids = tuple(range(len(self.tokens)))
-        said = Response(
-            question_id=self.question.id, sample=0, prompt_ids=(), token_ids=ids, text=self.decode(ids),
-            logprobs=(), entropies=(),
-        )  # fmt: skip
+        said = response(self.question.id, self.decode(ids), token_ids=ids)
         (span,) = locator.locate([(self.question, said)], self.decode)
         return span
 
@@ -103,7 +101,7 @@ def test_recorded_tokens_are_aligned_to_the_tokens_that_were_named(
 
 
 def test_an_apostrophe_loses_nothing(recorded_data: Path) -> None:
-    """Every distinct response of 35,000, with a real byte-level tokenizer trained on them (trap 6)."""
+    """Every distinct response of 35,000, with a real byte-level tokenizer trained on them."""
     said = sorted({text for _, row in rows(recorded_data / SAMPLES) for text in row["responses"]})
     tokenizer = ByteLevelBPETokenizer()
     tokenizer.train_from_iterator(said, vocab_size=8000, show_progress=False)
@@ -111,19 +109,16 @@ def test_an_apostrophe_loses_nothing(recorded_data: Path) -> None:
     items = []
     for text in said:
         ids = tuple(tokenizer.encode(text).ids)
-        items.append(
-            (question, Response(question_id="q", sample=0, prompt_ids=(), token_ids=ids, text=text, logprobs=(),
-                                entropies=()))
-        )  # fmt: skip
+        items.append((question, response("q", text, token_ids=ids)))
     spans = ShortAnswer().locate(items, lambda ids: str(tokenizer.decode(list(ids))))
     lost: dict[bool, list[str]] = {True: [], False: []}
     seen: Counter[bool] = Counter()
-    for text, span, (_, response) in zip(said, spans, items, strict=True):
+    for text, span, (_, said_so) in zip(said, spans, items, strict=True):
         marked = bool(APOSTROPHES & set(text))
         seen[marked] += 1
         if not span.tokens:
             lost[marked].append(text)
         else:
-            assert span.text in tokenizer.decode([response.token_ids[n] for n in span.tokens])
+            assert span.text in tokenizer.decode([said_so.token_ids[n] for n in span.tokens])
     assert seen[True] > 200
     assert lost == {True: [], False: []}

@@ -1,4 +1,4 @@
-"""Answer-only responses: everything but filler, quotes, closing punctuation and what explains."""
+"""Answer-only responses: a letter, or everything but filler, quotes, closing punctuation and what explains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hneuro.records import Question, Response
-from hneuro.spans.short_answer import ShortAnswer
+from hneuro.spans.short_answer import LetterLocator, ShortAnswer
 
 ANSWERS = [
     ("Paris", "Paris"),
@@ -50,7 +50,7 @@ ANSWERS = [
     ('"Where the Boys', "Where the Boys"),  # cut before its end
     ('Hamlet"', "Hamlet"),
     ("(Paris)", "Paris"),
-    # Trap 6: not one published span holds an apostrophe.
+    # Not one published span holds an apostrophe.
     ("Eugene O'Neill", "Eugene O'Neill"),
     ("Eugene O’Neill.", "Eugene O’Neill"),
     ("d'Artagnan's", "d'Artagnan's"),
@@ -81,7 +81,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("said", "answer"), ANSWERS)
 def test_the_answer_and_the_tokens_that_hold_it(said: str, answer: str, ask: Any) -> None:
-    """Trap 9 too: the byte-level tokenizer splits every character that is not ASCII."""
+    """The byte-level tokenizer splits every character that is not ASCII."""
     span = ask(ShortAnswer(), said)
     assert (span.text, span.method, span.reason) == (answer, "short_answer", "")
     assert ask.shown(span, said).strip(" \n.;!*”“\"«»'()") == answer.strip(" .”“\"«»'()")
@@ -108,7 +108,6 @@ def test_an_answer_quoted_in_the_question_is_found_in_the_response_only(ask: Any
 
 
 def test_the_end_token_and_blanks_are_not_in_the_span(ask: Any) -> None:
-    """Trap 17."""
     span = ask(ShortAnswer(), "\n Paris\n\n")
     ids = ask.speaker.ids("\n Paris\n\n")
     assert ask.speaker.tokenizer.eos_token_id not in [ids[n] for n in span.tokens]
@@ -136,7 +135,7 @@ def test_what_explains_is_kept_where_asked(ask: Any) -> None:
 def test_a_text_that_is_not_of_its_tokens_is_not_guessed_at(
     bytes_speaker: Any, make_response: Callable[..., Response]
 ) -> None:
-    """Trap 8: a trimmed or re-tokenised text has other offsets."""
+    """A trimmed or re-tokenised text has other offsets."""
     ids = bytes_speaker.ids("  Paris")
     question = Question(id="q", dataset="d", text="Where?", answers=("Paris",), entity="e")
     (span,) = ShortAnswer().locate([(question, make_response(ids, "Paris"))], bytes_speaker.decode)
@@ -158,8 +157,35 @@ def test_a_response_that_ends_in_the_middle_of_a_character(
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"fillers": ("(so",)}, "no regular expression"), ({"max_share": 0}, "max_share"), ({"max_share": 1.5}, "1.5")],
+    [({"fillers": ("(so",)}, "not a regular expression"), ({"max_share": 0}, "max_share"), ({"max_share": 1.5}, "1.5")],
 )
 def test_impossible_settings_are_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
         ShortAnswer(**options)
+
+
+OPTIONS = ("Tiber", "Rhine", "Seine")
+
+
+@pytest.mark.parametrize(
+    "said", ["B", " B", "(B)", "**B**", "B. Rhine", "B) Rhine", "\nB. the Rhine\n", '"B"', "B.\nBecause of A and C."]
+)
+def test_the_letter_and_nothing_else(said: str, ask_any: Any) -> None:
+    span = ask_any(LetterLocator(), said, options=OPTIONS)
+    assert (span.text, span.method) == ("B", "letter")
+    assert ask_any.shown(span, said).strip(' ().*"\n:') == "B"
+    assert len(span.tokens) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Because", "no letter alone"),  # its first letter is that of an option
+        ("Carbon", "no letter alone"),
+        ("", "no letter alone"),
+        ("I say B", "no letter alone"),
+        ("D", "no option has this letter"),
+    ],
+)
+def test_anything_else_is_counted(said: str, reason: str, ask: Any) -> None:
+    assert ask(LetterLocator(), said, options=OPTIONS).reason == reason

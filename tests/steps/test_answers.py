@@ -13,13 +13,13 @@ from hydra.core.global_hydra import GlobalHydra
 
 from hneuro.config import build_experiment, config_folder, register_schema
 from hneuro.provenance import run_card
+from hneuro.questions.splits import assert_disjoint
 from hneuro.records import UserError
 from hneuro.result_records import FunnelStep
 from hneuro.steps.answers import load_questions
 from hneuro.steps.checks import check_labelled
 from hneuro.steps.context import Context
 from hneuro.store import Store
-from hneuro.verdicts.splits import assert_disjoint
 
 
 @pytest.fixture(autouse=True)

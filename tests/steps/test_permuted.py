@@ -15,7 +15,7 @@ from hneuro.probe.selectors import L1
 from hneuro.probe.stability import StabilitySettings
 from hneuro.records import AnswerSpan, LabelledResponse, Response
 from hneuro.steps.measured import Answers
-from hneuro.steps.permuted import METRICS, permutations
+from hneuro.steps.stability import METRICS, permutations
 from hneuro.store import Store
 
 WIDTH, SIZES = 24, {"fit": 120, "select": 60, "report": 100}

@@ -14,7 +14,7 @@ from lab_parts import Forgetful
 
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import LabelledResponse, Question, Response, UserError
+from hneuro.records import ASIDE, LabelledResponse, Question, Response, UserError
 from hneuro.spans.base import SpanLocator
 from hneuro.spans.llm import LlmLocator, Messages
 from hneuro.spans.recorded import RecordedLocator
@@ -56,8 +56,8 @@ def responses(language_model: LanguageModel) -> Kept[tuple[Response, ...]]:
 class Model:
     """A client that dies after some prompts, and counts them."""
 
-    lives: int = 1000
-    asked: list[str] = field(default_factory=list, compare=False)
+    lives: int = field(default=1000, metadata=ASIDE)
+    asked: list[str] = field(default_factory=list, compare=False, metadata=ASIDE)
 
     def check(self) -> None:
         pass
@@ -84,7 +84,6 @@ def test_what_a_model_was_asked_before_a_run_died_is_not_asked_again(
     language_model: LanguageModel, responses: Kept[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored, "RESPONSES_PER_SHARD", 8)
-    monkeypatch.setattr(stored, "described", lambda part: "the same model")  # its lives are no part of it
     prompt = "{question} {response}"
     dying, living = Model(lives=12), Model()
     with pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,7 @@ from sweeping import answer_to
 
 from hneuro.causal.conversation import SweepRow
 from hneuro.causal.grid import NeuronSet
-from hneuro.records import Outcome, SweepAnswer
+from hneuro.records import BenchmarkItem, Outcome, SweepAnswer
 from hneuro.steps import sweeps
 from hneuro.store import Store
 
@@ -25,9 +25,7 @@ class Derailing:
         return tuple(answer_to(row, "yes " * (40 if row[1].alpha == 3.0 else 1)) for row in rows)
 
 
-def test_derailed_answers_are_unparsed_and_another_rule_reads_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_derailed_answers_are_unparsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeps, "_sweeper", lambda *_: (Derailing(), {}))
     monkeypatch.setattr(sweeps, "check_parts", lambda _: None)
     settings = SimpleNamespace(items=None, rows_per_shard=8, engine="transformers")
@@ -44,5 +42,15 @@ def test_derailed_answers_are_unparsed_and_another_rule_reads_anew(
     assert {outcome for alpha, outcome in read if alpha == 3.0} == {Outcome.UNPARSED}
     assert computed == ["sweep-yes_no", "readings-yes_no"]
     assert swept() == (read, [])
-    monkeypatch.setattr(sweeps, "RULE", {"most": 1.0})
-    assert swept()[1] == ["readings-yes_no"]
+
+
+def test_the_parts_of_a_benchmark_are_told_by_its_items() -> None:
+    """Only where there are several."""
+
+    def item(name: str, **meta: str) -> BenchmarkItem:
+        return BenchmarkItem(id=name, benchmark="b", messages=(), comply=(), resist=(), meta=meta)
+
+    items = [item("1", dataset="trivia_qa", framing="wrote"), item("2", dataset="trivia_qa", framing="likes")]
+    assert sweeps.strata(items) == {"1": ("wrote",), "2": ("likes",)}
+    assert sweeps.strata(items[:1]) == {}
+    assert sweeps.strata([item("1", policy="a"), item("2", policy="b", variant="x")]) == {"1": ("a",), "2": ("b",)}

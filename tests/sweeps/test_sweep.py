@@ -118,10 +118,10 @@ def test_a_run_is_rehearsed_then_run(
     assert "unknown" in said
     assert main(["run", "--dry-run", *words, "intervention.swept=false"]) == 0
     assert "alpha sweeps: none" in capsys.readouterr().out
-    assert said.count("shared with an earlier cell") == 2  # the two sets of responses, said once of the other cells
+    assert said.count("shared with an earlier cell") == 3  # the sets of responses, said once of the other cells
     assert "cell 1: probe.C=[60]\ncell 2: probe.C=[70]\nin outputs/store: " in said
     assert "sweep-known_facts" in said
-    assert "all 3 cells, what they share counted once:\n  to compute: 2 results, time unknown\n" in said
+    assert "all 3 cells, what they share counted once:\n  to compute: 3 results, time unknown\n" in said
     assert "  alpha sweeps: 3 sweeps, time unknown, without what reads the answers\n" in said
     assert re.search(r"  memory: [\d.]+ MB of weights in each process", said)
 

@@ -8,8 +8,7 @@ from judging import question, response
 from sklearn.metrics import cohen_kappa_score
 
 from hneuro.records import Judgement, Verdict, Vote
-from hneuro.verdicts.agreement import SAID, Judged, agreements, disagreements
-from hneuro.verdicts.frequent import frequent_texts
+from hneuro.verdicts.agreement import SAID, Judged, agreements, disagreements, frequent_texts
 
 C, W, R, U = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
 

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from judging import question, response
 
-from hneuro.records import Judgement, Question, Response, Verdict
+from hneuro.records import Judgement, Response, Verdict
 from hneuro.verdicts.consistency import consistent, single
 
 C, W, R, U = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
 
 
-def question(name: str, answerable: bool = True) -> Question:
-    return Question(id=name, dataset="d", text=name, answers=("x",), entity=f"entity of {name}", answerable=answerable)
-
-
 def said(name: str, texts: Sequence[str]) -> list[Response]:
-    return [
-        Response(question_id=name, sample=n, prompt_ids=(), token_ids=(), text=t, logprobs=(), entropies=())
-        for n, t in enumerate(texts)
-    ]
+    return [response(name, text, n) for n, text in enumerate(texts)]
 
 
 def judged(name: str, verdicts: Sequence[Verdict], reason: str = "") -> list[Judgement]:
@@ -28,7 +22,7 @@ def judged(name: str, verdicts: Sequence[Verdict], reason: str = "") -> list[Jud
 
 
 def test_only_questions_with_one_verdict_are_kept_and_the_rest_counted() -> None:
-    """Trap 5: a refusal among wrong answers is not a consistent hallucination."""
+    """A refusal among wrong answers is not a consistent hallucination."""
     verdicts = {
         "right": [C, C, C], "wrong": [W, W, W], "mixed": [C, W, C], "hedging": [W, R, W], "silent": [R, R, R],
         "unjudged": [W, U, W], "careful": [C, R, C],
@@ -37,8 +31,8 @@ def test_only_questions_with_one_verdict_are_kept_and_the_rest_counted() -> None
     responses = [r for name in verdicts for r in said(name, ["a", "b", "c"])]
     kept, step = consistent(questions, responses, [j for n, v in verdicts.items() for j in judged(n, v)], "d")
     assert [(r.question_id, r.group, r.hallucinated) for r in kept] == [
-        ("right", "entity of right", False),
-        ("wrong", "entity of wrong", True),
+        ("right", "right", False),
+        ("wrong", "wrong", True),
     ]
     assert (step.stage, step.unit, step.entered, step.left) == ("consistency", "questions", 7, 2)
     assert step.lost == {
@@ -71,7 +65,7 @@ def test_the_most_frequent_response_stands_for_its_question_the_first_drawn_of_a
 
 
 def test_letters_must_all_be_the_same() -> None:
-    """Draws that give two wrong letters disagree, though their verdicts do not (PROTOCOL, MCQ prediction)."""
+    """Draws that give two wrong letters disagree, though their verdicts do not."""
     letters = {"right": "BBB", "wrong": "AAA", "two wrong": "ACA", "mixed": "BBA"}
     questions = [question(name) for name in letters]
     responses = [r for name, texts in letters.items() for r in said(name, texts)]

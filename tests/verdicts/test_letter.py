@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from judging import question, response
 
-from hneuro.records import Question, Response, Verdict
+from hneuro.records import Verdict
 from hneuro.verdicts.base import Judge
 from hneuro.verdicts.letter import LetterJudge
 from hneuro.verdicts.rule import RuleJudge
@@ -15,10 +16,8 @@ OPTIONS = ("Po", "Tiber", "Arno")
 
 
 def verdict(text: str, **fields: Any) -> tuple[Verdict, str]:
-    fields = {"answers": ("Tiber",), "options": OPTIONS} | fields
-    question = Question(id="q", dataset="d", text="Which river?", entity="e", **fields)
-    said = Response(question_id="q", sample=3, prompt_ids=(), token_ids=(), text=text, logprobs=(), entropies=())
-    (judged,) = LetterJudge().judge([(question, said)])
+    asked = question("q", **{"answers": ("Tiber",), "options": OPTIONS, **fields})
+    (judged,) = LetterJudge().judge([(asked, response("q", text, 3))])
     assert (judged.question_id, judged.sample, judged.judge) == ("q", 3, "letter")
     return judged.verdict, judged.reason
 

@@ -141,5 +141,7 @@ def test_two_processes_share_one_cache(tmp_path: Path) -> None:
             assert one.communicate(timeout=60)[0].split() == ["correct", "wrong"] * 30
         asked_once = len(server.received)
         assert 60 <= asked_once <= 120
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        sixty = [(question("capital", *map(str, range(0, 60, 2))), response("capital", str(n), n)) for n in range(60)]
+        again = llm_judge(server.url, tmp_path).judge(sixty)
+        assert [judgement.verdict.value for judgement in again] == ["correct", "wrong"] * 30
         assert len(server.received) == asked_once

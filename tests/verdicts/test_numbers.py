@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hneuro.verdicts.numbers import ORDINAL_TEENS, ORDINAL_TENS, ORDINAL_UNITS, TEENS, TENS, UNITS
+from hneuro.verdicts.numbers import NUMBERS
 from hneuro.verdicts.words import normal_words
 
 SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"))
@@ -21,13 +21,13 @@ def spelt(n: int, joined: str = " and ", *, ordinal: bool = False) -> str:
             return f"{spelt(n // size, joined)} {name}" + (link + spelt(rest, joined, ordinal=ordinal) if rest else "")
     if n >= 100:
         rest = n % 100
-        return f"{UNITS[n // 100]} hundred" + (joined + spelt(rest, joined, ordinal=ordinal) if rest else "")
-    units, teens, tens = (ORDINAL_UNITS, ORDINAL_TEENS, ORDINAL_TENS) if ordinal else (UNITS, TEENS, TENS)
+        return f"{NUMBERS['units'][n // 100]} hundred" + (joined + spelt(rest, joined, ordinal=ordinal) if rest else "")
+    units, teens, tens = (NUMBERS["ordinal_" * ordinal + kind] for kind in ("units", "teens", "tens"))
     if n < 10:
         return units[n]
     if n < 20:
         return teens[n - 10]
-    return TENS[n // 10 - 2] + "-" + units[n % 10] if n % 10 else tens[n // 10 - 2]
+    return NUMBERS["tens"][n // 10 - 2] + "-" + units[n % 10] if n % 10 else tens[n // 10 - 2]
 
 
 numbers = st.integers(0, 10**4) | st.integers(0, 10**15 - 1) | st.integers(1, 999).map(lambda n: n * 10**6)

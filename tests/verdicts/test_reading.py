@@ -8,25 +8,18 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from judging import question, response
 
 from hneuro.questions.world import DOMAINS, WorldQuestions
-from hneuro.records import Question, Response, Verdict
-from hneuro.verdicts.answer_part import answer_part
-from hneuro.verdicts.rule import RuleJudge
+from hneuro.records import Question, Verdict
+from hneuro.verdicts.rule import RuleJudge, answer_part
 
 OK, WRONG, NO, UNSAID = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
 
 
 def read(said: str, *gold: str, asked: str = "?") -> Verdict:
-    question = Question(id="q", dataset="d", text=asked, answers=gold, entity="e", answerable=bool(gold))
-    return RuleJudge().judge([(question, response(said))])[0].verdict
-
-
-def response(said: str, *, truncated: bool = False) -> Response:
-    return Response(
-        question_id="q", sample=0, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=(),
-        truncated=truncated,
-    )  # fmt: skip
+    to = question("q", *gold, text=asked, answerable=bool(gold))
+    return RuleJudge().judge([(to, response("q", said))])[0].verdict
 
 
 @pytest.mark.parametrize(
@@ -44,6 +37,11 @@ def response(said: str, *, truncated: bool = False) -> Response:
         ("The only one who never won it was Paris", "Paris"),
         ("Not London but Paris", "Paris"),
         ("It is not far from the coast in Japan", "Japan"),
+        ("The answer is paris.", "Paris"), ("“Hamlet”", "hamlet"), ("Eugene O’Neill", "eugene o neill"),
+        ("Beyonce", "Beyoncé"), ("Beyonce\u0301", "beyoncé"), ("212°F", "212"), ("1,000 miles", "1000"),
+        ("Beatles", "The Beatles"), ("It was the Tiber, in Rome", "Tiber"), ("The The", "The The"),
+        ("Eighteenth", "18th"), ("Twelve drummers drumming", "12 drummers drumming"), ("in 1776-07-04", "1776"),
+        ("on July 4, 1776", "4 July 1776"), ("$1.5 million", "1,500,000"),
         # scripts without blanks, and words that grow
         ("東京です。", "東京"), ("日本の首都は東京です。", "東京"),
         ("東京は日本の首都です。" + "とても大きな町で人がたくさんいます。" * 5, "東京"),
@@ -114,6 +112,8 @@ def test_right_answers(said: str, gold: str) -> None:
         # inside a longer name or word
         ("New York", "York", UNSAID), ("It is in New Mexico.", "Mexico", UNSAID), ("Bonaparte", "art", WRONG),
         ("인도네시아", "인도", WRONG), ("Indianapolis", "Indiana", WRONG),
+        ("Inner earth", "ear", WRONG), ("40", "4", WRONG), ("Bernard, George Shaw", "George Bernard Shaw", WRONG),
+        ("3.5 miles", "5", WRONG), ("-40", "40", WRONG), ("10²", "102", WRONG), ("July 14", "July 4", WRONG),
         # symbols that distinguish, and capitals
         ("C#", "C++", WRONG), ("C++", "C#", WRONG), ("C++", "C", WRONG), ("A-", "A+", WRONG), ("C", "C++", WRONG),
         ("F major", "F# major", WRONG), ("They told us so.", "US", WRONG), ("In the year 1863", "In", WRONG),
@@ -218,7 +218,9 @@ def test_agreement_with_people_on_what_real_models_said() -> None:
     most 48 tokens, each labelled by reading it; "unjudged" are those that are empty or end before they answer.
     """
     rows = [json.loads(line) for line in REAL.read_text(encoding="utf-8").splitlines()]
-    pairs = [(known()[row["id"]], response(row["response"], truncated=row.get("truncated", False))) for row in rows]
+    pairs = [
+        (known()[row["id"]], response("q", row["response"], truncated=row.get("truncated", False))) for row in rows
+    ]
     found = [judgement.verdict.value for judgement in RuleJudge().judge(pairs)]
     table = Counter((row["label"], verdict) for row, verdict in zip(rows, found, strict=True))
     # Of the two refusals one goes on to describe what it calls fictional; no right answer is lost.

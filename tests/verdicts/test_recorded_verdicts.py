@@ -9,10 +9,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from judging import response
 from published import converted
 
-from hneuro.questions.recordings import Responses, read_recordings
-from hneuro.records import Judgement, Question, Response, Verdict
+from hneuro.questions.recorded import Responses, read_recordings
+from hneuro.records import Judgement, Question, Verdict
 from hneuro.verdicts.agreement import agreements
 from hneuro.verdicts.base import Pair
 from hneuro.verdicts.consistency import consistent
@@ -37,9 +38,7 @@ def pairs(recordings: Responses) -> list[Pair]:
     return [
         (
             Question(id=name, dataset="triviaqa", text=str(one.question), answers=one.answers, entity=name),
-            Response(
-                question_id=name, sample=n, prompt_ids=(), token_ids=(), text=one.text, logprobs=(), entropies=()
-            ),
+            response(name, one.text, n),
         )
         for name, said in recordings.items()
         for n, one in enumerate(said)
@@ -71,7 +70,7 @@ def test_every_disagreement_with_the_recorded_verdicts_is_of_a_known_class(
 
 
 def test_the_strict_rule_gives_no_credit_for_expanded_answers(pairs: list[Pair]) -> None:
-    """Trap 3: "all correct" questions whose responses only contain an alias among other words."""
+    """Questions that are "all correct" whose responses only contain an alias among other words."""
     questions = list({question.id: question for question, _ in pairs}.values())
     responses = [response for _, response in pairs]
     right = {}

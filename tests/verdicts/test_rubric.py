@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_server import Received, Says, model_server, says
 
-from hneuro.endpoint.settings import Endpoint
+from hneuro.endpoint.client import Endpoint
 from hneuro.verdicts.rubric import Grader, Rubric
 
 RUBRIC = Rubric(
@@ -55,7 +55,7 @@ def test_a_label_alone_is_read(reply: str, label: str) -> None:
     ],
 )
 def test_nothing_is_guessed(reply: str, kind: str) -> None:
-    """Trap 4: the published code finds the letter t in "incorrect", and calls it correct."""
+    """The published code finds the letter t in "incorrect", and calls it correct."""
     grade = VERDICTS.read(reply)
     assert grade.label is None
     assert grade.reason.partition(":")[0] == kind

@@ -1,90 +1,27 @@
-"""The rule judge."""
+"""The rule judge, and what it takes for a refusal."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from judging import question, response
 
-from hneuro.records import Judgement, Question, Response, Verdict
-from hneuro.verdicts.refusal import RefusalDetector
+from hneuro.records import Judgement, Verdict
+from hneuro.verdicts.refusal import Kind, RefusalDetector, plain
 from hneuro.verdicts.rule import RuleJudge
 from hneuro.verdicts.words import normal_words, states
 
 
 def judged(said: str, *answers: str, answerable: bool = True, **options: Any) -> Judgement:
-    question = Question(id="q", dataset="d", text="?", answers=answers, entity="e", answerable=answerable)
-    response = Response(
-        question_id="q", sample=3, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=()
-    )  # fmt: skip
-    (found,) = RuleJudge(**options).judge([(question, response)])
+    asked = question("q", *answers, answerable=answerable)
+    (found,) = RuleJudge(**options).judge([(asked, response("q", said, 3))])
     return found
-
-
-@pytest.mark.parametrize(
-    ("said", "answer"),
-    [
-        ("Paris", "Paris"),
-        ("The answer is paris.", "Paris"),
-        ("“Hamlet”", "hamlet"),
-        ("Eugene O’Neill", "eugene o neill"),
-        ("Beyonce", "Beyoncé"),
-        ("Beyonce\u0301", "beyoncé"),
-        ("212°F", "212"),
-        ("Teflon™", "Teflon"),
-        ("1,000 miles", "1000"),
-        ("Beatles", "The Beatles"),
-        ("Spider-Man", "spider man"),
-        ("It was the Tiber, in Rome", "Tiber"),
-        ("The The", "The The"),
-        ("東京", "東京"),
-        ("Straße", "STRASSE"),
-        ("Eighteenth", "18th"),
-        ("Twelve drummers drumming", "12 drummers drumming"),
-        ("on July 4, 1776", "4 July 1776"),
-        ("in 1776-07-04", "1776"),
-        ("$1.5 million", "1,500,000"),
-    ],
-)
-def test_states_a_gold_answer(said: str, answer: str) -> None:
-    assert judged(said, "something else", answer).verdict is Verdict.CORRECT
-
-
-@pytest.mark.parametrize(
-    ("said", "answer"),
-    [
-        ("Bonaparte", "art"),
-        ("Inner earth", "ear"),
-        ("40", "4"),
-        ("John Paul II", "John Paul I"),
-        ("Vitamin C", "Vitamin A"),
-        ("Bernard, George Shaw", "George Bernard Shaw"),
-        ("A", "B"),
-        ("3.5 miles", "5"),
-        ("-40", "40"),
-        ("10²", "102"),
-        ("July 14", "July 4"),
-    ],
-)
-def test_part_of_a_word_or_of_an_answer_is_not_enough(said: str, answer: str) -> None:
-    """Trap 3: a judge that searched letters found 4 in 40."""
-    assert judged(said, answer).verdict is Verdict.WRONG
 
 
 def test_a_gold_answer_without_words_is_none() -> None:
     found = judged("Paris", "!!!")
     assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "no gold answer to compare with")
-
-
-@pytest.mark.parametrize(
-    "said",
-    ["I don't know.", "I don’t know", "I do not know who that is", "Unknown.", "I cannot say", "I can't answer that",
-     "There is no information about her", "I am unable to help", "I have no idea!", "I'm not sure."],
-)  # fmt: skip
-def test_a_refusal_is_neither_right_nor_wrong(said: str) -> None:
-    """Trap 5: abstaining is not hallucinating."""
-    assert judged(said, "Paris").verdict is Verdict.REFUSED
-    assert judged(said, answerable=False).verdict is Verdict.REFUSED
 
 
 def test_a_hedged_right_answer_is_right() -> None:
@@ -98,7 +35,7 @@ def test_an_empty_response_is_unjudged(said: str) -> None:
 
 
 def test_a_gold_answer_in_a_long_list_of_guesses_is_unjudged() -> None:
-    """Trap 3: what contains everything contains the answer."""
+    """What contains everything contains the answer."""
     guesses = "kangaroos, wallabies, wombats, bilbies, quokkas, echidnas, cassowaries"
     assert judged(guesses, "quokkas", most_other_words=5).verdict is Verdict.UNJUDGED
     assert judged(guesses, "quokkas", most_other_words=6).verdict is Verdict.CORRECT
@@ -118,7 +55,7 @@ def test_exact_gives_no_credit_for_more_than_the_answer() -> None:
 @pytest.mark.parametrize(
     "said", ["Tiber.", "The Tiber.", "It is the Tiber", "The answer is: Tiber", "It was in Tiber, yes"]
 )
-def test_strict_allows_fillers_beside_the_answer(said: str) -> None:
+def test_strict_allows_fillers_around_the_answer(said: str) -> None:
     assert judged(said, "Tiber", match="strict").verdict is Verdict.CORRECT
 
 
@@ -126,7 +63,7 @@ def test_strict_allows_fillers_beside_the_answer(said: str) -> None:
     "said", ["Tiber or Arno", "The Tiber in Rome", "Not the Tiber", "Tiber and Arno", "the upper Tiber", "Tiber Arno"]
 )
 def test_strict_does_not_judge_what_says_more(said: str) -> None:
-    """Trap 3: 96 of 1,435 "all correct" were expanded answers that contain an alias."""
+    """96 of 1,435 "all correct" were expanded answers that contain an alias."""
     found = judged(said, "Tiber", match="strict")
     assert found.verdict is Verdict.UNJUDGED
     assert judged("Arno", "Tiber", match="strict").verdict is Verdict.WRONG
@@ -168,12 +105,7 @@ def test_own_refusal_patterns() -> None:
 
 
 def test_judgements_come_in_the_order_of_the_pairs() -> None:
-    questions = [Question(id=str(n), dataset="d", text="?", answers=(f"x{n % 3}",), entity="e") for n in range(9)]
-    responses = [
-        Response(question_id=q.id, sample=n, prompt_ids=(), token_ids=(), text="x1", logprobs=(), entropies=())
-        for n, q in enumerate(questions)
-    ]
-    found = RuleJudge().judge(list(zip(questions, responses, strict=True)))
+    found = RuleJudge().judge([(question(str(n), f"x{n % 3}"), response(str(n), "x1", n)) for n in range(9)])
     assert [(j.question_id, j.sample) for j in found] == [(str(n), n) for n in range(9)]
     assert [j.verdict for j in found] == [Verdict.WRONG, Verdict.CORRECT, Verdict.WRONG] * 3
     assert RuleJudge().judge([]) == ()
@@ -209,14 +141,64 @@ COUNTRIES = ("Guinea", "Papua New Guinea", "Equatorial Guinea", "Japan", "Nippon
 def test_what_else_could_be_the_answer_is_known(
     said: str, answers: tuple[str, ...], truncated: bool, expected: Verdict
 ) -> None:
-    question = Question(id="q", dataset="d", text="?", answers=answers, entity="e", candidates=COUNTRIES)
-    response = Response(
-        question_id="q", sample=0, prompt_ids=(), token_ids=(), text=said, logprobs=(), entropies=(),
-        truncated=truncated,
-    )  # fmt: skip
-    assert RuleJudge().judge([(question, response)])[0].verdict is expected
+    asked = question("q", *answers, candidates=COUNTRIES)
+    assert RuleJudge().judge([(asked, response("q", said, truncated=truncated))])[0].verdict is expected
 
 
 def test_a_right_answer_in_a_long_sentence_is_right() -> None:
     said = "The city of Kofu is located in Japan, which is the main country you are referring to."
     assert judged(said, "Japan").verdict is Verdict.CORRECT
+
+
+DETECTOR = RefusalDetector()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("I don't know.", "refuses"), ("I don’t know who that is", "refuses"), ("I do not know", "refuses"),
+        ("I cannot answer that", "refuses"), ("I can't say!", "refuses"),
+        ("I'm sorry, I cannot reliably tell.", "refuses"),
+        ("Unknown.", "refuses"), ("**Unknown**", "refuses"), ("N/A", "refuses"), ("The answer is unknown.", "refuses"),
+        ("There is no information about her", "refuses"), ("I have no idea!", "refuses"), ("No idea.", "refuses"),
+        ("I'm not familiar with Volor Pri Octacap.", "refuses"), ("I am unable to help", "refuses"),
+        ("I'm not sure.", "refuses"), ("It was not mentioned", "refuses"), ("I could not find this drug.", "refuses"),
+        ("There is no such medicine.", "corrects"), ("Volor pri octacap does not exist.", "corrects"),
+        ("That drug doesn't actually exist", "corrects"), ("It appears to be a fictional plant.", "corrects"),
+        ("This is not a real company.", "corrects"), ("No such person.", "corrects"),
+        ("There is no known animal of that name", "corrects"), ("We couldn't find it", "refuses"),
+        ("The question has a false premise", "corrects"), ("It isn’t a recognized species", "corrects"),
+    ],
+)  # fmt: skip
+def test_refusals_and_corrections(said: str, kind: Kind) -> None:
+    found = DETECTOR.find(said)
+    assert found is not None
+    assert (found.kind, found.goes_on) == (kind, False)
+    assert found.words in plain(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Paris", "The Unknown Soldier", "Knowing me, knowing you", "Database", "A fictional detective", "No. 5", "Nothing",
+     "Not Paris", "I know it is Paris", "Information theory", "Neverland", "The Real Thing", "Can't Buy Me Love",
+     "No Country for Old Men", "Never on Sunday", ""],
+)  # fmt: skip
+def test_an_answer_is_no_refusal(said: str) -> None:
+    assert DETECTOR.find(said) is None
+
+
+@pytest.mark.parametrize(
+    "said", ["I'm not sure, but it may be Paris", "I don't know. Probably Paris", "It doesn't exist; however, Bayer"]
+)
+def test_a_refusal_that_goes_on_is_told_apart(said: str) -> None:
+    found = DETECTOR.find(said)
+    assert found is not None
+    assert found.goes_on
+
+
+def test_patterns_that_are_none() -> None:
+    own = RefusalDetector(refusing=("^pass$",), correcting=(), going_on=())
+    assert own.find("Pass!") is not None
+    assert own.find("I don't know") is None
+    with pytest.raises(ValueError, match=r"correcting: '\(' is not a regular expression"):
+        RefusalDetector(correcting=("(",))

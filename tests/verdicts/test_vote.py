@@ -90,7 +90,7 @@ def test_a_cascade_asks_the_next_only_what_the_one_before_cannot_say() -> None:
 def test_members_that_cannot_vote_together_are_refused() -> None:
     with pytest.raises(ValueError, match="at least two"):
         VoteJudge(members={"a": Says(0)})
-    with pytest.raises(ValueError, match=r"members\.b: a str is no judge"):
+    with pytest.raises(ValueError, match=r"members\.b: a str is not a judge"):
         VoteJudge(members={"a": Says(0), "b": "rule"})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="letters, or all texts"):
         VoteJudge(members={"a": RuleJudge(), "b": LetterJudge()})

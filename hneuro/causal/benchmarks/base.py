@@ -127,14 +127,6 @@ MOST = 0.4  # of the spans may be repetitions
 SHORTEST = 6  # words of a shorter text, from which they are compared one by one
 MOST_WORDS = 0.5  # of them may be repetitions
 IN_A_ROW = 3  # times the same word
-RULE = {
-    "span": SPAN,
-    "fewest": FEWEST,
-    "most": MOST,
-    "shortest": SHORTEST,
-    "most_words": MOST_WORDS,
-    "in_a_row": IN_A_ROW,
-}
 
 
 def degenerate(text: str) -> bool:

@@ -1,22 +1,22 @@
-"""Alpha curves: each benchmark under each neuron set, with its controls behind it."""
+"""Alpha curves: each benchmark under each neuron set with its controls, every run on one chart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from matplotlib.lines import Line2D
+from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from hneuro.report.figures.detection import safe
-from hneuro.report.figures.forest import ForestRow, forest
-from hneuro.report.figures.style import FAINT, H_NEURONS, Picture, axes, colour_of, entitle, figure_of
+from hneuro.report.compared import Compared
+from hneuro.report.figures.style import FAINT, Picture, axes, below, colour_of, entitle, figure_of, lines, safe
+from hneuro.report.folders import Run
 from hneuro.report.tidy import Tidy
-from hneuro.report.wording import READINGS, condition_name, missing, percent, plain, points
+from hneuro.report.wording import READINGS, condition_name, missing, percent, plain
 from hneuro.result_records import ResultRow
 
 SMALLEST_SPAN = 0.3  # of the y axis, so that noise does not look like an effect
-
 STYLES: Mapping[str, Literal["-", "--", ":", "-."]] = {
     "random": "-",
     "layer_matched": "--",
@@ -25,94 +25,106 @@ STYLES: Mapping[str, Literal["-", "--", ":", "-."]] = {
 }
 
 
-def alpha_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
-    """One picture for each (benchmark, reading); both readings of a benchmark have the same scale."""
-    for benchmark in tidy.benchmarks:
-        limits = _limits(tidy, benchmark)
-        for metric in tidy.readings(benchmark):
-            own = _measured(tidy.curve(metric, benchmark, neuron_set, None))
-            if len(own) > 1:
-                yield _curves(tidy, neuron_set, benchmark, metric, own, limits)
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """What scaling a neuron set by alpha does to one reading of one benchmark in one run."""
+
+    run: Run
+    benchmark: str
+    metric: str
+    neuron_set: str
+    rows: Sequence[ResultRow]  # ascending in alpha, two at least
+
+    @property
+    def title(self) -> str:
+        whose = "" if self.neuron_set == "h_neurons" else f", {condition_name(self.neuron_set)}"
+        return f"{plain(self.benchmark)}: {READINGS[self.metric]}{whose}"
 
 
-def change_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
-    """The change from the lowest to the highest alpha beside the changes under the controls, one picture a reading."""
-    for metric in READINGS:
-        rows: list[ForestRow] = []
-        counts: list[int] = []
-        for benchmark in tidy.datasets("causal", f"change_{metric}"):
-            own = tidy.one("causal", f"change_{metric}", benchmark, neuron_set)
-            if own is None or missing(own.value):
-                continue
-            counts.append(own.n)
-            rows.append(
-                ForestRow(
-                    label=plain(benchmark), colour=H_NEURONS, value=100 * own.value,
-                    low=_points(own.low), high=_points(own.high),
-                )
-            )  # fmt: skip
-            for control in tidy.controls("causal", benchmark, neuron_set):
-                draws = tidy.draws("causal", f"change_{metric}", benchmark, control)
-                values = tuple(100 * r.value for r in draws if not missing(r.value))
-                name = condition_name(control).partition(",")[0].removesuffix(" neurons")
-                rows.append(ForestRow(label=name, colour=colour_of(control), draws=values, below=True))
-        if rows:
-            drawn = forest(rows, f"Change in {READINGS[metric]}", "percentage points", 0.0, n=max(counts))
-            yield Picture(
-                name=f"change_{metric}{_suffix(neuron_set)}",
-                alt=f"Change in {READINGS[metric]} from the lowest to the highest alpha, "
-                + ", ".join(f"{r.label} {points((r.value or 0) / 100)}" for r in rows if r.value is not None),
-                figure=figure_of(drawn),
+def charts(compared: Compared) -> dict[str, list[Curve]]:
+    """Title -> the curves of every run; neuron sets alone, not their controls."""
+    found: dict[str, list[Curve]] = {}
+    for run in compared.runs:
+        for neuron_set in pictured(run.tidy):
+            for benchmark in run.tidy.benchmarks:
+                for metric in run.tidy.readings(benchmark):
+                    rows = measured(run.tidy.curve(metric, benchmark, neuron_set, None))
+                    if len(rows) > 1:
+                        curve = Curve(run=run, benchmark=benchmark, metric=metric, neuron_set=neuron_set, rows=rows)
+                        found.setdefault(curve.title, []).append(curve)
+    return found
+
+
+def pictured(tidy: Tidy) -> list[str]:
+    """The neuron sets that have controls; of the others the numbers are in the tables."""
+    controlled = [name for name in tidy.neuron_sets if any(tidy.controls("causal", b, name) for b in tidy.benchmarks)]
+    return controlled or tidy.neuron_sets
+
+
+def alpha_pictures(compared: Compared) -> Iterator[Picture]:
+    """One picture for each (benchmark, reading, neuron set); both readings of a benchmark have the same scale."""
+    for title, curves in charts(compared).items():
+        drawn = axes(legend=2 if compared.alone else len(curves))
+        for line, curve in zip(lines(), curves, strict=False):
+            own = condition_name(curve.neuron_set) if compared.alone else compared.label(curve.run)
+            _controls(drawn, curve, None if compared.alone else str(line["color"]))
+            _line(drawn, curve, line, f"{own} (n = {max(row.n for row in curve.rows)})")
+        drawn.axvline(1.0, color=FAINT, linewidth=0.8, linestyle=":")
+        drawn.set_ylim(*_limits(compared, curves[0].benchmark))
+        drawn.set_xticks(sorted({row.alpha for curve in curves for row in curve.rows if row.alpha is not None}))
+        drawn.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
+        entitle(drawn, title)
+        drawn.set_xlabel("alpha (1 = untouched)")
+        below(drawn, 2 if compared.alone else 1)
+        name = "" if curves[0].neuron_set == "h_neurons" else f"_{safe(curves[0].neuron_set)}"
+        told = (", ".join(f"{percent(r.value)} at alpha {r.alpha:g}" for r in curve.rows) for curve in curves)
+        yield Picture(
+            name=f"alpha_{safe(curves[0].benchmark)}_{curves[0].metric}{name}",
+            alt=f"{title} over alpha: {'; '.join(told)}.",
+            figure=figure_of(drawn),
+        )
+
+
+def _controls(drawn: Axes, curve: Curve, colour: str | None) -> None:
+    """Each control set as a thin line: of one run in the colour of its kind, of many in that of the run."""
+    tidy = curve.run.tidy
+    for control in tidy.controls("causal", curve.benchmark, curve.neuron_set):
+        label = None if colour else short(control)
+        for seed in tidy.seeds(curve.metric, curve.benchmark, control):
+            rows = measured(tidy.curve(curve.metric, curve.benchmark, control, seed))
+            style = ":" if colour else STYLES[control.rpartition("/")[2]]
+            drawn.plot(
+                *xy(rows), color=colour or colour_of(control), linewidth=0.8, linestyle=style, alpha=0.6, label=label
             )
+            label = None
 
 
-def _curves(
-    tidy: Tidy, neuron_set: str, benchmark: str, metric: str, own: Sequence[ResultRow], limits: tuple[float, float]
-) -> Picture:
-    drawn = axes(top=0.3, bottom=0.72)
-    handles = [Line2D([], [], color=H_NEURONS, marker="o", markersize=4, label=condition_name(neuron_set))]
-    for control in tidy.controls("causal", benchmark, neuron_set):
-        colour = colour_of(control)
-        style = STYLES[control.rpartition("/")[2]]
-        for seed in tidy.seeds(metric, benchmark, control):
-            rows = _measured(tidy.curve(metric, benchmark, control, seed))
-            drawn.plot(*_xy(rows), color=colour, linewidth=0.8, linestyle=style, alpha=0.6)
-        name = condition_name(control).partition(",")[0].removesuffix(" neurons")
-        handles.append(Line2D([], [], color=colour, linewidth=1, linestyle=style, label=name))
-    x, y = _xy(own)
-    band = [(r.low, r.high) for r in own if r.low is not None and r.high is not None]
-    if len(band) == len(own):
-        drawn.fill_between(x, [b[0] for b in band], [b[1] for b in band], color=H_NEURONS, alpha=0.18, linewidth=0)
-    drawn.plot(x, y, color=H_NEURONS, marker="o", markersize=4)
-    drawn.axvline(1.0, color=FAINT, linewidth=0.8, linestyle=":")
-    drawn.set_ylim(*limits)
-    drawn.set_xticks(x)
-    drawn.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
-    entitle(drawn, f"{plain(benchmark)}: {READINGS[metric]}")
-    drawn.set_xlabel("alpha (1 = untouched)")
-    figure = figure_of(drawn)
-    figure.text(0.97, 0.035, f"n = {max(r.n for r in own)}", ha="right", fontsize=8, color=FAINT)
-    figure.legend(
-        handles=handles,
-        loc="lower left",
-        ncols=3,
-        bbox_to_anchor=(0.0, -0.01),
-        columnspacing=0.9,
-        handlelength=1.5,
-        handletextpad=0.5,
-    )
-    return Picture(
-        name=f"alpha_{safe(benchmark)}_{metric}{_suffix(neuron_set)}",
-        alt=f"{plain(benchmark)}, {READINGS[metric]} with {condition_name(neuron_set)} scaled: "
-        + ", ".join(f"{percent(r.value)} at alpha {r.alpha:g}" for r in own),
-        figure=figure,
-    )
+def _line(drawn: Axes, curve: Curve, look: Mapping[str, Any], label: str) -> None:
+    low, high = ([getattr(row, bound) for row in curve.rows] for bound in ("low", "high"))
+    if None not in (*low, *high):
+        drawn.fill_between(xy(curve.rows)[0], low, high, color=look["color"], alpha=0.15, linewidth=0)
+    drawn.plot(*xy(curve.rows), **look, markersize=4, label=label)
 
 
-def _limits(tidy: Tidy, benchmark: str) -> tuple[float, float]:
+def short(control: str) -> str:
+    """ "layer-matched"."""
+    return condition_name(control).partition(",")[0].removesuffix(" neurons")
+
+
+def xy(rows: Sequence[ResultRow]) -> tuple[list[float], list[float]]:
+    """Alphas and values."""
+    return [row.alpha for row in rows if row.alpha is not None], [row.value for row in rows]
+
+
+def measured(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Rows whose value is a number."""
+    return [row for row in rows if not missing(row.value)]
+
+
+def _limits(compared: Compared, benchmark: str) -> tuple[float, float]:
     values = [
         v
-        for r in tidy.results.rows
+        for _, r in compared.rows()
         if r.stage == "causal" and r.dataset == benchmark and r.metric in READINGS and r.alpha is not None
         for v in ((r.low, r.value, r.high) if "/" not in r.condition else (r.value,))
         if v is not None and not missing(v)
@@ -121,19 +133,3 @@ def _limits(tidy: Tidy, benchmark: str) -> tuple[float, float]:
     span = max(SMALLEST_SPAN, high - low) + 0.04
     bottom = min(max((low + high - span) / 2, -0.02), 1.02 - span)
     return bottom, bottom + span
-
-
-def _measured(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    return [r for r in rows if not missing(r.value)]
-
-
-def _xy(rows: Sequence[ResultRow]) -> tuple[list[float], list[float]]:
-    return [r.alpha for r in rows if r.alpha is not None], [r.value for r in rows]
-
-
-def _points(value: float | None) -> float | None:
-    return None if value is None else 100 * value
-
-
-def _suffix(neuron_set: str) -> str:
-    return "" if neuron_set == "h_neurons" else f"_{safe(neuron_set)}"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import hypot
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from hneuro.report.figures.alpha import SMALLEST_SPAN
-from hneuro.report.figures.detection import safe
-from hneuro.report.figures.style import FAINT, H_NEURONS, OTHER, WIDTH, Picture, entitle
-from hneuro.report.tidy import Tidy
+from hneuro.report.figures.alpha import SMALLEST_SPAN, measured, xy
+from hneuro.report.figures.style import FAINT, H_NEURONS, OTHER, WIDTH, Picture, entitle, safe
+from hneuro.report.tidy import Tidy, independent_mean
 from hneuro.report.wording import READINGS, condition_name, missing, number, percent, plain
 from hneuro.result_records import ResultRow
 from hneuro.statistics import rate
@@ -30,7 +28,7 @@ class Panel:
     rows: Curve
     parts: Sequence[Curve] = ()
     share: bool = True  # a rate; otherwise a number above 0
-    span: float = SMALLEST_SPAN  # the smallest of the y axis, as a part of the value where it is no rate
+    span: float = SMALLEST_SPAN  # the smallest of the y axis, as a part of the value where it is not a rate
 
 
 def cost_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
@@ -63,12 +61,12 @@ def cost_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
 
 def _effect(tidy: Tidy, neuron_set: str) -> Iterator[Panel]:
     curves = [_curve(tidy, "compliance", name, neuron_set) for name in tidy.datasets("causal", "compliance")]
-    measured = [curve for curve in curves if len(curve) > 1]
-    mean = _mean(measured)
-    if len(measured) == 1:
+    known = [curve for curve in curves if len(curve) > 1]
+    mean = _mean(known)
+    if len(known) == 1:
         yield Panel(title=f"{READINGS['compliance']}: {plain(mean[0].dataset)}", rows=mean)
     elif len(mean) > 1:
-        yield Panel(title=f"{READINGS['compliance']}: mean (thin: each of {len(measured)})", rows=mean, parts=measured)
+        yield Panel(title=f"{READINGS['compliance']}: mean (thin: each of {len(known)})", rows=mean, parts=known)
 
 
 def _costs(tidy: Tidy, neuron_set: str) -> Iterator[Panel]:
@@ -87,36 +85,20 @@ def _costs(tidy: Tidy, neuron_set: str) -> Iterator[Panel]:
     yield from (panel for panel in panels if len(panel.rows) > 1)
 
 
-def _curve(tidy: Tidy, metric: str, dataset: str, neuron_set: str) -> list[ResultRow]:
-    return [row for row in tidy.curve(metric, dataset, neuron_set, None) if not missing(row.value)]
+def _curve(tidy: Tidy, metric: str, dataset: str, neuron_set: str) -> Curve:
+    return measured(tidy.curve(metric, dataset, neuron_set, None))
 
 
 def _side_by_side(curves: Sequence[Curve]) -> Iterator[tuple[ResultRow, ...]]:
     """The rows of all curves at each alpha that all have: a mean must not move because another one joins it."""
-    measured = [{row.alpha: row for row in curve} for curve in curves if curve]
-    for alpha in measured[0] if measured else ():
-        if all(alpha in curve for curve in measured):
-            yield tuple(curve[alpha] for curve in measured)
+    known = [{row.alpha: row for row in curve} for curve in curves if curve]
+    for alpha in known[0] if known else ():
+        if all(alpha in curve for curve in known):
+            yield tuple(curve[alpha] for curve in known)
 
 
 def _mean(curves: Sequence[Curve]) -> list[ResultRow]:
-    """Unweighted, of independent benchmarks; the distances to their bounds add up as squares on either side."""
-    found = []
-    for rows in _side_by_side(curves):
-        value, count = sum(row.value for row in rows) / len(rows), len(rows)
-        below = [row.value - row.low for row in rows if row.low is not None and not missing(row.low)]
-        above = [row.high - row.value for row in rows if row.high is not None and not missing(row.high)]
-        known = len(below) == len(above) == count
-        found.append(
-            replace(
-                rows[0],
-                value=value,
-                low=value - hypot(*below) / count if known else None,
-                high=value + hypot(*above) / count if known else None,
-                n=sum(row.n for row in rows),
-            )
-        )
-    return found
+    return [independent_mean(rows) for rows in _side_by_side(curves)]
 
 
 def _pooled(curves: Sequence[Curve]) -> list[ResultRow]:
@@ -130,8 +112,8 @@ def _pooled(curves: Sequence[Curve]) -> list[ResultRow]:
 
 def _draw(drawn: Axes, panel: Panel) -> None:
     for part in panel.parts:
-        drawn.plot(*_xy(part), color=OTHER, linewidth=0.8, alpha=0.7)
-    x, y = _xy(panel.rows)
+        drawn.plot(*xy(part), color=OTHER, linewidth=0.8, alpha=0.7)
+    x, y = xy(panel.rows)
     lows = [row.low for row in panel.rows if row.low is not None and not missing(row.low)]
     highs = [row.high for row in panel.rows if row.high is not None and not missing(row.high)]
     if len(lows) == len(highs) == len(x):
@@ -154,10 +136,6 @@ def _limits(low: float, high: float, panel: Panel) -> tuple[float, float]:
     if panel.share:
         bottom = max(min(bottom, 1.02 - span), -0.04 * span)
     return bottom, bottom + span
-
-
-def _xy(rows: Curve) -> tuple[list[float], list[float]]:
-    return [row.alpha for row in rows if row.alpha is not None], [row.value for row in rows]
 
 
 def _said(panel: Panel) -> str:

@@ -7,67 +7,43 @@ from collections.abc import Iterator, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from hneuro.report.figures.style import FAINT, H_NEURONS, OTHER, RANDOM, Picture, axes, entitle, figure_of
+from hneuro.report.compared import Compared
+from hneuro.report.figures.style import FAINT, OTHER, RANDOM, Picture, axes, below, entitle, figure_of, lines
 from hneuro.result_records import PathPoint
 
 
-def path_pictures(path: Sequence[PathPoint]) -> Iterator[Picture]:
-    points = sorted(path, key=lambda p: p.strength)
-    if len(points) < 2:
+def path_pictures(compared: Compared) -> Iterator[Picture]:
+    """AUROC over the strength, a line a run; of one run accuracy and suppression, too. None of paths of one point."""
+    runs = [(run, sorted(run.found.path, key=lambda p: p.strength)) for run in compared.runs if len(run.found.path) > 1]
+    if not runs:
         return
-    strengths = [p.strength for p in points]
-    drawn = axes()
-    drawn.plot(strengths, [p.auroc for p in points], color=H_NEURONS, marker="o", markersize=4, label="AUROC")
-    drawn.plot(
-        strengths, [p.accuracy for p in points], color=RANDOM, marker="s", markersize=3.5, linestyle="--",
-        label="accuracy",
-    )  # fmt: skip
-    entitle(drawn, "On the select split")
-    known = [(p.strength, p.suppressed_accuracy) for p in points if p.suppressed_accuracy is not None]
-    if known:
-        drawn.plot(
-            [strength for strength, _ in known], [accuracy for _, accuracy in known], color=OTHER, marker="^",
-            markersize=3.5, linestyle="-.", label="known, suppressed",
-        )  # fmt: skip
-    drawn.set_ylabel("value")
-    mark_strengths(drawn, points)
-    yield Picture(
-        name="path_quality", alt="AUROC and accuracy on the select split over the strength.", figure=figure_of(drawn)
-    )
-    drawn = axes()
-    drawn.plot(
-        strengths, [p.nonzero for p in points], color=RANDOM, marker="s", markersize=3.5, linestyle="--",
-        label="nonzero weight",
-    )  # fmt: skip
-    drawn.plot(
-        strengths, [p.positive for p in points], color=H_NEURONS, marker="o", markersize=4,
-        label="positive weight (H-Neurons)",
-    )  # fmt: skip
-    drawn.set_yscale("symlog", linthresh=1)
-    drawn.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
-    drawn.set_ylim(bottom=0)
-    entitle(drawn, "Neurons selected")
-    drawn.set_ylabel("neurons")
-    mark_strengths(drawn, points)
-    yield Picture(
-        name="path_neurons",
-        alt="Number of neurons with nonzero and with positive weight over the strength.",
-        figure=figure_of(drawn),
-    )
-
-
-def mark_strengths(drawn: Axes, points: Sequence[PathPoint]) -> None:
-    """The axis of strengths, with the chosen one."""
-    strength_axis(drawn, [p.strength for p in points])
-    for chosen in (p for p in points if p.chosen):
-        drawn.axvline(chosen.strength, color=FAINT, linewidth=1, linestyle=":", label="chosen")
-    drawn.legend(loc="best")
-
-
-def strength_axis(drawn: Axes, strengths: Sequence[float]) -> None:
-    """Logarithmic where they span more than a decade."""
-    if min(strengths) > 0 and max(strengths) / min(strengths) > 20:
+    drawn = axes(legend=2 if compared.alone else len(runs))
+    for line, (run, points) in zip(lines(), runs, strict=False):
+        x, y = [p.strength for p in points], [p.auroc for p in points]
+        drawn.plot(x, y, **line, markersize=3.5, label=compared.label(run) or "AUROC")
+        chosen = [(p.strength, p.auroc) for p in points if p.chosen]
+        drawn.scatter([c[0] for c in chosen], [c[1] for c in chosen], s=60, facecolor="none", edgecolor=line["color"])
+        if compared.alone:
+            _others(drawn, points)
+    entitle(drawn, "On the select split (ring: chosen)")
+    drawn.set_ylabel("value" if compared.alone else "AUROC")
+    strengths = [p.strength for _, points in runs for p in points]
+    if min(strengths) > 0 and max(strengths) / min(strengths) > 20:  # more than a decade
         drawn.set_xscale("log")
         drawn.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         drawn.xaxis.set_minor_formatter(NullFormatter())
     drawn.set_xlabel("strength (C, or how many were ranked in)")
+    below(drawn, 2 if compared.alone else 1)
+    yield Picture(name="path", alt="AUROC on the select split over the strength.", figure=figure_of(drawn))
+
+
+def _others(drawn: Axes, points: Sequence[PathPoint]) -> None:
+    known = {p.strength: p.suppressed_accuracy for p in points if p.suppressed_accuracy is not None}
+    drawn.plot([p.strength for p in points], [p.accuracy for p in points], color=RANDOM, marker="s", markersize=3.5,
+               linestyle="--", label="accuracy")  # fmt: skip
+    if known:
+        drawn.plot(list(known), list(known.values()), color=OTHER, marker="^", markersize=3.5, linestyle="-.",
+                   label="known, suppressed")  # fmt: skip
+    for chosen in (p for p in points if p.chosen):
+        label = f"chosen: {chosen.positive:,} neurons"
+        drawn.axvline(chosen.strength, color=FAINT, linewidth=1, linestyle=":", label=label)

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from hneuro.disk import replacing, write_text
+from hneuro.disk import replacing, safe_name, write_text
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart. On the page each is a CSS variable of this name.
 INK, FAINT, GRID = "#24292f", "#6e7781", "#dfe3e8"
@@ -89,10 +91,13 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def axes(
-    height: float = HEIGHT, left: float = 0.55, bottom: float = 0.45, top: float = 0.3, right: float = 0.15
-) -> Axes:
-    """One set of axes on its own figure; margins in inches, so that figures side by side line up."""
+def axes(height: float = HEIGHT, left: float = 0.55, legend: int = 0) -> Axes:
+    """One set of axes on its own figure, with room for as many lines of a legend below it.
+
+    Margins are in inches, so that figures side by side line up.
+    """
+    top, right, bottom = 0.3, 0.15, 0.45 + LEGEND_LINE * legend
+    height += LEGEND_LINE * legend
     figure = Figure(figsize=(WIDTH, height))
     return figure.add_axes(
         (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - bottom - top) / height)
@@ -112,6 +117,13 @@ def entitle(drawn: Axes, text: str) -> None:
     figure.text(0.08 / width, 1 - 0.08 / height, text, ha="left", va="top", fontsize=9.5, fontweight="bold")
 
 
+def below(drawn: Axes, columns: int) -> None:
+    """The legend, in the room that `axes` left for it."""
+    figure_of(drawn).legend(
+        loc="lower left", ncols=columns, bbox_to_anchor=(0.0, -0.01), fontsize=7.5, labelspacing=0.2
+    )
+
+
 def colour_of(condition: str) -> str:
     """Of a neuron set, a control or a baseline."""
     owner, _, kind = condition.partition("/")
@@ -120,8 +132,28 @@ def colour_of(condition: str) -> str:
     return RANDOM if kind == "random" else MATCHED if kind.endswith("_matched") else FAINT
 
 
+def safe(name: str) -> str:
+    """A name as part of a file name and of an id."""
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in safe_name(name))
+
+
+# Okabe and Ito's colours without the yellow; another dash pattern each time round, and markers for black and white.
+_LINES = cycler(linestyle=["-", "--", "-.", ":"]) * (
+    cycler(color=[H_NEURONS, RANDOM, MATCHED, "#cc79a7", "#56b4e9", "#e69f00", OTHER]) + cycler(marker=list("osD^vP<"))
+)
+LEGEND_LINE = 0.17  # inches
+
+
+def lines() -> Iterator[dict[str, Any]]:
+    """How the line of each run looks, without end."""
+    yield from _LINES()
+
+
 def save(picture: Picture, folder: Path) -> Drawn:
-    """Writes NAME.png (white) and NAME.svg, and returns the inline form. The same figure gives the same bytes."""
+    """Writes NAME.png (white), NAME.svg and NAME.pdf (for papers), and returns the inline form for the page.
+
+    The same figure gives the same bytes.
+    """
     figure = picture.figure
     FigureCanvasAgg(figure)
     with replacing(folder / f"{picture.name}.png") as fresh:
@@ -130,14 +162,10 @@ def save(picture: Picture, folder: Path) -> Drawn:
     written = io.StringIO()
     figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     write_text(folder / f"{picture.name}.svg", written.getvalue())
-    return Drawn(name=picture.name, alt=picture.alt, svg=inline(written.getvalue(), picture.name))
-
-
-def save_pdf(picture: Picture, folder: Path) -> None:
-    """Writes NAME.pdf, for papers. After `save`, whose canvas it replaces."""
-    FigureCanvasPdf(picture.figure)
+    FigureCanvasPdf(figure)
     with replacing(folder / f"{picture.name}.pdf") as fresh:
-        picture.figure.savefig(fresh, format="pdf", metadata={"CreationDate": None})
+        figure.savefig(fresh, format="pdf", metadata={"CreationDate": None})
+    return Drawn(name=picture.name, alt=picture.alt, svg=inline(written.getvalue(), picture.name))
 
 
 def inline(svg: str, name: str) -> str:

@@ -1,132 +1,50 @@
-"""Origin: backward transfer, drift, and both at the checkpoints on the way to the base model."""
+"""Origin: backward transfer and drift, on the base model and at the checkpoints on the way to it."""
 
 from __future__ import annotations
 
-from hneuro.origin.kinds import KINDS
+from collections.abc import Iterator
+
 from hneuro.report import wording as say
-from hneuro.report.tables.table import Cell, Record, Table
+from hneuro.report.compared import Compared
+from hneuro.report.table import Record, Table, column, estimate
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import BASE, discrimination, drift_word
-from hneuro.result_records import ResultRow
 
 MEASURES = {
-    "auroc": "AUROC on base",
+    "auroc": "AUROC",
     "auroc_minus_base_probe": "AUROC, minus that of the base model's own probe",
-    "shared_neurons": "shared neurons",
+    "auroc_minus_base": "AUROC, minus that on base",
 }
-PARTS = {"": "up and down", "_up": "up", "_down": "down", "_gate": "gate"}
 
 
-def origin_table(tidy: Tidy) -> Table:
-    rows = [r for r in tidy.results.rows if r.stage == "origin" and r.dataset != "parameters"]
-    verdicts = {("auroc", v.dataset, v.neuron_set): v.word.value for v in discrimination(tidy, "origin")}
-    return Table(
-        name="origin",
-        caption="Origin: the chat model's detector, and a probe of the base model's own, on the base model's answers.",
-        columns=("dataset", "metric", "condition", "value", "low", "high", "n", "p_value", "note"),
-        numbers=tuple(
-            {
-                "dataset": r.dataset, "metric": r.metric, "condition": r.condition, "value": r.value, "low": r.low,
-                "high": r.high, "n": r.n, "p_value": r.p_value, "note": r.note,
-            }
-            for r in rows
+def origin(compared: Compared) -> Table:
+    """A row a checkpoint, measure and detector, earliest checkpoint first."""
+    return compared.table(
+        "origin",
+        "The chat model's detector, unchanged, and a probe of the base model's own, on the base model's answers; and "
+        "how far the H-Neurons' weights moved from there to chat (cosine distance; rank among all neurons, 0 = changed "
+        "most, 1 = least, one-sided p that they changed less; z within their layer), by part of the weights. Of random "
+        "and matched neurons n counts sets. All checkpoints read the same answers.",
+        (
+            column("checkpoint", "checkpoint", say.plain), column("dataset", "data set", say.plain),
+            column("metric", "measure", lambda name: MEASURES.get(name, say.plain(name))),
+            column("condition", "detector", say.condition_name), estimate("value", "value", say.by_metric),
+            column("n", "n"), column("p_value", "p", say.p_cell), column("p_holm", "p (Holm)", say.p_cell),
+            column("verdict", "verdict"), column("note", "remark"),
         ),
-        heads=("data set", "measure", "condition", "value", "n", "p", "verdict"),
-        shown=tuple(
-            (
-                say.plain(r.dataset), MEASURES.get(r.metric, say.plain(r.metric)), say.condition_name(r.condition),
-                _value(r), f"{r.n} sets" if "/" in r.condition else str(r.n), say.p_cell(r.p_value),
-                verdicts.get((r.metric, r.dataset, r.condition), say.MISSING),
-            )
-            for r in rows
-        ),
+        ((run, record) for run in compared.runs for record in _origin(run.tidy)),
     )  # fmt: skip
 
 
-def _value(row: ResultRow) -> str:
-    if row.metric == "shared_neurons":
-        return f"{row.value:.0f}"
-    return say.signed_interval(row) if row.metric.startswith("auroc_minus") else say.with_interval(row)
-
-
-def moments_table(tidy: Tidy) -> Table:
-    """AUROC at each checkpoint, earliest first, and on the finished base model."""
-    numbers: list[Record] = []
-    shown = []
-    for dataset in tidy.datasets("moments", "auroc"):
-        for moment in (*tidy.moments, BASE):
-            own, random, difference = (
-                tidy.at(moment, metric, dataset, condition)
-                for metric, condition in (
-                    ("auroc", "h_neurons"), ("auroc", "h_neurons/random"), ("auroc_minus_base", "h_neurons")
-                )
-            )  # fmt: skip
-            if own is None:
-                continue
-            numbers.append(
-                {
-                    "dataset": dataset, "checkpoint": moment, "auroc": own.value, "low": own.low, "high": own.high,
-                    "n": own.n, "random": _of(random), "p_value": own.p_value, "minus_base": _of(difference),
-                    "minus_base_low": difference.low if difference else None,
-                    "minus_base_high": difference.high if difference else None,
-                    "minus_base_p": difference.p_value if difference else None,
-                }
-            )  # fmt: skip
-            shown.append(
-                (
-                    say.plain(dataset), say.plain(moment), say.with_interval(own), str(own.n),
-                    say.number(_of(random)), say.p_cell(own.p_value), say.signed_interval(difference),
-                    say.p_cell(difference.p_value if difference else None),
-                )
-            )  # fmt: skip
-    return Table(
-        name="moments",
-        caption="The chat model's detector at checkpoints on the way to the base model, all on the same answers.",
-        columns=(
-            "dataset", "checkpoint", "auroc", "low", "high", "n", "random", "p_value", "minus_base", "minus_base_low",
-            "minus_base_high", "minus_base_p",
-        ),
-        numbers=tuple(numbers),
-        heads=("data set", "checkpoint", "AUROC", "n", "random", "p", "minus that on base", "p of it"),
-        shown=tuple(shown),
-    )  # fmt: skip
-
-
-def drift_table(tidy: Tidy) -> Table:
-    """How far the weights are from the chat model's, for each part of a neuron and each checkpoint."""
-    numbers: list[Record] = []
-    shown = []
-    for moment in (*tidy.moments, BASE):
-        for kind in KINDS:
-            rank, z, far = (
-                tidy.at(moment, f"{measure}{kind}", "parameters", "h_neurons")
-                for measure in ("drift_rank", "drift_z", "drift_distance")
-            )
-            others = tidy.at(moment, f"drift_distance{kind}", "parameters", "h_neurons/layer_matched")
-            if rank is None:
-                continue
-            record: dict[str, Cell] = {"checkpoint": moment, "part": PARTS[kind], "n": rank.n}
-            for name, row in (("rank", rank), ("z", z), ("distance", far)):
-                record |= {name: _of(row), f"{name}_p": row.p_value if row else None}
-                record |= {f"{name}_low": row.low if row else None, f"{name}_high": row.high if row else None}
-            numbers.append(record | {"distance_layer_matched": _of(others)})
-            shown.append(
-                (
-                    say.plain(moment), PARTS[kind], say.with_interval(rank, 2), say.p_cell(rank.p_value),
-                    say.signed_interval(z, 2), say.p_cell(z.p_value if z else None), say.number(_of(far), 4),
-                    say.number(_of(others), 4), str(rank.n), drift_word(rank).value,
-                )
-            )  # fmt: skip
-    fields = [f"{name}{end}" for name in ("rank", "z", "distance") for end in ("", "_low", "_high", "_p")]
-    return Table(
-        name="drift",
-        caption="Drift of the H-Neurons' weights to the chat model. Rank: 0 = most, 1 = least; z: within their layer.",
-        columns=("checkpoint", "part", "n", *fields, "distance_layer_matched"),
-        numbers=tuple(numbers),
-        heads=("from", "weights", "mean rank", "p", "z", "p of z", "distance", "same layers", "n", "verdict"),
-        shown=tuple(shown),
-    )
-
-
-def _of(row: ResultRow | None) -> float | None:
-    return None if row is None else row.value
+def _origin(tidy: Tidy) -> Iterator[Record]:
+    verdicts = {("auroc", v.dataset, v.neuron_set): v for v in discrimination(tidy, "origin")}
+    rows = [(row.stratum, row) for row in tidy.results.rows if row.stage == "moments"]
+    rows += [(BASE, row) for row in tidy.results.rows if row.stage == "origin"]
+    for checkpoint, row in rows:
+        verdict = verdicts.get((row.metric, row.dataset, row.condition)) if checkpoint == BASE else None
+        drift = row.metric.startswith("drift_rank") and "/" not in row.condition
+        yield {
+            "checkpoint": checkpoint, "dataset": row.dataset, "metric": row.metric, "condition": row.condition,
+            "value": row, "n": row.n, "p_value": row.p_value, "p_holm": verdict and verdict.p_holm, "note": row.note,
+            "verdict": verdict.says if verdict else drift_word(row).value if drift else "",
+        }  # fmt: skip

@@ -13,8 +13,8 @@ import yaml
 
 from hneuro.codec import to_plain
 from hneuro.neurons import NeuronSpace
-from hneuro.report.across.compared import Compared
-from hneuro.report.across.folders import read_runs
+from hneuro.report.compared import Compared
+from hneuro.report.folders import read_runs
 from hneuro.result_records import FunnelStep, NeuronRow, PathPoint, ResultRow, Results
 
 MODELS = ("Gemma-3-4B", "Llama-3.1-8B", "Mistral-7B-v0.3")

@@ -10,8 +10,8 @@ import pytest
 
 from hneuro.cli import main
 from hneuro.records import UserError
-from hneuro.report.across.folders import read_runs
-from hneuro.report.across.page import write_summary
+from hneuro.report.folders import read_runs
+from hneuro.report.page import write_summary
 
 from .conftest import LABELINGS, MODELS, SETS, Write, results
 
@@ -60,7 +60,7 @@ def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.
     assert main(["report", str(outputs)]) == 0
     said = capsys.readouterr().out
     assert "note: 1 of 6 runs not in the tables: failed, failed (UserError: no answers)\n" in said
-    assert "note: 2 of 6 runs not in the tables: unreadable, damaged (" in said
+    assert "note: 2 of 6 runs not in the tables: unreadable, damaged, other (" in said
     page = (outputs / "report" / "report.html").read_text()
     assert "stopped after responses" in page
     listed = (outputs / "report" / "tables" / "runs.csv").read_text().splitlines()
@@ -82,7 +82,7 @@ def test_versions_side_by_side_are_told_in_one_line(write: Write, tmp_path: Path
         ({"a/status.json": '{"state": "running"}', "a/config.yaml": "{}"}, "none of the 1 runs in "),
         ({"a/status.json": '{"state"', "a/config.yaml": "{}"}, "a/status.json cannot be read"),
         ({"a/status.json": '{"state": "done"}', "a/config.yaml": "]"}, "a/config.yaml cannot be read"),
-        ({"a/status.json": '{"state": "done"}', "a/config.yaml": "1"}, "a/config.yaml is no config of a run"),
+        ({"a/status.json": '{"state": "done"}', "a/config.yaml": "1"}, "a/config.yaml is not the config of a run"),
         ({"a/status.json": '{"state": "done"}'}, "a/config.yaml cannot be read"),
         ({"a/results.json": "{}", "a/config.yaml": "{}"}, "a/results.json cannot be read"),
     ],
@@ -100,7 +100,7 @@ def test_nothing_to_report_on_is_one_line(
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere is no folder"):
+    with pytest.raises(UserError, match="nowhere is not a folder"):
         read_runs([tmp_path / "nowhere"])
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hneuro.records import UserError
-from hneuro.report.across.compared import Compared
-from hneuro.report.across.folders import read_runs
-from hneuro.report.across.published import COLUMNS, Pair, Published, pairs, published_table, read_published
+from hneuro.report.compared import Compared
+from hneuro.report.folders import read_runs
+from hneuro.report.published import COLUMNS, Pair, Published, pairs, published_table, read_published
 
 from .conftest import LABELINGS, MODELS, Write, own
 
@@ -43,8 +43,8 @@ def test_difference_and_interval_are_in_the_published_unit(one_each: Compared, t
         pair = only(one_each, tmp_path, line)
         assert pair.difference == pytest.approx(measured - value)
         assert pair.inside is inside
-    (shown,) = published_table([pair]).shown
-    assert shown[4:] == ("64.9 %", MODELS[0], "67.0 [65.0, 69.0]", "400", "+2.1", "no")
+    (shown,) = published_table([pair]).shown.values.tolist()
+    assert shown[4:] == ["64.9 %", MODELS[0], "67.00 [65.00, 69.00]", "400", "+2.10", "no"]
 
 
 def test_a_value_that_is_known_roughly_says_so(one_each: Compared, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_what_no_run_has_measured_is_a_dash(one_each: Compared, tmp_path: Path) 
     line = "Llama-3.3-70B,detection,accuracy,bioasq,h_neurons,74.3,,,%,Table 1"
     pair = only(one_each, tmp_path, line)
     assert (pair.measured, pair.difference, pair.inside) == (None, None, None)
-    assert published_table([pair]).shown[0][5:] == ("-", "-", "-", "-", "-")
+    assert published_table([pair]).frame.measured.isna().all()
 
 
 def test_selection_is_compared_too(one_each: Compared, tmp_path: Path) -> None:

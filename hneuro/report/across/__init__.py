@@ -1,1 +1,0 @@
-"""Tables and figures over several runs, made from their folders alone."""

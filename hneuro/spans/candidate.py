@@ -1,0 +1,81 @@
+"""Where a response names an answer of the kind that is asked for, right or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import ClassVar
+
+from hneuro.questions.base import ARTICLES
+from hneuro.records import AnswerSpan, Question, Response
+from hneuro.spans.base import NONE_STATED, Item, no_span, span_at
+from hneuro.spans.normal import words_at
+from hneuro.spans.rule import inside
+from hneuro.spans.short_answer import ShortAnswer
+from hneuro.spans.tokens import Decode, Range
+from hneuro.verdicts.words import key, normal_words
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateLocator:
+    """The first candidate that a response names: "Japan" of "The city of Kofu is located in Japan, in Asia."
+
+    Right and wrong answers are located alike, as the gold answer is not looked at. What only repeats the question does
+    not count ("Mexico" of "Mexico City"). A response that names no candidate has no span; where a question has no
+    `candidates`, the answer is what `short_answer` finds.
+    """
+
+    short_answer: ShortAnswer = field(default_factory=ShortAnswer)
+    letters: ClassVar[bool] = False
+
+    def locate(self, items: Sequence[Item], decode: Decode) -> tuple[AnswerSpan, ...]:
+        return tuple(self._span(question, response, decode) for question, response in items)
+
+    def _span(self, question: Question, response: Response, decode: Decode) -> AnswerSpan:
+        if not question.candidates:
+            return self.short_answer.locate([(question, response)], decode)[0]
+        named = first_named(question, response.text)
+        if named is None:
+            return no_span(response, NONE_STATED, "candidate")
+        return span_at(response, [named], decode, "candidate")
+
+
+def first_named(question: Question, text: str) -> Range | None:
+    """The characters of the first candidate in the text, as long as it can be."""
+    start, stop = ShortAnswer(gloss="keep", paragraphs="all").characters(text)
+    shown = text[start:stop]
+    asked = named(_forms((question.entity,)), shown)
+    found = [
+        place
+        for place in named(_forms(question.candidates), shown)
+        if not any(inside(place, other) and place != other for other in asked)
+    ]
+    if not found:
+        return None
+    first = found[1] if found[0] in asked and len(found) > 1 else found[0]  # "Singapore is located in Singapore"
+    return start + first[0], start + first[1]
+
+
+def named(forms: dict[str, int], text: str) -> list[Range]:
+    """Where these normal forms, with their number of words, are in the text: of those that overlap the longest."""
+    words = [word for word in words_at(text) if word.text not in ARTICLES]  # "the US" is found as "US"
+    longest, found = max(forms.values(), default=0), list[Range]()
+    first = 0
+    while first < len(words):
+        ends = range(min(first + longest, len(words)), first, -1)
+        end = next((n for n in ends if _form(text[words[first].start : words[n - 1].stop]) in forms), None)
+        if end is not None:
+            found.append((words[first].start, words[end - 1].stop))
+        first = first + 1 if end is None else end
+    return found
+
+
+@lru_cache(maxsize=64)
+def _forms(names: tuple[str, ...]) -> dict[str, int]:
+    return {form: len(words_at(name)) for name in names if (form := _form(name))}
+
+
+@lru_cache(maxsize=1 << 16)
+def _form(text: str) -> str:
+    return key(normal_words(text))

@@ -1,0 +1,207 @@
+"""The same tables and page over a grid of runs, against the arithmetic that the rows were made with."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hneuro.report.compared import Compared, value_of
+from hneuro.report.folders import read_runs
+from hneuro.report.page import Summary, write_summary
+from hneuro.report.published import read_published
+from hneuro.report.table import Table, latex, write
+from hneuro.report.tables import all_tables
+
+from .conftest import LABELINGS, MODELS, SETS, Write, own, results
+
+CELLS = sorted(product(MODELS, SETS, LABELINGS))
+AXES = ["model", "found on", "labeling"]
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def tables(grid: Compared) -> dict[str, Table]:
+    return all_tables(grid, grid.runs)
+
+
+def cells(frame: pd.DataFrame, **where: Any) -> pd.DataFrame:
+    """The rows of a frame that hold these values, by what tells the runs apart."""
+    for name, value in where.items():
+        frame = frame[frame[name] == value]
+    return frame.set_index(AXES)
+
+
+def test_a_row_is_a_run_named_by_what_differs(grid: Compared) -> None:
+    assert list(grid.axes) == AXES
+    assert [tuple(value_of(run, axis) for axis in AXES) for run in grid.runs] == CELLS
+
+
+def test_models_by_data_sets_and_transfer(tables: dict[str, Table]) -> None:
+    frame = tables["transfer"].frame
+    right = cells(frame, measure="accuracy", condition="h_neurons")
+    assert len(right) == len(CELLS)
+    for (model, found, labeling), line in right.iterrows():
+        for tested in SETS:
+            assert line[f"on_{tested}"] == own(model, found, tested, labeling)
+            assert (line[f"on_{tested}_n"], line[f"on_{tested}_low"]) == (400, line[f"on_{tested}"] - 0.02)
+    random = cells(frame, measure="AUROC", condition="h_neurons/random")
+    assert set(random.on_bioasq) == {0.52}
+    assert set(random.on_bioasq_n) == {20}
+    assert "61.0 % [59.0, 63.0], n = 400" in tables["transfer"].shown["nq open"].tolist()
+
+
+def test_detection_and_what_each_run_selected(tables: dict[str, Table]) -> None:
+    area = cells(tables["detection"].frame, condition="h_neurons", dataset="bioasq")
+    for (model, found, labeling), line in area.iterrows():
+        assert line.auroc == own(model, found, "bioasq", labeling) + 0.05
+    for (model, found, labeling), line in tables["runs"].frame.set_index(AXES).iterrows():
+        assert line.auroc == own(model, found, found, labeling) + 0.05
+        others = [own(model, found, tested, labeling) + 0.05 for tested in SETS if tested != found]
+        assert line.elsewhere == pytest.approx(sum(others) / 2)
+        assert (line.home, line.h_neurons, line.per_mille, line.strength) == (found, 2, 0.5, 1.0)
+    assert len(tables["path"].shown) == 2 * len(CELLS)
+
+
+def test_causal_and_origin(tables: dict[str, Table]) -> None:
+    effects = cells(tables["effects"].frame, benchmark="faitheval_context", arm="lowest to highest")
+    for (model, *_), line in effects.iterrows():
+        slope = 0.04 + 0.01 * MODELS.index(model)
+        assert (line.slope, line.change, line.n) == (slope, 3 * slope, 100)
+        assert (line.controls_low, line.controls_high) == (0.01, 0.01)
+    rates = cells(tables["outcomes"].frame, benchmark="faitheval_context", neuron_set="h_neurons").iloc[0]
+    assert rates[["alpha 0", "alpha 1", "alpha 3"]].tolist() == pytest.approx([0.4, 0.44, 0.52])
+    origin = cells(tables["origin"].frame, dataset="triviaqa", condition="h_neurons")
+    for (model, found, labeling), line in origin.iterrows():
+        assert line.value == own(model, found, "triviaqa", labeling) - 0.1
+    drift = cells(tables["origin"].frame, metric="drift_rank")
+    assert set(zip(drift.value, drift.n, drift.p_value, strict=True)) == {(0.7, 2, 0.004)}
+
+
+def test_a_cell_that_no_run_fills_is_empty(write: Write, tmp_path: Path) -> None:
+    made = results(MODELS[1], "bioasq", "1-vs-1")
+    write(tmp_path / "all")
+    write(tmp_path / "one", MODELS[1], made=replace(made, rows=tuple(r for r in made.rows if r.dataset == "nq_open")))
+    found = all_tables(Compared(read_runs([tmp_path])))
+    line = found["transfer"].frame
+    line = line[(line.model == MODELS[1]) & (line.measure == "accuracy") & (line.condition == "h_neurons")]
+    assert line.on_bioasq.isna().all()
+    assert line.on_nq_open.notna().all()
+    assert set(found["effects"].frame.model) == {MODELS[0]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "axes"),
+    [
+        ({"probe.C": [3.0]}, ("model", "probe.C")),
+        ({"seed": 1}, ("model", "run seed")),
+        ({"sampling.samples": 3}, ("model", "sampling.samples")),
+        ({"name": "again"}, ("model", "name")),
+        ({"output_dir": "elsewhere", "tracker.group": "g"}, ("model", "run")),  # nothing that results depend on
+    ],
+)
+def test_any_setting_that_differs_is_an_axis(
+    changed: dict[str, Any], axes: tuple[str, ...], write: Write, tmp_path: Path
+) -> None:
+    write(tmp_path / "a")
+    write(tmp_path / "b", changed=changed)
+    compared = Compared(read_runs([tmp_path]))
+    assert compared.axes == axes
+    assert len({compared.label(run) for run in compared.runs}) == 2
+    frame = all_tables(compared)["detection"].frame
+    assert frame.columns.is_unique
+    found = [None if pd.isna(value) else value for value in frame[axes[1]].unique()]
+    assert found == [value_of(run, axes[1]) for run in compared.runs]
+
+
+def test_numbers_are_sorted_as_numbers(write: Write, tmp_path: Path) -> None:
+    for seed in (10, 9):
+        write(tmp_path / str(seed), changed={"seed": seed})
+    assert [run.name for run in Compared(read_runs([tmp_path])).runs] == ["9", "10"]
+
+
+def test_latex_is_well_formed_and_compiles(tables: dict[str, Table], tmp_path: Path) -> None:
+    chosen = [tables[name] for name in ("transfer", "path", "runs")]
+    for table in chosen:
+        write(table, tmp_path)
+        text = (tmp_path / f"{table.name}.tex").read_text()
+        assert text == latex(table)
+        assert [text.count(f"\\{rule}") for rule in ("toprule", "midrule", "bottomrule")] == [1, 1, 1]
+        lines = [line for line in text.splitlines() if line.endswith("\\\\")]
+        assert len(lines) == len(table.shown) + 1
+        assert {line.replace("\\&", "").count("&") for line in lines} == {len(table.shown.columns) - 1}
+    compiler = shutil.which("pdflatex")
+    if compiler is None:
+        return
+    body = "\n".join(f"\\input{{{table.name}}}" for table in chosen)
+    page = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{body}\\end{{document}}"
+    (tmp_path / "page.tex").write_text(page)
+    subprocess.run([compiler, "-halt-on-error", "page.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def summary(write: Write, tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """Two runs: the report of one of them is there, the other has a name that no page should trust."""
+    folder = tmp_path_factory.mktemp("page") / "runs"
+    write(folder / "one", found="triviaqa")
+    (folder / "one" / "report.html").write_text("")
+    made = results(MODELS[1], "triviaqa", LABELINGS[0])
+    write(folder / "other", HOSTILE, "triviaqa", made=replace(made, title=HOSTILE))
+    published = folder.parent / "published.csv"
+    published.write_text(
+        "model,stage,metric,dataset,condition,value,low,high,unit,source\n"
+        f"{MODELS[0]},detection,accuracy,nq_open,h_neurons,70.7,,,%,Table 1\n"
+    )
+    for stale in ("figures/gone.pdf", "tables/gone.tex"):
+        (folder / "report" / stale).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "report" / stale).write_text("")
+    return write_summary(read_runs([folder]), read_published(published), folder / "report")
+
+
+def test_the_page_is_complete_and_needs_nothing_else(summary: Summary) -> None:
+    text = summary.page.read_text(encoding="utf-8")
+    sections = re.findall(r'<section id="(\w+)"', text)
+    assert sections == ["runs", "published", "detection", "alpha", "neurons", "origin", "funnel", "notes"]
+    assert "<script" not in text
+    assert re.findall(r'href="([^#"][^"]*)"', text.replace("data:,", "#")) == ["../one/report.html"]
+    assert not re.search(r"https?://(?!www\.w3\.org)", text)
+    published = f"{100 * own(MODELS[0], 'triviaqa', 'nq_open', LABELINGS[0]) - 70.7:+.2f}"
+    assert published in summary.text
+    rows = pd.read_parquet(summary.page.parent / "rows.parquet")
+    assert rows.columns[:4].tolist() == [*AXES, "run"]
+    kept = rows[(rows["model"] == MODELS[0]) & (rows.metric == "accuracy") & (rows.condition == "h_neurons")]
+    assert kept[kept.dataset == "bioasq"].value.tolist()[0] == own(MODELS[0], "triviaqa", "bioasq", LABELINGS[0])
+
+
+def test_files_are_complete_and_none_is_stale(summary: Summary) -> None:
+    figures, tables = (summary.page.parent / name for name in ("figures", "tables"))
+    assert {file.stem for file in figures.iterdir()} == {
+        *(f"detection_{name}" for name in SETS), *(f"origin_transfer_{name}" for name in SETS), "origin_drift",
+        "alpha_faitheval_context_compliance", "alpha_known_facts_accuracy", "path",
+    }  # fmt: skip
+    curve = (figures / "alpha_faitheval_context_compliance.svg").read_text()
+    assert f"{MODELS[0]} (n = 100)" in curve
+    assert "&lt;script&gt;" in curve, "all models on one chart"
+    assert {file.name for file in tables.iterdir()} == {
+        f"{name}.{ending}" for name in summary.tables for ending in ("csv", "md", "tex")
+    }
+
+
+def test_the_same_runs_give_the_same_bytes(write: Write, tmp_path: Path) -> None:
+    made = results(MODELS[0], "triviaqa", LABELINGS[0])
+    kept = tuple(r for r in made.rows if r.metric in ("drift_rank", "slope_compliance"))
+    write(tmp_path / "runs" / "one", made=replace(made, rows=kept, path=()))
+    first, again = (
+        write_summary(read_runs([tmp_path / "runs"]), (), tmp_path / name).page.parent for name in ("first", "again")
+    )
+    names = {file.relative_to(first) for file in first.rglob("*") if file.is_file()}
+    assert {str(name) for name in names} >= {"figures/origin_drift.pdf", "tables/origin.tex", "report.html"}
+    for name in names:
+        assert (first / name).read_bytes() == (again / name).read_bytes(), name
