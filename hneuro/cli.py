@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("folder", nargs="+", type=Path, help="of a run, or with runs in it")
     report.add_argument("--out", type=Path, help="where the report over several runs goes (default: FOLDER/report)")
     report.add_argument(
-        "--published", action="append", default=[], type=Path, metavar="CSV", help="figures to stand beside ours"
+        "--published", action="append", default=[], type=Path, metavar="CSV", help="figures to compare ours with"
     )
     report.add_argument("--wandb", metavar="PROJECT", help="log the report over several runs to it as well")
     score = commands.add_parser("score", help="the risk that an answer of a run's model is a hallucination")

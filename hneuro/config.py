@@ -224,7 +224,7 @@ def saved_experiment(file: Path) -> Experiment:
     except (OSError, yaml.YAMLError) as fault:
         raise UserError(f"{file} cannot be read: {' '.join(str(fault).split())}") from fault
     if not isinstance(config, dict):
-        raise UserError(f"{file} is no config of a run")
+        raise UserError(f"{file} is not the config of a run")
     return build_plain(config)
 
 
@@ -267,7 +267,7 @@ def _in_quotes(override: str) -> str:
 
 
 def no_such_key(key: str, known: Sequence[str]) -> str:
-    """`known`: what may stand in its place."""
+    """`known`: what may take its place."""
     where, _, wanted = key.rpartition(".")
     known = [name for name in known if name not in ("_target_", "hydra")]
     if not where:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, how they are called, their digests, and a full disk told in one clear line."""
+"""Files that appear whole or not at all, how they are called, their digests, and a full disk in one clear line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHOLE_DIGEST_LIMIT = 1 << 30  # bytes; above it a digest reads the size and 64 b
 def safe_name(text: str) -> str:
     """A name as (part of) the name of one file or folder: it leads nowhere else, is not hidden, and no disk refuses it.
 
-    Most names are their own; what is cut off a long one is told apart by a digest.
+    Most names are their own; what is cut off a long one is kept apart by a digest.
     """
     plain = re.sub(r"[^\w .,+=@()-]", "_", text)
     plain = re.sub(r"^\.|^ |[ .]$", "_", plain) or "_"
@@ -81,7 +81,7 @@ def sync(path: Path) -> None:
 
 
 def reserve(path: Path) -> None:
-    """Takes the disk space of a sparse file now, so that a disk that is too small is told before the work."""
+    """Takes the disk space of a sparse file now, so that a disk that is too small is reported before the work."""
     size = path.stat().st_size
     if size and hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:

@@ -87,16 +87,16 @@ class Experiment:
             part = getattr(self, key)
             if isinstance(kind, type) and kind not in PLAIN and not isinstance(part, kind):
                 where = "dataset.identification" if key == "identification" else key
-                raise UserError(f"{where}: a {type(part).__name__} cannot stand here, a {kind.__name__} is needed")
+                raise UserError(f"{where}: a {type(part).__name__} does not fit here, a {kind.__name__} is needed")
         self._check_numbers()
         self._check_names()
         if not 0 <= self.max_span_loss <= 1:
             raise UserError(f"max_span_loss is a share: it must be between 0 and 1, not {self.max_span_loss}")
         if self.until is not None and self.until not in get_args(Stage):
-            raise UserError(f"until: {self.until!r} is no stage to stop after: {', '.join(get_args(Stage))}, or null")
+            raise UserError(f"until: {self.until!r} is not a stage to stop after: {', '.join(get_args(Stage))} or null")
         if self.shard is not None and self.until is None:
             raise UserError(
-                "shard: several jobs share the work up to a stage, and one goes on: add until=contributions, and give "
+                "shard: several jobs share the work up to a stage, then one continues: add until=contributions, give "
                 "the same command without shard and until when they are done"
             )
         self._check_letters()
@@ -193,7 +193,7 @@ class Experiment:
         for key, folder in (("output_dir", self.output_dir), ("store_dir", self.store_dir)):
             nearest = next(p for p in (Path(folder), *Path(folder).absolute().parents) if os.path.lexists(p))
             if not nearest.is_dir():
-                raise UserError(f"{key}={folder}: {nearest} is no folder: choose another {key}")
+                raise UserError(f"{key}={folder}: {nearest} is not a folder: choose another {key}")
         files = {key: value for key, value in _leaves(self.config, "") if INPUT.search(key) and _is_local(value)}
         gone = [f"{key}: the file {file}" for key, file in files.items() if not Path(file).expanduser().exists()]
         if gone:

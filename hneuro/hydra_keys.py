@@ -1,4 +1,4 @@
-"""What may stand below `hydra`, where Hydra builds whatever a `_target_` names, with --dry-run and --cfg, too.
+"""What is allowed below `hydra`, where Hydra builds whatever a `_target_` names, with --dry-run and --cfg, too.
 
 A lab's config is data up to its parts: nothing below `hydra` makes it more. Keys there that nobody reads are refused as
 well: `+hydra.foo=1` opens Hydra's own schema as it opens ours, and says nothing.

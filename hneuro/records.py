@@ -102,7 +102,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A verdict, who gave it and why. What stands before the first colon of an UNJUDGED's `reason` is its kind."""
+    """A verdict, who gave it and why. What comes before the first colon of an UNJUDGED's `reason` is its kind."""
 
     question_id: str
     sample: int
@@ -165,7 +165,7 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """The untouched model's first reply to a prompt that goes on after it."""
+    """The untouched model's first reply to a prompt that continues after it."""
 
     item_id: str
     text: str

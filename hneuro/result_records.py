@@ -12,7 +12,7 @@ from hneuro.records import Origin, Verdict, Vote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A number with its 95 % interval and the count behind it."""
+    """A number with its 95 % interval and its count."""
 
     value: float
     low: float
@@ -222,7 +222,7 @@ class TrainedDetector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Everything that a run leaves behind for people. `report` reads nothing else."""
+    """Everything that a run leaves for people. `report` reads nothing else."""
 
     title: str
     facts: Mapping[str, str]  # model, dataset, labeling, selection, ...: what was used, one line each

@@ -9,7 +9,7 @@ The key is made of the function's name, its version and its arguments: a model b
 digest, a part of the config by its class and fields, an array by its bytes; `How` says how that is changed.
 
 Raise `version` when the code changes what comes out. `tests/test_stage.py` notices a changed source without one.
-A long stage returns its work in shards (`sharded`, `array`), so that a killed run goes on where it was.
+A long stage returns its work in shards (`sharded`, `array`), so that a killed run resumes where it was.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def keeping_state(folder: Path, until: str | None = None) -> Iterator[None]:
         if isinstance(fault, OSError) and fault.errno in DISK:
             raise UserError(
                 f"cannot write to {folder} or the store ({fault}): "
-                + ("the same command goes on later" if fault.errno in FULL else "choose another folder for them")
+                + ("the same command resumes later" if fault.errno in FULL else "choose another folder for them")
             ) from fault
         raise
     else:
@@ -116,7 +116,7 @@ def read_state(folder: Path) -> RunState:
     file = folder / "status.json"
     try:
         if file.exists() and not file.is_file():  # a pipe would wait for ever
-            raise ValueError("it is no file")
+            raise ValueError("it is not a file")
         said: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         state = State(said["state"])
     except FileNotFoundError:

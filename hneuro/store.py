@@ -222,7 +222,7 @@ def _verified(folder: Path) -> str:
         raise UserError(f"the stored result {stage} has no readable manifest.json: {_way_out(folder)}") from fault
     for name, digest in files.items():
         if not (folder / name).is_file():  # one that is a pipe would be waited for
-            raise UserError(f"the stored result {stage} is damaged ({name} is no file): {_way_out(folder)}")
+            raise UserError(f"the stored result {stage} is damaged ({name} is not a file): {_way_out(folder)}")
         try:
             found = file_digest(folder / name)
         except OSError as fault:

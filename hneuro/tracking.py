@@ -25,7 +25,7 @@ REPORT_FOLDERS = ("tables", "figures")
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Lines over alpha that stand on one chart: label -> (alphas, values)."""
+    """Lines over alpha that share a chart: label -> (alphas, values)."""
 
     title: str
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
@@ -33,7 +33,7 @@ class Curves:
 
 @runtime_checkable
 class Tracker(Protocol):
-    """The part behind `tracker`."""
+    """The part named by `tracker`."""
 
     def publish(self, run_dir: Path, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Shows a finished run: its config, metrics, `tables/*.csv`, `figures/*.png` and the neurons."""
@@ -41,7 +41,7 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class LocalTracker:
-    """Writes the metrics beside the report and sends nothing anywhere."""
+    """Writes the metrics next to the report and sends nothing anywhere."""
 
     def publish(self, run_dir: Path, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         text = json.dumps(dict(metrics), indent=1, sort_keys=True)

@@ -337,7 +337,7 @@ def test_what_is_no_file_in_the_place_of_a_state(
 ) -> None:
     make(tmp_path / "status.json")
     assert main(["edit", str(tmp_path), "--alpha=0", "--out=x"]) == 2
-    assert "status.json cannot be read: it is no file" in capsys.readouterr().err
+    assert "status.json cannot be read: it is not a file" in capsys.readouterr().err
 
 
 def test_a_fault_of_hneuro_is_code_1_with_its_traceback(

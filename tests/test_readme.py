@@ -24,7 +24,7 @@ def test_every_edit_command_says_what_it_wants(
     (tmp_path / "list.json").write_text("[[0, 1]]")
     assert main(shlex.split(command)[1:]) == 2
     error = capsys.readouterr().err
-    absent = ("RUN_DIR is no run of hneuro", "edited is no edited checkpoint", "cannot load /models/mine")
+    absent = ("RUN_DIR is not a run of hneuro", "edited is no edited checkpoint", "cannot load /models/mine")
     assert any(said in error for said in absent), error
 
 

@@ -76,7 +76,7 @@ class AlphaCurve:
 
 
 class SweptAnswers:
-    """The answers of one benchmark with their readings; alpha = 1 stands under every neuron set."""
+    """The answers of one benchmark with their readings; alpha = 1 is listed under every neuron set."""
 
     def __init__(
         self, answers: Sequence[SweepAnswer], readings: Sequence[Reading], entity_of: Mapping[str, str]

@@ -24,8 +24,8 @@ class SweepSettings:
     `swept`: whether anything is scaled at all; without it a run ends with what the neurons detect and where they come
     from.
     `control_alphas`: "ends" sweeps controls at the smallest and the largest alpha alone, which is what their slopes and
-    changes are compared at; "all" at every alpha. `ranked`: beside the selected neurons, sweep that many of the best by
-    univariate ranking; 0 leaves it out. `negative`: also the neurons of negative weight. `variants` are other ways to
+    changes are compared at; "all" at every alpha. `ranked`: also sweep that many of the best by univariate
+    ranking; 0 leaves it out. `negative`: also the neurons of negative weight. `variants` are other ways to
     suppress: "risky" scales by the alphas below 1 where an answer is predicted, only while the running risk there is
     above the detector's threshold; "mean" sets the neurons to their mean over faithful answers.
 

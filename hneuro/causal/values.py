@@ -47,7 +47,7 @@ class Values:
         return rng.choice(left) if left else None
 
     def askable(self, facts: Sequence[Fact]) -> tuple[Fact, ...]:
-        """The facts that have a wrong value, and a right one that is no common word and not in the question."""
+        """The facts that have a wrong value, and a right one that is neither a common word nor in the question."""
         return tuple(
             fact
             for fact in facts

@@ -2,7 +2,7 @@
 
 Scaling z_j by alpha is scaling column j of W_down by alpha (paper, section 3.1), up to rounding. All rows of one
 treatment are answered under one edit. Keys and values that were cached under other weights are stale, so the prefix
-cache is reset behind every change. The probability of complying is not read: vLLM gives those of a few tokens.
+cache is reset after every change. The probability of complying is not read: vLLM gives those of a few tokens.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What runs inside the workers of vLLM: columns of the down projections are scaled, and get their bits back.
 
 vLLM mixes `ColumnEdits` into its worker (`worker_extension_cls`). Its methods are called by name with plain values, so
-that no code travels, and the first one says what stands in the way: an exception in a worker can end the engine.
+that no code travels, and the first one says what prevents it: an exception in a worker can end the engine.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ColumnEdits:
 
 
 def down_projections(model: nn.Module, n_layers: int, width: int) -> dict[int, Tensor]:
-    """W_down [hidden, this worker's neurons] of each layer that lies here; `Unreachable` says what stands in the way.
+    """W_down [hidden, this worker's neurons] of each layer that lies here; `Unreachable` says what prevents it.
 
     Found by structure, as `hneuro.models.ffn` does it: in the one stack of n_layers layers, outside attention, the one
     linear map of a layer that reads `width` inputs. Layers of other workers of a pipeline have no parameters.

@@ -48,7 +48,7 @@ class Wanted:
 
 
 def edit(wanted: Wanted) -> str:
-    """Writes what is wanted; the same command goes on where it was killed. What was done, for people."""
+    """Writes what is wanted; the same command resumes where it was killed. What was done, for people."""
     assert wanted.alpha is not None
     assert wanted.out is not None
     run = None if wanted.run_dir is None else finished_run(wanted.run_dir)

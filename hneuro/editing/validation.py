@@ -98,7 +98,7 @@ def original_side(experiment: Experiment, weights: str, source: CheckpointSource
 def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tuple[ResultRow, ...]:
     """The edited checkpoint, loaded like any other, against the original, as tidy rows (stage "validation").
 
-    Where a prompt goes on after a first reply, both go on after the original's, as in the sweep of the run.
+    Where a prompt continues after a first reply, both go on after the original's, as in the sweep of the run.
 
     Changes are edited minus original, paired by prompt, with a bootstrap over entities; p: McNemar (exact) for answers,
     Wilcoxon signed rank for probabilities and the text. "as_hooked": prompts that it answers in the very words of the

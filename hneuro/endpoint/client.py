@@ -41,7 +41,7 @@ class Endpoint:
     """A model behind an OpenAI-compatible server: a public service, `vllm serve`, SGLang, TGI, llama.cpp.
 
     Answers are kept in `cache` under what was asked, and are never asked for again. A request that fails is retried.
-    Where it still fails, the run stops, at once after `stop_after` in a row, and the same command goes on later; with
+    Where it still fails, the run stops, at once after `stop_after` in a row, and the same command resumes later; with
     `stop_after` = None what failed counts as such and is left alone, until `again` is raised. Fields in `refuses` are
     not sent to the server.
     """
@@ -180,7 +180,7 @@ def usage() -> list[str]:
 
 
 def ask(endpoint: Endpoint, requests: Sequence[Request], about: str) -> tuple[Reply | Failure, ...]:
-    """A reply to each request, in their order; `about` stands beside the progress bar.
+    """A reply to each request, in their order; `about` is shown next to the progress bar.
 
     Equal requests are asked once, and what the cache knows is not asked. `UserError` where the server refuses the key
     or the model, cannot be reached, or has failed: what it has answered is kept. Where `stop_after` is None, what has
@@ -250,7 +250,7 @@ class _Asking:
         if failed := [one for one in failed if one.passing]:
             raise UserError(
                 f"{len(failed)} of {len(waiting)} requests to {self._where} have failed ({failed[0].reason}): see to "
-                "the server and run again; what it has answered is kept, and stop_after=null goes on without the others"
+                "the server and run again; what it has answered is kept, and stop_after=null continues without them"
             )
         return found
 

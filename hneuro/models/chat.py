@@ -71,7 +71,7 @@ class Prompting:
         return _single_bos(tokenizer, ids)
 
     def options(self, tokenizer: Any) -> dict[str, Any]:
-        """What the chat template is told; `UserError` where there is none, or it does not know an option."""
+        """What the chat template is given; `UserError` where there is none, or it does not know an option."""
         template = template_of(tokenizer)
         for option in self.template_options:
             if option not in template:  # else it would be ignored without a word
@@ -86,7 +86,7 @@ class Prompting:
     def transcript_ids(self, tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
         """Ids of a conversation as a text that the model completes: `completion` for each turn of the user.
 
-        An answer of the model comes after a blank, and before a line break where the conversation goes on.
+        An answer of the model comes after a blank, and before a line break where the conversation continues.
         """
         text = ""
         for message in messages:
@@ -108,7 +108,7 @@ def template_of(tokenizer: Any) -> str:
 
 
 def turn_end(tokenizer: Any) -> frozenset[int]:
-    """The special token that the chat template writes behind what the assistant has said, if it writes one."""
+    """The special token that the chat template writes after what the assistant has said, if it writes one."""
     said = [[{"role": "user", "content": "?"}, {"role": "assistant", "content": word}] for word in ("A", "B")]
     try:
         one, two = (tokenizer.apply_chat_template(m, tokenize=True, return_dict=False) for m in said)
@@ -134,7 +134,7 @@ def marks_of(template: str) -> tuple[Marks, ...]:
 
 @lru_cache(maxsize=8)
 def switches_of(template: str) -> tuple[str, ...]:
-    """The options by which a chat template is told whether the model shall think."""
+    """The options by which a chat template learns whether the model shall think."""
     plain = re.sub(r"\{%-?\s*(end)?generation\s*-?%\}", "", template)  # a tag of the transformers library
     try:
         known = find_undeclared_variables(Environment(extensions=["jinja2.ext.loopcontrols"]).parse(plain))

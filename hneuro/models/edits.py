@@ -91,7 +91,7 @@ class LayerEdit:
         return self if self.late is None else replace(self.while_(~self.late), late=None)
 
     def throughout(self) -> LayerEdit:
-        """Of a stretch behind the prompt, all of whose positions are late."""
+        """Of a stretch after the prompt, all of whose positions are late."""
         return replace(self, late=None)
 
     def change(self, z: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class Edits:
         return Edits({layer: edit.early() for layer, edit in self.by_layer.items()})
 
     def throughout(self) -> Edits:
-        """What is done at several positions behind the prompt at once."""
+        """What is done at several positions after the prompt at once."""
         return Edits({layer: edit.throughout() for layer, edit in self.by_layer.items()}, self.risky)
 
 

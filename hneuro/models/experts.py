@@ -125,7 +125,7 @@ class RoutedProjection:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(experts, neurons of each, neurons beside them)."""
+        """(experts, neurons of each, neurons outside of them)."""
         return self.count, self.width // self.count, 0
 
     @property
@@ -236,7 +236,7 @@ class SharedProjection:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(experts, neurons of each, neurons beside them)."""
+        """(experts, neurons of each, neurons outside of them)."""
         return (*self.routed.shape[:2], self.shared.width)
 
     @property

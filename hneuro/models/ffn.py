@@ -68,7 +68,7 @@ class DownProjection:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(experts, neurons of each, neurons beside them)."""
+        """(experts, neurons of each, neurons outside of them)."""
         return 0, 0, self.width
 
     def down_rows(self) -> Tensor:
@@ -159,7 +159,7 @@ def text_decoder(model: nn.Module) -> nn.Module:
 
 
 def find_ffn(model: Any) -> FFN:
-    """Finds the down projection of every layer; `UserError` says what stands in the way."""
+    """Finds the down projection of every layer; `UserError` says what prevents it."""
     decoder = text_decoder(model)
     config = model.config.get_text_config()
     layers = _layer_list(decoder, config.num_hidden_layers)

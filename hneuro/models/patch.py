@@ -68,7 +68,7 @@ def read_patch(path: Path) -> Patch:
     except OSError as fault:
         raise UserError(f"there is no patch at {path} ({fault.strerror})") from fault
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
-        raise UserError(f"{file} is no patch of hneuro: {fault}") from fault
+        raise UserError(f"{file} is not a patch of hneuro: {fault}") from fault
     return patch
 
 

@@ -135,7 +135,7 @@ def folder_identity(folder: Path) -> str:
     if not (folder / "config.json").exists() and (file := next(folder.glob("*.gguf"), None)):
         raise UserError(f"{folder} holds a GGUF file: choose model=gguf model.chat.path={file}")
     if not (folder / "config.json").exists():
-        raise UserError(f"{folder} is no checkpoint: it has no config.json")
+        raise UserError(f"{folder} is not a checkpoint: it has no config.json")
     _check_config(folder)
     weights = weight_files(folder)
     if not weights and (pickled := next(folder.glob("*.bin"), None)):
@@ -169,11 +169,11 @@ def placed_tensors(folder: Path) -> Mapping[str, str]:
         placed = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
         names = sorted({str(file) for file in placed.values()})
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as fault:
-        raise UserError(f"{folder / INDEX} is no index of weights: fetch or save the checkpoint again") from fault
+        raise UserError(f"{folder / INDEX} is not an index of weights: fetch or save the checkpoint again") from fault
     for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or path.suffix != ".safetensors":
-            raise UserError(f"{folder / INDEX} names {name!r}, which is no safetensors file of that folder")
+            raise UserError(f"{folder / INDEX} names {name!r}, which is not a safetensors file of that folder")
         if not (folder / name).is_file():
             raise UserError(f"{folder} is not complete: {INDEX} names {name}, which is not there")
     return {str(tensor): str(file) for tensor, file in placed.items()}
@@ -185,7 +185,7 @@ def _check_config(folder: Path) -> None:
     except (OSError, ValueError, RecursionError) as fault:
         raise UserError(f"{folder / 'config.json'} cannot be read: {str(fault).splitlines()[0]}") from fault
     if not isinstance(config, dict):
-        raise UserError(f"{folder / 'config.json'} is no config of a model: it must be a JSON object")
+        raise UserError(f"{folder / 'config.json'} is not the config of a model: it must be a JSON object")
     if "transformers_weights" in config:
         raise UserError(
             f"{folder / 'config.json'} names its weights (transformers_weights), which is not supported: save the "

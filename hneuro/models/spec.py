@@ -43,7 +43,7 @@ class ModelSpec:
             raise ValueError(f"device must be auto, cpu, mps, cuda or one of several as cuda:1, not {self.device!r}")
         for name, source in self.checkpoints.items():
             if not isinstance(source, CheckpointSource):
-                raise ValueError(f"checkpoints.{name}: a {type(source).__name__} is no checkpoint")
+                raise ValueError(f"checkpoints.{name}: a {type(source).__name__} is not a checkpoint")
         if self.checkpoints and self.base is None:
             raise ValueError("checkpoints read the base model's answers: name the base model too, or leave them out")
 

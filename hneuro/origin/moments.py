@@ -1,6 +1,6 @@
 """When do the neurons appear? Backward transfer and drift at checkpoints on the way to the base model.
 
-Every checkpoint reads the SAME texts: the finished base model's held-out answers, behind its completion prompts, with
+Every checkpoint reads the SAME texts: the finished base model's held-out answers, after its completion prompts, with
 the verdicts that they were given. Early checkpoints cannot answer, so that sets of their own answers would be almost
 all wrong, of other questions each, and would have to be sampled; and no checkpoint of pre-training knows the chat
 template. So rows and labels are equal at all moments and AUROCs are paired, and what is asked is: could these neurons

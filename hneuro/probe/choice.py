@@ -16,11 +16,11 @@ from hneuro.statistics import auroc_in_closed_form, rate, youden_threshold
 
 @runtime_checkable
 class Choice(Protocol):
-    """The part behind `choice`."""
+    """The part named by `choice`."""
 
     @property
     def name(self) -> str:
-        """As it stands in yaml."""
+        """As yaml names it."""
 
     @property
     def criterion(self) -> str:

@@ -14,11 +14,11 @@ from hneuro.records import LabelledResponse
 
 @runtime_checkable
 class Labeling(Protocol):
-    """The part behind `labeling`."""
+    """The part named by `labeling`."""
 
     @property
     def name(self) -> str:
-        """As it stands in tables."""
+        """As tables name it."""
 
     @property
     def regions(self) -> tuple[str, ...]:

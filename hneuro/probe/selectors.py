@@ -28,11 +28,11 @@ GRID = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 35.0, 60.0, 100.0, 180.0, 320.0)
 
 @runtime_checkable
 class Selector(Protocol):
-    """The part behind `probe`."""
+    """The part named by `probe`."""
 
     @property
     def name(self) -> str:
-        """As it stands in tables."""
+        """As tables name it."""
 
     @property
     def strengths(self) -> tuple[float, ...]:

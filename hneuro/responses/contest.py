@@ -43,9 +43,9 @@ class Outcome(NamedTuple):
 def read_contests(
     rows: Rows, pad: int, starts: Sequence[Start], contests: Sequence[Contest | None]
 ) -> list[Outcome | None]:
-    """The outcome of each row's contest, behind its prompt and under its treatment; None where there is none.
+    """The outcome of each row's contest, after its prompt and under its treatment; None where there is none.
 
-    A continuation counts by its mean log-probability a token behind what all of them share, so that a long one is not
+    A continuation counts by its mean log-probability a token after what all of them share, so that a long one is not
     the less probable for its length; several of one side add up. The mass is that of their whole probabilities, given
     what they share. The rows stay as they are.
     """

@@ -94,7 +94,7 @@ class LetterSampler:
 
 
 def letter_logits(loaded: Loaded, pad: int, prompts: Sequence[Sequence[int]], tokens: Sequence[int]) -> Tensor:
-    """Logits of `tokens` behind each prompt: [prompt, token] float32, on the CPU. One left-padded batch."""
+    """Logits of `tokens` after each prompt: [prompt, token] float32, on the CPU. One left-padded batch."""
     import torch
 
     longest = max(len(prompt) for prompt in prompts)
@@ -115,7 +115,7 @@ def letter_ids(model: LanguageModel, count: int) -> tuple[int, ...]:
     """The token of each of the first `count` letters.
 
     `UserError` unless every letter, written as the model writes it, adds exactly one token to the prompt, and leaves
-    the prompt's own tokens as they are: otherwise the logits behind the prompt are not those of the letters.
+    the prompt's own tokens as they are: otherwise the logits after the prompt are not those of the letters.
     """
     prompt, blank = _prompt(model)
     before = _ids(model, prompt)

@@ -106,7 +106,7 @@ def _response(
         )
     if recorded.prompt_ids not in (None, prompt):
         raise UserError(
-            f"{recorded.where}: question {question.id!r} was answered behind another prompt than that of this model "
+            f"{recorded.where}: question {question.id!r} was answered after another prompt than that of this model "
             "and config: choose model.chat and model.prompting as they were then"
         )
     ids, reason = _token_ids(model, prompt, recorded)

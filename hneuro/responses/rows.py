@@ -59,7 +59,7 @@ class Rows:
         return _forward(longer, tokens[:, None]) if self.amounts.risky is None else _watched(longer, tokens[:, None])
 
     def ahead(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits [row, position, token] behind each of several next ids, right-padded as `mask` says.
+        """Logits [row, position, token] after each of several next ids, right-padded as `mask` says.
 
         The cache is changed: the rows cannot be used any more.
         """

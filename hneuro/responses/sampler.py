@@ -15,7 +15,7 @@ from hneuro.responses.decoding import Decoding
 
 @runtime_checkable
 class Sampler(Protocol):
-    """The part behind `sampling`. A response depends on its question, its sample number and the seed alone."""
+    """The part named by `sampling`. A response depends on its question, its sample number and the seed alone."""
 
     @property
     def letters(self) -> bool:
@@ -26,7 +26,7 @@ class Sampler(Protocol):
         """Responses to each question of the identification set."""
 
     def reads(self, model: LanguageModel) -> Mapping[str, Any]:
-        """What the responses depend on beside questions, seed and the sampler's fields.
+        """What the responses depend on besides questions, seed and the sampler's fields.
 
         `model.identity` where the model is computed here, `model.asked` where another engine answers for it: the key of
         responses must not change with the device that the later stages run on.
@@ -191,7 +191,7 @@ def token_ids_of(model: LanguageModel, prompt_ids: Sequence[int], text: str) -> 
 
 
 def decodes_to(model: LanguageModel, prompt_ids: Sequence[int], token_ids: Sequence[int], text: str) -> bool:
-    """Whether the tokens are the text, on their own or as they stand behind the prompt."""
+    """Whether the tokens are the text, on their own or as they follow the prompt."""
     return text in (model.text_of(token_ids), behind_prompt(model, prompt_ids, token_ids))
 
 

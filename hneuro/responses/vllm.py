@@ -29,7 +29,7 @@ class VllmSampler:
     """`LLM.generate` on the token ids of our own prompts: one request a question, whose samples share its prefill.
 
     Every output is kept, with its ids and the log-probabilities of the untouched distribution. The entropy needs the
-    whole distribution, of which vLLM gives a few tokens: it is not known, and no part of it stands in its place.
+    whole distribution, of which vLLM gives a few tokens: it is not known, and no part of it takes its place.
 
     Each request has its own seed (`seeded`), of which vLLM's engine dies on a CPU; without, all draws come from one
     generator: each depends on those before it, and none comes back. The same bits come back on the same hardware with

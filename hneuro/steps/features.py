@@ -37,7 +37,7 @@ def features_in_file(
 ) -> FeatureMatrix:
     """A feature matrix of `shape` (neurons, rows) in the store, from `block`: some neurons -> [neuron, row].
 
-    `of` identifies the rows. A killed run goes on after the last finished stripe; no more than a stripe is held.
+    `of` identifies the rows. A killed run resumes after the last finished stripe; no more than a stripe is held.
     UserError on NaN and infinity.
     """
     kept = features(store, of, shape, block, precision)

@@ -49,7 +49,7 @@ def origin(
     parts: Parts,
     others: Parts,
 ) -> Origin:
-    """Backward transfer beside the base model's own probe, drift, both at every checkpoint; nothing without a base."""
+    """Backward transfer next to the base model's own probe, drift, both at every checkpoint; nothing without a base."""
     if run.base is None:
         return Origin()
     store, seed = run.store, run.experiment.seed

@@ -1,4 +1,4 @@
-"""What people read beside the numbers: coloured responses, and the facts of the run."""
+"""What people read next to the numbers: coloured responses, and the facts of the run."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def detection(
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """What detectors are trained, thresholded and tested on, and what they are set beside."""
+    """What detectors are trained, thresholded and tested on, and what they are compared with."""
 
     fit: Answers
     select: Answers

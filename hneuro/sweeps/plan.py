@@ -49,7 +49,7 @@ def read_plan(sweep: Path) -> Plan:
     try:
         return from_plain(Plan, json.loads((sweep / PLAN).read_text(encoding="utf-8")))  # type: ignore[no-any-return]
     except FileNotFoundError as fault:
-        raise UserError(f"{sweep} is no sweep: it has no {PLAN}") from fault
+        raise UserError(f"{sweep} is not a sweep: it has no {PLAN}") from fault
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise UserError(f"{sweep / PLAN} cannot be read ({fault}): give the command of the sweep again") from fault
 

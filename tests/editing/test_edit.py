@@ -468,7 +468,7 @@ CASES: dict[str, tuple[Prepare, str]] = {
     "no alpha": (words("RUN", "--out", "OUT"), "--alpha is missing"),
     "no run": (words("--alpha", "0", "--out", "OUT"), "a RUN_DIR is missing"),
     "no target": (words("RUN", "--alpha", "0"), "--out is missing"),
-    "a run that is none": (words("MODEL", "--alpha", "0", "--out", "OUT"), "is no run of hneuro: it has no"),
+    "a run that is none": (words("MODEL", "--alpha", "0", "--out", "OUT"), "is not a run of hneuro: it has no"),
     "a run that failed": (
         bad("status.json", '{"state": "failed", "error": "UserError: no key"}'),
         "is not finished: it is failed (UserError: no key); run its command again",

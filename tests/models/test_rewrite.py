@@ -171,7 +171,7 @@ def test_a_target_that_cannot_be_written_is_one_line(layout: Callable[[str], Any
 def test_a_file_that_is_no_patch_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / PATCH).parent.mkdir()
     (tmp_path / PATCH).write_text(text)
-    with pytest.raises(UserError, match="is no patch of hneuro"):
+    with pytest.raises(UserError, match="is not a patch of hneuro"):
         read_patch(tmp_path)
     with pytest.raises(UserError, match="there is no patch"):
         read_patch(tmp_path / "nowhere.json")

@@ -76,7 +76,7 @@ CASES: dict[str, tuple[Callable[[Path, Path], list[str]], tuple[str, ...]]] = {
     ),
     "a checkpoint that is none": (
         lambda _, c: [*as_base(c), "+model.checkpoints.early={_target_:hneuro.verdicts.rule.RuleJudge}"],
-        ("model: checkpoints.early: a RuleJudge is no checkpoint",),
+        ("model: checkpoints.early: a RuleJudge is not a checkpoint",),
     ),
 }
 

@@ -162,7 +162,7 @@ CASES = [
     ),
     Case("no question", first(question_id=None), r"row 1 has no 'question_id', by which"),
     Case("another question", first(question="Who was Hamlet?"), r"was put as 'Who was Hamlet\?', and is now 'Who wro"),
-    Case("another prompt", first(prompt_ids=[1, 2, 3]), r"'q0' was answered behind another prompt .* model.prompting"),
+    Case("another prompt", first(prompt_ids=[1, 2, 3]), r"'q0' was answered after another prompt .* model.prompting"),
     Case(
         "no responses to a question", lambda rows: rows[:3], r"no recorded responses to 1 of 2 questions, such as 'q1'"
     ),

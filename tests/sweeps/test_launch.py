@@ -161,7 +161,7 @@ def test_a_run_that_a_full_disk_ended_does_not_say_that_it_runs(
         monkeypatch.setattr("hneuro.states.write_text", full)  # from now on
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(UserError, match="the same command goes on later"), keeping_state(tmp_path):
+    with pytest.raises(UserError, match="the same command resumes later"), keeping_state(tmp_path):
         full()
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
 

@@ -27,7 +27,7 @@ class Benchmark(Protocol):
 
     @property
     def name(self) -> str:
-        """As it stands in tables."""
+        """As tables name it."""
 
     @property
     def measures(self) -> Measure:

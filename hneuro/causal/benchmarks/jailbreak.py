@@ -114,6 +114,6 @@ class Jailbreak:
 
 
 def filled(prompt: str, question: str) -> str:
-    """The prompt with the question at its placeholders, or behind it where it has none."""
+    """The prompt with the question at its placeholders, or after it where it has none."""
     made, places = PLACEHOLDER.subn(lambda _: question, prompt)
     return made if places else f"{prompt}\n\n{question}"

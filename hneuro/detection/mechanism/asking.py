@@ -36,7 +36,7 @@ def in_words_of(model: LanguageModel, asking: Sequence[Wording]) -> Asked | str:
 def p_unsure(
     model: LanguageModel, asked: Asked, said: Sequence[tuple[str, str]], token_budget: int
 ) -> NDArray[np.float64]:
-    """P(unsure) / (P(sure) + P(unsure)) [row] behind (question, response, asked), at the first token of the reply.
+    """P(unsure) / (P(sure) + P(unsure)) [row] after (question, response, asked), at the first token of the reply.
 
     One forward pass a response, in batches of at most `token_budget` padded tokens; nothing is generated.
     """

@@ -1,4 +1,4 @@
-"""What `mechanism` can be told, and how often the training data speak of what a question is about, read from a file."""
+"""What `mechanism` can be told, and how often the training data mention what a question is about, read from a file."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Counts:
 def read_counts(path: str) -> Counts:
     """The counts of a jsonl, json, csv or parquet file with the columns `entity` or `id`, and `count`.
 
-    UserError, with the row, where a column is missing, a count is no number from 0, or a name has two counts.
+    UserError, with the row, where a column is missing, a count is not a number from 0, or a name has two counts.
     """
     rows = read_rows(Path(path))
     if not rows:
