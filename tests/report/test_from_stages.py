@@ -103,7 +103,7 @@ def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results
     assert [v.word for v in discrimination(tidy, "detection")] == [Word.DETECTS]
     for metric in ("compliance", "p_comply"):
         (change,) = changes(tidy, "h_neurons", metric)
-        assert (change.word, len(change.controls)) == (Word.EFFECT, 6)
+        assert (change.word, len(change.controls)) == (Word.EFFECT, 8)
     assert [c.benchmark for c in changes(tidy, "h_neurons", "accuracy")] == [KNOWN_FACTS]
     assert [v.dataset for v in discrimination(tidy, "origin")] == ["people"]
 
