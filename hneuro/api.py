@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 
 if TYPE_CHECKING:
     import pandas as pd

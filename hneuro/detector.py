@@ -22,8 +22,9 @@ from safetensors.numpy import load_file, save_file
 from hneuro import __version__
 from hneuro.api import Model, Neuron
 from hneuro.codec import from_plain
-from hneuro.detection.detector import Detector as Classifier
-from hneuro.records import AnswerSpan, NeuronSpace, Question, Response, UserError
+from hneuro.detection.detector import Classifier
+from hneuro.neurons import NeuronSpace
+from hneuro.records import AnswerSpan, Question, Response, UserError
 from hneuro.result_records import Results
 
 FOLDER = "detector"  # of a run

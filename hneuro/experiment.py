@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.benchmarks.known import KnownBenchmark
-from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.benchmarks.known import KNOWN_FACTS, KnownBenchmark
 from hneuro.causal.grid import SweepSettings
 from hneuro.causal.perplexity import Text
 from hneuro.contributions.regions import ContributionSettings

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hneuro.records import NeuronSpace, Origin, Verdict, Vote
+from hneuro.neurons import NeuronSpace
+from hneuro.records import Origin, Verdict, Vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

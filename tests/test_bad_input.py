@@ -77,7 +77,7 @@ COMPOSED = {
     "intervention.alphas=[-1,1]": ("intervention", "below 0"),
     "intervention.controls=[lucky]": (
         "intervention.controls",
-        "'random', 'layer_matched' or 'contribution_matched'",
+        "'random', 'layer_matched', 'contribution_matched' or 'norm_matched'",
     ),
     "intervention.variants=[risky]": ("intervention.variants: risky", "choose contribution=predicting"),
     "intervention.variants=[risky] contribution=predicting labeling=other_tokens": (

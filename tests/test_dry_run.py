@@ -16,12 +16,12 @@ def test_controls_are_counted_where_they_are_swept() -> None:
     assert ends == {
         "untouched": 1,
         "of neuron sets": 6,
-        "of controls": 3 * 5 * 2,
+        "of controls": 4 * 5 * 2,
         "of negative neurons": 0,
         "of variants": 0,
     }
     everywhere = columns_of(SweepSettings(control_alphas="all", ranked=5, negative=False))
-    assert (everywhere["of controls"], everywhere["of neuron sets"]) == (2 * 3 * 5 * 6, 12)
+    assert (everywhere["of controls"], everywhere["of neuron sets"]) == (2 * 4 * 5 * 6, 12)
     variants = columns_of(SweepSettings(variants=("risky", "mean"), controls=()))
     assert variants["of variants"] == 2 + 1
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hneuro import records, result_records
-from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe, ProbeRows
+from hneuro import neurons, records, result_records
+from hneuro.neurons import Contributions, HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import Estimate
 
 layers = st.tuples(st.integers(0, 9), st.integers(0, 500), st.integers(1, 3000))
@@ -97,7 +97,7 @@ def test_an_estimate_is_printed_with_its_interval_and_n() -> None:
 
 
 def test_every_record_is_frozen_slotted_and_keyword_only() -> None:
-    found = [v for v in (vars(records) | vars(result_records)).values() if dataclasses.is_dataclass(v)]
+    found = [v for v in (vars(records) | vars(neurons) | vars(result_records)).values() if dataclasses.is_dataclass(v)]
     assert len(found) >= 32
     for record in found:
         settings_of = record.__dataclass_params__

@@ -207,7 +207,7 @@ def test_groups_are_drawn_whole() -> None:
 
 
 def test_copied_rows_do_not_narrow_an_interval_of_groups() -> None:
-    """Trap 39: ten rows of one entity are not ten independent rows."""
+    """Ten rows of one entity are not ten independent rows."""
     draw = np.random.default_rng(0)
     y, scores, names = np.arange(60) % 2, draw.normal(size=60), np.arange(60)
     once, copied = auroc(y, scores, names), auroc(np.tile(y, 10), np.tile(scores, 10), np.tile(names, 10))

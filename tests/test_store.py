@@ -13,7 +13,8 @@ import pytest
 
 from hneuro import disk, store
 from hneuro.disk import file_digest
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 from hneuro.result_records import Estimate
 from hneuro.stage import Rows
 from hneuro.store import Kept, Store, fingerprint

@@ -13,7 +13,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Opening, SweepAnswer
 from hneuro.responses.sampler import before_stop
 
-Row = tuple[BenchmarkItem, Cell]
+SweepRow = tuple[BenchmarkItem, Cell]
 Message = Mapping[str, str]
 
 
@@ -23,7 +23,7 @@ class Sweeper(Protocol):
     def openings(self, items: Sequence[BenchmarkItem]) -> tuple[Opening, ...]:
         """The first replies of the untouched model to items that go on after one (section 3.2, sycophancy)."""
 
-    def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
+    def answers(self, rows: Sequence[SweepRow], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
         """The answers of some rows in their order. `openings`: item -> its first reply, where it goes on after one."""
 
 
@@ -76,7 +76,7 @@ def opened(model: LanguageModel, items: Sequence[BenchmarkItem], seed: int, spea
 
 
 def answered(
-    model: LanguageModel, rows: Sequence[Row], openings: Mapping[str, str], seed: int, speak: Speak
+    model: LanguageModel, rows: Sequence[SweepRow], openings: Mapping[str, str], seed: int, speak: Speak
 ) -> tuple[SweepAnswer, ...]:
     """`Sweeper.answers`, by an engine that replies to turns: to the first ones of all rows, then to the second ones."""
     said = [[openings[item.id]] if item.follow_ups else [] for item, _ in rows]
@@ -103,7 +103,7 @@ def answered(
     )
 
 
-def _turn(model: LanguageModel, row: Row, said: Sequence[str], seed: int, *, first: bool) -> Turn:
+def _turn(model: LanguageModel, row: SweepRow, said: Sequence[str], seed: int, *, first: bool) -> Turn:
     item, cell = row
     return Turn(
         item=item,

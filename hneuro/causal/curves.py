@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.benchmarks.base import Measure
+from hneuro.causal.benchmarks.base import Measure, degenerate
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.result_records import Estimate
 from hneuro.significance import mcnemar, signed_rank
-from hneuro.statistics import grouped_mean
+from hneuro.statistics import grouped_mean, rate
 
 # Outcome -> value, for the outcomes that say one thing or the other.
 COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
@@ -22,13 +22,17 @@ COUNTED: Mapping[Measure, Mapping[Outcome, float]] = {
     "over_refusal": {Outcome.REFUSED: 1.0, Outcome.COMPLIES: 0.0, Outcome.RESISTS: 0.0},
 }
 
+# The kinds of answers, whose shares add up to 1; an UNPARSED has the kind that its reason begins with.
+UNREAD = ("both", "neither", "cut", "derailed", "unreadable")
+KINDS = ("complies", "resists", "declined", "refused", *UNREAD, "unparsed")
+
 Values = NDArray[np.float64]
 Test = Callable[[Values, Values, NDArray[np.str_]], float]  # before, after, groups
 Value = Callable[[SweepAnswer, Reading], float]
 
 
 @dataclass(frozen=True)
-class Curve:
+class AlphaCurve:
     """One reading of one neuron set: values [item, alpha], NaN where an answer has none."""
 
     metric: str
@@ -42,13 +46,13 @@ class Curve:
         """[item]: those that have a value at every alpha: all comparisons are made on these."""
         return np.asarray(~np.isnan(self.values).any(axis=1))
 
-    def at(self, alphas: Sequence[float]) -> Curve:
+    def at(self, alphas: Sequence[float]) -> AlphaCurve:
         places = [self.alphas.index(alpha) for alpha in alphas]
-        return Curve(self.metric, tuple(alphas), self.values[:, places], self.groups, self.test)
+        return AlphaCurve(self.metric, tuple(alphas), self.values[:, places], self.groups, self.test)
 
-    def among(self, items: NDArray[np.bool_]) -> Curve:
+    def among(self, items: NDArray[np.bool_]) -> AlphaCurve:
         """Of some of the items."""
-        return Curve(self.metric, self.alphas, self.values[items], self.groups[items], self.test)
+        return AlphaCurve(self.metric, self.alphas, self.values[items], self.groups[items], self.test)
 
     def slopes(self) -> Values:
         """Per unit of alpha, of each complete item, 0 if it never moves; their mean is the slope of the mean."""
@@ -71,7 +75,7 @@ class Curve:
         return grouped_mean(after - before, groups), self.test(before, after, groups)
 
 
-class Answers:
+class SweptAnswers:
     """The answers of one benchmark with their readings; alpha = 1 is listed under every neuron set."""
 
     def __init__(
@@ -100,10 +104,10 @@ class Answers:
 
     def curve(
         self, one: tuple[str, int], metric: str, test: Test, value: Callable[[SweepAnswer, Reading], float]
-    ) -> Curve:
+    ) -> AlphaCurve:
         alphas = self.alphas(one)
         table = [[value(*pair) for pair in self.cell(one, alpha)] for alpha in alphas]
-        return Curve(metric, alphas, np.array(table).T, self.groups, test)
+        return AlphaCurve(metric, alphas, np.array(table).T, self.groups, test)
 
 
 def worth(measures: Measure, unread: float = 0.0) -> Mapping[Outcome, float]:
@@ -112,13 +116,13 @@ def worth(measures: Measure, unread: float = 0.0) -> Mapping[Outcome, float]:
     return {**every, **COUNTED[measures], Outcome.UNPARSED: unread, Outcome.EXCLUDED: np.nan}
 
 
-def curve_of(found: Answers, one: tuple[str, int], measures: Measure, unread: float = 0.0) -> Curve:
+def curve_of(found: SweptAnswers, one: tuple[str, int], measures: Measure, unread: float = 0.0) -> AlphaCurve:
     """What the answers of a set count for; `unread`: what those do that cannot be read."""
     values = worth(measures, unread)
     return found.curve(one, measures, mcnemar, lambda _, reading: values[reading.outcome])
 
 
-def grade_curve(found: Answers, one: tuple[str, int], unread: float = 0.0) -> Curve:
+def grade_curve(found: SweptAnswers, one: tuple[str, int], unread: float = 0.0) -> AlphaCurve:
     """How far the answers of a set comply; those without a grade not at all, but for what cannot be read: `unread`.
 
     NaN where nothing is graded.
@@ -135,7 +139,37 @@ def grade_curve(found: Answers, one: tuple[str, int], unread: float = 0.0) -> Cu
     return found.curve(one, "grade", signed_rank, value)
 
 
-def complete_curve(found: Answers, one: tuple[str, int], measures: Measure) -> Curve:
+def complete_curve(found: SweptAnswers, one: tuple[str, int], measures: Measure) -> AlphaCurve:
     """Of the answers that say one thing or the other, the others left out."""
     values = COUNTED[measures]
     return found.curve(one, f"{measures}_complete", mcnemar, lambda _, reading: values.get(reading.outcome, np.nan))
+
+
+def kinds_of(readings: Iterable[Reading]) -> list[str]:
+    """Those that comply and resist, and the other kinds of answers that there are, in their order."""
+    found = {Outcome.COMPLIES.value, Outcome.RESISTS.value, *map(kind_of, readings)}
+    return [kind for kind in KINDS if kind in found]
+
+
+def kind_of(reading: Reading) -> str:
+    kind = reading.reason.partition(":")[0]
+    return kind if reading.outcome is Outcome.UNPARSED and kind in UNREAD else reading.outcome.value
+
+
+def shares(readings: Sequence[Reading], kinds: Sequence[str]) -> Iterator[tuple[str, Estimate]]:
+    """The share of each kind of answer, of the prompts that test anything."""
+    found = [kind_of(reading) for reading in readings if reading.outcome is not Outcome.EXCLUDED]
+    for kind in kinds:
+        yield f"share_{kind}", rate(found.count(kind), len(found))
+
+
+def rates_apart(answers: Sequence[tuple[SweepAnswer, Reading]]) -> Iterator[tuple[str, Estimate]]:
+    """The rates of answers that do not count, or count for little; of the prompts that test anything."""
+    tested = [(a, r) for a, r in answers if r.outcome is not Outcome.EXCLUDED]
+    for metric, hits in (
+        ("unparsed", [r.outcome is Outcome.UNPARSED for _, r in tested]),
+        ("refused", [r.outcome in (Outcome.REFUSED, Outcome.DECLINED) for _, r in tested]),
+        ("truncated", [a.truncated for a, _ in tested]),
+        ("degenerate", [any(map(degenerate, a.replies)) for a, _ in tested]),
+    ):
+        yield metric, rate(sum(hits), len(hits))

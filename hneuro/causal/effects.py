@@ -8,8 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from hneuro.causal.benchmarks.base import Measure
-from hneuro.causal.curves import Answers, Curve, complete_curve, curve_of, grade_curve
-from hneuro.causal.kinds import kinds_of, rates_apart, shares
+from hneuro.causal.curves import (
+    AlphaCurve,
+    SweptAnswers,
+    complete_curve,
+    curve_of,
+    grade_curve,
+    kinds_of,
+    rates_apart,
+    shares,
+)
 from hneuro.records import Reading, SweepAnswer
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.significance import mcnemar, share_as_far, signed_rank
@@ -40,10 +48,10 @@ def effects(
     plain scaling of the same neurons, at the smallest alpha. `strata_of`: the parts that an item belongs to, each of
     which gets rates and a change of its own, but not for controls.
     """
-    found = Answers(answers, readings, entity_of)
+    found = SweptAnswers(answers, readings, entity_of)
     rows: list[ResultRow] = []
     kinds = kinds_of(readings)
-    curves: dict[tuple[str, int], list[Curve]] = {}
+    curves: dict[tuple[str, int], list[AlphaCurve]] = {}
     for one in found.sets:
         curves[one] = list(_curves(found, one, measures))
         measured = [*_rates(found, one, curves[one]), *_trends(curves[one])]
@@ -60,7 +68,7 @@ def effects(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Effect:
     metric: str
     estimate: Estimate
     alpha: float | None = None
@@ -82,14 +90,14 @@ class Measured:
         )
 
 
-def _curves(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Curve]:
+def _curves(found: SweptAnswers, one: tuple[str, int], measures: Measure) -> Iterator[AlphaCurve]:
     """The readings of a set that have any value: the answers, the probability of complying, the grade."""
     yield curve_of(found, one, measures)
     read = found.curve(one, "p_comply", signed_rank, lambda a, _: np.nan if a.p_comply is None else a.p_comply)
     yield from (curve for curve in (read, grade_curve(found, one)) if curve.complete.any())
 
 
-def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterator[Measured]:
+def _if_read(found: SweptAnswers, one: tuple[str, int], measures: Measure) -> Iterator[Effect]:
     """What hangs on the answers that cannot be read: the complete cases, and both bounds of every change."""
     complete = complete_curve(found, one, measures)
     yield from _means(complete)
@@ -101,28 +109,28 @@ def _if_read(found: Answers, one: tuple[str, int], measures: Measure) -> Iterato
         for name, (first, last) in _arms(none).items():
             for bound, before, after in (("low", every, none), ("high", none, every)):
                 change = after.column(last) - before.column(first)
-                yield Measured(metric=f"{name}_{bound}", estimate=grouped_mean(change, none.groups[none.complete]))
+                yield Effect(metric=f"{name}_{bound}", estimate=grouped_mean(change, none.groups[none.complete]))
 
 
-def _shares(found: Answers, one: tuple[str, int], kinds: Sequence[str]) -> Iterator[Measured]:
+def _shares(found: SweptAnswers, one: tuple[str, int], kinds: Sequence[str]) -> Iterator[Effect]:
     for alpha in found.alphas(one):
         for metric, share in shares([reading for _, reading in found.cell(one, alpha)], kinds):
-            yield Measured(metric=metric, alpha=alpha, estimate=share)
+            yield Effect(metric=metric, alpha=alpha, estimate=share)
 
 
-def _rates(found: Answers, one: tuple[str, int], curves: Sequence[Curve]) -> Iterator[Measured]:
+def _rates(found: SweptAnswers, one: tuple[str, int], curves: Sequence[AlphaCurve]) -> Iterator[Effect]:
     for curve in curves:
         yield from _means(curve)
     for alpha in found.alphas(one):
         for metric, estimate in rates_apart(found.cell(one, alpha)):
-            yield Measured(metric=metric, alpha=alpha, estimate=estimate)
+            yield Effect(metric=metric, alpha=alpha, estimate=estimate)
         mass = np.array([np.nan if a.mass is None else a.mass for a, _ in found.cell(one, alpha)])
         if (known := ~np.isnan(mass)).any():
             mean = grouped_mean(mass[known], found.groups[known], within=(0.0, 1.0))
-            yield Measured(metric="mass", alpha=alpha, estimate=mean)
+            yield Effect(metric="mass", alpha=alpha, estimate=mean)
 
 
-def _means(curve: Curve) -> Iterator[Measured]:
+def _means(curve: AlphaCurve) -> Iterator[Effect]:
     """At each alpha, of the items that have a value there."""
     for alpha, values in zip(curve.alphas, curve.values.T, strict=True):
         known = ~np.isnan(values)
@@ -130,20 +138,20 @@ def _means(curve: Curve) -> Iterator[Measured]:
             mean = rate(int(values[known].sum()), int(known.sum()))
         else:
             mean = grouped_mean(values[known], curve.groups[known], within=(0.0, 1.0))
-        yield Measured(metric=curve.metric, alpha=alpha, estimate=mean)
+        yield Effect(metric=curve.metric, alpha=alpha, estimate=mean)
 
 
-def _trends(curves: Sequence[Curve]) -> Iterator[Measured]:
+def _trends(curves: Sequence[AlphaCurve]) -> Iterator[Effect]:
     for curve in curves:
         if len(curve.alphas) < 2 or not curve.complete.any():
             continue
-        yield Measured(metric=f"slope_{curve.metric}", estimate=curve.slope())
+        yield Effect(metric=f"slope_{curve.metric}", estimate=curve.slope())
         for name, (first, last) in _arms(curve).items():
             change, p = curve.change(first, last)
-            yield Measured(metric=name, estimate=change, p=p)
+            yield Effect(metric=name, estimate=change, p=p)
 
 
-def _arms(curve: Curve) -> dict[str, tuple[float, float]]:
+def _arms(curve: AlphaCurve) -> dict[str, tuple[float, float]]:
     """The whole change and, where 1 is between, the one up to it and the one from there on."""
     arms = {f"change_{curve.metric}": (curve.alphas[0], curve.alphas[-1])}
     if 1.0 in curve.alphas[1:-1]:
@@ -152,16 +160,16 @@ def _arms(curve: Curve) -> dict[str, tuple[float, float]]:
     return arms if len(curve.alphas) > 1 and curve.complete.any() else {}
 
 
-def _against_untouched(curves: Sequence[Curve]) -> Iterator[Measured]:
+def _against_untouched(curves: Sequence[AlphaCurve]) -> Iterator[Effect]:
     """Every other alpha minus 1, on the items that have a value at all of them."""
     for curve in curves:
         for alpha in curve.alphas if 1.0 in curve.alphas and curve.complete.any() else ():
             if alpha != 1.0:
                 change, p = curve.change(1.0, alpha)
-                yield Measured(metric=f"minus_untouched_{curve.metric}", alpha=alpha, estimate=change, p=p)
+                yield Effect(metric=f"minus_untouched_{curve.metric}", alpha=alpha, estimate=change, p=p)
 
 
-def _within(found: Answers, curve: Curve, strata_of: Mapping[str, Collection[str]]) -> Iterator[Measured]:
+def _within(found: SweptAnswers, curve: AlphaCurve, strata_of: Mapping[str, Collection[str]]) -> Iterator[Effect]:
     """The rates of each part of the items, and its change from the smallest to the largest alpha."""
     every = dict.fromkeys(stratum for item in found.items for stratum in strata_of.get(item, ()))
     for stratum in every:
@@ -169,13 +177,15 @@ def _within(found: Answers, curve: Curve, strata_of: Mapping[str, Collection[str
         for alpha, values in zip(part.alphas, part.values.T, strict=True):
             known = values[~np.isnan(values)]
             mean = rate(int(known.sum()), len(known))
-            yield Measured(metric=f"{curve.metric}_within", alpha=alpha, estimate=mean, stratum=stratum)
+            yield Effect(metric=f"{curve.metric}_within", alpha=alpha, estimate=mean, stratum=stratum)
         if len(part.alphas) > 1 and part.complete.any():
             change, p = part.change(part.alphas[0], part.alphas[-1])
-            yield Measured(metric=f"change_{curve.metric}_within", estimate=change, p=p, stratum=stratum)
+            yield Effect(metric=f"change_{curve.metric}_within", estimate=change, p=p, stratum=stratum)
 
 
-def _against_controls(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterator[tuple[tuple[str, int], Measured]]:
+def _against_controls(
+    curves: Mapping[tuple[str, int], Sequence[AlphaCurve]],
+) -> Iterator[tuple[tuple[str, int], Effect]]:
     """Each slope at the alphas of its controls; p, two-sided: that it is one of them (with the +1).
 
     Controls that fall do not explain a rise, however steeply: scaling any neurons enough breaks a model, one way. So
@@ -192,10 +202,12 @@ def _against_controls(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iter
                     continue
                 slope = curve.at(shared).slope()
                 p = share_as_far(slope.value, [float(c.at(shared).slopes().mean()) for c in like])
-                yield one, Measured(metric=f"slope_against_{curve.metric}", estimate=slope, p=p, stratum=kind)
+                yield one, Effect(metric=f"slope_against_{curve.metric}", estimate=slope, p=p, stratum=kind)
 
 
-def _against_plain(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterator[tuple[tuple[str, int], Measured]]:
+def _against_plain(
+    curves: Mapping[tuple[str, int], Sequence[AlphaCurve]],
+) -> Iterator[tuple[tuple[str, int], Effect]]:
     """A variant minus the plain scaling, at the smallest alpha, on the items that both have values for."""
     for one, own in curves.items():
         plain, variant, _ = one[0].partition("@")
@@ -209,4 +221,4 @@ def _against_plain(curves: Mapping[tuple[str, int], Sequence[Curve]]) -> Iterato
                 continue
             difference = grouped_mean((values - others)[both], curve.groups[both])
             p = curve.test(others[both], values[both], curve.groups[both])
-            yield one, Measured(metric=f"minus_plain_{curve.metric}", estimate=difference, p=p)
+            yield one, Effect(metric=f"minus_plain_{curve.metric}", estimate=difference, p=p)

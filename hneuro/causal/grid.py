@@ -35,7 +35,7 @@ class SweepSettings:
 
     swept: bool = True
     alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
-    controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched")
+    controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched", "norm_matched")
     control_seeds: int = 5
     control_alphas: Literal["ends", "all"] = "ends"
     ranked: int = 0
@@ -166,7 +166,7 @@ def slots(grid: SweepSettings) -> Iterator[Slot]:
 def columns_of(grid: SweepSettings) -> dict[str, int]:
     """Answers to each prompt of a benchmark, by what is done to the model.
 
-    At most so many: a probe may have no neurons of negative weight.
+    At most so many: a probe may have no neurons of negative weight, and a control set that comes back is swept once.
     """
     found = {"untouched": 0, "of neuron sets": 0, "of controls": 0, "of negative neurons": 0, "of variants": 0}
     for slot in slots(grid):

@@ -7,13 +7,15 @@ batched (float32); sampled ones draw the same noise in every cell of an item, so
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from hneuro.causal.conversation import Reply, Row, Turn, answered, opened, reply_of
-from hneuro.causal.readout import contest_of, p_comply
+from hneuro.causal.conversation import Reply, SweepRow, Turn, answered, opened, reply_of
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import BenchmarkItem, Opening, SweepAnswer
+from hneuro.records import BenchmarkItem, Opening, SweepAnswer, UserError
+from hneuro.responses.contest import Contest
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Generated, Job, batches, generate
 from hneuro.responses.rows import Monitor
@@ -32,7 +34,7 @@ class Sweep:
     def openings(self, items: Sequence[BenchmarkItem]) -> tuple[Opening, ...]:
         return opened(self.model, items, self.seed, self._replies)
 
-    def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
+    def answers(self, rows: Sequence[SweepRow], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
         return answered(self.model, rows, openings, self.seed, self._replies)
 
     def _replies(self, turns: Sequence[Turn]) -> list[Reply]:
@@ -68,3 +70,29 @@ class Sweep:
                 found = generate(self.model.loaded, pad, batch_jobs, self.decoding, self.monitor if risky else None)
                 made.update(zip(chosen, found, strict=True))
         return [made[n] for n in range(len(jobs))]
+
+
+def contest_of(item: BenchmarkItem, tokenizer: Any) -> Contest | None:
+    """The item's complying continuations against its resisting ones; None where it has none to compare."""
+    if not item.comply or not item.resist:
+        return None
+    comply, resist = (
+        tuple(dict.fromkeys(tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in side))
+        for side in (item.comply, item.resist)
+    )
+    if not all((*comply, *resist)):
+        raise UserError(f"{item.benchmark}, item {item.id}: a continuation to compare has no tokens")
+    for one in comply:
+        for other in resist:
+            shorter = min(len(one), len(other))
+            if one[:shorter] == other[:shorter]:
+                raise UserError(
+                    f"{item.benchmark}, item {item.id}: a complying and a resisting continuation are the same, or one "
+                    "begins with the other, so that nothing tells them apart"
+                )
+    return Contest(comply, resist)
+
+
+def p_comply(log_odds: float) -> float:
+    """P(comply) / (P(comply) + P(resist)) from the log-odds of the two sides."""
+    return 1 / (1 + math.exp(-log_odds)) if log_odds > 0 else 1 - 1 / (1 + math.exp(log_odds))

@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hneuro.causal.conversation import Reply, Row, Turn, answered, opened, reply_of
+from hneuro.causal.conversation import Reply, SweepRow, Turn, answered, opened, reply_of
 from hneuro.models.edits import UNTOUCHED, Treatment, scaled
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import BenchmarkItem, NeuronSpace, Opening, SweepAnswer, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import BenchmarkItem, Opening, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.noise import row_seed
 from hneuro.responses.vllm import VllmSampler, generated, in_one_line, sampling_params
@@ -39,7 +40,7 @@ class VllmSweep:
         with self._edited(self._engine(), UNTOUCHED):
             return opened(self.model, items, self.seed, self._replies)
 
-    def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
+    def answers(self, rows: Sequence[SweepRow], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
         places: dict[Treatment, list[int]] = {}
         for n, (_, cell) in enumerate(rows):
             places.setdefault(cell.treatment, []).append(n)

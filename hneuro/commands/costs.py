@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.benchmarks.known import KnownBenchmark
-from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.benchmarks.known import KNOWN_FACTS, KnownBenchmark
 from hneuro.causal.grid import SweepSettings, answers_to_a_prompt, chosen_items, columns_of
 from hneuro.experiment import Experiment
 from hneuro.making import TIMINGS

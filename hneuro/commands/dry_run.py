@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.benchmarks.known import KNOWN_FACTS
 from hneuro.commands.costs import Cost, Need, asked, model_of, paces, sweeps_told, told_time, total, weights_of
 from hneuro.experiment import Experiment
 from hneuro.making import Work

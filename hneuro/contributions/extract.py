@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from hneuro.contributions.cett import pooled_magnitude
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
 from hneuro.responses.generate import batches
+
+FEWER = 4  # times fewer tokens in a batch of residual streams: the states of all layers are held at once
 
 
 class _Enough(Exception):  # noqa: N818
@@ -43,7 +46,9 @@ def extract(
     under_way: deque[tuple[list[int], _Pooled]] = deque()
 
     def inputs(rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        return _padded([sequences[n] for n in rows], [weights[n] for n in rows], loaded.device)
+        pooling = pad_sequence([torch.from_numpy(weights[n].T) for n in rows], batch_first=True)
+        ids = padded([sequences[n] for n in rows], loaded.device)
+        return ids, pooling.transpose(1, 2).contiguous().to(loaded.device)
 
     def finish() -> None:
         rows, pooled = under_way.popleft()
@@ -112,14 +117,30 @@ def _pass(loaded: Loaded, ids: Tensor, pooling: Tensor, clean: bool = False) -> 
     return pooled
 
 
-def _padded(
-    sequences: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32]], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """ids [row, token] and pooling [row, region, token], padded on the right to the longest sequence."""
-    longest = max(len(s) for s in sequences)
-    ids = torch.zeros(len(sequences), longest, dtype=torch.int64)
-    pooling = torch.zeros(len(sequences), weights[0].shape[0], longest)
-    for row, (sequence, weight) in enumerate(zip(sequences, weights, strict=True)):
-        ids[row, : len(sequence)] = torch.tensor(sequence)
-        pooling[row, :, : len(sequence)] = torch.from_numpy(weight)
-    return ids.to(device), pooling.to(device)
+def padded(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """ids [row, token], padded on the right, where causal attention hides it without a mask."""
+    return pad_sequence([torch.tensor(s, dtype=torch.int64) for s in sequences], batch_first=True).to(device)
+
+
+@torch.inference_mode()
+def residual(
+    loaded: Loaded, sequences: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32]], token_budget: int
+) -> NDArray[np.float32]:
+    """The residual stream after every layer, pooled by `weights[n]` [token] of sequence n: [response, layer, hidden].
+
+    What any linear probe could read. `sequences` are the ids of prompt + response; the last layer is read after the
+    final norm.
+    """
+    found: dict[int, NDArray[np.float32]] = {}
+    for rows in batches([len(s) for s in sequences], max(1, token_budget // FEWER)):
+        pooling = pad_sequence([torch.from_numpy(weights[n]) for n in rows], batch_first=True)
+        ids = padded([sequences[n] for n in rows], loaded.device)
+        said = loaded.ffn.decoder(input_ids=ids, use_cache=False, output_hidden_states=True)
+        pooled = []
+        for states in said.hidden_states[-len(loaded.ffn.layers) :]:
+            share = pooling.to(states.device)
+            # Positions of no weight may be anything, even no number.
+            counted = states.float().masked_fill(share[..., None] == 0, 0.0)
+            pooled.append(torch.einsum("rt,rth->rh", share, counted).cpu())
+        found.update(zip(rows, torch.stack(pooled, dim=1).numpy(), strict=True))
+    return np.stack([found[n] for n in range(len(sequences))])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_curve
 
-from hneuro.detection.strata import equal_parts
+from hneuro.detection.scored import equal_parts
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import against_zero, auroc, group_weights, rate
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.records import Rows
+from hneuro.neurons import LabelledRows
 from hneuro.result_records import TrainedDetector
 from hneuro.statistics import youden_threshold
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detector:
+class Classifier:
     """Logistic regression on standardised columns of x. `threshold` splits hallucinated from faithful (Youden's J)."""
 
     columns: tuple[int, ...]
@@ -22,7 +22,7 @@ class Detector:
     threshold: float
 
     @classmethod
-    def of(cls, trained: TrainedDetector) -> Detector:
+    def of(cls, trained: TrainedDetector) -> Classifier:
         """The one that a run has kept."""
         weight = np.array(trained.weights)
         return cls(columns=trained.neurons, weight=weight, bias=trained.bias, threshold=trained.threshold)
@@ -31,7 +31,7 @@ class Detector:
         """x [row, feature] (all features) -> log-odds [row]."""
         return np.asarray(x[:, list(self.columns)], dtype=np.float64) @ self.weight + self.bias
 
-    def scores_of(self, rows: Rows) -> NDArray[np.float64]:
+    def scores_of(self, rows: LabelledRows) -> NDArray[np.float64]:
         """Log-odds [row], of which only the detector's own columns are read."""
         return self.on_columns().scores(rows.columns(self.columns))
 
@@ -39,9 +39,9 @@ class Detector:
         """x [row, feature] -> P(hallucination) [row]."""
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(self.scores(x), -500, 500))))
 
-    def on_columns(self) -> Detector:
+    def on_columns(self) -> Classifier:
         """The same detector for an x that holds its columns only, in their order."""
-        return Detector(
+        return Classifier(
             columns=tuple(range(len(self.columns))), weight=self.weight, bias=self.bias, threshold=self.threshold
         )
 
@@ -52,7 +52,7 @@ def train_detector(
     columns: tuple[int, ...],
     x_select: NDArray[np.floating],
     y_select: NDArray[np.int8],
-) -> Detector:
+) -> Classifier:
     """Trains on the fit split and sets the threshold on the select split, the same way for whatever set of columns."""
     from sklearn.linear_model import LogisticRegression
 
@@ -62,7 +62,7 @@ def train_detector(
     model = LogisticRegression(C=1.0, max_iter=5000).fit((used - centre) / spread, y)
     weight = np.asarray(model.coef_[0], dtype=np.float64) / spread
     bias = float(model.intercept_[0] - weight @ centre)
-    untuned = Detector(columns=columns, weight=weight, bias=bias, threshold=0.0)
-    return Detector(
+    untuned = Classifier(columns=columns, weight=weight, bias=bias, threshold=0.0)
+    return Classifier(
         columns=columns, weight=weight, bias=bias, threshold=youden_threshold(y_select, untuned.scores(x_select))
     )

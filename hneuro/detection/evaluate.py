@@ -8,13 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.baselines import BASELINES
-from hneuro.detection.detector import Detector, train_detector
+from hneuro.detection.detector import Classifier, train_detector
 from hneuro.detection.nulls import control_sets, growing, null_of, spread
-from hneuro.detection.scored import AnswerSet, Scored, differences, measurable, measure, row_of
-from hneuro.detection.strata import equal_parts, length_strata
+from hneuro.detection.scored import (
+    BASELINES,
+    AnswerSet,
+    Scored,
+    differences,
+    equal_parts,
+    length_strata,
+    measurable,
+    measure,
+    row_of,
+)
+from hneuro.neurons import Probe
 from hneuro.probe.controls import ControlKind
-from hneuro.records import Probe
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import auroc, youden_threshold
@@ -47,7 +55,7 @@ def detect(
     settings: DetectionSettings,
     seed: int,
     rivals: Sequence[Scored] = (),
-    trained: Detector | None = None,
+    trained: Classifier | None = None,
 ) -> tuple[ResultRow, ...]:
     """One row for each (set of questions, condition, metric). Controls have a row for all sets of a kind together.
 
@@ -113,14 +121,14 @@ def detect_by_baselines(
     return (*rows, *(row for scored in rivals for row in measure(scored, sets)))
 
 
-def neuron_detector(neurons: Sequence[int], fit: AnswerSet, select: AnswerSet) -> Detector:
+def neuron_detector(neurons: Sequence[int], fit: AnswerSet, select: AnswerSet) -> Classifier:
     """The detector on these neurons, trained on the answer rows of the fit split."""
     x, x_select = fit.rows.columns(neurons), select.rows.columns(neurons)
     own = train_detector(x, fit.rows.y, tuple(range(len(neurons))), x_select, select.rows.y)
     return replace(own, columns=tuple(neurons))
 
 
-def _scored(condition: str, detector: Detector, sets: Sequence[AnswerSet]) -> Scored:
+def _scored(condition: str, detector: Classifier, sets: Sequence[AnswerSet]) -> Scored:
     scores = tuple(detector.scores_of(tested.rows) for tested in sets)
     return Scored(condition=condition, scores=scores, threshold=detector.threshold)
 
@@ -148,7 +156,7 @@ def _baselines(fit: AnswerSet, select: AnswerSet, sets: Sequence[AnswerSet]) -> 
     return found
 
 
-def _added(baseline: Scored, own: Scored, detector: Detector, select: AnswerSet, sets: Sequence[AnswerSet]) -> Scored:
+def _added(baseline: Scored, own: Scored, detector: Classifier, select: AnswerSet, sets: Sequence[AnswerSet]) -> Scored:
     """Log-probability and the neurons' score together.
 
     Their weights are learnt on the select split, because on the fit split, where the detector was trained, its score is

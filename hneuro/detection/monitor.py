@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hneuro.contributions.cett import EPSILON
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
 
@@ -24,7 +24,7 @@ class RiskMonitor:
     latter (contribution.position=predicting), because that is where an answer can still be changed.
     """
 
-    detector: Detector
+    detector: Classifier
 
     @property
     def reads(self) -> dict[str, Any]:

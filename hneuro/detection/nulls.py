@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from hneuro.detection.detector import train_detector
 from hneuro.detection.scored import AnswerSet, shares
+from hneuro.neurons import NeuronSpace
 from hneuro.probe.controls import ControlKind, control_set, random_set
 from hneuro.progress import track
-from hneuro.records import NeuronSpace
 from hneuro.result_records import Estimate
 from hneuro.statistics import auroc_in_closed_form, youden_threshold
 

@@ -1,18 +1,24 @@
-"""Answer rows, what a detector says of them, and the numbers that follow."""
+"""Answer rows, what detectors and baselines say of them, their strata, and the numbers that follow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from hneuro.records import Rows
+from hneuro.neurons import LabelledRows
+from hneuro.records import AnswerSpan, LabelledResponse, Response
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, rate
 
 NO_REFUSAL = "hardly anything made up was refused, so that there are no faithful answers to compare"
+BASELINES = ("logprob", "entropy", "length")  # what everyone has without looking inside
+FEW = 4  # distinct lengths that are strata of their own
+PARTS = 3
+STRATA = 10  # of equal log-probability, frequency or risk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +30,7 @@ class AnswerSet:
     """
 
     name: str
-    rows: Rows
+    rows: LabelledRows
     baselines: NDArray[np.float64]
     made_up: bool = False
     frequency: NDArray[np.float64] | None = None
@@ -94,3 +100,50 @@ def differences(pairs: Sequence[tuple[Scored, Scored]], sets: Sequence[AnswerSet
 
 def row_of(metric: str, dataset: str, condition: str, estimate: Estimate) -> ResultRow:
     return ResultRow.of(estimate, stage="detection", metric=metric, dataset=dataset, condition=condition)
+
+
+def baseline_features(
+    labelled: Sequence[LabelledResponse],
+    responses: Mapping[tuple[str, int], Response],
+    spans: Mapping[tuple[str, int], AnswerSpan],
+) -> NDArray[np.float64]:
+    """[row, baseline]: mean log-probability and mean entropy of the answer tokens in nats, and their number.
+
+    NaN where the engine that sampled the response gave none.
+    """
+    features = np.empty((len(labelled), len(BASELINES)))
+    for row, item in enumerate(labelled):
+        response, span = responses[item.question_id, item.sample], spans[item.question_id, item.sample]
+        tokens = list(span.tokens)
+        features[row] = (
+            fmean([response.logprobs[n] for n in tokens]) if response.logprobs else np.nan,
+            fmean([response.entropies[n] for n in tokens]) if response.entropies else np.nan,
+            len(tokens),
+        )
+    return features
+
+
+def length_strata(lengths: ArrayLike) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """The stratum of each row, and the names of the strata from short to long: "1 token", "2 to 4 tokens".
+
+    Every length is a stratum where there are few of them. Otherwise there are three, of about as many rows as ties
+    allow: answers of one length are never parted.
+    """
+    each, member, count = np.unique(np.asarray(lengths, dtype=int), return_inverse=True, return_counts=True)
+    part = np.arange(len(each))
+    if len(each) > FEW:
+        middle = (np.cumsum(count) - count / 2) / count.sum()  # mid-rank of each length
+        _, part = np.unique((PARTS * middle).astype(int), return_inverse=True)
+    names = []
+    for place in range(part.max() + 1):
+        shortest, longest = each[part == place].min(), each[part == place].max()
+        span = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
+        names.append(f"{span} token" if longest == 1 else f"{span} tokens")
+    return part[member], tuple(names)
+
+
+def equal_parts(values: NDArray[np.float64], parts: int = STRATA) -> NDArray[np.intp]:
+    """The part [row] of each value, of as many rows as ties allow: equal values are never parted."""
+    _, member, count = np.unique(values, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(count) - count / 2) / count.sum()
+    return np.asarray((parts * middle).astype(np.intp)[member])

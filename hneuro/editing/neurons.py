@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from hneuro.config import saved_experiment
 from hneuro.experiment import Experiment
 from hneuro.models.patch import read_patch
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 from hneuro.result_records import Results
 from hneuro.runs import finished_results
 from hneuro.states import State, read_state

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark, Measure
-from hneuro.causal.curves import worth
+from hneuro.causal.curves import rates_apart, worth
 from hneuro.causal.grid import NeuronSet
-from hneuro.causal.kinds import rates_apart
 from hneuro.causal.perplexity import TEXT, perplexity_change, perplexity_of
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch

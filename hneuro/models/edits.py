@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hneuro.records import NeuronSpace
+from hneuro.neurons import NeuronSpace
 
 if TYPE_CHECKING:
     import torch

@@ -25,7 +25,8 @@ from hneuro.models.weights import (
     shape_of,
     whole_weight,
 )
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 
 ATTENTION_NAMES = ("attn", "attention")
 Hook = tuple[nn.Module, Edited]

@@ -19,7 +19,8 @@ from hneuro.models.gguf import GgufSource
 from hneuro.models.load import empty_model
 from hneuro.models.sources import INDEX, SINGLE, CheckpointSource, placed_tensors, weight_files
 from hneuro.models.weights import inputs_first, shape_of
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 
 PLAIN = ("F64", "F32", "F16", "BF16")
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from hneuro.codec import from_plain, to_plain
 from hneuro.disk import write_text
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 from hneuro.store import fingerprint
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from hneuro.models.ffn import FFN
 from hneuro.models.files import StoredFFN
+from hneuro.neurons import HNeurons, NeuronSpace
 from hneuro.origin.settings import KINDS, MEASURES, PARTS
 from hneuro.probe.controls import layer_matched_set
-from hneuro.records import HNeurons, NeuronSpace, UserError
+from hneuro.records import UserError
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import mean_of

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import NeuronSpace, Probe
 from hneuro.origin.transfer import backward_transfer
-from hneuro.records import NeuronSpace, Probe
 from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc_difference
 
@@ -28,8 +28,8 @@ class Readers:
     """What reads the answers at every moment: the chat model's probe, its H-Neurons' detector, random neurons'."""
 
     probe: Probe
-    detector: Detector
-    controls: tuple[Detector, ...]
+    detector: Classifier
+    controls: tuple[Classifier, ...]
 
     @property
     def neurons(self) -> tuple[int, ...]:
@@ -41,7 +41,7 @@ class Readers:
         """The same readers for rows that hold `neurons` only, in their order."""
         place = {neuron: n for n, neuron in enumerate(self.neurons)}
 
-        def moved(detector: Detector) -> Detector:
+        def moved(detector: Classifier) -> Classifier:
             return replace(detector, columns=tuple(place[neuron] for neuron in detector.columns))
 
         weight = self.probe.weight[list(self.neurons)]

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.nulls import spread
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import HNeurons, Probe
 from hneuro.probe.stability import overlap
-from hneuro.records import HNeurons, Probe
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import auroc, auroc_difference, auroc_in_closed_form
@@ -18,8 +18,8 @@ from hneuro.statistics import auroc, auroc_difference, auroc_in_closed_form
 
 def backward_transfer(
     probe: Probe,
-    detector: Detector,
-    controls: Sequence[Detector],
+    detector: Classifier,
+    controls: Sequence[Classifier],
     sets: Sequence[AnswerSet],
     own: Probe | None = None,
 ) -> tuple[ResultRow, ...]:
@@ -32,7 +32,7 @@ def backward_transfer(
 
 
 def _rows(
-    probe: Probe, detector: Detector, controls: Sequence[Detector], tested: AnswerSet, own: Probe | None
+    probe: Probe, detector: Classifier, controls: Sequence[Classifier], tested: AnswerSet, own: Probe | None
 ) -> Iterator[ResultRow]:
     y, groups, rows = tested.rows.y, tested.rows.groups, tested.rows
     null = [auroc_in_closed_form(y, control.scores_of(rows), groups).value for control in controls]

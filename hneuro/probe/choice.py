@@ -8,7 +8,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from hneuro.records import HNeurons, Probe, ProbeRows, UserError
+from hneuro.neurons import HNeurons, Probe, ProbeRows
+from hneuro.records import UserError
 from hneuro.result_records import PathPoint
 from hneuro.statistics import auroc_in_closed_form, rate, youden_threshold
 

@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from hneuro.records import Contributions, LabelledResponse, ProbeRows
+from hneuro.neurons import Contributions, ProbeRows
+from hneuro.records import LabelledResponse
 
 
 @runtime_checkable
@@ -35,21 +36,36 @@ class Labeling(Protocol):
         """The training rows of these responses."""
 
 
+class Pooled:
+    """Rows from pooled vectors: those of the region `tested` with their labels, and y = 0 at `contrast`, if any."""
+
+    tested: ClassVar[str] = "answer"
+    contrast: ClassVar[str | None] = None
+    letters: ClassVar[bool] = False
+
+    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
+        own = region_rows(found, labelled, self.tested)
+        if self.contrast is None:
+            return own
+        others = region_rows(found, labelled, self.contrast)
+        return replace(
+            own,
+            lines=np.concatenate([own.lines, others.lines]),
+            y=np.concatenate([own.y, np.zeros_like(others.y)]),
+            groups=np.concatenate([own.groups, others.groups]),
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
-class OneVsOne:
+class OneVsOne(Pooled):
     """The answer vector of each response: y = 1 if it is hallucinated."""
 
     name: str = "1-vs-1"
     regions: tuple[str, ...] = ("answer",)
-    tested: ClassVar[str] = "answer"
-    letters: ClassVar[bool] = False
-
-    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        return answer_rows(found, labelled)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThreeVsOne:
+class ThreeVsOne(Pooled):
     """y = 1: answer vectors of hallucinated responses; y = 0: those of faithful ones, and the other tokens of both.
 
     The contrast with other tokens keeps neurons out that are busy at any token of a hallucinated response.
@@ -57,28 +73,20 @@ class ThreeVsOne:
 
     name: str = "3-vs-1"
     regions: tuple[str, ...] = ("answer", "other")
-    tested: ClassVar[str] = "answer"
-    letters: ClassVar[bool] = False
-
-    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        return _contrasted(found, labelled, "other")
+    contrast: ClassVar[str | None] = "other"
 
 
 @dataclass(frozen=True, kw_only=True)
-class OtherTokens:
+class OtherTokens(Pooled):
     """1-vs-1 at all other tokens of the sequence: what is left to be found where the answer is not looked at."""
 
     name: str = "1-vs-1-other"
     regions: tuple[str, ...] = ("other",)
     tested: ClassVar[str] = "other"
-    letters: ClassVar[bool] = False
-
-    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        return region_rows(found, labelled, "other")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shuffled:
+class Shuffled(Pooled):
     """A control: 1-vs-1 where chance decides which entities are hallucinated about. What it finds, noise has as well.
 
     All responses about an entity get one label, as they mostly have in truth (Hewitt and Liang, arXiv:1909.03368).
@@ -87,11 +95,9 @@ class Shuffled:
     name: str = "1-vs-1-shuffled"
     regions: tuple[str, ...] = ("answer",)
     seed: int = 0
-    tested: ClassVar[str] = "answer"
-    letters: ClassVar[bool] = False
 
     def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        return self.shuffled(answer_rows(found, labelled))
+        return self.shuffled(super().rows(found, labelled))
 
     def shuffled(self, true: ProbeRows) -> ProbeRows:
         """The same rows, with as many of y = 1 as there are (but for less than an entity)."""
@@ -103,29 +109,23 @@ class Shuffled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LettersContrastive:
+class LettersContrastive(Pooled):
     """y = 1: the predicted letter where it is wrong; y = 0: where it is right, and the last prompt token of both."""
 
     name: str = "mcq-contrastive"
     regions: tuple[str, ...] = ("answer", "last_prompt")
-    tested: ClassVar[str] = "answer"
+    contrast: ClassVar[str | None] = "last_prompt"
     letters: ClassVar[bool] = True
-
-    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        return _contrasted(found, labelled, "last_prompt")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LettersForeseen:
+class LettersForeseen(Pooled):
     """The last prompt token, before any letter is fed to the model: y = 1 if the one that it predicts is wrong."""
 
     name: str = "mcq-non-contrastive"
     regions: tuple[str, ...] = ("last_prompt",)
     tested: ClassVar[str] = "last_prompt"
     letters: ClassVar[bool] = True
-
-    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        return region_rows(found, labelled, "last_prompt")
 
 
 def believed(labeling: Labeling, true: ProbeRows) -> ProbeRows:
@@ -149,11 +149,6 @@ def permuted(labelled: Sequence[LabelledResponse], seed: int) -> tuple[LabelledR
     return tuple(replace(response, hallucinated=label[place]) for place, response in enumerate(labelled))
 
 
-def answer_rows(found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-    """One row a response, its answer vector."""
-    return region_rows(found, labelled, "answer")
-
-
 def region_rows(found: Contributions, labelled: Sequence[LabelledResponse], region: str) -> ProbeRows:
     """One row a response, its vector of this region: those of `Labeling.tested` are what detectors are tested on."""
     return ProbeRows(
@@ -163,15 +158,4 @@ def region_rows(found: Contributions, labelled: Sequence[LabelledResponse], regi
         groups=np.array([r.group for r in labelled], dtype=np.str_),
         space=found.space,
         by_neuron=found.by_neuron,
-    )
-
-
-def _contrasted(found: Contributions, labelled: Sequence[LabelledResponse], region: str) -> ProbeRows:
-    """Answer rows, and y = 0 at another region of all the same responses."""
-    answers, others = answer_rows(found, labelled), region_rows(found, labelled, region)
-    return replace(
-        answers,
-        lines=np.concatenate([answers.lines, others.lines]),
-        y=np.concatenate([answers.y, np.zeros_like(others.y)]),
-        groups=np.concatenate([answers.groups, others.groups]),
     )

@@ -9,10 +9,19 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.probe.features import features_of
-from hneuro.probe.solver import Penalty, Settings, smallest_C, solve_paths
+from hneuro.neurons import Probe, ProbeRows
+from hneuro.probe.solver import (
+    FeatureMatrix,
+    Penalty,
+    Problem,
+    SolverSettings,
+    features_in_memory,
+    problem,
+    smallest_C,
+    solve_paths,
+)
 from hneuro.progress import track
-from hneuro.records import Probe, ProbeRows, UserError
+from hneuro.records import UserError
 
 GRID = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 35.0, 60.0, 100.0, 180.0, 320.0)
 
@@ -34,20 +43,18 @@ class Selector(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class L1:
-    """L1-penalised logistic regression on raw CETT (paper, section 2.3), solved exactly over all neurons.
+class Penalised:
+    """Logistic regression with a penalty that keeps few neurons, at several strengths of it.
 
     `C` are multiples of the smallest C that selects any neuron, so that a value means the same for every model and
     scale; with `relative_C=false` they are scikit-learn's C as they are. `tolerance` is the relative duality gap that
-    every C is proven to. The published code uses liblinear, which also penalises the intercept: `Liblinear`.
+    every C is proven to.
     """
 
     C: tuple[float, ...] = GRID
     relative_C: bool = True
-    intercept: Literal["free", "penalised"] = "free"
     class_weight: Literal["balanced"] | None = None
     tolerance: float = 1e-4
-    name: str = "l1"
 
     def __post_init__(self) -> None:
         _check_grid(self.C, "C")
@@ -55,66 +62,74 @@ class L1:
     @property
     def strengths(self) -> tuple[float, ...]:
         return self.C
+
+    @property
+    def penalty(self) -> Penalty:
+        raise NotImplementedError
+
+    def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
+        _check_classes(rows)
+        settings = SolverSettings(relative_C=self.relative_C, tolerance=self.tolerance)
+        features = features_of(rows, standardised=self.penalty.standardised)
+        asked = features.problem(rows.y, class_weight=self.class_weight)
+        (path,) = solve_paths(features.matrix, [asked], self.C, self.penalty, settings)
+        probes = []
+        for strength, solution in zip(sorted(self.C), path, strict=True):
+            weight = np.zeros(rows.space.size)
+            weight[solution.neurons] = solution.weights
+            gap = solution.gap
+            probes.append(Probe(weight=weight, bias=solution.bias, strength=strength, space=rows.space, gap=gap))
+        return tuple(probes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class L1(Penalised):
+    """L1-penalised logistic regression on raw CETT (paper, section 2.3), solved exactly over all neurons.
+
+    The published code uses liblinear, which also penalises the intercept: `Liblinear`.
+    """
+
+    intercept: Literal["free", "penalised"] = "free"
+    name: str = "l1"
 
     @property
     def penalty(self) -> Penalty:
         return Penalty(intercept=self.intercept)
 
-    def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
-        return _exact_path(self, rows)
-
 
 @dataclass(frozen=True, kw_only=True)
-class ElasticNet:
+class ElasticNet(Penalised):
     """Logistic regression with L1 and L2 penalty on standardised CETT: keeps groups of correlated neurons together.
 
     Not the paper's selection. Solved and scaled as `L1` is.
     """
 
-    C: tuple[float, ...] = GRID
-    relative_C: bool = True
     l1_ratio: float = 0.5
-    class_weight: Literal["balanced"] | None = None
-    tolerance: float = 1e-4
     name: str = "elastic_net"
 
     def __post_init__(self) -> None:
-        _check_grid(self.C, "C")
+        super().__post_init__()
         if not 0 < self.l1_ratio <= 1:
             raise ValueError("l1_ratio must lie in (0, 1]")
-
-    @property
-    def strengths(self) -> tuple[float, ...]:
-        return self.C
 
     @property
     def penalty(self) -> Penalty:
         return Penalty(l1_ratio=self.l1_ratio, standardised=True)
 
-    def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
-        return _exact_path(self, rows)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Liblinear:
+class Liblinear(Penalised):
     """`L1` as the published code computes it: scikit-learn's liblinear, which penalises the intercept like a neuron.
 
     For parity. At its default tolerance it stops short of the optimum where there are many neurons, and it needs 36
     bytes of memory for each of rows x neurons.
     """
 
-    C: tuple[float, ...] = GRID
-    relative_C: bool = True
-    class_weight: Literal["balanced"] | None = None
-    tolerance: float = 1e-4
     name: str = "liblinear"
 
-    def __post_init__(self) -> None:
-        _check_grid(self.C, "C")
-
     @property
-    def strengths(self) -> tuple[float, ...]:
-        return self.C
+    def penalty(self) -> Penalty:
+        return Penalty(intercept="penalised")
 
     def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
         from sklearn.linear_model import LogisticRegression
@@ -124,7 +139,7 @@ class Liblinear:
         if self.relative_C:
             features = features_of(rows)
             asked = features.problem(rows.y, class_weight=self.class_weight)
-            (scale,) = smallest_C(features.matrix, [asked], Penalty(intercept="penalised"))
+            (scale,) = smallest_C(features.matrix, [asked], self.penalty)
         x = rows.columns(range(rows.space.size))
         probes = []
         for multiple in track(sorted(self.C), f"probe ({self.name})"):
@@ -191,20 +206,6 @@ def t_statistic(rows: ProbeRows) -> NDArray[np.float64]:
     return t
 
 
-def _exact_path(selector: L1 | ElasticNet, rows: ProbeRows) -> tuple[Probe, ...]:
-    _check_classes(rows)
-    settings = Settings(relative_C=selector.relative_C, tolerance=selector.tolerance)
-    features = features_of(rows, standardised=selector.penalty.standardised)
-    asked = features.problem(rows.y, class_weight=selector.class_weight)
-    (path,) = solve_paths(features.matrix, [asked], selector.C, selector.penalty, settings)
-    probes = []
-    for strength, solution in zip(sorted(selector.C), path, strict=True):
-        weight = np.zeros(rows.space.size)
-        weight[solution.neurons] = solution.weights
-        probes.append(Probe(weight=weight, bias=solution.bias, strength=strength, space=rows.space, gap=solution.gap))
-    return tuple(probes)
-
-
 def _check_classes(rows: ProbeRows) -> None:
     for label, what in ((1, "hallucinated"), (0, "faithful")):
         if (rows.y == label).sum() < 2:
@@ -217,3 +218,39 @@ def _check_classes(rows: ProbeRows) -> None:
 def _check_grid(values: Sequence[float], key: str) -> None:
     if not values or min(values) <= 0:
         raise ValueError(f"{key} needs at least one value, all above 0")
+
+
+@dataclass(frozen=True)
+class Features:
+    """A feature matrix whose rows may be more than those of the probe: `places` [row] are where these are."""
+
+    matrix: FeatureMatrix
+    places: NDArray[np.intp]
+
+    def problem(
+        self,
+        y: NDArray[np.integer],
+        weight: NDArray[np.floating] | None = None,
+        class_weight: Literal["balanced"] | None = None,
+    ) -> Problem:
+        """The labels and weights of the probe's rows as a problem over the matrix; its other rows weigh nothing."""
+        labels = np.zeros(self.matrix.n_rows, np.int8)
+        weights = np.zeros(self.matrix.n_rows)
+        labels[self.places] = y
+        weights[self.places] = 1.0 if weight is None else weight
+        return problem(labels, weights, class_weight)
+
+
+def features_of(rows: ProbeRows, *, standardised: bool = False) -> Features:
+    """The features of these rows: of all labelings and resamples of one large set the same file.
+
+    `standardised`: with the mean and the deviation of each neuron over these rows, not over all of the file, which
+    takes a pass.
+    """
+    if rows.by_neuron is None:
+        return Features(features_in_memory(rows.table[rows.lines]), np.arange(len(rows.lines)))
+    assert isinstance(rows.by_neuron, FeatureMatrix)
+    matrix = rows.by_neuron
+    if standardised and len(rows.lines) < matrix.n_rows:
+        matrix = matrix.over(rows.lines)
+    return Features(matrix, rows.lines)

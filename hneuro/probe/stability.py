@@ -14,10 +14,10 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from hneuro.probe.features import features_of
-from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Selector
-from hneuro.probe.solver import Penalty, Settings, solve_paths
-from hneuro.records import HNeurons, ProbeRows, UserError
+from hneuro.neurons import HNeurons, ProbeRows
+from hneuro.probe.selectors import Penalised, Selector, features_of
+from hneuro.probe.solver import SolverSettings, solve_paths
+from hneuro.records import UserError
 from hneuro.result_records import NeuronFrequency, Overlap, Resample
 from hneuro.statistics import group_weights
 
@@ -70,7 +70,7 @@ def reselect(
     same as on all rows: a multiple of the resample's own smallest C, where the selector's is. The penalised selections
     are solved exactly and in lockstep; any other selector is given the drawn rows.
     """
-    if isinstance(selector, L1 | ElasticNet | Liblinear):
+    if isinstance(selector, Penalised):
         return _solved(rows, selector, strengths, weights, draws)
     found = []
     for draw in draws:
@@ -82,16 +82,15 @@ def reselect(
 
 def _solved(
     rows: ProbeRows,
-    selector: L1 | ElasticNet | Liblinear,
+    selector: Penalised,
     strengths: Sequence[float],
     weights: NDArray[np.float64],
     draws: Sequence[int],
 ) -> tuple[Resample, ...]:
-    relative, class_weight = selector.relative_C, selector.class_weight
-    penalty = Penalty(intercept="penalised") if isinstance(selector, Liblinear) else selector.penalty
-    features = features_of(rows, standardised=penalty.standardised)
-    problems = [features.problem(rows.y, weights[:, draw], class_weight) for draw in draws]
-    paths = solve_paths(features.matrix, problems, strengths, penalty, Settings(relative_C=relative))
+    features = features_of(rows, standardised=selector.penalty.standardised)
+    problems = [features.problem(rows.y, weights[:, draw], selector.class_weight) for draw in draws]
+    settings = SolverSettings(relative_C=selector.relative_C)
+    paths = solve_paths(features.matrix, problems, strengths, selector.penalty, settings)
     return tuple(
         Resample(draw=draw, strength=strength, neurons=tuple(int(n) for n in solution.neurons[solution.weights > 0]))
         for draw, path in zip(draws, paths, strict=True)

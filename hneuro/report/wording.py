@@ -31,6 +31,7 @@ CONDITIONS = {
     "random": "random neurons",
     "layer_matched": "layer-matched neurons",
     "contribution_matched": "contribution-matched neurons",
+    "norm_matched": "norm-matched neurons",
     "probe": "whole probe",
     "base_probe": "the base model's own probe",
     "logprob": "answer log-probability",

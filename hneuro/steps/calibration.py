@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.baselines import BASELINES, baseline_features
 from hneuro.detection.calibration import Platt, calibration_rows
-from hneuro.detection.detector import Detector
-from hneuro.detection.scored import AnswerSet
+from hneuro.detection.detector import Classifier
+from hneuro.detection.scored import BASELINES, AnswerSet, baseline_features
 from hneuro.records import LabelledResponse
 from hneuro.result_records import ResultRow, TrainedDetector
 from hneuro.stage import stage
@@ -71,11 +70,11 @@ def calibrated(
     balanced: Answers, rest: _Rest, trained: TrainedDetector, selected: Answers, natural: tuple[int, int]
 ) -> Sequence[ResultRow]:
     """Platt's scaling on the select part, ten bins."""
-    return list(_rows(balanced, rest, Detector.of(trained), selected.answer_set(), natural))
+    return list(_rows(balanced, rest, Classifier.of(trained), selected.answer_set(), natural))
 
 
 def _rows(
-    balanced: Answers, rest: _Rest, detector: Detector, select: AnswerSet, natural: tuple[int, int]
+    balanced: Answers, rest: _Rest, detector: Classifier, select: AnswerSet, natural: tuple[int, int]
 ) -> Iterator[ResultRow]:
     tested = balanced.answer_set()
     y = np.array([r.hallucinated for r in (*balanced.labelled, *rest.labelled)], dtype=np.int8)

@@ -9,8 +9,9 @@ from typing import Protocol, runtime_checkable
 
 from hneuro.causal.benchmarks.known import KnownBenchmark
 from hneuro.causal.values import Values
+from hneuro.neurons import NeuronSpace
 from hneuro.probe.selectors import Ranking
-from hneuro.records import LabelledResponse, NeuronSpace, Question, UserError
+from hneuro.records import LabelledResponse, Question, UserError
 from hneuro.result_records import FunnelStep
 from hneuro.spans.base import NONE_STATED
 from hneuro.steps import stored

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from hneuro.causal.benchmarks.base import Benchmark
-from hneuro.causal.benchmarks.known import KnownBenchmark
-from hneuro.causal.capability import known_facts
+from hneuro.causal.benchmarks.known import KnownBenchmark, known_facts
+from hneuro.causal.curves import kinds_of, shares
 from hneuro.causal.grid import UNTOUCHED, NeuronSet
-from hneuro.causal.kinds import kinds_of, shares
 from hneuro.causal.values import Values
 from hneuro.records import Fact, Outcome, Question, Reading
 from hneuro.result_records import Estimate, FunnelStep, ResultRow

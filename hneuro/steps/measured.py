@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hneuro.contributions.regions import region_positions
-from hneuro.detection.baselines import baseline_features
-from hneuro.detection.scored import AnswerSet
+from hneuro.detection.scored import AnswerSet, baseline_features
 from hneuro.models.language_model import LanguageModel
+from hneuro.neurons import Contributions, ProbeRows
 from hneuro.probe.labeling import region_rows
-from hneuro.records import AnswerSpan, Contributions, LabelledResponse, ProbeRows, Question, Response
+from hneuro.records import AnswerSpan, LabelledResponse, Question, Response
 from hneuro.result_records import FunnelStep
 from hneuro.spans.base import loss_step
 from hneuro.steps import stored

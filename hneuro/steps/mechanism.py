@@ -9,18 +9,17 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.mechanism.asking import Asked, in_words_of, p_unsure
-from hneuro.detection.mechanism.consistency import inconsistency
-from hneuro.detection.mechanism.frequency import Counts, frequencies, read_counts
 from hneuro.detection.mechanism.remaining import remaining_rows
-from hneuro.detection.mechanism.signals import as_signals, layer_rows, signal_rows
-from hneuro.detection.mechanism.sparsity import MEASURES, sparsity_of
+from hneuro.detection.mechanism.settings import Counts, frequencies, read_counts
+from hneuro.detection.mechanism.signals import MEASURES, as_signals, inconsistency, layer_rows, signal_rows, sparsity_of
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.models.language_model import LanguageModel
+from hneuro.neurons import HNeurons, Probe, ProbeRows
 from hneuro.probe.selectors import Selector
 from hneuro.probe.solver import transposed
-from hneuro.records import HNeurons, Probe, ProbeRows, Response
+from hneuro.records import Response
 from hneuro.result_records import FunnelStep, ResultRow, TrainedDetector
 from hneuro.stage import Rows, array, stage
 from hneuro.steps.context import Context
@@ -81,7 +80,7 @@ def signals(
     seed: int,
 ) -> Sequence[ResultRow]:
     """Each signal by itself, what the detector's score adds to the others, and the sparsity of every layer."""
-    detector = Detector.of(trained)
+    detector = Classifier.of(trained)
     known = {m.answers.name: _signals(m, detector.scores_of(m.answers.rows())) for m in measured}
     sets = [replace(tested, baselines=known[tested.name]) for tested in testable([m.answers for m in measured])]
     rows = [*signal_rows(sets, reasons), *remaining_rows(sets, folds, min_per_class, seed)]

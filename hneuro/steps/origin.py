@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.models.language_model import LanguageModel
+from hneuro.neurons import Contributions, HNeurons, NeuronSpace, Probe
 from hneuro.origin.moments import Readers, at, transfer_at
 from hneuro.origin.settings import PARTS
 from hneuro.origin.transfer import backward_transfer, shared_neurons
-from hneuro.records import Contributions, HNeurons, NeuronSpace, Probe
 from hneuro.result_records import ResultRow, TrainedDetector
 from hneuro.stage import Rows, array, stage
 from hneuro.steps import stored
@@ -59,7 +59,7 @@ def origin(
     def made() -> Readers:
         fitted, selected = fit.answer_set(), select.answer_set()
         controls = tuple(neuron_detector(c, fitted, selected) for c in drawn)
-        return Readers(probe=probe, detector=Detector.of(trained), controls=controls)
+        return Readers(probe=probe, detector=Classifier.of(trained), controls=controls)
 
     readers = Kept(made, fingerprint([probe, trained, drawn, fit, select]))
     moved = _distances(run, run.base)

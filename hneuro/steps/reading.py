@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from hneuro import __version__
 from hneuro.contributions.regions import reading_weights
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.experiment import Experiment
 from hneuro.models.gguf import GgufSource
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import AnswerSpan, HNeurons, Question, Response, Verdict
+from hneuro.neurons import HNeurons
+from hneuro.records import AnswerSpan, Question, Response, Verdict
 from hneuro.responses.vllm import VllmSampler
 from hneuro.result_records import ColouredResponse, PathPoint, TrainedDetector
 from hneuro.spans.tokens import token_texts
@@ -65,7 +66,7 @@ def risks(
 ) -> Sequence[ColouredResponse]:
     from hneuro.contributions.extract import extract
 
-    detector = Detector.of(trained)
+    detector = Classifier.of(trained)
     sequences = [(*item.response.prompt_ids, *item.response.token_ids) for item in shown]
     pooling = [
         reading_weights(len(item.response.prompt_ids), len(item.response.token_ids), item.stated, trained.position)

@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from hneuro.causal.capability import known_facts
+from hneuro.causal.benchmarks.known import known_facts
 from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.models.language_model import LanguageModel
+from hneuro.neurons import HNeurons, Probe
 from hneuro.probe.controls import random_set
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector, t_statistic
 from hneuro.probe.stability import Correlated, correlated
-from hneuro.records import HNeurons, Outcome, Probe
+from hneuro.records import Outcome
 from hneuro.result_records import NeuronRow, Stability, TrainedDetector
 from hneuro.stage import Rows, array, stage
 from hneuro.statistics import rate

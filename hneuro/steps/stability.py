@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.detection.evaluate import neuron_detector
+from hneuro.neurons import HNeurons, Probe, ProbeRows
 from hneuro.probe.choice import Choice, Sparsest, choose
 from hneuro.probe.labeling import (
     Labeling,
@@ -25,7 +26,6 @@ from hneuro.probe.labeling import (
 )
 from hneuro.probe.selectors import Selector
 from hneuro.probe.stability import frequencies, mean_overlap, overlap, resample_weights, reselect
-from hneuro.records import HNeurons, Probe, ProbeRows
 from hneuro.result_records import Overlap, Resample, ResultRow, Stability
 from hneuro.significance import share_at_least
 from hneuro.stage import Shards, sharded

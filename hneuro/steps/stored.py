@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hneuro.contributions.regions import averages
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import AnswerSpan, Judgement, LabelledResponse, NeuronSpace, Question, Response, Verdict
+from hneuro.neurons import NeuronSpace
+from hneuro.records import AnswerSpan, Judgement, LabelledResponse, Question, Response, Verdict
 from hneuro.responses.sampler import Sampler
 from hneuro.spans.base import SpanLocator
 from hneuro.stage import Rows, Shards, array, sharded, stage
@@ -154,7 +155,7 @@ def residual(
     """[response, layer, hidden]: the residual stream, averaged over the positions of the one region."""
 
     def work(rows: slice) -> NDArray[np.float32]:
-        from hneuro.contributions.residual import residual
+        from hneuro.contributions.extract import residual
 
         weights = [averages(own, len(ids))[0] for ids, own in zip(sequences[rows], positions[rows], strict=True)]
         return residual(model.loaded, sequences[rows], weights, token_budget)

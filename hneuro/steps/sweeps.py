@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.benchmarks.base import Benchmark, Measure, readings_of
-from hneuro.causal.conversation import Row, Sweeper
+from hneuro.causal.conversation import Sweeper, SweepRow
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import Cell, NeuronSet, cells, chosen_items
-from hneuro.causal.losses import losses
+from hneuro.causal.passes import losses
 from hneuro.causal.perplexity import perplexity_rows
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.models.language_model import LanguageModel
@@ -126,7 +126,7 @@ def answered(
     begun = {} if openings is None else {opening.item_id: opening.text for opening in openings.value}
     items, size = asking.items, asking.per_shard
 
-    def work(shard: Sequence[Row]) -> Sequence[SweepAnswer]:
+    def work(shard: Sequence[SweepRow]) -> Sequence[SweepAnswer]:
         asking.ready()
         return asking.sweeper.answers(shard, begun)
 
@@ -244,7 +244,7 @@ def activity(
     budget: int,
 ) -> Rows:
     def work(_: slice) -> NDArray[np.float32]:
-        from hneuro.causal.activity import activity
+        from hneuro.causal.passes import activity
 
         return activity(model.loaded, sequences, positions, neurons, budget)
 

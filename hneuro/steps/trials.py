@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.grid import NeuronSet, slots
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
-from hneuro.detection.mechanism.frequency import frequencies, read_counts
+from hneuro.detection.mechanism.settings import frequencies, read_counts
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.detection.rivals import Rival, Told, rivals
 from hneuro.detection.scored import AnswerSet, Scored
-from hneuro.probe.controls import control_set
-from hneuro.records import HNeurons, Probe
+from hneuro.neurons import HNeurons, Probe
+from hneuro.probe.controls import control_set, norm_change
 from hneuro.result_records import ResultRow, TrainedDetector
 from hneuro.stage import stage
 from hneuro.steps import stored
@@ -79,7 +79,7 @@ def detected(
     seed: int,
 ) -> Sequence[ResultRow]:
     mean = contribution.value.astype(np.float64)
-    return detect(probe, neuron_sets, mean, *tested.parts(), settings, seed, tested.others(), Detector.of(trained))
+    return detect(probe, neuron_sets, mean, *tested.parts(), settings, seed, tested.others(), Classifier.of(trained))
 
 
 @stage(ResultRow, version=1)
@@ -104,7 +104,7 @@ def causal(
     if not setup.intervention.swept:
         return ()
     sets = swept_sets(run, probe, neurons, identified)
-    monitor = RiskMonitor(Detector.of(trained)) if "risky" in setup.intervention.variants else None
+    monitor = RiskMonitor(Classifier.of(trained)) if "risky" in setup.intervention.variants else None
     rows: list[ResultRow] = []
     with device_of_sweeps(run):
         benchmarks, told = benchmarks_of(run, identified, parts)
@@ -112,11 +112,26 @@ def causal(
         for benchmark in benchmarks:
             rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
     whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
-    return (*rows, *perplexity(run, whole))
+    contribution = mean_contribution(run.store, identified.fit).value.astype(np.float64)
+    return (*rows, *perplexity(run, whole), *_norm_changes(sets, contribution))
+
+
+def _norm_changes(sets: Sequence[NeuronSet], contribution: NDArray[np.float64]) -> Iterator[ResultRow]:
+    """How much each set that is scaled changes h: whether controls are as loud as what they control for."""
+    for one in (one for one in sets if "@" not in one.name):
+        yield ResultRow(
+            stage="causal",
+            metric="norm_change",
+            dataset="neurons",
+            condition=one.name,
+            value=norm_change(contribution, one.neurons),
+            n=len(one.neurons),
+            seed=one.seed if "/" in one.name else None,
+        )
 
 
 def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> list[NeuronSet]:
-    """The neuron sets, their variants, and as many random and layer-matched neurons in their place."""
+    """The neuron sets, their variants, and their controls, of which a set that comes back is swept once."""
     setup = run.experiment
     contribution = mean_contribution(run.store, identified.fit).value.astype(np.float64)
     known = neuron_sets(run, neurons, identified.fit) | {"negative": tuple(np.flatnonzero(probe.weight < 0).tolist())}
@@ -130,8 +145,10 @@ def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identi
             own = control_set(slot.control, probe.space, chosen, exclude, contribution, draw)
         elif slot.variant == "mean":
             values = usual_activity(run, identified.fit, own).tolist()
-        if own or slot.of != "negative":
-            found.append(slot.filled(own, tuple(values)))
+        one = slot.filled(own, tuple(values))
+        again = slot.control is not None and (one.name, own) in ((there.name, there.neurons) for there in found)
+        if not again and (own or slot.of != "negative"):
+            found.append(one)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
-from hneuro.causal.capability import known_facts
+from hneuro.causal.benchmarks.known import known_facts
 from hneuro.records import Judgement, Outcome, Question, Response, Verdict
 from hneuro.verdicts.rule import RuleJudge
 

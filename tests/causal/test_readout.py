@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hneuro.causal.readout import contest_of, p_comply
+from hneuro.causal.sweep import contest_of, p_comply
 from hneuro.models.edits import Treatment, edits, scaled
 from hneuro.models.hooks import intervene
 from hneuro.models.language_model import LanguageModel
@@ -69,11 +69,6 @@ def test_nothing_to_compare_is_no_contest(comply: tuple[str, ...], resist: tuple
 def test_continuations_that_nothing_tells_apart_are_named(comply: tuple[str, ...], resist: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match=r"doubt, item 7: .* nothing tells them apart"):
         contest_of(item(comply, resist), Words())
-
-
-def test_an_empty_continuation_is_named() -> None:
-    with pytest.raises(UserError, match="doubt, item 7: a continuation to compare has no tokens"):
-        contest_of(item(("",), ("no",)), Words())
 
 
 LATE = Treatment(neurons=tuple(range(192)), alpha=2.5, scope="generated")
@@ -145,16 +140,6 @@ def test_whole_continuations_are_read_as_a_forward_pass_of_each_would(language_m
     pad = language_model.tokenizer.pad_token_id
     unread = generate(language_model.loaded, pad, plain, Decoding(temperature=1.0, max_new_tokens=3))
     assert [g.token_ids for g in generated] == [g.token_ids for g in unread]
-
-
-def test_a_single_token_is_compared_by_its_probability(language_model: LanguageModel) -> None:
-    outcome, job = made(language_model)[0].outcome, JOBS[0]
-    assert outcome is not None
-    with torch.inference_mode():
-        every = torch.softmax(language_model.loaded.model(torch.tensor([job.prompt_ids])).logits[0, -1].double(), 0)
-    comply, resist = float(every[20] + every[21]), float(every[22])
-    assert p_comply(outcome.log_odds) == pytest.approx(comply / (comply + resist), abs=1e-5)
-    assert outcome.mass == pytest.approx(comply + resist, abs=1e-5)
 
 
 @pytest.mark.parametrize("limit", [0, 10**9])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hneuro.causal.stated import reading
+from hneuro.causal.benchmarks.known import reading
 from hneuro.records import Outcome
 from hneuro.verdicts.asserted import asserts, finder
 

@@ -17,20 +17,12 @@ from hneuro.contributions.extract import extract
 from hneuro.contributions.regions import ContributionSettings, region_weights
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
+from hneuro.neurons import Contributions, Probe, ProbeRows
 from hneuro.probe.choice import Sparsest, choose, h_neurons
 from hneuro.probe.controls import ControlKind, control_set
-from hneuro.probe.labeling import OneVsOne, answer_rows
+from hneuro.probe.labeling import OneVsOne
 from hneuro.probe.selectors import L1, Ranking, Selector
-from hneuro.records import (
-    AnswerSpan,
-    BenchmarkItem,
-    Contributions,
-    LabelledResponse,
-    Outcome,
-    Probe,
-    ProbeRows,
-    Response,
-)
+from hneuro.records import AnswerSpan, BenchmarkItem, LabelledResponse, Outcome, Response
 from hneuro.responses.decoding import Decoding
 from hneuro.result_records import ResultRow
 
@@ -43,8 +35,8 @@ def patient(spec: ModelSpec) -> LanguageModel:
     return model
 
 
-def measured(model: LanguageModel, numbers: range) -> tuple[ProbeRows, ProbeRows]:
-    """Training rows and answer rows of as many known as unknown questions, answered with a few random tokens."""
+def measured(model: LanguageModel, numbers: range) -> ProbeRows:
+    """The rows of as many known as unknown questions, answered with a few random tokens."""
     draw = np.random.default_rng(numbers.start)
     labelled, responses, spans = [], [], []
     for n in numbers:
@@ -61,17 +53,17 @@ def measured(model: LanguageModel, numbers: range) -> tuple[ProbeRows, ProbeRows
     values = extract(model.loaded, [(*r.prompt_ids, *r.token_ids) for r in responses], weights, 4096)
     keys = tuple((r.question_id, r.sample) for r in responses)
     found = Contributions(values=values, keys=keys, regions=("answer",), space=model.loaded.ffn.space)
-    return OneVsOne().rows(found, labelled), answer_rows(found, labelled)
+    return OneVsOne().rows(found, labelled)
 
 
 @pytest.fixture(scope="module")
-def rows(patient: LanguageModel) -> tuple[ProbeRows, ProbeRows, ProbeRows]:
-    return (*measured(patient, range(160)), measured(patient, range(160, 240))[1])
+def rows(patient: LanguageModel) -> tuple[ProbeRows, ProbeRows]:
+    """Of the fit and of the select split."""
+    return measured(patient, range(160)), measured(patient, range(160, 240))
 
 
-def chosen_by(selector: Selector, rows: tuple[ProbeRows, ProbeRows, ProbeRows]) -> Probe:
-    training, fit, select = rows
-    return choose(selector.path(training, seed=0), fit, select, Sparsest())[0]
+def chosen_by(selector: Selector, rows: tuple[ProbeRows, ProbeRows]) -> Probe:
+    return choose(selector.path(rows[0], seed=0), *rows, Sparsest())[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +93,8 @@ def planted_in(model: LanguageModel) -> set[int]:
     return {model.loaded.ffn.space.flat(*place) for place in PLANTED}
 
 
-def test_the_built_neurons_are_found_and_no_others(
-    patient: LanguageModel, rows: tuple[ProbeRows, ProbeRows, ProbeRows]
-) -> None:
-    """L1 keeps some of the four, which are always active together; the ranking keeps them all (trap 23)."""
+def test_the_built_neurons_are_found_and_no_others(patient: LanguageModel, rows: tuple[ProbeRows, ProbeRows]) -> None:
+    """L1 keeps some of the four, which are always active together; the ranking keeps them all."""
     sparse = h_neurons(chosen_by(L1(C=(1.5, 2.0, 3.0, 5.0)), rows), "l1").neurons
     assert sparse
     assert set(sparse) <= planted_in(patient)
@@ -112,12 +102,12 @@ def test_the_built_neurons_are_found_and_no_others(
 
 
 def test_scaling_them_moves_compliance_and_scaling_others_does_not(
-    patient: LanguageModel, rows: tuple[ProbeRows, ProbeRows, ProbeRows]
+    patient: LanguageModel, rows: tuple[ProbeRows, ProbeRows]
 ) -> None:
-    """Traps 27 and 29: the controls of the same run are flat."""
+    """The controls of the same run are flat."""
     probe = chosen_by(Ranking(counts=(4,)), rows)
     space, chosen = probe.space, h_neurons(probe, "ranking").neurons
-    contribution = rows[1].columns(range(space.size)).mean(axis=0)
+    contribution = rows[0].columns(range(space.size)).mean(axis=0)
     alphas = (0.0, 1.0, 2.0, 3.0)
     sets = [NeuronSet(name="h_neurons", seed=0, neurons=tuple(sorted(chosen)), alphas=alphas)]
     for kind in get_args(ControlKind):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from hneuro.causal.benchmarks.base import Benchmark, ByRule
-from hneuro.causal.grid import UNTOUCHED, Cell, NeuronSet, SweepSettings, cells, chosen_items
+from hneuro.causal.benchmarks.base import ByRule
+from hneuro.causal.grid import UNTOUCHED, NeuronSet, SweepSettings, cells, chosen_items
 from hneuro.causal.sweep import Sweep
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Outcome, SweepAnswer
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Job, generate
-from hneuro.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +106,7 @@ def test_alpha_moves_this_model_and_sets_differ(answers: tuple[SweepAnswer, ...]
 
 
 def test_every_cell_alone_gives_the_same(answers: tuple[SweepAnswer, ...], language_model: LanguageModel) -> None:
-    """Trap 19: a row does not depend on its neighbours."""
+    """A row does not depend on its neighbours."""
     for item in BENCHMARK.items()[:2]:
         for chosen in SETS[:2]:
             for alpha in (0.0, 3.0):
@@ -117,7 +115,7 @@ def test_every_cell_alone_gives_the_same(answers: tuple[SweepAnswer, ...], langu
                 assert close(cell, mine)
 
 
-@pytest.mark.parametrize("token_budget", [1, 40, 200])
+@pytest.mark.parametrize("token_budget", [1, 40])
 def test_the_size_of_a_batch_does_not_matter(
     answers: tuple[SweepAnswer, ...], language_model: LanguageModel, token_budget: int
 ) -> None:
@@ -125,18 +123,8 @@ def test_the_size_of_a_batch_does_not_matter(
     assert all(close(a, b) for a, b in zip(again, answers[: len(again)], strict=True))
 
 
-def test_without_alpha_one_nothing_is_untouched(language_model: LanguageModel) -> None:
-    made = sweep(language_model, items=BENCHMARK.items()[:1], sets=[replace(SETS[0], alphas=(0.0, 2.0))])
-    assert [(a.neuron_set, a.alpha) for a in made] == [("h_neurons", 0.0), ("h_neurons", 2.0)]
-
-
-def test_items_without_continuations_have_no_probability(answers: tuple[SweepAnswer, ...]) -> None:
-    assert {a.item_id for a in answers if a.p_comply is None} == {"item-2"}
-    assert all(0 < a.p_comply < 1 for a in answers if a.p_comply is not None)
-
-
 def test_sampled_answers_share_their_noise_across_alphas(language_model: LanguageModel) -> None:
-    """Trap 37: with common random numbers a set without effect flips nothing."""
+    """With common random numbers a set without effect flips nothing."""
     sampled = YesNo(decoding=Decoding(temperature=1.0, max_new_tokens=8))
     made = sweep(language_model, sampled, sets=[NeuronSet(name="nothing", seed=0, neurons=(), alphas=(0.0, 1.0, 3.0))])
     for item in sampled.items():
@@ -166,31 +154,6 @@ def test_a_conversation_begins_untouched_and_goes_on_under_the_treatment(languag
             assert answer.replies[turn] == language_model.text_of(alone.token_ids)
             messages.append({"role": "assistant", "content": answer.replies[turn]})
     assert {a.p_comply is None for a in made[3:]} == {False}
-
-
-def test_a_sweep_goes_on_where_it_stopped(
-    answers: tuple[SweepAnswer, ...], language_model: LanguageModel, tmp_path: Path
-) -> None:
-    rows = [(item, cell) for item in BENCHMARK.items() for cell in cells(SETS)]
-    shards = [rows[:10], rows[10:]]
-    done: list[str] = []
-
-    def work(shard: Sequence[tuple[BenchmarkItem, Cell]]) -> tuple[SweepAnswer, ...]:
-        if len(done) == 1:
-            done.append("stopped")
-            raise KeyboardInterrupt
-        done.append(shard[0][0].id)
-        return Sweep(language_model, BENCHMARK.decoding, 16384).answers(shard, {})
-
-    with pytest.raises(KeyboardInterrupt):
-        Store(tmp_path).records("sweep", {}, SweepAnswer, shards, work)
-    made = Store(tmp_path).records("sweep", {}, SweepAnswer, shards, work).value
-    assert done == ["item-0", "stopped", "item-1"]
-    assert all(close(a, b) for a, b in zip(made, answers, strict=True))
-
-
-def test_benchmarks_are_recognised() -> None:
-    assert isinstance(BENCHMARK, Benchmark)
 
 
 @pytest.mark.parametrize(

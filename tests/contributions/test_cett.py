@@ -33,7 +33,7 @@ def inputs(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     ("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-6), (torch.bfloat16, 1e-6)]
 )
 def test_equals_the_formula(dtype: torch.dtype, tolerance: float) -> None:
-    """Trap 12: norms and sums of a half precision model are taken in float32, so bfloat16 loses nothing more."""
+    """Norms and sums of a half precision model are taken in float32, so bfloat16 loses nothing more."""
     z, h, weights = inputs(dtype)
     assert torch.allclose(pooled_magnitude(z, h, weights).double(), naive(z, h, weights), rtol=tolerance, atol=0)
 
@@ -49,10 +49,3 @@ def test_what_stands_at_unused_positions_does_not_leak(bad: float) -> None:
 def test_a_silent_ffn_divides_by_no_zero() -> None:
     z, h, weights = inputs(torch.float32)
     assert torch.isfinite(pooled_magnitude(z, torch.zeros_like(h), weights)).all()
-
-
-def test_the_inputs_are_left_alone() -> None:
-    z, h, weights = inputs(torch.float32)
-    before = [t.clone() for t in (z, h, weights)]
-    pooled_magnitude(z, h, weights)
-    assert all(torch.equal(a, b) for a, b in zip((z, h, weights), before, strict=True))

@@ -33,7 +33,7 @@ def positions(answer: tuple[int, ...] = (1, 3), **settings: Any) -> dict[str, li
 
 
 def test_regions_of_the_paper() -> None:
-    """Traps 17 and 18: no header, BOS or end of turn in a region, unless the settings ask for them."""
+    """No header, BOS or end of turn in a region, unless the settings ask for them."""
     assert positions() == {
         "answer": [8, 10],
         "first_answer": [8],
@@ -46,7 +46,7 @@ def test_regions_of_the_paper() -> None:
 
 
 def test_parity_with_the_published_code_counts_special_tokens() -> None:
-    """Trap 18: there, `other` is everything but the answer."""
+    """There, `other` is everything but the answer."""
     found = positions(special_tokens=True)
     assert found["other"] == [0, 1, 2, 3, 4, 5, 6, 7, 9, 11]
     assert found["output"] == [7, 8, 9, 10, 11]

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from hneuro.contributions.residual import residual
+from hneuro.contributions.extract import residual
 from hneuro.models.ffn import find_ffn
 from hneuro.models.load import Loaded
 

@@ -9,8 +9,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from hneuro.detection.baselines import baseline_features
 from hneuro.detection.detector import train_detector
+from hneuro.detection.scored import baseline_features
 from hneuro.records import AnswerSpan, LabelledResponse, Response
 
 DRAW = np.random.default_rng(0)

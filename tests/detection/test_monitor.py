@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hneuro.contributions.extract import extract
 from hneuro.contributions.regions import averages
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.models.edits import Scope, Treatment
 from hneuro.models.language_model import LanguageModel
@@ -95,10 +95,10 @@ def test_the_risk_is_the_detector_s_score_of_the_last_position(language_model: L
     one_hot = [averages([[len(prompt) - 1]], len(prompt)) for prompt in PROMPTS]
     cett = extract(loaded, PROMPTS, one_hot, 4096)[:, 0]
     weight = np.array([1.0, -2.0, 0.5, 3.0])
-    detector = Detector(columns=columns, weight=weight, bias=0.3, threshold=0.0)
+    detector = Classifier(columns=columns, weight=weight, bias=0.3, threshold=0.0)
     scores = detector.scores(cett)
     for threshold in (scores.min() - 1, *(np.sort(scores)[1:] + np.sort(scores)[:-1]) / 2, scores.max() + 1):
-        monitor = RiskMonitor(Detector(columns=columns, weight=weight, bias=0.3, threshold=threshold))
+        monitor = RiskMonitor(Classifier(columns=columns, weight=weight, bias=0.3, threshold=threshold))
         with torch.inference_mode(), monitor.watch(loaded, len(PROMPTS)) as at_risk:
             begin(loaded, 0, [(prompt, Treatment()) for prompt in PROMPTS])
             assert at_risk().tolist() == (scores > threshold).tolist()

@@ -58,7 +58,6 @@ def test_lookups_give_the_majority_of_fit_and_chance_where_unseen() -> None:
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_what_is_tested_changes_nothing_of_what_is_chosen(name: str) -> None:
-    """Traps 28 and 45."""
     one, two = (found(*sets)[name] for sets in ((TESTED,), (replace(TESTED, y=1 - TESTED.y), FIT)))
     assert (one.threshold, one.note, one.scores[0]) == (two.threshold, two.note, two.scores[0])
     on_select = found(SELECT)[name]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hneuro.detection.strata import length_strata
+from hneuro.detection.scored import length_strata
 
 
 @pytest.mark.parametrize(

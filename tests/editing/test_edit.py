@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hneuro.causal.grid import NeuronSet, cells
-from hneuro.causal.losses import losses
+from hneuro.causal.passes import losses
 from hneuro.causal.sweep import Sweep
 from hneuro.cli import main
 from hneuro.codec import from_plain

@@ -19,7 +19,8 @@ from hneuro.models.edits import UNTOUCHED, edits, scaled
 from hneuro.models.ffn import find_ffn
 from hneuro.models.hooks import intervene
 from hneuro.models.load import Loaded, prove
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Job, generate
 

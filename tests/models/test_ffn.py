@@ -11,7 +11,8 @@ from torch import nn
 from hneuro.models.ffn import DownProjection, find_ffn
 from hneuro.models.hooks import observe
 from hneuro.models.load import prove
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 
 TOKENS = torch.arange(1, 9)[None]
 

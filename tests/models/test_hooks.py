@@ -10,7 +10,7 @@ import torch
 from hneuro.models.edits import UNTOUCHED, Edits, Treatment, edits, scaled
 from hneuro.models.ffn import FFN, find_ffn
 from hneuro.models.hooks import intervene, observe
-from hneuro.records import NeuronSpace
+from hneuro.neurons import NeuronSpace
 
 IDS = torch.tensor([[5, 9, 11, 3, 30, 7], [8, 8, 12, 40, 2, 1]])
 

@@ -16,7 +16,8 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import load, load_tokenizer
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec, pick_device
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 
 
 def cpu(path: Path, **options: Any) -> ModelSpec:

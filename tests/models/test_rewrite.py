@@ -22,7 +22,8 @@ from hneuro.models.load import Loaded
 from hneuro.models.patch import PATCH, Patch, apply_patch, read_patch
 from hneuro.models.rewrite import edit_checkpoint
 from hneuro.models.sources import HubCheckpoint
-from hneuro.records import NeuronSpace, UserError
+from hneuro.neurons import NeuronSpace
+from hneuro.records import UserError
 
 DENSE = (
     "llama", "llama_with_bias", "mistral", "gemma3", "gemma3_multimodal", "mistral3_multimodal", "qwen2", "qwen3",

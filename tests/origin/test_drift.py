@@ -16,8 +16,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from hneuro.models.ffn import find_ffn
 from hneuro.models.files import StoredMatrix, stored_ffn
 from hneuro.models.sources import HubCheckpoint
+from hneuro.neurons import HNeurons, NeuronSpace
 from hneuro.origin.drift import distances, drift_row, drift_rows, ranks_of
-from hneuro.records import HNeurons, NeuronSpace, UserError
+from hneuro.records import UserError
 
 LAYERS, WIDTH = 2, 24
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import NeuronSpace, Probe, ProbeRows
 from hneuro.origin.moments import Readers, transfer_at
 from hneuro.origin.transfer import backward_transfer
-from hneuro.records import NeuronSpace, Probe, ProbeRows
 
 SPACE = NeuronSpace(n_layers=3, width=20)
 DRAW = np.random.default_rng(0)
@@ -18,8 +18,8 @@ WEIGHT = np.zeros(60)
 WEIGHT[[41, 12]] = 1.0, -0.5
 
 
-def detector(*columns: int) -> Detector:
-    return Detector(columns=columns, weight=np.arange(1.0, 1 + len(columns)), bias=-1.0, threshold=0.0)
+def detector(*columns: int) -> Classifier:
+    return Classifier(columns=columns, weight=np.arange(1.0, 1 + len(columns)), bias=-1.0, threshold=0.0)
 
 
 READERS = Readers(

@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import hypergeom
 from sklearn.metrics import roc_auc_score
 
-from hneuro.detection.detector import Detector
+from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.origin.transfer import backward_transfer, shared_neurons
-from hneuro.records import HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 
@@ -25,8 +25,8 @@ def base_set(name: str, shift: float = 0.0) -> AnswerSet:
     return AnswerSet(name=name, rows=rows, baselines=np.zeros((60, 3)))
 
 
-def detector(column: int) -> Detector:
-    return Detector(columns=(column,), weight=np.array([1.0]), bias=0.0, threshold=0.0)
+def detector(column: int) -> Classifier:
+    return Classifier(columns=(column,), weight=np.array([1.0]), bias=0.0, threshold=0.0)
 
 
 PROBE = Probe(weight=np.eye(8)[0] - 0.5 * np.eye(8)[1], bias=3.0, strength=1.0, space=SPACE)

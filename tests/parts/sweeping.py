@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hneuro.causal.conversation import Row
+from hneuro.causal.conversation import SweepRow
 from hneuro.records import SweepAnswer
 
 
-def answer_to(row: Row, reply: str) -> SweepAnswer:
+def answer_to(row: SweepRow, reply: str) -> SweepAnswer:
     item, cell = row
     return SweepAnswer(
         item_id=item.id,

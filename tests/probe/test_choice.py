@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from hneuro.neurons import NeuronSpace, Probe, ProbeRows
 from hneuro.probe.choice import AccuracyPlusKnown, Sparsest, choose, h_neurons
-from hneuro.records import NeuronSpace, Probe, ProbeRows, UserError
+from hneuro.records import UserError
 from hneuro.statistics import youden_threshold
 
 SPACE = NeuronSpace(n_layers=1, width=4)
@@ -63,11 +64,8 @@ def test_the_sparsest_within_the_tolerance_is_chosen(metric: str) -> None:
     sparser, path = choose(PATH, fit, select, Sparsest(metric=metric, tolerance=gap + 1e-9))
     assert sparser is PATH[2]
     assert [p.chosen for p in path] == [False, False, True, False, False]
-
-
-def test_the_choice_does_not_depend_on_the_order_of_the_path() -> None:
-    fit, select = rows(0), rows(1)
-    assert choose(PATH[::-1], fit, select, Sparsest())[0] is choose(PATH, fit, select, Sparsest())[0]
+    backwards, _ = choose(PATH[::-1], fit, select, Sparsest(metric=metric, tolerance=gap + 1e-9))
+    assert backwards is sparser
 
 
 def test_a_probe_without_positive_weights_is_never_chosen() -> None:
@@ -85,17 +83,6 @@ def test_a_split_of_one_kind_is_named(name: str) -> None:
     splits = {"fit": good, "select": good} | {name: poor}
     with pytest.raises(UserError, match=f"the {name} split has answers of one kind only"):
         choose(PATH, splits["fit"], splits["select"], Sparsest())
-
-
-def test_a_tolerance_of_zero_is_the_best_one_and_says_so() -> None:
-    fit, select = rows(0), rows(1)
-    _, path = choose(PATH, fit, select, Sparsest(metric="accuracy", tolerance=0.0))
-    (chosen,) = [p for p in path if p.chosen]
-    assert chosen.accuracy == max(p.accuracy for p in path)
-    assert Sparsest(metric="accuracy", tolerance=0.0).criterion == "best accuracy on the select split"
-    assert "within 0.02 of the best" in Sparsest().criterion
-    with pytest.raises(ValueError, match="tolerance must not be negative"):
-        Sparsest(tolerance=-0.1)
 
 
 def test_the_paper_s_criterion_weighs_what_suppression_costs() -> None:

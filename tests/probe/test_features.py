@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hneuro.probe.features import features_of
+from hneuro.neurons import Contributions, NeuronSpace
 from hneuro.probe.labeling import OneVsOne, ThreeVsOne
-from hneuro.probe.selectors import L1, ElasticNet, Ranking, t_statistic
+from hneuro.probe.selectors import L1, ElasticNet, Ranking, features_of, t_statistic
 from hneuro.probe.solver import Precision, transposed
 from hneuro.probe.stability import correlated, resample_weights, reselect
-from hneuro.records import Contributions, LabelledResponse, NeuronSpace
+from hneuro.records import LabelledResponse
 from hneuro.steps.features import features_in_file
 from hneuro.store import Store
 

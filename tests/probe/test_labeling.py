@@ -1,4 +1,4 @@
-"""Which vectors become rows, with which labels (PROTOCOL, section 5)."""
+"""Which vectors become rows, with which labels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hneuro.neurons import Contributions, NeuronSpace
 from hneuro.probe.labeling import (
     Labeling,
     LettersContrastive,
@@ -20,7 +21,7 @@ from hneuro.probe.labeling import (
     permuted,
     region_rows,
 )
-from hneuro.records import Contributions, LabelledResponse, NeuronSpace
+from hneuro.records import LabelledResponse
 
 SPACE = NeuronSpace(n_layers=1, width=2)
 
@@ -43,44 +44,33 @@ LABELLED = tuple(
 )
 
 
-def test_one_vs_one_is_answers_alone() -> None:
-    rows = OneVsOne().rows(FOUND, LABELLED)
-    np.testing.assert_array_equal(rows.columns([0, 1]), [[4, 0], [0, 0], [2, 0], [1, 0]])
-    np.testing.assert_array_equal(rows.y, [1, 0, 1, 0])
-    assert rows.groups.tolist() == ["X", "Y", "X", "Z"]
+@pytest.mark.parametrize(
+    ("labeling", "own", "contrast", "letters"),
+    [
+        (OneVsOne(), "answer", None, False),
+        (ThreeVsOne(), "answer", "other", False),
+        (OtherTokens(), "other", None, False),
+        (LettersContrastive(), "answer", "last_prompt", True),
+        (LettersForeseen(), "last_prompt", None, True),
+    ],
+    ids=lambda given: getattr(given, "name", given),
+)
+def test_wrong_vectors_of_one_region_are_set_against_right_ones_and_against_all_of_another(
+    labeling: Labeling, own: str, contrast: str | None, letters: bool
+) -> None:
+    """And detectors read what the probe has learnt to read."""
+    places = {"other": 1, "answer": 0, "last_prompt": 2}
+    regions = [own] if contrast is None else [own, contrast]
+    rows = labeling.rows(FOUND, LABELLED)
+    expected = [[n, places[region]] for region in regions for n in (4, 0, 2, 1)]
+    np.testing.assert_array_equal(rows.columns([0, 1]), expected)
     assert rows.columns([0, 1]).dtype == np.float32
-
-
-def test_three_vs_one_sets_wrong_answers_against_everything_else() -> None:
-    rows = ThreeVsOne().rows(FOUND, LABELLED)
-    np.testing.assert_array_equal(
-        rows.columns([0, 1]), [[4, 0], [0, 0], [2, 0], [1, 0], [4, 1], [0, 1], [2, 1], [1, 1]]
-    )
-    np.testing.assert_array_equal(rows.y, [1, 0, 1, 0, 0, 0, 0, 0])
-    assert rows.groups.tolist() == ["X", "Y", "X", "Z"] * 2
-
-
-def test_mcq_contrastive_sets_wrong_letters_against_right_ones_and_every_last_prompt_token() -> None:
-    rows = LettersContrastive().rows(FOUND, LABELLED)
-    np.testing.assert_array_equal(
-        rows.columns([0, 1]), [[4, 0], [0, 0], [2, 0], [1, 0], [4, 2], [0, 2], [2, 2], [1, 2]]
-    )
-    np.testing.assert_array_equal(rows.y, [1, 0, 1, 0, 0, 0, 0, 0])
-    assert rows.groups.tolist() == ["X", "Y", "X", "Z"] * 2
-
-
-def test_mcq_non_contrastive_is_the_last_prompt_token_alone() -> None:
-    rows = LettersForeseen().rows(FOUND, LABELLED)
-    np.testing.assert_array_equal(rows.columns([0, 1]), [[4, 2], [0, 2], [2, 2], [1, 2]])
-    np.testing.assert_array_equal(rows.y, [1, 0, 1, 0])
-    assert rows.groups.tolist() == ["X", "Y", "X", "Z"]
-    assert rows.columns([0, 1]).dtype == np.float32
-
-
-def test_other_tokens_are_labelled_as_their_answers_are() -> None:
-    rows = OtherTokens().rows(FOUND, LABELLED)
-    np.testing.assert_array_equal(rows.columns([0, 1]), [[4, 1], [0, 1], [2, 1], [1, 1]])
-    np.testing.assert_array_equal(rows.y, [1, 0, 1, 0])
+    assert rows.y.tolist() == [1, 0, 1, 0] + [0] * 4 * (len(regions) - 1)
+    assert rows.groups.tolist() == ["X", "Y", "X", "Z"] * len(regions)
+    assert isinstance(labeling, Labeling)
+    assert (labeling.tested, labeling.regions, labeling.letters) == (own, tuple(regions), letters)
+    read = region_rows(FOUND, LABELLED, labeling.tested)
+    np.testing.assert_array_equal(read.columns([0, 1]), rows.columns([0, 1])[:4])
 
 
 def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
@@ -135,29 +125,7 @@ def test_permuted_labels_stay_together_and_as_many() -> None:
     assert set(moved) == {True, False}
 
 
-EVERY = (OneVsOne(), ThreeVsOne(), OtherTokens(), LettersContrastive(), LettersForeseen())
-
-
-@pytest.mark.parametrize("labeling", EVERY, ids=lambda labeling: labeling.name)
-def test_wrong_responses_are_learnt_where_detectors_read_them(labeling: Labeling) -> None:
-    """Trap 42: a probe that is fitted at one position and served at another."""
-    learnt = labeling.rows(FOUND, LABELLED)
-    read = region_rows(FOUND, LABELLED, labeling.tested)
-    np.testing.assert_array_equal(learnt.columns([0, 1])[: len(LABELLED)], read.columns([0, 1]))
-    np.testing.assert_array_equal(learnt.y[: len(LABELLED)], read.y)
-    assert not learnt.y[len(LABELLED) :].any()
-
-
 def test_rows_are_lines_of_what_was_stored_and_columns_are_copies() -> None:
     rows = ThreeVsOne().rows(FOUND, LABELLED)
     assert np.shares_memory(rows.table, FOUND.values)
     assert not np.shares_memory(rows.columns([0, 1]), FOUND.values)
-
-
-def test_all_are_parts_that_say_what_they_need() -> None:
-    assert all(isinstance(labeling, Labeling) for labeling in EVERY)
-    assert [labeling.regions for labeling in EVERY] == [
-        ("answer",), ("answer", "other"), ("other",), ("answer", "last_prompt"), ("last_prompt",),
-    ]  # fmt: skip
-    assert [labeling.letters for labeling in EVERY] == [False, False, False, True, True]
-    assert isinstance(Shuffled(), Labeling)

@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
+from hneuro.neurons import NeuronSpace, ProbeRows
 from hneuro.probe.choice import Sparsest, choose, h_neurons
 from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Ranking, Selector, t_statistic
-from hneuro.records import NeuronSpace, ProbeRows, UserError
+from hneuro.records import UserError
 
 SPACE = NeuronSpace(n_layers=4, width=75)
 PLANTED = (7, 80, 81, 150, 299)
@@ -44,7 +45,7 @@ def test_liblinear_at_absolute_strength_is_scikit_learns(class_weight: str | Non
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 def test_exact_l1_with_a_penalised_intercept_is_liblinears_optimum(class_weight: Literal["balanced"] | None) -> None:
-    """Trap 24: the same objective, the same support; liblinear at a tolerance that reaches the optimum."""
+    """The same objective, the same support; liblinear at a tolerance that reaches the optimum."""
     rows = cett_like(40, 90)
     exact = L1(C=(3.0, 30.0), relative_C=False, intercept="penalised", class_weight=class_weight, tolerance=1e-7)
     parity = Liblinear(C=(3.0, 30.0), relative_C=False, class_weight=class_weight, tolerance=1e-8)
@@ -57,13 +58,12 @@ def test_exact_l1_with_a_penalised_intercept_is_liblinears_optimum(class_weight:
 
 
 @pytest.mark.parametrize("selector", [L1, Liblinear])
-@pytest.mark.parametrize(("wrong", "right"), [(60, 60), (40, 120), (120, 40)])
+@pytest.mark.parametrize(("wrong", "right", "scale"), [(60, 60, 1.0), (40, 120, 100.0)])
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
-@pytest.mark.parametrize("scale", [1.0, 100.0])
 def test_relative_strength_begins_where_the_first_neuron_is_selected(
     selector: type[L1 | Liblinear], wrong: int, right: int, class_weight: Literal["balanced"] | None, scale: float
 ) -> None:
-    """Trap 25: the same C is another strength for every model; trap 26: 1 : 3 rows move the intercept first."""
+    """The same C is another strength for every model; 1 : 3 rows move the intercept first."""
     rows = cett_like(wrong, right)
     rows = ProbeRows.of(x=rows.table * np.float32(scale), y=rows.y, groups=rows.groups, space=rows.space)
     below, above, more = selector(C=(0.99, 1.02, 2.0), class_weight=class_weight, tolerance=1e-7).path(rows, seed=0)
@@ -104,7 +104,7 @@ def test_a_neuron_that_never_changes_is_never_selected() -> None:
 @pytest.mark.parametrize(
     "selector", [L1(C=(2.0, 3.0, 5.0, 8.0)), ElasticNet(C=(1.5, 2.0, 3.0)), Ranking(counts=(5, 10, 20))]
 )
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_planted_neurons_are_found(selector: Selector, seed: int) -> None:
     fit, select = cett_like(200, 200, seed=seed), cett_like(80, 80, seed=seed + 100)
     probe, _ = choose(selector.path(fit, seed), fit, select, Sparsest())
@@ -112,13 +112,6 @@ def test_planted_neurons_are_found(selector: Selector, seed: int) -> None:
     # Raw L1 may leave out the smallest neuron, which pays the same price for less.
     assert len(found & set(PLANTED)) >= (4 if selector.name == "l1" else 5)
     assert len(found - set(PLANTED)) <= 5
-
-
-@pytest.mark.parametrize("selector", [L1(C=(1.5, 4.0)), ElasticNet(C=(1.5, 2.0))])
-def test_planted_neurons_are_found_in_one_to_three_rows(selector: Selector) -> None:
-    found = set(selector.path(cett_like(150, 450, effect=2.2), seed=0)[-1].positive)
-    assert found >= set(PLANTED)
-    assert len(found - set(PLANTED)) <= 3
 
 
 def test_t_is_welchs() -> None:
@@ -143,29 +136,12 @@ def test_ranking_takes_the_largest_t_and_weighs_it_alone() -> None:
     assert five.scores(halfway)[0] == pytest.approx(0.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("selector", [L1(C=(3.0, 1.5)), ElasticNet(C=(1.5,)), Ranking(counts=(5,))])
-def test_the_same_seed_gives_the_same_path(selector: Selector) -> None:
-    rows = cett_like(30, 30)
-    first, again = selector.path(rows, seed=3), selector.path(rows, seed=3)
-    assert [p.strength for p in first] == sorted(float(s) for s in selector.strengths)
-    for one, other in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one.weight, other.weight)
-
-
 @pytest.mark.parametrize("selector", [L1(), ElasticNet(), Liblinear(), Ranking()])
 def test_too_few_rows_of_a_kind_are_named(selector: Selector) -> None:
     with pytest.raises(UserError, match="only 1 hallucinated rows"):
         selector.path(cett_like(1, 30), seed=0)
     with pytest.raises(UserError, match="only 0 faithful rows"):
         selector.path(cett_like(30, 0), seed=0)
-
-
-@pytest.mark.parametrize("selector", [L1(), ElasticNet()])
-def test_rows_without_any_difference_are_named(selector: Selector) -> None:
-    rows = cett_like(20, 20)
-    rows.table[:] = 0.5
-    with pytest.raises(UserError, match="nothing to select"):
-        selector.path(rows, seed=0)
 
 
 def test_a_ranking_of_more_neurons_than_there_are_is_named() -> None:

@@ -9,6 +9,7 @@ from math import comb, isnan
 import numpy as np
 import pytest
 
+from hneuro.neurons import HNeurons, NeuronSpace, ProbeRows
 from hneuro.probe.selectors import L1, ElasticNet, Ranking, Selector
 from hneuro.probe.stability import (
     StabilitySettings,
@@ -19,7 +20,7 @@ from hneuro.probe.stability import (
     resample_weights,
     reselect,
 )
-from hneuro.records import HNeurons, NeuronSpace, ProbeRows, UserError
+from hneuro.records import UserError
 from hneuro.result_records import Resample
 
 SPACE = NeuronSpace(n_layers=4, width=40)
@@ -125,13 +126,6 @@ def test_correlated_neurons_are_counted_and_clustered() -> None:
     assert found.clusters == (None, 1, None, 1, None)
     assert correlated(given, (0, 1, 10, 90), 0.8).clusters == (1, 1, 2, 2)
     assert correlated(given, (0, 1), 1.0).partners == (1, 0)  # its mirror image alone is exactly like it
-
-
-def test_correlations_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = rows()
-    whole = correlated(given, (60, 3), 0.3)
-    monkeypatch.setattr("hneuro.records.BLOCK_BYTES", 4 * 240 * 7)
-    assert correlated(given, (60, 3), 0.3) == whole
 
 
 def test_overlap_by_counting_every_pair_of_sets() -> None:

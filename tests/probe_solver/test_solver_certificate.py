@@ -5,11 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hneuro.probe.solver import Penalty, Settings, features_in_memory, null, problem, scan, smallest_C, solve_paths
+from hneuro.probe.solver import (
+    Penalty,
+    SolverSettings,
+    features_in_memory,
+    path,
+    problem,
+    scan,
+    smallest_C,
+    solve_paths,
+)
 from hneuro.probe.solver.loss import balance, fit_intercept, loss, lower_bound, residual
 from hneuro.probe.solver.scan import Scaling
 
-TIGHT = Settings(tolerance=1e-12)
+TIGHT = SolverSettings(tolerance=1e-12)
 
 
 @pytest.mark.parametrize("standardised", [False, True])
@@ -46,7 +55,7 @@ def test_a_path_with_few_candidates_is_still_proven(x, y, monkeypatch):
     features, Cs = features_in_memory(x), [1.0, 20.0]
     (full,) = solve_paths(features, [problem(y)], Cs, settings=TIGHT)
     monkeypatch.setattr(scan, "KEEP", 80)
-    (cut,) = solve_paths(features, [problem(y)], Cs, settings=Settings(tolerance=1e-6))
+    (cut,) = solve_paths(features, [problem(y)], Cs, settings=SolverSettings(tolerance=1e-6))
     for exact, solution in zip(full, cut, strict=True):
         assert solution.converged
         assert solution.objective - exact.objective <= solution.gap * solution.objective
@@ -85,7 +94,7 @@ def test_the_intercept_is_the_best_one(x, y):
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
 def test_the_first_neuron_under_a_penalised_intercept_is_found_from_a_poor_pool(x, y, l1_ratio, monkeypatch):
     features, penalty = features_in_memory(x * 0.05), Penalty(l1_ratio=l1_ratio, intercept="penalised")
-    monkeypatch.setattr(null, "POOL", 1)
+    monkeypatch.setattr(path, "POOL", 1)
     (C_min,) = smallest_C(features, [problem(y)], penalty)
     ((below, above),) = solve_paths(features, [problem(y)], [C_min * 0.99999, C_min * 1.001], penalty, TIGHT)
     assert below.bias != 0  # the intercept entered long before

@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from hneuro.detection.evaluate import DetectionSettings
 from hneuro.detection.scored import NO_REFUSAL
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Verdict
@@ -62,7 +63,7 @@ def detection_rows() -> Iterator[ResultRow]:
             yield from made_up_rows(dataset, own, random, n)
             continue
         for metric, shift in (("auroc", 0.0), ("accuracy", -0.07), ("false_alarms", -0.5)):
-            for kind in get_args(ControlKind):
+            for kind in DetectionSettings().controls:
                 values = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
                 yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="middle 95 % of the sets",
                           value=float(values.mean()), low=float(values.min()), high=float(values.max()),

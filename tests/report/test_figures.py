@@ -76,7 +76,7 @@ def test_alpha_pictures_draw_every_control_and_never_zoom_into_noise(styled, res
     pictures = {p.name: p.figure.axes[0] for p in alpha_pictures(Compared.one(results))}
     assert len(pictures) == 4 * 2 + 1
     for drawn in pictures.values():
-        assert len(drawn.lines) == 15 + 1 + 1  # controls, the set itself, the line at alpha = 1
+        assert len(drawn.lines) == 20 + 1 + 1  # controls, the set itself, the line at alpha = 1
         low, high = drawn.get_ylim()
         assert high - low >= SMALLEST_SPAN
     one, other = pictures["alpha_doubt_compliance"], pictures["alpha_doubt_p_comply"]
@@ -89,7 +89,7 @@ def test_alpha_pictures_draw_every_control_and_never_zoom_into_noise(styled, res
 def test_changes_stand_beside_each_draw_of_their_controls(styled, results: Results) -> None:
     drawn = {p.name: p.figure.axes[0] for p in change_pictures(Tidy(results), "h_neurons")}["change_compliance"]
     dots = [points.get_offsets() for points in drawn.collections]
-    assert [len(each) for each in dots] == [1, 5, 5, 5] * 4
+    assert [len(each) for each in dots] == [1, 5, 5, 5, 5] * 4
     assert dots[0][0][0] == pytest.approx(23)
 
 

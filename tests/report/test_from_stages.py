@@ -9,20 +9,19 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from hneuro.causal.capability import KNOWN_FACTS
+from hneuro.causal.benchmarks.known import KNOWN_FACTS
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
-from hneuro.detection.baselines import BASELINES
 from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
 from hneuro.detection.mechanism.remaining import remaining_rows
-from hneuro.detection.mechanism.signals import SIGNALS, layer_rows, signal_rows
-from hneuro.detection.mechanism.sparsity import MEASURES
+from hneuro.detection.mechanism.signals import MEASURES, SIGNALS, layer_rows, signal_rows
 from hneuro.detection.mechanism.transfer import transfer_rows
-from hneuro.detection.scored import AnswerSet
+from hneuro.detection.scored import BASELINES, AnswerSet
+from hneuro.neurons import HNeurons, NeuronSpace, Probe, ProbeRows
 from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import ControlKind
 from hneuro.probe.selectors import L1
-from hneuro.records import HNeurons, NeuronSpace, Outcome, Probe, ProbeRows, Reading, SweepAnswer
+from hneuro.records import Outcome, Reading, SweepAnswer
 from hneuro.report.page import write_report
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Word, changes, discrimination
@@ -104,7 +103,7 @@ def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results
     assert [v.word for v in discrimination(tidy, "detection")] == [Word.DETECTS]
     for metric in ("compliance", "p_comply"):
         (change,) = changes(tidy, "h_neurons", metric)
-        assert (change.word, len(change.controls)) == (Word.EFFECT, 6)
+        assert (change.word, len(change.controls)) == (Word.EFFECT, 8)
     assert [c.benchmark for c in changes(tidy, "h_neurons", "accuracy")] == [KNOWN_FACTS]
     assert [v.dataset for v in discrimination(tidy, "origin")] == ["people"]
 

@@ -238,4 +238,4 @@ def test_a_second_neuron_set_has_figures_and_verdicts_of_its_own(small: Results,
     assert "ranked neurons, doubt, complying answers" in page.text
     effects = pd.read_csv(tmp_path / "tables" / "effects.csv")
     assert set(effects.neuron_set) == {"h_neurons", "ranked"}
-    assert set(effects.controls.dropna()) == {15}
+    assert set(effects.controls.dropna()) == {20}

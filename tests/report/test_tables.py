@@ -115,7 +115,7 @@ def test_effects_have_their_arms_controls_slopes_and_verdicts(tables: dict[str, 
         assert own is not None
         assert slope is not None
         assert (line.change, line.change_low, line.change_high, line.n) == (own.value, own.low, own.high, own.n)
-        assert (line.controls, line.controls_low, line.controls_high) == (15, min(draws), max(draws))
+        assert (line.controls, line.controls_low, line.controls_high) == (20, min(draws), max(draws))
         assert (line.slope, line.slope_low) == (slope.value, slope.low)
     assert whole.verdict["doubt", "compliance"] == "effect not specific to these neurons"
     assert whole.verdict["known_facts", "accuracy"] == "effect, falls"

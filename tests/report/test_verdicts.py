@@ -208,8 +208,8 @@ def test_verdicts_of_a_run(results) -> None:
         "doubt": Word.UNSPECIFIC,
         "forbidden": Word.EFFECT,
     }
-    assert len(found["doubt"].controls) == 15
-    assert found["false_premise"].p_controls == pytest.approx(2 / 16)
+    assert len(found["doubt"].controls) == 20
+    assert found["false_premise"].p_controls == pytest.approx(2 / 21)
     # 27 changes: each benchmark by two readings, the known facts, and two arms of each. Five have a smaller p.
     assert (found["forbidden"].p_holm, found["forbidden"].tests) == (pytest.approx(22 * 4e-4), 27)
     people = discrimination(tidy, "detection")[0]

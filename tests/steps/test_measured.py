@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hneuro.records import AnswerSpan, Contributions, LabelledResponse, NeuronSpace, Response
+from hneuro.neurons import Contributions, NeuronSpace
+from hneuro.records import AnswerSpan, LabelledResponse, Response
 from hneuro.steps.measured import Answers
 
 KEYS = (("a", 0), ("b", 0))

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hneuro.neurons import Contributions, NeuronSpace
 from hneuro.probe.choice import AccuracyPlusKnown, Choice, Sparsest
 from hneuro.probe.labeling import OneVsOne
 from hneuro.probe.selectors import L1
 from hneuro.probe.stability import StabilitySettings
-from hneuro.records import AnswerSpan, Contributions, LabelledResponse, NeuronSpace, Response
+from hneuro.records import AnswerSpan, LabelledResponse, Response
 from hneuro.steps.measured import Answers
 from hneuro.steps.stability import METRICS, permutations
 from hneuro.store import Store

@@ -11,7 +11,7 @@ import pytest
 from lab_parts import YesNo
 from sweeping import answer_to
 
-from hneuro.causal.conversation import Row
+from hneuro.causal.conversation import SweepRow
 from hneuro.causal.grid import NeuronSet
 from hneuro.records import BenchmarkItem, Outcome, SweepAnswer
 from hneuro.steps import sweeps
@@ -21,7 +21,7 @@ from hneuro.store import Store
 class Derailing:
     """At alpha 3 it says its word over and over."""
 
-    def answers(self, rows: Sequence[Row], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
+    def answers(self, rows: Sequence[SweepRow], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
         return tuple(answer_to(row, "yes " * (40 if row[1].alpha == 3.0 else 1)) for row in rows)
 
 

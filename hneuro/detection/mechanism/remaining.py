@@ -11,8 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from hneuro.detection.mechanism.signals import OWN, SIGNALS, absent, row_of
-from hneuro.detection.scored import AnswerSet
-from hneuro.detection.strata import equal_parts
+from hneuro.detection.scored import AnswerSet, equal_parts
 from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc, auroc_difference
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hneuro.detection.mechanism.signals import absent, row_of
 from hneuro.detection.scored import AnswerSet
-from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Ranking, Selector
+from hneuro.neurons import HNeurons, Probe, ProbeRows
+from hneuro.probe.selectors import Penalised, Ranking, Selector
 from hneuro.probe.stability import overlap
-from hneuro.records import HNeurons, Probe, ProbeRows
 from hneuro.result_records import ResultRow
 from hneuro.statistics import auroc
 
@@ -76,7 +76,7 @@ def first_half(groups: Sequence[NDArray[np.str_]], seed: int) -> set[str]:
 
 def at_strength(selector: Selector, strength: float) -> Selector:
     """The same selection without the rest of its path, where that is known to make no difference."""
-    if isinstance(selector, L1 | ElasticNet | Liblinear):
+    if isinstance(selector, Penalised):
         return replace(selector, C=(strength,))
     if isinstance(selector, Ranking):
         return replace(selector, counts=(int(strength),))

@@ -10,13 +10,14 @@ import os
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.records import UserError
 
+Precision = Literal["float32", "float16"]
 UNIT, MEAN, SPREAD, NORM = range(4)  # the lines of the moments
 BLOCK_BYTES = 4 << 20  # as float32: small enough to stay in a core's cache between the read and the product
 READ_AHEAD = 32 << 20
@@ -191,3 +192,32 @@ def _room(room: NDArray[Any], shape: tuple[int, int]) -> tuple[NDArray[Any], NDA
     size = shape[0] * shape[1]
     room = room if room.size >= size else np.empty(size, room.dtype)
     return room, room[:size].reshape(shape)
+
+
+def stored_form(
+    block: NDArray[np.float32], first: int, precision: Precision
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """What of a block [neuron, row] from neuron `first` on goes to a file, and its moments [4, neuron].
+
+    float16 halves the file and keeps 11 bits of each value; the moments are those of the rounded values, because the
+    solver sees only these. UserError on a value that is not finite.
+    """
+    refuse_nan(block, first)
+    if precision == "float32":
+        return block, moments_of(block)
+    halves, unit = narrow(block)
+    moments = moments_of(widen(halves, np.empty(halves.shape, np.float32)))
+    moments[MEAN:] *= unit
+    moments[UNIT] = unit
+    return halves, moments
+
+
+def transposed(table: NDArray[np.float32], neurons: slice) -> NDArray[np.float32]:
+    """[neuron, row] of some neurons of a table [row, neuron], which may be a memory map."""
+    some = table[:, neurons]
+    out = np.empty((some.shape[1], len(some)), np.float32)
+    for row in range(0, len(some), TILE):
+        tile = np.ascontiguousarray(some[row : row + TILE])
+        for low in range(0, len(out), TILE):
+            out[low : low + TILE, row : row + TILE] = tile[:, low : low + TILE].T
+    return out

@@ -61,7 +61,7 @@ def problem(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class SolverSettings:
     """`relative_C`: each C is a multiple of the problem's own C_min, up to which no neuron is selected.
 
     `tolerance`: relative duality gap, (objective - lower bound) / objective, at which a C is done. `memory`: bytes for

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.probe.solver.problem import Penalty, Problem, Settings, Solution
+from hneuro.probe.solver.problem import Penalty, Problem, Solution, SolverSettings
 from hneuro.probe.solver.scan import Candidates, Scaling, exact_gradient
 from hneuro.probe.solver.working_set import Columns, Objective, solve_working_set
 
@@ -20,7 +20,7 @@ class Walk:
     """Between two passes over the file it holds its weights, its residual and one gradient, and no features."""
 
     def __init__(
-        self, scaling: Scaling, problem: Problem, Cs: Sequence[float], penalty: Penalty, settings: Settings
+        self, scaling: Scaling, problem: Problem, Cs: Sequence[float], penalty: Penalty, settings: SolverSettings
     ) -> None:
         self._scaling, self._penalty, self._settings = scaling, penalty, settings
         self._rows = np.flatnonzero(problem.weight > 0)

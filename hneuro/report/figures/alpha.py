@@ -17,7 +17,12 @@ from hneuro.report.wording import READINGS, condition_name, missing, percent, pl
 from hneuro.result_records import ResultRow
 
 SMALLEST_SPAN = 0.3  # of the y axis, so that noise does not look like an effect
-STYLES: Mapping[str, Literal["-", "--", ":"]] = {"random": "-", "layer_matched": "--", "contribution_matched": ":"}
+STYLES: Mapping[str, Literal["-", "--", ":", "-."]] = {
+    "random": "-",
+    "layer_matched": "--",
+    "contribution_matched": ":",
+    "norm_matched": "-.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,7 +129,7 @@ def colour_of(condition: str) -> str:
     owner, _, kind = condition.partition("/")
     if not kind:
         return H_NEURONS if owner in ("h_neurons", "ranked") else OTHER
-    return {"random": RANDOM, "layer_matched": MATCHED, "contribution_matched": MATCHED}.get(kind, FAINT)
+    return RANDOM if kind == "random" else MATCHED if kind.endswith("_matched") else FAINT
 
 
 def safe(name: str) -> str:

@@ -13,7 +13,7 @@ from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import Arm, Change, corrected, every_change
 from hneuro.result_records import ResultRow
 
-KINDS = ("random", "layer_matched", "contribution_matched")
+KINDS = ("random", "layer_matched", "contribution_matched", "norm_matched")
 WHOLE = "lowest to highest"
 
 

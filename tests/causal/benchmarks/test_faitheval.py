@@ -10,7 +10,7 @@ import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.faitheval import FaithEval
-from hneuro.causal.readout import contest_of
+from hneuro.causal.sweep import contest_of
 from hneuro.records import Outcome, UserError
 
 ROW: dict[str, Any] = {
@@ -29,7 +29,7 @@ def source(folder: Path, *rows: dict[str, Any], **settings: Any) -> FaithEval:
 
 
 def test_two_frames_of_different_names(tmp_path: Path) -> None:
-    """Trap 33: the frame moves the rate, so it stands in the name of the results."""
+    """The frame moves the rate, so it stands in the name of the results."""
     context, resist = source(tmp_path, ROW), source(tmp_path, ROW, framing="resist")
     assert (context.name, resist.name) == ("faitheval_context", "faitheval_resist")
     assert isinstance(context, Benchmark)

@@ -83,10 +83,6 @@ def test_the_question_fills_the_placeholder_or_stands_behind(prompt: str, text: 
     assert filled(prompt, "TEA?") == text
 
 
-def test_a_question_with_backslashes_is_put_as_it_is() -> None:
-    assert filled("[PROMPT]", r"What is \1 \g<0>?") == r"What is \1 \g<0>?"
-
-
 def test_what_cannot_be_paired_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"row 2: question 0/0 \(policy/number\) is there more than once"):
         source(tmp_path, questions=[QUESTIONS[0], QUESTIONS[0]]).items()

@@ -9,11 +9,11 @@ import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
 from hneuro.causal.benchmarks.known import KnownBenchmark, KnownPrompts, claim, continuations
+from hneuro.causal.curves import kind_of
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
-from hneuro.causal.kinds import kind_of
 from hneuro.causal.values import Values
-from hneuro.records import BenchmarkItem, Fact, Outcome, Question, SweepAnswer
+from hneuro.records import BenchmarkItem, Fact, Question, SweepAnswer
 from hneuro.result_records import ResultRow
 
 PLACES = {"Kofu": "Japan", "Lyon": "France", "Recife": "Brazil", "Pune": "India", "Turin": "Italy", "Graz": "Austria"}
@@ -102,13 +102,6 @@ def test_answers_are_read_by_their_content(template: str, said: str, kind: str) 
     words = {"right": "Japan", "planted": planted(item), "other": "Austria"}
     (reading,) = readings_of(benchmark, [(item, (said.format(**words),))], [kind == "cut"])
     assert kind_of(reading) == kind
-
-
-def test_what_was_cut_is_read_where_it_says_enough() -> None:
-    benchmark = asked("doubt", "I think it is {planted}.")
-    item = benchmark.items()[0]
-    (reading,) = readings_of(benchmark, [(item, (f"It is in {planted(item)}, which is a",))], [True])
-    assert reading.outcome is Outcome.COMPLIES
 
 
 def swept(say: Callable[[BenchmarkItem, Random], str], untouched: str) -> dict[str, ResultRow]:

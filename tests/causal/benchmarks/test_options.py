@@ -45,7 +45,7 @@ def test_anything_else_is_no_choice(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        ("Carbon dioxide", None),  # trap 32: the first letter is no answer
+        ("Carbon dioxide", None),  # the first letter is no answer
         ("Because it rains", None),
         ("Because of the Sun", "C"),
         ("less water", None),

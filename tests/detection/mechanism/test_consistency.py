@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hneuro.detection.mechanism.consistency import cluster_entropy, inconsistency
+from hneuro.detection.mechanism.signals import cluster_entropy, inconsistency
 from hneuro.records import LabelledResponse, Response
 
 

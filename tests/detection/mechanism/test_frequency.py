@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hneuro.detection.mechanism.frequency import frequencies, read_counts
+from hneuro.detection.mechanism.settings import frequencies, read_counts
 from hneuro.records import Question, UserError
 
 QUESTIONS = [

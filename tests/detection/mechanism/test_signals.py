@@ -1,4 +1,4 @@
-"""The table on planted signals: what tells, what does not, what is missing, and what frequency and confidence leave."""
+"""Signals that could tell a hallucination: semantic clusters of samples, sparsity, and all of them in one table."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hneuro.detection.mechanism import signals as module
 from hneuro.detection.mechanism.remaining import cross_fitted, entity_folds, remaining_rows
-from hneuro.detection.mechanism.signals import LAYER_METRICS, SIGNALS, as_signals, layer_rows, signal_rows
+from hneuro.detection.mechanism.signals import (
+    LAYER_METRICS,
+    SIGNALS,
+    active_share,
+    as_signals,
+    hoyer,
+    layer_rows,
+    signal_rows,
+    sparsity,
+    sparsity_of,
+)
 from hneuro.detection.scored import AnswerSet
-from hneuro.records import NeuronSpace, ProbeRows
+from hneuro.neurons import NeuronSpace, ProbeRows
 from hneuro.result_records import ResultRow
 
 N = 400
@@ -129,3 +140,40 @@ def test_layers_have_both_measures_of_each_kind_of_answer_and_their_difference()
     assert {r.n for r in rows if r.p_value is not None} == {N}
     few = list(layer_rows("set", Y == 1, GROUPS, np.where(Y[:, None, None] == 1, np.nan, sparse), least=20))
     assert {(r.metric, r.condition) for r in few} == {("active_share", "faithful"), ("hoyer", "faithful")}
+
+
+ONE = np.array([[0, 5, 0, 0]], np.float32)
+EVEN = np.full((1, 10), 0.3, np.float32)
+NONE = np.zeros((1, 4), np.float32)
+
+
+@pytest.mark.parametrize(("x", "share", "index"), [(ONE, 0.25, 1.0), (EVEN, 0.9, 0.0), (NONE, np.nan, np.nan)])
+def test_one_neuron_all_neurons_and_none(x: np.ndarray, share: float, index: float) -> None:
+    np.testing.assert_allclose(active_share(x), [share])
+    np.testing.assert_allclose(hoyer(x), [index], atol=1e-6)
+
+
+def test_ninety_percent_is_reached_exactly_and_neither_measure_depends_on_the_scale() -> None:
+    x = np.array([[1, 4, 5, 0, 0, 0, 0, 0, 0, 0]], np.float32)  # 5 and 4 of 10
+    np.testing.assert_allclose(active_share(x), [0.2])
+    np.testing.assert_allclose(active_share(1000 * x), [0.2])
+    np.testing.assert_allclose(hoyer(1000 * x), hoyer(x))
+    np.testing.assert_allclose(hoyer(x), [(np.sqrt(10) - 10 / np.sqrt(42)) / (np.sqrt(10) - 1)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("layers", [(), ((0, 0, 5), (2, 4, 3), (0, 0, 8))])
+def test_layers_are_measured_alone_and_together_in_blocks_as_at_once(
+    monkeypatch: pytest.MonkeyPatch, layers: tuple[tuple[int, int, int], ...]
+) -> None:
+    space = NeuronSpace(n_layers=3, width=11 if layers else 8, layers=layers)
+    table = np.random.default_rng(0).lognormal(0, 2, (20, space.size)).astype(np.float32)
+    lines = np.array([4, 2, 19, 7, 7])
+    whole = sparsity(table[lines], space)
+    assert whole.shape == (5, 2, 4)
+    np.testing.assert_allclose(whole[:, 0, 0], active_share(table[lines]))
+    np.testing.assert_allclose(
+        whole[:, 1, 2], hoyer(table[lines][:, slice(*((5, 16) if layers else (8, 16)))]), rtol=1e-6
+    )
+    monkeypatch.setattr(module, "BLOCK_BYTES", 4 * space.size * 2)  # two rows at a time
+    np.testing.assert_array_equal(sparsity_of(table, lines, space), whole)
+    assert sparsity_of(table, lines[:0], space).shape == (0, 2, 4)

@@ -7,8 +7,8 @@ import pytest
 
 from hneuro.detection.mechanism.transfer import at_strength, first_half, transfer_rows
 from hneuro.detection.scored import AnswerSet
+from hneuro.neurons import HNeurons, NeuronSpace, ProbeRows
 from hneuro.probe.selectors import L1, Ranking, Selector
-from hneuro.records import HNeurons, NeuronSpace, ProbeRows
 from hneuro.result_records import ResultRow
 
 SPACE = NeuronSpace(n_layers=4, width=50)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from hneuro.codec import to_plain
-from hneuro.records import NeuronSpace
+from hneuro.neurons import NeuronSpace
 from hneuro.report.compared import Compared
 from hneuro.report.folders import read_runs
 from hneuro.result_records import FunnelStep, NeuronRow, PathPoint, ResultRow, Results

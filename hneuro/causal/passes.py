@@ -1,4 +1,4 @@
-"""How well the model under an intervention predicts passages of text: what perplexity is made from."""
+"""Forward passes over whole texts: how well a model under intervention predicts them, and how active neurons are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hneuro.causal.grid import Cell
+from hneuro.contributions.extract import padded
 from hneuro.models.edits import edits
-from hneuro.models.hooks import intervene
+from hneuro.models.hooks import intervene, observe
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import Loaded
 from hneuro.responses.generate import batches
@@ -23,7 +25,7 @@ def losses(
 ) -> NDArray[np.float32]:
     """[cell, passage, 2]: the sum of -log P over a passage's tokens but the first, in nats, and their number.
 
-    Passages are cut at `longest` tokens.
+    What perplexity is made from. Passages are cut at `longest` tokens.
     """
     ids = [tuple(model.tokenizer(passage)["input_ids"])[:longest] for passage in passages]
     rows = [(cell, n) for cell in range(len(cells)) for n in range(len(ids))]
@@ -40,13 +42,9 @@ def losses(
 
 @torch.inference_mode()
 def _losses(loaded: Loaded, sequences: Sequence[Sequence[int]], cells: Sequence[Cell]) -> list[float]:
-    longest = max(len(s) for s in sequences)
-    ids = torch.zeros(len(sequences), longest, dtype=torch.int64)
-    asked = torch.zeros(len(sequences), longest - 1, dtype=torch.bool)
-    for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = torch.tensor(sequence)
-        asked[row, : len(sequence) - 1] = True
-    ids, asked = ids.to(loaded.device), asked.to(loaded.device)
+    ids = padded(sequences, loaded.device)
+    lengths = torch.tensor([len(s) - 1 for s in sequences], device=loaded.device)
+    asked = torch.arange(ids.shape[1] - 1, device=loaded.device) < lengths[:, None]
     changes = edits(loaded.ffn.space, [cell.treatment for cell in cells], loaded.device, loaded.dtype)
     with intervene(loaded.ffn, changes):
         logits = loaded.model(input_ids=ids, use_cache=False).logits[:, :-1].to(ids.device)
@@ -54,3 +52,33 @@ def _losses(loaded: Loaded, sequences: Sequence[Sequence[int]], cells: Sequence[
         float(((one.float().logsumexp(-1) - one.float().gather(-1, own[1:, None])[:, 0]) * here).sum())
         for one, own, here in zip(logits, ids, asked, strict=True)
     ]
+
+
+@torch.inference_mode()
+def activity(
+    loaded: Loaded,
+    sequences: Sequence[Sequence[int]],
+    positions: Sequence[Sequence[int]],
+    neurons: Sequence[int],
+    token_budget: int,
+) -> NDArray[np.float32]:
+    """[neuron]: the mean of z over `positions[n]` of sequence n, all sequences alike: what "set to the mean" means."""
+    places = loaded.ffn.space.by_layer(neurons)
+    found: dict[int, list[Tensor]] = {layer: [] for layer in places}
+    for rows in batches([len(s) for s in sequences], token_budget):
+        ids = padded([sequences[n] for n in rows], loaded.device)
+        at = torch.tensor([(row, place) for row, n in enumerate(rows) for place in positions[n]]).T
+
+        def read(layer: int, z: Tensor, _: Tensor, at: Tensor = at) -> None:
+            if layer in places:
+                own = z[at[0].to(z.device), at[1].to(z.device)]
+                found[layer].append(own[:, places[layer]].float().cpu())
+
+        with observe(loaded.ffn, len(rows), read):
+            loaded.ffn.decoder(input_ids=ids, use_cache=False)
+    means = {
+        loaded.ffn.space.flat(layer, index): mean
+        for layer, indices in places.items()
+        for index, mean in zip(indices, torch.cat(found[layer]).numpy().T, strict=True)
+    }
+    return np.array([means[neuron].mean() for neuron in neurons], dtype=np.float32)
