@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-import yaml
 
-from hneuro.config import build, config_folder
+from hneuro.config import build, model_node
 from hneuro.contributions.extract import extract
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
@@ -85,7 +84,7 @@ def tiny(config: str, vocab_size: int, seed: int) -> Any:
 
 @pytest.mark.parametrize("config", PAPER)
 def test_a_model_of_the_paper_is_measured_beside_its_base_twin(config: str, tokenizer: Any, tmp_path: Path) -> None:
-    spec = build(yaml.safe_load((config_folder() / "model" / f"{config}.yaml").read_text()), "model")
+    spec = build(model_node([f"model={config}"]), "model")
     assert isinstance(spec, ModelSpec)
     assert spec.name == PAPER[config]
     assert spec.base is not None
