@@ -77,7 +77,8 @@ class Config:
 
 # The interpolations of conf/, registered wherever this is imported: the workers of a sweep compose their own cells.
 OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)  # the name of a GGUF model
-OmegaConf.register_new_resolver("words", lambda kind: list(word_list(kind)), replace=True)  # of verdicts/words.toml
+# Of verdicts/words.toml; a plain list cannot be resolved by `--resolve`.
+OmegaConf.register_new_resolver("words", lambda kind: OmegaConf.create(list(word_list(kind))), replace=True)
 
 # Keys that say where results go, who watches, and what stops a run; not what the results are.
 OUTSIDE_IDENTITY = ("tracker", "output_dir", "store_dir", "quiet", "report", "name", "max_span_loss", "until", "shard")

@@ -201,7 +201,7 @@ def asking(questions: str = rows(), words: str = "", **files: str) -> Prepare:
 
 def hybrid(folder: Path, checkpoint: Path) -> list[str]:
     config = Lfm2Config(
-        vocab_size=64, hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
+        vocab_size=320, hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
         num_key_value_heads=2, layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False,
     )  # fmt: skip
     Lfm2ForCausalLM(config).save_pretrained(folder / "hybrid")

@@ -123,7 +123,7 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
     assert set(RIVALS) <= set(beside)
     assert {beside[name].n for name in RIVALS} == {beside["h_neurons"].n}
     assert {row.dataset for row in results.rows if row.stage == "detection"} == {"file", "letters"}
-    assert {"yes_no", "known_facts"} == {row.dataset for row in results.rows if row.stage == "causal"}
+    assert {"yes_no", "known_facts", "neurons"} == {row.dataset for row in results.rows if row.stage == "causal"}
     for step in results.funnel:
         assert step.entered - step.left == sum(step.lost.values()), step
     unknown = {s.dataset: dict(s.lost) for s in results.funnel if s.stage == "training frequency"}

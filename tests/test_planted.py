@@ -125,7 +125,7 @@ def test_all_of_them_are_found_and_scaling_them_does_what_was_built(patient: Pat
     assert change.p_value < 1e-6
     for kind in get_args(ControlKind):
         controls = [r for r in rows(results, "change_compliance", f"h_neurons/{kind}") if r.seed is not None]
-        assert len(controls) == 20
+        assert 15 <= len(controls) <= 20  # a set that is drawn again is swept once
         assert max(abs(r.value) for r in controls) < change.value / 4
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from hneuro.models.patch import Patch
 from hneuro.models.rewrite import edit_checkpoint
 from hneuro.models.sources import HubCheckpoint
-from hneuro.records import NeuronSpace
+from hneuro.neurons import NeuronSpace
 
 
 def resident(kind):

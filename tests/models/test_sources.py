@@ -40,7 +40,7 @@ PICKLED = r"weights in pytorch_model.bin: only safetensors are read.*save_pretra
 @pytest.mark.parametrize(
     ("config", "others", "why"),
     [
-        (None, [], r"no checkpoint: it has no config.json"),
+        (None, [], r"not a checkpoint: it has no config.json"),
         ("{}", ["pytorch_model.bin"], PICKLED),
         ("{}", ["pytorch_model.bin", "another.safetensors"], PICKLED),
         ("{}", ["adapter_config.json"], r"is an adapter, not a model: merge it .*merge_and_unload"),

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
-from hneuro.probe.controls import ControlKind
+from hneuro.detection.evaluate import DetectionSettings
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import ResultRow, Results
 
@@ -21,7 +20,7 @@ def test_conditions_put_controls_behind_their_set(results: Results) -> None:
     tidy = Tidy(replace(results, rows=tuple(reversed(results.rows))))
     conditions = tidy.conditions("detection", "auroc")
     assert conditions[0] == "h_neurons"
-    assert set(conditions[1:4]) == {f"h_neurons/{kind}" for kind in get_args(ControlKind)}
+    assert set(conditions[1:4]) == {f"h_neurons/{kind}" for kind in DetectionSettings().controls}
     assert set(conditions[4:]) == {"probe", "logprob", "entropy", "length", "logprob+h_neurons"}
 
 
