@@ -36,7 +36,7 @@ def executed(book: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> Path:
-    """A clone in which `scripts/demo` and `scripts/demo seed=1` have finished."""
+    """A clone in which `scripts/demo` and `scripts/demo seed=2` have finished."""
     folder = tmp_path_factory.mktemp("clone")
     words = [*tiny_cell(folder, tiny_checkpoint, language_model), "mechanism=none", "name=demo"]
     for seed in (0, 1):
@@ -84,7 +84,7 @@ def test_two_runs_are_compared_by_place_and_one_is_not_enough(
     assert set(held["side_by_side"].loc["file"].index) == {"h_neurons", "h_neurons/random", "logprob"}
     assert held["side_by_side"].notna().all(axis=None)
     monkeypatch.setenv("HNEURO_OTHER_RUN_DIR", str(runs[0]))
-    with pytest.raises(SystemExit, match="scripts/demo seed=1"):
+    with pytest.raises(SystemExit, match="scripts/demo seed=2"):
         executed(BOOKS[3])
 
 
