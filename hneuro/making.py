@@ -29,7 +29,7 @@ from hneuro.progress import track
 log = logging.getLogger(__name__)
 
 TIMINGS = "timings.jsonl"  # in the store: how long shards took, for estimates alone
-PATIENCE = 2.0  # seconds of waiting for another process before it is said
+PATIENCE = 60.0  # seconds of waiting for another process before it is said
 
 
 @dataclass(frozen=True)
