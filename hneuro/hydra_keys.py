@@ -14,7 +14,7 @@ from hydra._internal import hydra as internal
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from hneuro.config import no_such_key
+from hneuro.config_faults import no_such_key
 from hneuro.records import UserError
 
 # What Hydra's own yaml has and its schema has not: hydra/env=default.

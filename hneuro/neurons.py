@@ -1,6 +1,6 @@
 """The neurons of a model, what they contribute to responses, and the probes on these: records like those of records.py.
 
-Axis names are told there.
+Axis names are explained there.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hneuro.config import config_folder, quoted
+from hneuro.config import config_folder
+from hneuro.config_faults import quoted
 
 KEY = re.compile(r"\+{0,2}[\w.@/-]+")
 BEYOND = re.compile(r"[^\w\s.:/\\+$%*@?|-]|[^\x00-\x7f]")  # signs that a bare value of Hydra's grammar may not have

@@ -142,7 +142,7 @@ def array(**how: Unpack[How]) -> Callable[[Callable[P, Rows]], Staged[P, NDArray
 
 
 class _Key:
-    """What the store is told of a call: the name of the stage, and what it reads."""
+    """What the store learns of a call: the name of the stage, and what it reads."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class _Key:
 
 
 def _marked(kept: Any, version: int) -> Any:
-    """A stage is told from other functions by its version."""
+    """A stage is known from other functions by its version."""
     kept.version = version
     return kept
 

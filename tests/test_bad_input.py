@@ -16,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from transformers import Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from hneuro.cli import main
-from hneuro.config import build_experiment, explain
+from hneuro.config import build_experiment
+from hneuro.config_faults import explain
 from hneuro.records import UserError
 
 LLM = "judge=llm judge.endpoint.model=m"

@@ -17,7 +17,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
-from hneuro.config import MOVED, Config, build, build_experiment, config_folder, explain, saved_experiment
+from hneuro.config import MOVED, Config, build, build_experiment, config_folder, saved_experiment
+from hneuro.config_faults import explain
 from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
 from hneuro.questions.file import QuestionFile

@@ -18,8 +18,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = """
 records neurons result_records progress significance statistics disk codec making endpoint store stage organism models
 questions responses verdicts spans contributions probe detection causal origin
-report tracking experiment steps pipeline config overrides hydra_keys provenance states api detector runs sweeps
-summary editing commands cli __main__
+report tracking experiment steps pipeline config_faults config overrides hydra_keys provenance states api detector
+runs sweeps summary editing commands cli __main__
 """
 ORDER = LAYERS.split()
 STAGES = ORDER[ORDER.index("questions") : ORDER.index("report")]
@@ -91,6 +91,7 @@ def test_only_the_edges_know_hydra() -> None:
     sweeps = {f"sweeps/{name}.py" for name in ("grid", "cell")}
     assert importers_of("hydra", "omegaconf") == {
         "config.py",
+        "config_faults.py",
         "hydra_keys.py",
         "commands/run.py",
         "commands/configs.py",

@@ -137,7 +137,7 @@ def test_sampled_by_vllm_in_another_environment(
     found = results()
     assert {"h_neurons", "logprob", "length"} <= {row.condition for row in found.rows if row.stage == "detection"}
     entropy = [row for row in found.rows if row.condition == "entropy"]  # vLLM does not tell it
-    assert [(row.stage, row.n, row.note) for row in entropy] == [("mechanism", 0, "not told by the sampler")]
+    assert [(row.stage, row.n, row.note) for row in entropy] == [("mechanism", 0, "not given by the sampler")]
     assert all(row.n > 0 for row in found.rows if (row.metric, row.condition) == ("auroc", "inconsistency"))
     assert len(found.neurons) > 0
     assert json.loads(status.read_text()).keys() == {"state", "seconds"}

@@ -13,17 +13,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from tabulate import tabulate
 
-from hneuro.config import (
-    build_experiment,
-    config_folder,
-    config_source,
-    explain,
-    folder_of,
-    lab_source,
-    quoted,
-    register_schema,
-    suggest,
-)
+from hneuro.config import build_experiment, config_folder, config_source, folder_of, lab_source, register_schema
+from hneuro.config_faults import explain, quoted, suggest
 from hneuro.hydra_keys import take_the_place_of_the_loader
 from hneuro.records import UserError
 

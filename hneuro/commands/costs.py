@@ -158,7 +158,7 @@ def weights_of(experiment: Experiment) -> float | None:
     total = 0.0
     for file in files:
         with safe_open(file, framework="np") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - it is no mapping
+            for name in tensors.keys():  # noqa: SIM118 - it is not a mapping
                 part = tensors.get_slice(name)
                 wide = BITS.get(experiment.model.dtype, 32 if part.get_dtype() == "F32" else 16)
                 total += float(np.prod(part.get_shape())) * wide / 8

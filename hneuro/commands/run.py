@@ -67,7 +67,8 @@ def run(words: Sequence[str]) -> int:
 
 def _with_sources(words: Sequence[str]) -> list[str]:
     """The words for Hydra, with every --config-dir, a folder or pkg://package.folder, in its search path."""
-    from hneuro.config import config_source, folder_of, lab_source, quoted
+    from hneuro.config import config_source, folder_of, lab_source
+    from hneuro.config_faults import quoted
     from hneuro.overrides import as_hydra_reads
 
     left, named = [], []
@@ -102,7 +103,8 @@ def call_hydra(argv: Sequence[str], task: Any) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from hneuro.config import config_folder, explain, register_schema
+    from hneuro.config import config_folder, register_schema
+    from hneuro.config_faults import explain
     from hneuro.hydra_keys import take_the_place_of_the_loader
 
     register_schema()

@@ -42,7 +42,7 @@ class ContributionSettings:
 def places(tokens: Iterable[int], prompt: int, position: str) -> list[int]:
     """Where CETT is read for these tokens of a response, counted from the start of a prompt of so many tokens.
 
-    At "token" a token is read where it stands, at any other position where it is predicted: one place before it.
+    At "token" a token is read at its own position, at any other position where it is predicted: one place before it.
     """
     shift = 0 if position == "token" else 1
     return [prompt + n - shift for n in tokens]

@@ -81,19 +81,14 @@ def detect(
             detector = neuron_detector(neurons, fit, select)
         own = _scored(name, detector, sets)
         measured = list(measure(own, sets))
-        p_random: dict[tuple[str, str], float] = {}
+        controls: list[ResultRow] = []
         for kind in settings.controls:
             exclude = nonzero | set(neurons)
             chosen = control_sets(kind, probe.space, neurons, exclude, contribution, settings.control_seeds, seed)
             null = null_of(chosen, fit, select, sets, f"detection: {kind} neurons")
-            for row in measured:
-                values = null[row.dataset, row.metric]
-                p = share_at_least(row.value, values.tolist()) if row.metric in BETTER else None
-                if kind == "random" and p is not None:
-                    p_random[row.dataset, row.metric] = p
-                summary = row_of(row.metric, row.dataset, f"{name}/{kind}", spread(values))
-                found.append(replace(summary, p_value=p, note="middle 95 % of the sets"))
-        found += (replace(row, p_value=p_random.get((row.dataset, row.metric))) for row in measured)
+            controls += (_against(row, f"{name}/{kind}", null[row.dataset, row.metric]) for row in measured)
+        p = {(row.dataset, row.metric): row.p_value for row in controls if row.condition == f"{name}/random"}
+        found += (*controls, *(replace(row, p_value=p.get((row.dataset, row.metric))) for row in measured))
         found += (
             replace(row, metric="auroc_by_size", stratum=str(len(neurons))) for row in measured if row.metric == "auroc"
         )
@@ -126,6 +121,13 @@ def neuron_detector(neurons: Sequence[int], fit: AnswerSet, select: AnswerSet) -
     x, x_select = fit.rows.columns(neurons), select.rows.columns(neurons)
     own = train_detector(x, fit.rows.y, tuple(range(len(neurons))), x_select, select.rows.y)
     return replace(own, columns=tuple(neurons))
+
+
+def _against(row: ResultRow, condition: str, values: NDArray[np.float64]) -> ResultRow:
+    """The values [set] of one kind of controls together, with p that one of them does as well as the neurons."""
+    p = share_at_least(row.value, values.tolist()) if row.metric in BETTER else None
+    summary = row_of(row.metric, row.dataset, condition, spread(values))
+    return replace(summary, p_value=p, note="middle 95 % of the sets")
 
 
 def _scored(condition: str, detector: Classifier, sets: Sequence[AnswerSet]) -> Scored:

@@ -26,7 +26,7 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class RivalData:
     """What rivals read of the answers of a set."""
 
     y: NDArray[np.int8]  # [row]
@@ -50,7 +50,7 @@ class Rival:
         return Scored(condition=self.condition, scores=scores, threshold=self.threshold, note=self.note)
 
 
-def rivals(fit: Told, select: Told, sets: Sequence[Told]) -> Iterator[Rival]:
+def rivals(fit: RivalData, select: RivalData, sets: Sequence[RivalData]) -> Iterator[Rival]:
     """Each is trained on the fit split and takes layer, strength and threshold from select, as detectors do."""
     every = (select, *sets)
     words = make_pipeline(CountVectorizer(analyzer=_words, binary=True), LogisticRegression(C=1.0, max_iter=5000))
@@ -76,19 +76,19 @@ def _looked_up(fitted: Sequence[str], y: NDArray[np.int8], asked: Sequence[str])
     return np.sign([balance.get(tuple(normal_words(text)), 0) for text in asked]).astype(np.float64)
 
 
-def _probe(fit: Told, every: Sequence[Told], layer: int, strength: float) -> tuple[int, list[Scores]]:
+def _probe(fit: RivalData, every: Sequence[RivalData], layer: int, strength: float) -> tuple[int, list[Scores]]:
     model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=5000))
     model.fit(fit.hidden[:, layer], fit.y)
     return layer, [model.decision_function(t.hidden[:, layer]) for t in every]
 
 
-def _mean_difference(fit: Told, every: Sequence[Told], layer: int) -> tuple[int, list[Scores]]:
+def _mean_difference(fit: RivalData, every: Sequence[RivalData], layer: int) -> tuple[int, list[Scores]]:
     x = fit.hidden[:, layer].astype(np.float64)
     direction = x[fit.y == 1].mean(0) - x[fit.y == 0].mean(0)
     return layer, [t.hidden[:, layer].astype(np.float64) @ direction for t in every]
 
 
-def _best(name: str, found: Iterator[tuple[int, list[Scores]]], select: Told, layers: int) -> Rival:
+def _best(name: str, found: Iterator[tuple[int, list[Scores]]], select: RivalData, layers: int) -> Rival:
     """That of the highest AUROC on the select split; the earliest of several."""
     layer, scores = max(found, key=lambda one: float(roc_auc_score(select.y, one[1][0])))
     return _rival(
@@ -96,7 +96,7 @@ def _best(name: str, found: Iterator[tuple[int, list[Scores]]], select: Told, la
     )
 
 
-def _rival(name: str, scores: Sequence[Scores], select: Told, note: str = "") -> Rival:
+def _rival(name: str, scores: Sequence[Scores], select: RivalData, note: str = "") -> Rival:
     on_select, *tested = scores
     return Rival(
         condition=name,

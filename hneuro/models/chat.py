@@ -172,4 +172,4 @@ def answer_start(
 
 def unfinished(truncated: bool) -> str:
     """Why there is no answer, where `answer_start` finds none."""
-    return "cut off within its thought" if truncated else "no answer behind its thought"
+    return "cut off within its thought" if truncated else "no answer after its thought"

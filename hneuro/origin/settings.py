@@ -1,4 +1,4 @@
-"""What of the origin is measured: by what parameter drift is told, and what comes beside it."""
+"""What of the origin is measured: the measures of parameter drift, and the neurons they are compared with."""
 
 from __future__ import annotations
 

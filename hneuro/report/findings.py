@@ -7,20 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hneuro.report import wording as say
+from hneuro.report.causal_verdicts import Change, every_change
 from hneuro.report.tables.selection import OFTEN, comes_back, of_resamples, per_mille
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import (
-    BASE,
-    Change,
-    Discrimination,
-    Word,
-    appears,
-    corrected,
-    discrimination,
-    drift_word,
-    every_change,
-    two_sided,
-)
+from hneuro.report.verdicts import BASE, Discrimination, Word, appears, corrected, discrimination, drift_word, two_sided
 from hneuro.result_records import Results
 from hneuro.significance import smallest_detectable
 
@@ -28,6 +18,7 @@ WHICH, DETECT, CAUSAL, BEFORE, TRUST = (
     "Which neurons?", "Do they detect?", "Are they causal?", "In the base model?", "Can I trust it?",
 )  # fmt: skip
 MOST = {WHICH: 1, DETECT: 5, CAUSAL: 6, BEFORE: 2, TRUST: 4}  # lines of the terminal
+FEW = 40  # answers of the select split
 MANY_CUT = 0.02  # of the answers of a benchmark
 UNTOUCHED = 1.0  # alpha
 
@@ -210,6 +201,7 @@ def _trust(tidy: Tidy) -> Iterator[Finding]:
     moved = [c for c in own if c.metric not in say.COSTS]
     if moved and not any(c.word is Word.EFFECT and c.found.value > 0 for c in moved):
         yield _warning("null result", f"none of {len(moved)} changes of compliance is a rise that controls do not do")
+    yield from _rows(tidy.results)
     pairs = [(v, row) for v in found if (row := tidy.one("detection", "auroc", v.dataset, "logprob")) is not None]
     known = [(v.found.value, row.value) for v, row in pairs]
     ahead = sum(other > own for own, other in known)
@@ -221,6 +213,17 @@ def _trust(tidy: Tidy) -> Iterator[Finding]:
 
 def _warning(badge: str, text: str) -> Finding:
     return Finding(question=TRUST, badge=badge, text=text, tone="partly")
+
+
+def _rows(results: Results) -> Iterator[Finding]:
+    """Where C was chosen on few answers, and where answers of one kind are lost more often."""
+    steps = [step for step in results.funnel if step.stage == "spans"]
+    few = next((step.left for step in steps if step.dataset == "select" and step.left < FEW), None)
+    if few is not None:
+        yield _warning("few answers", f"C and the threshold were chosen on {few} answers")
+    for step in steps:
+        if step.note:
+            yield _warning("lost unlike", f"{say.plain(step.dataset)}: {step.note}")
 
 
 def _cut(tidy: Tidy) -> Iterator[Finding]:

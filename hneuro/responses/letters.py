@@ -126,7 +126,7 @@ def letter_ids(model: LanguageModel, count: int) -> tuple[int, ...]:
         if written[: len(before)] != before or len(added) != 1 or model.text_of(added).strip() != letter:
             place = "completion" if model.completion else "chat template"
             raise UserError(
-                f"{model.source.locate()} does not write {blank + letter!r} as one token behind {prompt[-12:]!r}, so "
+                f"{model.source.locate()} does not write {blank + letter!r} as one token after {prompt[-12:]!r}, so "
                 f"no probability is that of the letter: another {place}, or another model, is needed"
             )
         found += added

@@ -176,10 +176,10 @@ def before_stop(model: LanguageModel, token_ids: Sequence[int]) -> int:
 
 
 def token_ids_of(model: LanguageModel, prompt_ids: Sequence[int], text: str) -> tuple[int, ...] | None:
-    """The response's tokens behind a prompt, whose own tokens stay as they are; None if none decode to the text.
+    """The response's tokens after a prompt, whose own tokens stay as they are; None if none decode to the text.
 
     The text is tokenised on its own. A tokenizer of words that begin with a blank (SentencePiece) puts one before the
-    first word and hides it when it decodes: there, a text that shows this blank, because its engine decoded it behind
+    first word and hides it when it decodes: there, a text that shows this blank, because its engine decoded it after
     the prompt, is tokenised without it, or it would be there twice.
     """
     if text.startswith(" "):

@@ -185,6 +185,6 @@ def _logprobs(logprobs: Mapping[str, Any], ids: Sequence[int], text: str) -> tup
     if not isinstance(found, list):
         return ()
     if len(found) > len(ids) and isinstance(tokens, list) and "".join(map(str, tokens[: len(ids)])) == text:
-        found = found[: len(ids)]  # what ended the turn is behind the text
+        found = found[: len(ids)]  # what ended the turn follows the text
     numbers = [float(value) for value in found if isinstance(value, int | float) and math.isfinite(value)]
     return tuple(numbers) if len(numbers) == len(found) == len(ids) else ()

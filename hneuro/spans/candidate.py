@@ -11,10 +11,10 @@ from hneuro.questions.base import ARTICLES
 from hneuro.records import AnswerSpan, Question, Response
 from hneuro.spans.base import NONE_STATED, Item, no_span, span_at
 from hneuro.spans.normal import words_at
-from hneuro.spans.rule import inside
+from hneuro.spans.rule import inside, normal_form
 from hneuro.spans.short_answer import ShortAnswer
 from hneuro.spans.tokens import Decode, Range
-from hneuro.verdicts.words import key, normal_words
+from hneuro.verdicts.rule import answer_part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +35,20 @@ class CandidateLocator:
     def _span(self, question: Question, response: Response, decode: Decode) -> AnswerSpan:
         if not question.candidates:
             return self.short_answer.locate([(question, response)], decode)[0]
-        named = first_named(question, response.text)
-        if named is None:
+        place = first_named(question, response.text)
+        if place is None:
             return no_span(response, NONE_STATED, "candidate")
-        return span_at(response, [named], decode, "candidate")
+        return span_at(response, [place], decode, "candidate")
 
 
 def first_named(question: Question, text: str) -> Range | None:
-    """The characters of the first candidate in the text, as long as it can be."""
-    start, stop = ShortAnswer(gloss="keep", paragraphs="all").characters(text)
-    shown = text[start:stop]
-    asked = named(_forms((question.entity,)), shown)
+    """The characters of the first candidate in the answer, as long as it can be; nothing in the reasoning counts."""
+    start, stop = answer_part(text) or (0, 0)
+    answer = text[start:stop]
+    asked = places_of(_forms((question.entity,)), answer)
     found = [
         place
-        for place in named(_forms(question.candidates), shown)
+        for place in places_of(_forms(question.candidates), answer)
         if not any(inside(place, other) and place != other for other in asked)
     ]
     if not found:
@@ -57,14 +57,14 @@ def first_named(question: Question, text: str) -> Range | None:
     return start + first[0], start + first[1]
 
 
-def named(forms: dict[str, int], text: str) -> list[Range]:
+def places_of(forms: dict[str, int], text: str) -> list[Range]:
     """Where these normal forms, with their number of words, are in the text: of those that overlap the longest."""
     words = [word for word in words_at(text) if word.text not in ARTICLES]  # "the US" is found as "US"
     longest, found = max(forms.values(), default=0), list[Range]()
     first = 0
     while first < len(words):
         ends = range(min(first + longest, len(words)), first, -1)
-        end = next((n for n in ends if _form(text[words[first].start : words[n - 1].stop]) in forms), None)
+        end = next((n for n in ends if normal_form(text[words[first].start : words[n - 1].stop]) in forms), None)
         if end is not None:
             found.append((words[first].start, words[end - 1].stop))
         first = first + 1 if end is None else end
@@ -73,9 +73,4 @@ def named(forms: dict[str, int], text: str) -> list[Range]:
 
 @lru_cache(maxsize=64)
 def _forms(names: tuple[str, ...]) -> dict[str, int]:
-    return {form: len(words_at(name)) for name in names if (form := _form(name))}
-
-
-@lru_cache(maxsize=1 << 16)
-def _form(text: str) -> str:
-    return key(normal_words(text))
+    return {form: len(words_at(name)) for name in names if (form := normal_form(name))}

@@ -86,8 +86,8 @@ def gold_places(answers: Sequence[str], text: str, whole: Range) -> list[Range]:
     same to it (numbers, accents, articles) is the same here. A common word counts only as it is written in the answer;
     nothing in the reasoning counts.
     """
-    forms = {form: len(words_at(answer)) for answer in answers if (form := _form(answer))}
-    as_is = {_form(answer): without_points(answer.strip()) for answer in answers if common(answer)}
+    forms = {form: len(words_at(answer)) for answer in answers if (form := normal_form(answer))}
+    as_is = {normal_form(answer): without_points(answer.strip()) for answer in answers if common(answer)}
     start, stop = answer_part(text) or (0, 0)
     words = [word for word in words_at(text) if start <= word.start and word.stop <= stop]
     longest = max(forms.values(), default=0) + SLACK
@@ -99,7 +99,7 @@ def gold_places(answers: Sequence[str], text: str, whole: Range) -> list[Range]:
             for first in range(last, max(-1, last - longest), -1):  # the shortest text that ends here
                 place = (words[first].start, end)
                 said = text[slice(*place)]
-                form = _form(said)
+                form = normal_form(said)
                 if form not in forms or without_points(said) != as_is.get(form, without_points(said)):
                     continue
                 if form not in found or found[form][-1][1] <= place[0]:
@@ -113,7 +113,8 @@ def inside(place: Range, whole: Range) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _form(text: str) -> str:
+def normal_form(text: str) -> str:
+    """What is the same for texts that the rule judge takes for the same."""
     return key(normal_words(text))
 
 

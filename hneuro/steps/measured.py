@@ -136,7 +136,7 @@ def pooled(
 
 
 def _without_probabilities(name: str, responses: Sequence[Response]) -> Iterator[FunnelStep]:
-    """Responses that a baseline is not measured on, because the engine that sampled them told no probabilities."""
+    """Responses that a baseline is not measured on, because the engine that sampled them gave no probabilities."""
     for baseline, missing in (
         ("logprob", sum(not r.logprobs for r in responses)),
         ("entropy", sum(not r.entropies for r in responses)),
@@ -148,7 +148,7 @@ def _without_probabilities(name: str, responses: Sequence[Response]) -> Iterator
                 unit="responses",
                 entered=len(responses),
                 left=len(responses) - missing,
-                lost={"not told by the sampler": missing},
+                lost={"not given by the sampler": missing},
             )
 
 

@@ -58,8 +58,8 @@ def mechanism(
         (m.answers.name, signal): reason
         for m in measured
         for signal, reason in (
-            ("logprob", "not told by the sampler"),
-            ("entropy", "not told by the sampler"),
+            ("logprob", "not given by the sampler"),
+            ("entropy", "not given by the sampler"),
             ("unsure", m.unsure),
             ("inconsistency", m.again if isinstance(m.again, str) else "fewer than two samples could be used"),
             ("rarity", unknown if settings.counts is None else "not in the count file"),

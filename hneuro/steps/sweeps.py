@@ -107,7 +107,7 @@ class _Asking:
 
 @sharded(Opening, version=1, name="openings-{asking.name}")
 def opened(asking: _Asking) -> Shards[Opening]:
-    """What the untouched model says first, where a prompt goes on after that."""
+    """What the untouched model says first, where a prompt continues after that."""
 
     def work(shard: Sequence[BenchmarkItem]) -> Sequence[Opening]:
         asking.ready()

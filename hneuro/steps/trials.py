@@ -13,7 +13,7 @@ from hneuro.detection.detector import Classifier
 from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
 from hneuro.detection.mechanism.settings import frequencies, read_counts
 from hneuro.detection.monitor import RiskMonitor
-from hneuro.detection.rivals import Rival, Told, rivals
+from hneuro.detection.rivals import Rival, RivalData, rivals
 from hneuro.detection.scored import AnswerSet, Scored
 from hneuro.neurons import HNeurons, Probe
 from hneuro.probe.controls import control_set, norm_change
@@ -107,8 +107,8 @@ def causal(
     monitor = RiskMonitor(Classifier.of(trained)) if "risky" in setup.intervention.variants else None
     rows: list[ResultRow] = []
     with device_of_sweeps(run):
-        benchmarks, told = benchmarks_of(run, identified, parts)
-        rows += told
+        benchmarks, framings = benchmarks_of(run, identified, parts)
+        rows += framings
         for benchmark in benchmarks:
             rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
     whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
@@ -182,8 +182,8 @@ def trained_rivals(
     texts: Sequence[Sequence[Texts]], kinds: Sequence[Sequence[bool]], states: Sequence[Kept[NDArray[np.float32]]]
 ) -> Sequence[Rival]:
     """Of the fit split, the select split and the others: who hallucinated, what was said, and the residual stream."""
-    told = [_told(*own) for own in zip(texts, kinds, states, strict=True)]
-    return list(rivals(told[0], told[1], told[2:]))
+    data = [_rival_data(*own) for own in zip(texts, kinds, states, strict=True)]
+    return list(rivals(data[0], data[1], data[2:]))
 
 
 def _texts(answers: Answers) -> tuple[Texts, ...]:
@@ -198,6 +198,6 @@ def _texts(answers: Answers) -> tuple[Texts, ...]:
     )
 
 
-def _told(texts: Sequence[Texts], wrong: Sequence[bool], read: Kept[NDArray[np.float32]]) -> Told:
+def _rival_data(texts: Sequence[Texts], wrong: Sequence[bool], read: Kept[NDArray[np.float32]]) -> RivalData:
     questions, gold, said = (tuple(text[place] for text in texts) for place in range(3))
-    return Told(y=np.array(wrong, dtype=np.int8), questions=questions, gold=gold, said=said, hidden=read.value)
+    return RivalData(y=np.array(wrong, dtype=np.int8), questions=questions, gold=gold, said=said, hidden=read.value)

@@ -15,7 +15,8 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
-from hneuro.config import build_experiment, quoted
+from hneuro.config import build_experiment
+from hneuro.config_faults import quoted
 from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
 from hneuro.records import UserError

@@ -15,8 +15,9 @@ from hneuro.causal.benchmarks.base import Measure, degenerate
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.records import Outcome, Reading, SweepAnswer
+from hneuro.report.causal_verdicts import changes
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import Word, changes
+from hneuro.report.verdicts import Word
 from hneuro.result_records import ResultRow, Results
 from hneuro.significance import mcnemar
 from hneuro.statistics import rate

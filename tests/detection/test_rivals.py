@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from hneuro.detection.rivals import RIVALS, Rival, Told, rivals
+from hneuro.detection.rivals import RIVALS, Rival, RivalData, rivals
 from hneuro.statistics import youden_threshold
 
 LAYERS, TELLING = 4, 2  # the layer whose stream tells wrong from right
 
 
-def told(seed: int, n: int = 120, words: str = "which") -> Told:
+def told(seed: int, n: int = 120, words: str = "which") -> RivalData:
     draw = np.random.default_rng(seed)
     y = (np.arange(n) % 2).astype(np.int8)
     hidden = draw.normal(size=(n, LAYERS, 30)).astype(np.float32)
     hidden[:, TELLING, 5] += 3 * y
-    return Told(
+    return RivalData(
         y=y,
         questions=tuple(f"{'obscure' if wrong else words} thing {k}?" for k, wrong in enumerate(y)),
         gold=tuple(f"The Gold {'x' if wrong else 'y'}{k % 6}" for k, wrong in enumerate(y)),
@@ -31,7 +31,7 @@ def told(seed: int, n: int = 120, words: str = "which") -> Told:
 FIT, SELECT, TESTED = told(0), told(1), told(2)
 
 
-def found(*sets: Told) -> dict[str, Rival]:
+def found(*sets: RivalData) -> dict[str, Rival]:
     made = {rival.condition: rival for rival in rivals(FIT, SELECT, sets)}
     assert tuple(made) == RIVALS
     return made

@@ -142,7 +142,7 @@ def test_an_unfinished_thought_is_unjudged_and_counted(thinking: Any, tmp_path: 
     kept, step = consistent([QUESTION], made, judged, "fit")
     assert not kept
     assert step.lost == {"unjudged (cut off within its thought)": 1}
-    assert said(model, text).lost == "no answer behind its thought"
+    assert said(model, text).lost == "no answer after its thought"
     assert reply_of(model, made[0].prompt_ids, made[0].token_ids, True).text == ""
 
 

@@ -199,7 +199,7 @@ def mechanism_rows() -> Iterator[ResultRow]:
     for condition, value in values.items():
         yield row(**name, condition=condition, note="held fixed: rarity, logprob" if "+" in condition else "",
                   **around(value, 300))  # fmt: skip
-    yield row(**{**name, "n": 0}, condition="entropy", value=float("nan"), note="not told by the sampler")
+    yield row(**{**name, "n": 0}, condition="entropy", value=float("nan"), note="not given by the sampler")
     for metric, condition in (
         ("auroc_minus_h_neurons", "logprob"), ("auroc_minus_h_neurons", "rarity"), ("auroc_minus_logprob", "rarity"),
         ("auroc_minus_covariates", "covariates+h_neurons"),

@@ -8,7 +8,7 @@ import pytest
 
 from hneuro.report.findings import Finding, findings, headline
 from hneuro.report.tidy import Tidy
-from hneuro.result_records import ResultRow, Results
+from hneuro.result_records import FunnelStep, ResultRow, Results
 
 
 def said(results: Results, badge: str) -> list[Finding]:
@@ -103,6 +103,17 @@ def test_baselines_that_are_ahead_and_cut_answers_are_warnings(results: Results)
         replace(r, value=0.5) if r.metric == "truncated" and "/" in r.condition else r for r in results.rows
     )
     assert said(replace(results, rows=controls), "cut answers") == []
+
+
+def test_few_answers_and_unequal_losses_are_warnings(results: Results) -> None:
+    assert not said(results, "few answers")
+    assert not said(results, "lost unlike")
+    step = FunnelStep(stage="spans", dataset="select", unit="responses", entered=18, left=15, note="3 of 9 are lost")
+    short = replace(results, funnel=(*results.funnel, step))
+    assert "chosen on 15 answers" in said(short, "few answers")[0].text
+    assert said(short, "lost unlike")[0].text == "select: 3 of 9 are lost"
+    enough = replace(results, funnel=(*results.funnel, replace(step, left=40, note="")))
+    assert not said(enough, "few answers")
 
 
 def test_permuted_labels_are_told(results: Results) -> None:

@@ -22,9 +22,10 @@ from hneuro.origin.transfer import backward_transfer
 from hneuro.probe.controls import ControlKind
 from hneuro.probe.selectors import L1
 from hneuro.records import Outcome, Reading, SweepAnswer
+from hneuro.report.causal_verdicts import changes
 from hneuro.report.page import write_report
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import Word, changes, discrimination
+from hneuro.report.verdicts import Word, discrimination
 from hneuro.result_records import ResultRow, Results
 
 SPACE = NeuronSpace(n_layers=2, width=12)
@@ -88,7 +89,7 @@ def mechanism_rows(people: AnswerSet) -> Iterator[ResultRow]:
     draw, n = np.random.default_rng(9), len(people.rows.y)
     signals = replace(people, baselines=draw.normal(size=(n, len(SIGNALS))))
     signals.baselines[:, SIGNALS.index("entropy")] = np.nan
-    yield from signal_rows([signals], {("people", "entropy"): "not told by the sampler"})
+    yield from signal_rows([signals], {("people", "entropy"): "not given by the sampler"})
     yield from remaining_rows([signals], folds=4, min_per_class=20, seed=0)
     sparse = draw.random((n, len(MEASURES), 3)).astype("f4")
     yield from layer_rows("people", people.rows.y == 1, people.rows.groups, sparse, least=20)
@@ -111,7 +112,7 @@ def test_the_verdicts_of_real_rows(rows: tuple[ResultRow, ...], results: Results
 def test_every_trial_is_on_the_page(rows: tuple[ResultRow, ...], results: Results, tmp_path) -> None:
     html = write_report(replace(results, rows=rows), tmp_path).read_text(encoding="utf-8")
     assert 'class="absent"' not in html
-    for part in ("not told by the sampler", "frequency, confidence", "sparsity, Hoyer", "its own"):
+    for part in ("not given by the sampler", "frequency, confidence", "sparsity, Hoyer", "its own"):
         assert part in html, part
     for name in (
         "detection_people",

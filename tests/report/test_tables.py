@@ -83,7 +83,7 @@ def test_comparisons_are_corrected_over_their_family(tables: dict[str, Table]) -
     assert (rarity.theirs, rarity.difference, rarity.difference_low) == pytest.approx((0.9, -0.01, -0.03))
     mechanism = frame[frame.family == "mechanism"].set_index("condition")
     assert mechanism.p_holm["covariates+h_neurons"] == pytest.approx(4 * 0.2)
-    assert mechanism.note["entropy"] == "not told by the sampler"
+    assert mechanism.note["entropy"] == "not given by the sampler"
     layers = frame[frame.family == "sparsity, Hoyer"].set_index("layer")
     whole = layers.loc["all layers"]
     assert (whole.ours, whole.theirs, whole.difference) == pytest.approx((0.5, 0.4, 0.1))

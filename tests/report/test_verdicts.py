@@ -7,20 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hneuro.report.causal_verdicts import Control, change_word, changes, control_p
 from hneuro.report.findings import headline
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import (
-    Control,
-    Word,
-    change_word,
-    changes,
-    control_p,
-    discrimination,
-    discrimination_word,
-    drift_word,
-    earned,
-    holm,
-)
+from hneuro.report.verdicts import Word, discrimination, discrimination_word, drift_word, earned, holm
 from hneuro.result_records import ResultRow
 
 

@@ -78,7 +78,7 @@ def test_letters_of_a_sentencepiece_tokenizer_carry_their_blank(spec: ModelSpec)
 @pytest.mark.parametrize(
     ("added", "template", "said", "why"),
     [
-        ((), None, {"base": True}, r"does not write ' A' as one token behind '\?\\nAnswer:'.* another completion"),
+        ((), None, {"base": True}, r"does not write ' A' as one token after '\?\\nAnswer:'.* another completion"),
         ((" A",), BLANK, {}, r"' B' as one token .* another chat template, or another model, is needed"),
         # A trailing blank goes into the token of the letter, so the prompt that ends in it is never seen before one.
         ((" A", " B"), None, {"base": True, "completion": "{question}\nAnswer: "}, "does not write 'A' as one token"),
@@ -102,7 +102,7 @@ class Merging:
 
 
 def test_a_prompt_or_a_letter_that_the_tokenizer_cannot_write_is_refused(spec: ModelSpec, tokenizer: Any) -> None:
-    with pytest.raises(UserError, match="does not write ' A' as one token behind"):
+    with pytest.raises(UserError, match="does not write ' A' as one token after"):
         letter_ids(speaking(spec, Merging(), base=True), 1)
     with pytest.raises(UserError, match="' D' as one token"):
         letter_ids(speaking(spec, words("{% for m in messages %} {{ m['content'] }}{% endfor %}")), 4)

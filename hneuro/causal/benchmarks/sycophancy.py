@@ -207,7 +207,7 @@ def _by_rule(outcome: Outcome) -> Reading:
 
 
 def _untested(first: Reading) -> Reading:
-    """An item whose first answer was not right, as far as that can be told."""
+    """An item whose first answer was not right, as far as that can be known."""
     if first.outcome is Outcome.UNPARSED:
         return Reading(outcome=Outcome.UNPARSED, reason=f"of the first answer: {first.reason}")
     return Reading(outcome=Outcome.EXCLUDED, reason="the first answer was not right")

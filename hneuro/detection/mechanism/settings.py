@@ -1,4 +1,4 @@
-"""What `mechanism` can be told, and how often the training data mention what a question is about, read from a file."""
+"""The settings of `mechanism`, and how often the training data mention what a question is about, read from a file."""
 
 from __future__ import annotations
 

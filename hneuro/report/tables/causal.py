@@ -7,10 +7,11 @@ from dataclasses import replace
 from statistics import fmean
 
 from hneuro.report import wording as say
+from hneuro.report.causal_verdicts import Arm, Change, every_change
 from hneuro.report.compared import Compared
 from hneuro.report.table import Record, Table, column, estimate
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import Arm, Change, corrected, every_change
+from hneuro.report.verdicts import corrected
 from hneuro.result_records import ResultRow
 
 KINDS = ("random", "layer_matched", "contribution_matched", "norm_matched")

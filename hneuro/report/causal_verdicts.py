@@ -1,0 +1,174 @@
+"""Stated rules that turn the changes of an alpha sweep into plain words.
+
+The paired change from the lowest to the highest alpha has p < 0.01 after Holm's correction over every change that the
+page tests, arms included, and an interval without 0; its sign stays whatever the answers say that cannot be read; and
+no kind of control does as much: no set of it changes as much in that direction, and the slope has p <= 0.05 among its
+slopes. The two arms of the change, from the lowest alpha to 1 and from 1 to the highest, have verdicts by the same
+rules, without slopes. What the controls do can only take an effect away, so that their p need no correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import CAUSAL_LEVEL, Family, Word, family_of, size_of
+from hneuro.report.wording import READINGS, missing
+from hneuro.result_records import ResultRow
+from hneuro.significance import share_as_far
+
+SLOPE_LEVEL = 0.05  # of each kind of control
+
+Bounds = tuple[ResultRow, ResultRow]  # of a change: the least and the most that the unread can make of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """What the control sets of one kind do to the same reading between the same alphas."""
+
+    kind: str  # "random", "layer_matched"
+    change: float  # of the neurons
+    changes: tuple[float, ...]  # under each set
+    p_slope: float | None  # that a set is as steep; None for an arm, and where slopes were not compared
+
+    @property
+    def p(self) -> float | None:
+        """That the neurons change like one of the sets, two-sided."""
+        return control_p(self.change, self.changes)
+
+    @property
+    def as_much(self) -> bool:
+        """Whether it explains the change. So few sets that p cannot reach the level must all be less steep.
+
+        Controls that move the other way explain nothing, however far: scaling any neurons enough breaks a model.
+        """
+        least = 2 / (1 + len(self.changes))
+        steep = self.p_slope is not None and not missing(self.p_slope) and self.p_slope > max(SLOPE_LEVEL, least)
+        sign = 1.0 if self.change >= 0 else -1.0
+        return steep or any(sign * change >= sign * self.change for change in self.changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """A paired change from one alpha to another, that of the controls, and the verdict."""
+
+    found: ResultRow
+    p_holm: float | None
+    tests: int  # that it is corrected for
+    bounds: Bounds | None  # None where everything has a value, as a probability
+    kinds: tuple[Control, ...]
+    word: Word
+
+    @property
+    def controls(self) -> tuple[float, ...]:
+        """The change under each control set, of all kinds."""
+        return tuple(change for control in self.kinds for change in control.changes)
+
+    @property
+    def p_controls(self) -> float | None:
+        return control_p(self.found.value, self.controls)
+
+    @property
+    def says(self) -> str:
+        """The verdict with the direction of an effect: "effect, rises"."""
+        if self.word is not Word.EFFECT:
+            return str(self.word.value)
+        return f"{self.word.value}, {'rises' if self.found.value > 0 else 'falls'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change(Arm):
+    """What scaling a neuron set from the lowest to the highest alpha did to one reading of one benchmark."""
+
+    benchmark: str
+    neuron_set: str
+    metric: str  # one of `hneuro.report.wording.READINGS`
+    to_one: Arm | None  # from the lowest alpha to 1: what suppression does, with its sign turned
+    from_one: Arm | None  # from 1 to the highest alpha
+
+    @property
+    def arms(self) -> dict[str, Arm]:
+        """By the words for it."""
+        named = {"up to alpha 1": self.to_one, "beyond alpha 1": self.from_one}
+        return {name: arm for name, arm in named.items() if arm is not None}
+
+
+def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
+    """One verdict a benchmark; Holm's correction is over all changes of the page, whatever is asked for here."""
+    family = _every_test(tidy)
+    down, up = (_arms(tidy, family, neuron_set, f"change_{arm}_1_{metric}") for arm in ("to", "from"))
+    return [
+        Change(
+            **vars(arm),
+            benchmark=benchmark,
+            neuron_set=neuron_set,
+            metric=metric,
+            to_one=down.get(benchmark),
+            from_one=up.get(benchmark),
+        )
+        for benchmark, arm in _arms(tidy, family, neuron_set, f"change_{metric}", f"slope_against_{metric}").items()
+    ]
+
+
+def _every_test(tidy: Tidy) -> Family:
+    """Every change of every reading, set and benchmark, and its arms."""
+    metrics = [f"change_{arm}{reading}" for reading in READINGS for arm in ("", "to_1_", "from_1_")]
+    rows = (
+        tidy.one("causal", metric, benchmark, neuron_set)
+        for metric in metrics
+        for benchmark in tidy.datasets("causal", metric)
+        for neuron_set in tidy.neuron_sets
+    )
+    return family_of([row for row in rows if row is not None])
+
+
+def _arms(tidy: Tidy, family: Family, neuron_set: str, metric: str, slope: str = "") -> dict[str, Arm]:
+    """By benchmark; `slope`: the metric of the rows that set its slope against those of the controls, if any do."""
+    found = {}
+    for benchmark in tidy.datasets("causal", metric):
+        row = tidy.one("causal", metric, benchmark, neuron_set)
+        if row is None:
+            continue
+        p, kinds = family[metric, benchmark, neuron_set], tuple(_controls(tidy, row, slope))
+        low, high = (tidy.one("causal", f"{metric}_{end}", benchmark, neuron_set) for end in ("low", "high"))
+        bounds = None if low is None or high is None else (low, high)
+        word = change_word(row, p, kinds, bounds)
+        found[benchmark] = Arm(found=row, p_holm=p, tests=size_of(family), bounds=bounds, kinds=kinds, word=word)
+    return found
+
+
+def _controls(tidy: Tidy, row: ResultRow, slope: str) -> Iterator[Control]:
+    """The kinds of control that have any value to compare with the row."""
+    steep = {r.stratum: r.p_value for r in tidy.rows("causal", slope, row.dataset, row.condition)}
+    for condition in tidy.controls("causal", row.dataset, row.condition):
+        draws = tidy.draws("causal", row.metric, row.dataset, condition)
+        values = tuple(draw.value for draw in draws if not missing(draw.value))
+        if values:
+            kind = condition.rpartition("/")[2]
+            yield Control(kind=kind, change=row.value, changes=values, p_slope=steep.get(condition))
+
+
+def every_change(tidy: Tidy) -> Iterator[Change]:
+    """By neuron set, benchmark and reading."""
+    for neuron_set in tidy.neuron_sets:
+        found = [c for metric in READINGS for c in changes(tidy, neuron_set, metric)]
+        yield from sorted(found, key=lambda c: tidy.benchmarks.index(c.benchmark))
+
+
+def change_word(found: ResultRow, p: float | None, controls: Sequence[Control], bounds: Bounds | None = None) -> Word:
+    """`p` is corrected already. An intervention that only breaks answers has bounds on both sides of 0."""
+    if missing(found.value) or p is None or found.low is None or found.high is None:
+        return Word.UNMEASURED
+    if not (p < CAUSAL_LEVEL and (found.low > 0 or found.high < 0)):
+        return Word.NO_EFFECT
+    if bounds is not None and not (bounds[0].value > 0 or bounds[1].value < 0):
+        return Word.UNREAD
+    if not controls:
+        return Word.UNCONTROLLED
+    return Word.UNSPECIFIC if any(control.as_much for control in controls) else Word.EFFECT
+
+
+def control_p(value: float, controls: Sequence[float]) -> float | None:
+    """Two-sided: twice (1 + controls that change at least as much, or at most) / (1 + controls)."""
+    return share_as_far(value, controls) if controls and not missing(value) else None
