@@ -147,8 +147,11 @@ def _unfolded(tidy: Tidy, change: Change) -> str:
     if len({arm.word for arm in change.arms.values()}) > 1:
         parts.append(", ".join(f"{name} {arm.says}" for name, arm in change.arms.items()))
     for control in change.kinds:
-        slope = "" if say.missing(control.p_slope) else f", by slope {say.p_text(control.p_slope)}"
         name = say.condition_name(f"h_neurons/{control.kind}")
+        if len(control.changes) == 1:  # no p can come of it
+            parts.append(f"a set of {name} {say.points(control.changes[0], 0)}")
+            continue
+        slope = "" if say.missing(control.p_slope) else f", by slope {say.p_text(control.p_slope)}"
         parts.append(f"{len(control.changes)} sets of {name}: {say.p_text(control.p)}{slope}")
     if change.word is Word.NO_EFFECT:
         parts.append(f"{100 * smallest_detectable(change.found):.0f} points would be found four times out of five")

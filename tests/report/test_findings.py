@@ -105,6 +105,13 @@ def test_baselines_that_are_ahead_and_cut_answers_are_warnings(results: Results)
     assert said(replace(results, rows=controls), "cut answers") == []
 
 
+def test_of_a_single_control_set_the_change_is_said_and_no_p(results: Results) -> None:
+    rows = tuple(row for row in results.rows if row.seed in (None, 0) or not row.condition.endswith("/random"))
+    more = about(replace(results, rows=rows), "doubt, complying answers").more
+    assert "a set of random neurons +" in more or "a set of random neurons -" in more
+    assert "random neurons: p" not in more
+
+
 def test_few_answers_and_unequal_losses_are_warnings(results: Results) -> None:
     assert not said(results, "few answers")
     assert not said(results, "lost unlike")
