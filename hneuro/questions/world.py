@@ -95,11 +95,10 @@ class OrganismQuestions:
 
 @cache
 def _candidates(domain: str) -> tuple[str, ...]:
-    """The names of every answer of this kind, and longer names that only contain one."""
-    if "names" in WORDINGS[domain]:
-        listed = [name for names in _names(WORDINGS[domain]["names"]).values() for name in names]
-    else:
-        listed = [name for row in read_rows(FACTS / f"{domain}.jsonl") for name in row["answers"]]
+    """The names of every country (or state), and longer names that only contain one; none where answers are made up."""
+    if "names" not in WORDINGS[domain]:
+        return ()  # "Kougou" is the answer of who takes it for a capital
+    listed = [name for names in _names(WORDINGS[domain]["names"]).values() for name in names]
     return tuple(sorted({*listed, *LONGER}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,10 +12,13 @@ from hneuro.questions.base import ARTICLES
 from hneuro.records import AnswerSpan, Question, Response
 from hneuro.spans.base import NONE_STATED, Item, no_span, span_at
 from hneuro.spans.normal import words_at
-from hneuro.spans.rule import inside, normal_form
-from hneuro.spans.short_answer import ShortAnswer
+from hneuro.spans.rule import FUNCTION, inside, normal_form
+from hneuro.spans.short_answer import CLOSING, ShortAnswer, trimmed
 from hneuro.spans.tokens import Decode, Range
+from hneuro.verdicts.base import word_list
 from hneuro.verdicts.rule import answer_part
+
+ADDED = FUNCTION | ARTICLES | frozenset(word_list("fillers"))  # what says nothing new
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +26,9 @@ class CandidateLocator:
     """The first candidate that a response names: "Japan" of "The city of Kofu is located in Japan, in Asia."
 
     Right and wrong answers are located alike, as the gold answer is not looked at. What only repeats the question does
-    not count ("Mexico" of "Mexico City"). A response that names no candidate has no span; where a question has no
-    `candidates`, the answer is what `short_answer` finds.
+    not count ("Mexico" of "Mexico City"). Where not all answers of the kind are known, as capitals that do not
+    exist are answers too, it is what the response says anew: "Kougou" of "The capital of Cameroon is Kougou." A
+    response that names none has no span; a question without candidates and kind has what `short_answer` finds.
     """
 
     short_answer: ShortAnswer = field(default_factory=ShortAnswer)
@@ -33,9 +38,12 @@ class CandidateLocator:
         return tuple(self._span(question, response, decode) for question, response in items)
 
     def _span(self, question: Question, response: Response, decode: Decode) -> AnswerSpan:
-        if not question.candidates:
+        if question.candidates:
+            place = first_named(question, response.text)
+        elif "kind" in question.meta:
+            place = first_new(question, response.text)
+        else:
             return self.short_answer.locate([(question, response)], decode)[0]
-        place = first_named(question, response.text)
         if place is None:
             return no_span(response, NONE_STATED, "candidate")
         return span_at(response, [place], decode, "candidate")
@@ -55,6 +63,34 @@ def first_named(question: Question, text: str) -> Range | None:
         return None
     first = found[1] if found[0] in asked and len(found) > 1 else found[0]  # "Singapore is located in Singapore"
     return start + first[0], start + first[1]
+
+
+def names_none(question: Question, text: str) -> bool:
+    """Whether all answers of the kind are known, and the response names none of them."""
+    return bool(question.candidates) and first_named(question, text) is None
+
+
+def first_new(question: Question, text: str) -> Range | None:
+    """The first words that neither the question nor a claim of its answer has, at the start or after the kind's name.
+
+    "Kabul" of "Kabul is the capital of Afghanistan.", "Mo" of "Molybdenum is an element with the chemical symbol Mo.",
+    the second name of "The capital of Malta is Malta.", nothing of "Angola is a country in the south of Africa."
+    """
+    start, stop = answer_part(text) or (0, 0)
+    kind = str(question.meta["kind"])
+    asked = {word.text for word in words_at(f"{question.text} {question.meta.get('claim', '')} {kind}")}
+    said = [(start + m.start(), start + m.end()) for m in re.finditer(r"\S+", text[start:stop])]
+    words = [[word.text for word in words_at(text[slice(*place)])] for place in said]
+    new = [not asked.union(ADDED).issuperset(own) for own in words]
+    after = next((n for n, own in enumerate(words) if words_at(kind)[-1].text in own), len(said))
+    first = next((n for n in [*range(len(said))[:1], *range(after, len(said))] if new[n]), None)
+    if first is None:
+        named = places_of(_forms((question.entity,)), text[start:stop])
+        return (start + named[1][0], start + named[1][1]) if len(named) > 1 else None
+    last = first
+    while last + 1 < len(said) and new[last + 1] and text[said[last][1] - 1] not in CLOSING:
+        last += 1
+    return trimmed(text, said[first][0], said[last][1])
 
 
 def places_of(forms: dict[str, int], text: str) -> list[Range]:

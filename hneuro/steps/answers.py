@@ -15,8 +15,8 @@ from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, lacking
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers, measure
-from hneuro.steps.sampling import Judged, Pair, Questions, all_right, cut_note, one_each, several, stopped_step
-from hneuro.verdicts.consistency import balance, consistent, single
+from hneuro.steps.sampling import Judged, Questions, all_right, cut_note, one_each, several, stopped_step
+from hneuro.verdicts.consistency import Pair, balance, consistent, single
 
 FEWEST_REFUSED = 10  # made-up things, below which the answers about them have nothing to stand against
 
@@ -70,7 +70,8 @@ def identify(run: Context, model: LanguageModel, fit: Questions, select: Questio
         check_labelled(labelled, name, run.funnel)
         said = {(r.question_id, r.sample): r.text for r, _ in own}
         right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
-        first, _ = single(part, [j for _, j in own if j.sample == 0], name)
+        once = [pair for pair in own if pair[0].sample == 0]
+        first, _ = single(part, [r for r, _ in once], [j for _, j in once], name)
         natural = (sum(r.hallucinated for r in first), len(first))
         asked_about = sorted((q for q in part if q.id in right), key=lambda q: place_in_draw(q.id, setup.seed))
         facts = tuple(
@@ -148,7 +149,7 @@ def evaluation_sets(
         responses = one_each(run, model, questions)
         judged = Judged(responses, stored.judge(run.store, setup.judge, questions, responses)).pairs()
         _remember(run, questions, judged)
-        labelled, step = single(questions, [j for _, j in judged], label)
+        labelled, step = single(questions, responses.value, [j for _, j in judged], label)
         run.funnel.append(replace(step, note=cut_note(responses.value)))
         if all(q.answerable for q in questions):
             labelled = _balanced(run, labelled, label)

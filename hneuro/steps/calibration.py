@@ -51,7 +51,7 @@ def _rest(run: Context, trained: TrainedDetector, balanced: Answers, report: Que
     model, setup = run.chat, run.experiment
     responses = one_each(run, model, report)
     judged = Judged(responses, stored.judge(run.store, setup.judge, report, responses)).pairs()
-    every, _ = single(report, [judgement for _, judgement in judged], balanced.name)
+    every, _ = single(report, responses.value, [judgement for _, judgement in judged], balanced.name)
     drawn = balanced.drawn
     left = [r for r in every if (r.question_id, r.sample) not in drawn]
     kept, spans, step = located(run, model, report, responses, left, f"{balanced.name} (for calibration)")

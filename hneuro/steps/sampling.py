@@ -19,12 +19,12 @@ from hneuro.steps import stored
 from hneuro.steps.checks import ENOUGH, check_parts
 from hneuro.steps.context import Context
 from hneuro.store import Kept, fingerprint
+from hneuro.verdicts.consistency import Pair, hallucinates
 
 log = logging.getLogger(__name__)
 
 Questions = tuple[Question, ...]
 Responses = Kept[tuple[Response, ...]]
-Pair = tuple[Response, Judgement]
 T = TypeVar("T", Response, Judgement)
 ROUND_ENDS = (1, 2, 4, 7)  # then as many as are asked for: a prompt is read once a round
 
@@ -126,8 +126,7 @@ def repeated(run: Context, model: LanguageModel, questions: Questions) -> Respon
 
 def may_be_consistent(question: Question, pairs: Sequence[Pair]) -> bool:
     """Whether the samples so far are all right, or all wrong."""
-    right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
-    return {judgement.verdict for _, judgement in pairs} in ({right}, {Verdict.WRONG})
+    return hallucinates(question, pairs) is not None
 
 
 def _is_right(_: Question, pairs: Sequence[Pair]) -> bool:

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from hneuro.questions.splits import place_in_draw
 from hneuro.records import Judgement, LabelledResponse, Question, Response, Verdict
 from hneuro.result_records import FunnelStep
+from hneuro.spans.base import NONE_STATED
+from hneuro.spans.candidate import names_none
+
+Pair = tuple[Response, Judgement]
 
 
 def consistent(
@@ -25,26 +29,23 @@ def consistent(
 
     As in `single`, refusing is right where the question is about what does not exist.
     """
-    texts: dict[str, list[Response]] = {}
-    judged: dict[str, list[Judgement]] = {}
+    pairs: dict[str, list[Pair]] = {}
     for response, judgement in zip(responses, judgements, strict=True):
         assert (response.question_id, response.sample) == (judgement.question_id, judgement.sample)
-        texts.setdefault(response.question_id, []).append(response)
-        judged.setdefault(response.question_id, []).append(judgement)
+        pairs.setdefault(response.question_id, []).append((response, judgement))
     kept: list[LabelledResponse] = []
     lost: Counter[str] = Counter()
     for question in questions:
-        said = {judgement.verdict for judgement in judged[question.id]}
-        right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
-        if letters and len({response.text for response in texts[question.id]}) > 1:
+        own = pairs[question.id]
+        hallucinated = hallucinates(question, own)
+        if letters and len({response.text for response, _ in own}) > 1:
             lost["draws disagree"] += 1
-        elif said in ({right}, {Verdict.WRONG}):
-            if len(texts[question.id]) < samples:
-                lost["so far always " + ("wrong" if said == {Verdict.WRONG} else "right") + ", and not needed"] += 1
-                continue
-            kept.append(_labelled(question, _representative(texts[question.id]), said == {Verdict.WRONG}))
+        elif hallucinated is None:
+            lost[_reason(own)] += 1
+        elif len(own) < samples:
+            lost["so far always " + ("wrong" if hallucinated else "right") + ", and not needed"] += 1
         else:
-            lost[_reason(judged[question.id])] += 1
+            kept.append(_labelled(question, _representative([response for response, _ in own]), hallucinated))
     step = FunnelStep(
         stage="consistency", dataset=dataset, unit="questions", entered=len(questions), left=len(kept), lost=dict(lost)
     )
@@ -52,7 +53,7 @@ def consistent(
 
 
 def single(
-    questions: Sequence[Question], judgements: Sequence[Judgement], dataset: str
+    questions: Sequence[Question], responses: Sequence[Response], judgements: Sequence[Judgement], dataset: str
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
     """Evaluation sets have one sample a question and no filter: correct, or wrong; refusals are left out.
 
@@ -60,17 +61,31 @@ def single(
     """
     kept: list[LabelledResponse] = []
     lost: Counter[str] = Counter()
-    for question, judgement in zip(questions, judgements, strict=True):
-        assert question.id == judgement.question_id
-        right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
-        if judgement.verdict in (right, Verdict.WRONG):
-            kept.append(_labelled(question, judgement.sample, judgement.verdict is Verdict.WRONG))
+    for question, response, judgement in zip(questions, responses, judgements, strict=True):
+        assert question.id == response.question_id == judgement.question_id
+        own = [(response, judgement)]
+        hallucinated = hallucinates(question, own)
+        if hallucinated is None:
+            lost[_reason(own)] += 1
         else:
-            lost[_reason([judgement])] += 1
+            kept.append(_labelled(question, response.sample, hallucinated))
     step = FunnelStep(
         stage="verdicts", dataset=dataset, unit="responses", entered=len(questions), left=len(kept), lost=dict(lost)
     )
     return tuple(kept), step
+
+
+def hallucinates(question: Question, pairs: Sequence[Pair]) -> bool | None:
+    """Whether all of these responses hallucinate; None where they disagree, or show neither.
+
+    A wrong one that names no answer of the kind ("in the south of Africa") has no answer tokens to be read, and
+    shows neither.
+    """
+    right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
+    said = {judgement.verdict for _, judgement in pairs}
+    if said == {right}:
+        return False
+    return None if said != {Verdict.WRONG} or any(names_none(question, r.text) for r, _ in pairs) else True
 
 
 def balance(
@@ -105,11 +120,14 @@ def _representative(responses: Sequence[Response]) -> int:
     return next(r.sample for r in responses if counts[r.text] == most)
 
 
-def _reason(judged: Sequence[Judgement]) -> str:
+def _reason(pairs: Sequence[Pair]) -> str:
+    judged = [judgement for _, judgement in pairs]
     said = {judgement.verdict for judgement in judged}
     if Verdict.UNJUDGED in said:
         why = next(j.reason.partition(":")[0] for j in judged if j.verdict is Verdict.UNJUDGED)
         return f"unjudged ({why})" if why else "unjudged"
     if said == {Verdict.REFUSED}:
         return "refused"
+    if said == {Verdict.WRONG}:
+        return NONE_STATED
     return "sometimes right, sometimes wrong" if Verdict.CORRECT in said else "sometimes refused"

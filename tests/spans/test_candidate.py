@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hneuro.records import Question
-from hneuro.spans.candidate import CandidateLocator, first_named
+from hneuro.spans.candidate import CandidateLocator, first_named, first_new
 
 COUNTRIES = ("Japan", "Mexico", "Singapore", "Guinea", "Guinea-Bissau", "South Korea", "Korea", "Côte d'Ivoire", "US")
 
@@ -57,7 +57,31 @@ def test_right_and_wrong_answers_have_the_same_span(bytes_speaker: Any) -> None:
     assert spans[0].text == "Japan"
 
 
-def test_without_candidates_it_is_the_short_answer(bytes_speaker: Any) -> None:
+CAPITAL = Question(
+    id="c", dataset="capitals", text="What is the capital of Malta?", answers=("Valletta",), entity="Malta",
+    meta={"kind": "capital", "claim": "The capital of Malta is {answer}."},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("The capital of Malta is Port-au-Charc, which is a port city.", "Port-au-Charc"),
+        ("Valletta", "Valletta"),
+        ("La Valletta is the capital of Malta.", "La Valletta"),
+        ("Malta is an island with the capital Valletta.", "Valletta"),
+        ("The capital of Malta is known as Kougou.", "Kougou"),
+        ("The capital of Malta is Malta.", "Malta"),
+        ("Malta is a country in the south of Europe.", ""),
+        ("", ""),
+    ],
+)
+def test_where_answers_can_be_made_up_it_is_what_is_new(said: str, name: str) -> None:
+    start, stop = first_new(CAPITAL, said) or (0, 0)
+    assert said[start:stop] == name
+
+
+def test_without_candidates_and_kind_it_is_the_short_answer(bytes_speaker: Any) -> None:
     said = bytes_speaker.response("It is Japan.")
     (span,) = CandidateLocator().locate([(asked("Kofu", "Japan", candidates=()), said)], bytes_speaker.decode)
     assert (span.text, span.method) == ("Japan", "short_answer")

@@ -86,7 +86,7 @@ def test_the_funnel_says_what_kind_of_failure_left_responses_unjudged() -> None:
     judgements = judged("a", [U, U], "rate limited: status 429") + judged("b", [C, U], "rate limited: at noon")
     _, step = consistent([question("a"), question("b")], said("a", "xy") + said("b", "xy"), judgements, "d")
     assert step.lost == {"unjudged (rate limited)": 2}
-    _, step = single([question("a")], judged("a", [U], "empty response"), "d")
+    _, step = single([question("a")], said("a", "x"), judged("a", [U], "empty response"), "d")
     assert step.lost == {"unjudged (empty response)": 1}
 
 
@@ -94,13 +94,14 @@ def test_responses_and_judgements_that_do_not_belong_together_are_our_fault() ->
     with pytest.raises(AssertionError):
         consistent([question("q")], said("q", ["a", "b"]), judged("q", [C, C])[::-1], "d")
     with pytest.raises(AssertionError):
-        single([question("q")], judged("other", [C]), "d")
+        single([question("q")], said("other", "x"), judged("other", [C]), "d")
 
 
 def test_single_samples_need_no_agreement() -> None:
     verdicts = {"right": C, "wrong": W, "silent": R, "unjudged": U}
     judgements = [j for name, v in verdicts.items() for j in judged(name, [v])]
-    kept, step = single([question(name) for name in verdicts], judgements, "d")
+    responses = [r for name in verdicts for r in said(name, "x")]
+    kept, step = single([question(name) for name in verdicts], responses, judgements, "d")
     assert [(r.question_id, r.sample, r.hallucinated) for r in kept] == [("right", 0, False), ("wrong", 0, True)]
     assert (step.stage, step.unit, step.entered, step.left) == ("verdicts", "responses", 4, 2)
     assert step.lost == {"refused": 1, "unjudged": 1}
@@ -110,6 +111,21 @@ def test_refusing_is_right_about_what_does_not_exist() -> None:
     """And nothing else is, though a judge should find a gold answer there."""
     verdicts = {"invented": W, "silent": R, "unjudged": U, "odd": C}
     judgements = [j for name, v in verdicts.items() for j in judged(name, [v])]
-    kept, step = single([question(name, answerable=False) for name in verdicts], judgements, "d")
+    responses = [r for name in verdicts for r in said(name, "x")]
+    kept, step = single([question(name, answerable=False) for name in verdicts], responses, judgements, "d")
     assert [(r.question_id, r.hallucinated) for r in kept] == [("invented", True), ("silent", False)]
     assert sum(step.lost.values()) == step.entered - step.left == 2
+
+
+def test_wrong_answers_that_name_none_of_all_answers_are_not_kept() -> None:
+    """They have no answer tokens: kept and balanced, they would take the place of answers that have some."""
+    texts = {"located": ["It is in Mexico."] * 2, "elsewhere": ["Mexico", "in the south of Africa"], "right": ["x"] * 2}
+    verdicts = {"located": [W, W], "elsewhere": [W, W], "right": [C, C]}
+    questions = [question(name, candidates=("Japan", "Mexico")) for name in verdicts]
+    responses = [r for name, own in texts.items() for r in said(name, own)]
+    kept, step = consistent(questions, responses, [j for n, v in verdicts.items() for j in judged(n, v)], "d")
+    assert [r.question_id for r in kept] == ["located", "right"]
+    assert step.lost == {"names no answer of the kind": 1}
+    once, step = single(questions, responses[1::2], [j for n, v in verdicts.items() for j in judged(n, v)][1::2], "d")
+    assert [r.question_id for r in once] == ["located", "right"]
+    assert step.lost == {"names no answer of the kind": 1}

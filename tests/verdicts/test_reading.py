@@ -226,7 +226,7 @@ def test_agreement_with_people_on_what_real_models_said() -> None:
     # Of the two refusals one goes on to describe what it calls fictional; no right answer is lost.
     assert table == {
         ("correct", "correct"): 69,
-        ("wrong", "wrong"): 216, ("wrong", "unjudged"): 3, ("wrong", "refused"): 1,
+        ("wrong", "wrong"): 219, ("wrong", "refused"): 1,
         ("refused", "refused"): 1, ("refused", "unjudged"): 1,
         ("unjudged", "unjudged"): 8, ("unjudged", "wrong"): 1,
     }  # fmt: skip
