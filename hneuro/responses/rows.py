@@ -86,21 +86,26 @@ def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | 
     return rows.select(torch.tensor([place[start] for start in alike], device=loaded.device))
 
 
+def shared(sequences: Sequence[Sequence[int]], most: int) -> int:
+    """How many tokens all of them begin with, at most so many."""
+    first, last = min(map(tuple, sequences)), max(map(tuple, sequences))
+    return next((n for n in range(most) if first[n] != last[n]), most)
+
+
 def _read_head(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -> int:
     """Reads what all prompts begin with, once for each treatment, into the cache; how many tokens that are.
 
     None where that saves little, or where a gap between the beginning and a padded rest would not only be masked:
     sliding attention counts it, and so do models that number positions themselves.
     """
-    first, last = min(prompt for prompt, _ in starts), max(prompt for prompt, _ in starts)
-    shortest = min(len(prompt) for prompt, _ in starts) - 1  # everyone keeps a token of its own
-    head = next((n for n in range(shortest) if first[n] != last[n]), shortest)
+    prompts = [prompt for prompt, _ in starts]
+    head = shared(prompts, min(map(len, prompts)) - 1)  # everyone keeps a token of its own
     treatments = list(dict.fromkeys(treatment for _, treatment in starts))
     plain = all(type(layer) is DynamicLayer for layer in cache.layers)
     known = "position_ids" in inspect.signature(loaded.model.forward).parameters
     if head < WORTH_SHARING or len(starts) < 2 * len(treatments) or not (plain and known):
         return 0
-    ids = torch.tensor([first[:head]] * len(treatments), device=loaded.device)
+    ids = torch.tensor([prompts[0][:head]] * len(treatments), device=loaded.device)
     amounts = edits(loaded.ffn.space, treatments, loaded.device, loaded.dtype).early()
     _forward(Rows(loaded, cache, torch.ones_like(ids), amounts, torch.empty(0)), ids)
     place = {treatment: n for n, treatment in enumerate(treatments)}

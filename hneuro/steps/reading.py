@@ -60,7 +60,7 @@ def _shown(run: Context, answers: Answers) -> Iterator[_Shown]:
             )
 
 
-@stage(ColouredResponse, version=1, name="coloured")
+@stage(ColouredResponse, version=2, name="coloured")
 def risks(
     model: LanguageModel, trained: TrainedDetector, shown: Sequence[_Shown], token_budget: int
 ) -> Sequence[ColouredResponse]:

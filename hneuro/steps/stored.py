@@ -114,7 +114,7 @@ def locate(
     return Shards.of(labelled, RESPONSES_PER_SHARD, work)
 
 
-@array(version=1)
+@array(version=2)
 def contributions(
     model: LanguageModel, sequences: Sequences, positions: Positions, token_budget: int, regions: int, size: int
 ) -> Rows:
@@ -127,7 +127,7 @@ def contributions(
     return Rows.of((len(sequences), regions, size), min(RESPONSES_PER_SHARD, most), work)
 
 
-@array(version=1)
+@array(version=2)
 def columns(
     model: LanguageModel, sequences: Sequences, positions: Positions, token_budget: int, neurons: Sequence[int]
 ) -> Rows:
@@ -148,7 +148,7 @@ def _extracted(
     return extract(model.loaded, sequences, weights, budget, only=only)
 
 
-@array(version=1)
+@array(version=2)
 def residual(
     model: LanguageModel, sequences: Sequences, positions: Positions, token_budget: int, space: NeuronSpace
 ) -> Rows:
