@@ -1,6 +1,7 @@
 """The state of a run's folder: what a run writes about itself, and what others can tell from it.
 
-status.json      "running", "done", "failed" or "interrupted"; the error, its traceback, the seconds it took
+status.json      "running", "done", "failed" or "interrupted"; the error, its traceback, the seconds it took, and the
+                 digest of results.json, so that a number that was changed later is noticed
 traceback.txt    of a failed run, for people
 owner-*.lock     held by a process that works on the run; the operating system frees it when its owner dies
 """
@@ -22,7 +23,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hneuro.disk import CLOSED, FULL, write_text
+from hneuro.disk import CLOSED, FULL, file_digest, write_text
 from hneuro.records import UserError
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,12 @@ def keeping_state(folder: Path, until: str | None = None) -> Iterator[None]:
     else:
         (folder / "traceback.txt").unlink(missing_ok=True)
         said: dict[str, Any] = {"state": "done", "seconds": round(time.time() - started, 3)}
-        write_text(folder / "status.json", json.dumps(said | ({"until": until} if until else {})))
+        results = folder / "results.json"
+        if until:
+            said["until"] = until
+        elif results.is_file():
+            said["results"] = file_digest(results, whole=True)
+        write_text(folder / "status.json", json.dumps(said))
     finally:
         lock.release()
         with suppress(OSError):  # where the folder could not be made either

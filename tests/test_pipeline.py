@@ -153,6 +153,10 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
 
     assert main(["report", str(folder)]) == 0
     assert "report.html" in capsys.readouterr().out
+    (folder / "results.json").write_bytes(bits.replace(b"0.5", b"0.6", 1))
+    assert main(["report", str(folder)]) == 2
+    assert "results.json is not what the run wrote" in capsys.readouterr().err
+    (folder / "results.json").write_bytes(bits)
 
 
 def test_every_checkpoint_reads_the_answers_of_the_finished_base_model(

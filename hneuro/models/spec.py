@@ -9,6 +9,7 @@ from typing import Literal
 
 from hneuro.models.chat import Prompting
 from hneuro.models.sources import CheckpointSource
+from hneuro.records import ASIDE
 
 DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu|hpu|npu)(:\d{1,3})?")
 
@@ -37,6 +38,7 @@ class ModelSpec:
     device: str = "auto"  # "auto": cuda, else mps, else cpu
     device_map: Literal["auto"] | dict[str, str | int] | None = None
     patch: str | None = None
+    accept_terms: bool = field(default=False, metadata=ASIDE)  # of a checkpoint that has some; read by its source
 
     def __post_init__(self) -> None:
         if not DEVICE.fullmatch(self.device):

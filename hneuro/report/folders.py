@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from hneuro.codec import from_plain
+from hneuro.disk import file_digest
 from hneuro.records import UserError
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import Results
@@ -66,7 +68,11 @@ def is_run(folder: Path) -> bool:
 
 
 def read_results(file: Path) -> Results:
-    """`UserError` in one line where the file is damaged, or was written by an hneuro of other records."""
+    """`UserError` in one line where the file is damaged or changed, or was written by an hneuro of other records."""
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a copy without its status.json is taken as it is
+        status = json.loads((file.parent / "status.json").read_text(encoding="utf-8"))
+        if status["results"] != file_digest(file, whole=True):
+            raise UserError(f"{file} is not what the run wrote: run the experiment again, which computes nothing anew")
     try:
         found = from_plain(Results, json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:

@@ -196,7 +196,7 @@ def test_a_model_whose_terms_were_not_accepted_ends_a_run_at_once(
     assert main(["run", "model=gemma3_270m", "dataset=organism", "benchmark=none", "quiet=true"]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert "Gemma Terms of Use (ai.google.dev/gemma/terms)" in error
-    assert "model.chat.accept_terms=true" in error
+    assert "model.accept_terms=true" in error
     assert kept(cache) == []
 
 
