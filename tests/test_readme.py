@@ -87,6 +87,12 @@ def test_what_is_named_to_copy_has_the_files_that_a_new_part_needs() -> None:
             assert (ROOT / file.replace("NAME", name)).is_file(), file
 
 
+def test_every_choice_that_is_named_exists() -> None:
+    groups = {folder.name: {file.stem for file in folder.glob("*.yaml")} for folder in (ROOT / "conf").iterdir()}
+    for group, choice in re.findall(r"(?<![\w.])(\w+)=([a-z][a-z0-9_]*)", SHOWN):
+        assert choice in groups.get(group, {choice}) | {"ours"}, f"{group}={choice}"
+
+
 def test_every_group_of_the_config_is_named_by_the_help_of_run(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["run", "--help"])
