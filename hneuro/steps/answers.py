@@ -99,7 +99,7 @@ def _balanced(run: Context, labelled: Sequence[LabelledResponse], name: str) -> 
 
 
 def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> tuple[Fact, ...]:
-    """The questions of the report part that are answered rightly in every one of as many samples as asked for."""
+    """Questions of the report part that are answered rightly in every one of as many samples as asked for."""
     asked = tuple(q for q in questions if q.answerable)
     found = all_right(run, model, asked)
     if found is None:
@@ -108,8 +108,10 @@ def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> 
     for response, judgement in found.pairs():
         if judgement.verdict is Verdict.CORRECT:
             right[response.question_id][response.text.strip()] += 1
-    every = run.experiment.sampling.samples
-    return tuple(Fact(question=q, said=r.most_common(1)[0][0]) for q in asked if (r := right[q.id]).total() == every)
+    known = [q for q in asked if right[q.id].total() == run.experiment.sampling.samples]
+    drawn = sorted(known, key=lambda q: place_in_draw(q.id, run.experiment.seed))[: run.experiment.intervention.facts]
+    chosen = {q.id for q in drawn}  # more may be known than were asked for
+    return tuple(Fact(question=q, said=right[q.id].most_common(1)[0][0]) for q in known if q.id in chosen)
 
 
 def base_fit(run: Context, base: LanguageModel, fit: Questions) -> Answers | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +28,7 @@ Questions = tuple[Question, ...]
 Responses = Kept[tuple[Response, ...]]
 T = TypeVar("T", Response, Judgement)
 ROUND_ENDS = (1, 2, 4, 7)  # then as many as are asked for: a prompt is read once a round
+FEWEST = 16  # questions at a time: a batch of fewer takes hardly less time
 
 
 @dataclass(frozen=True)
@@ -172,15 +174,17 @@ class _Side:
     def __init__(self, questions: Iterable[Question], seed: int) -> None:
         self.waiting = sorted(questions, key=lambda q: place_in_draw(q.id, seed))
         self.asked: list[Question] = []  # at last
-        self.kept = 0  # whose samples all agree
+        self.done = self.kept = 0  # asked so far, and those of them whose samples all agree
 
     def most(self) -> int:
         return self.kept + len(self.waiting)
 
     def ask(self, wanted: int) -> list[Question]:
-        """As many as are missing to `wanted`."""
-        count = max(wanted - self.kept, 0)
+        """As many as it takes to have `wanted`, if as many of them agree in the end as of those before."""
+        missing = max(wanted - self.kept, 0)
+        count = missing and max(math.ceil(missing * (self.done + 1) / (self.kept + 1)), FEWEST)
         self.asked, self.waiting = self.waiting[:count], self.waiting[count:]
+        self.done += len(self.asked)
         return self.asked
 
 
