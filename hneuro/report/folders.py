@@ -18,6 +18,7 @@ from hneuro.disk import file_digest
 from hneuro.records import UserError
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import Results
+from hneuro.states import read_state
 
 MARKS = ("status.json", "results.json")  # either makes a folder a run
 NOT_RUNS = ("store", "wandb")  # next to runs, and large
@@ -29,7 +30,7 @@ class Run:
     """One run folder. Only a run that is done has results; of any other, `error` says why, if that is known."""
 
     folder: Path
-    state: str  # "done", "running", "failed", "stopped after responses", "unreadable"
+    state: str  # "done", "running", "died", "failed", "interrupted", "stopped after responses", "unreadable"
     error: str = ""  # one line
     config: Mapping[str, Any] = field(default_factory=dict)
     results: Results | None = None
@@ -96,7 +97,7 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
     if not any(run.results for run in runs):
         first = runs[0]
         raise UserError(
-            f"none of the {len(runs)} runs in {', '.join(map(str, folders))} is done: {first.name} is {first.state}"
+            f"none of the {len(runs)} runs in {', '.join(map(str, folders))} is done; {first.name}: {first.state}"
             + (f" ({first.error})" if first.error else "")
         )
     return runs
@@ -114,7 +115,7 @@ def _runs_below(folder: Path) -> Iterator[Path]:
 def _read(folder: Path) -> Run:
     """A run whose files are damaged is unreadable: it is listed as such, and costs the others nothing."""
     try:
-        state, error = _state(folder / "status.json")
+        state, error = _state(folder)
         file = folder / "config.yaml"  # a cell that failed before its run began has none
         config = _config(file) if state == DONE or file.exists() else {}
         results = read_results(folder / "results.json") if state == DONE else None
@@ -123,16 +124,12 @@ def _read(folder: Path) -> Run:
     return Run(folder=folder, state=state, error=error, config=config, results=results)
 
 
-def _state(file: Path) -> tuple[str, str]:
+def _state(folder: Path) -> tuple[str, str]:
     """(state, error). Results without a status were copied from somewhere, and are done."""
-    if not file.is_file():
+    if not (folder / "status.json").is_file():
         return DONE, ""
-    try:
-        status = json.loads(file.read_text(encoding="utf-8"))
-        state, until, error = status["state"], status.get("until"), status.get("error", "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise UserError(f"{file} cannot be read ({fault})") from fault
-    return (f"stopped after {until}" if until else str(state)), " ".join(str(error).split())
+    found = read_state(folder)
+    return (f"stopped after {found.until}" if found.until else found.state.value), " ".join(found.reason.split())
 
 
 def _config(file: Path) -> Mapping[str, Any]:

@@ -83,7 +83,7 @@ class Table:
         }
         return pd.DataFrame(kept if rows else cells, dtype=str)
 
-    @property
+    @cached_property
     def text_columns(self) -> tuple[bool, ...]:
         """Which columns of `shown` are names rather than numbers: those whose cells mostly begin with a letter."""
         columns = ([cell for cell in self.shown[head] if cell not in ("", say.MISSING)] for head in self.shown)

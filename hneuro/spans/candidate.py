@@ -51,12 +51,17 @@ class CandidateLocator:
 
 def first_named(question: Question, text: str) -> Range | None:
     """The characters of the first candidate in the answer, as long as it can be; nothing in the reasoning counts."""
+    return _first_named(question.candidates, question.entity, text)
+
+
+@lru_cache(maxsize=1 << 15)  # most samples of a question are the same text, and each is asked about in every round
+def _first_named(candidates: tuple[str, ...], entity: str, text: str) -> Range | None:
     start, stop = answer_part(text) or (0, 0)
     answer = text[start:stop]
-    asked = places_of(_forms((question.entity,)), answer)
+    asked = places_of(_forms((entity,)), answer)
     found = [
         place
-        for place in places_of(_forms(question.candidates), answer)
+        for place in places_of(_forms(candidates), answer)
         if not any(inside(place, other) and place != other for other in asked)
     ]
     if not found:
@@ -96,15 +101,21 @@ def first_new(question: Question, text: str) -> Range | None:
 def places_of(forms: dict[str, int], text: str) -> list[Range]:
     """Where these normal forms, with their number of words, are in the text: of those that overlap the longest."""
     words = [word for word in words_at(text) if word.text not in ARTICLES]  # "the US" is found as "US"
-    longest, found = max(forms.values(), default=0), list[Range]()
+    longest, begins, found = max(forms.values(), default=0), _beginnings(tuple(forms)), list[Range]()
     first = 0
     while first < len(words):
-        ends = range(min(first + longest, len(words)), first, -1)
+        one = normal_form(text[words[first].start : words[first].stop])  # most words begin no name
+        ends = range(min(first + longest, len(words)) if one in begins else first, first, -1)
         end = next((n for n in ends if normal_form(text[words[first].start : words[n - 1].stop]) in forms), None)
         if end is not None:
             found.append((words[first].start, words[end - 1].stop))
         first = first + 1 if end is None else end
     return found
+
+
+@lru_cache(maxsize=64)
+def _beginnings(forms: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(form[:n] for form in forms for n in range(1, len(form) + 1))
 
 
 @lru_cache(maxsize=64)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from hneuro.cli import main
 from hneuro.records import UserError
@@ -24,14 +26,15 @@ def small(version: str = "0.1.0", labeling: str = LABELINGS[0]):
 
 
 @pytest.fixture
-def outputs(write: Write, tmp_path: Path) -> Path:
-    """One run that is done, and five that are not."""
+def outputs(write: Write, tmp_path: Path) -> Iterator[Path]:
+    """One run that is done, and six that are not; somebody works on one of these."""
     folder = tmp_path / "outputs" / "grid"
     write(folder / "done", made=small())
     write(folder / "failed", MODELS[1])
     (folder / "failed" / "status.json").write_text('{"state": "failed", "error": "UserError: no\\n answers"}')
-    write(folder / "running", MODELS[2])
-    (folder / "running" / "status.json").write_text('{"state": "running", "pid": 1}')
+    for name in ("running", "died"):
+        write(folder / name, MODELS[2])
+        (folder / name / "status.json").write_text('{"state": "running", "owner": "a-1"}')
     write(folder / "stopped", MODELS[2])
     (folder / "stopped" / "status.json").write_text('{"state": "done", "until": "responses"}')
     write(folder / "damaged")
@@ -41,14 +44,15 @@ def outputs(write: Write, tmp_path: Path) -> Path:
     (folder / "other" / "results.json").write_text(json.dumps(written))
     (tmp_path / "outputs" / "store" / "probe").mkdir(parents=True)
     (tmp_path / "outputs" / "store" / "probe" / "results.json").write_text("no run")
-    return tmp_path / "outputs"
+    with FileLock(folder / "running" / "owner-a-1.lock"):
+        yield tmp_path / "outputs"
 
 
 def test_every_run_is_found_once_with_its_state(outputs: Path) -> None:
     runs = {run.name: run for run in read_runs([outputs, outputs / "grid", outputs / "grid" / "done"])}
     assert {name: run.state for name, run in runs.items()} == {
-        "damaged": "unreadable", "done": "done", "failed": "failed", "other": "unreadable", "running": "running",
-        "stopped": "stopped after responses",
+        "damaged": "unreadable", "died": "died", "done": "done", "failed": "failed", "other": "unreadable",
+        "running": "running", "stopped": "stopped after responses",
     }  # fmt: skip
     assert [name for name, run in runs.items() if run.results] == ["done"]
     assert runs["failed"].error == "UserError: no answers"
@@ -59,13 +63,13 @@ def test_every_run_is_found_once_with_its_state(outputs: Path) -> None:
 def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(outputs)]) == 0
     said = capsys.readouterr().out
-    assert "note: 1 of 6 runs not in the tables: failed, failed (UserError: no answers)\n" in said
-    assert "note: 2 of 6 runs not in the tables: unreadable, damaged, other (" in said
+    assert "note: 1 of 7 runs not in the tables: failed, failed (UserError: no answers)\n" in said
+    assert "note: 2 of 7 runs not in the tables: unreadable, damaged, other (" in said
     page = (outputs / "report" / "report.html").read_text()
     assert "stopped after responses" in page
     listed = (outputs / "report" / "tables" / "runs.csv").read_text().splitlines()
-    assert len(listed) == 1 + 6
-    assert len(read_runs([outputs])) == 6, "the report is no run"
+    assert len(listed) == 1 + 7
+    assert len(read_runs([outputs])) == 7, "the report is no run"
 
 
 def test_versions_side_by_side_are_told_in_one_line(write: Write, tmp_path: Path) -> None:
@@ -79,8 +83,11 @@ def test_versions_side_by_side_are_told_in_one_line(write: Write, tmp_path: Path
     ("files", "said"),
     [
         ({}, "there is no run in "),
-        ({"a/status.json": '{"state": "running"}', "a/config.yaml": "{}"}, "none of the 1 runs in "),
-        ({"a/status.json": '{"state"', "a/config.yaml": "{}"}, "a/status.json cannot be read"),
+        (
+            {"a/status.json": '{"state": "running"}', "a/config.yaml": "{}"},
+            "is done; a: died (its process has",
+        ),
+        ({"a/status.json": '{"state"', "a/config.yaml": "{}"}, "a: died (status.json cannot be read"),
         ({"a/status.json": '{"state": "done"}', "a/config.yaml": "]"}, "a/config.yaml cannot be read"),
         ({"a/status.json": '{"state": "done"}', "a/config.yaml": "1"}, "a/config.yaml is not the config of a run"),
         ({"a/status.json": '{"state": "done"}'}, "a/config.yaml cannot be read"),
