@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from texts import blocks
 from tiny_cell import tiny_cell
 
 import hneuro
@@ -150,12 +150,10 @@ def test_scores_on_the_command_line_are_the_library_s(
         assert "give a question, or --file" in capsys.readouterr().err
 
 
-def test_the_python_of_the_readme_runs(run_dir: Path, tiny_checkpoint: Path) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    block = readme[readme.index("    import hneuro\n") :].partition("\n\n`hneuro score")[0]
-    code = textwrap.dedent(block).replace("RUN_DIR", str(run_dir)).replace("smollm2_135m", str(tiny_checkpoint))
+def test_the_python_of_the_pages_runs(run_dir: Path, tiny_checkpoint: Path) -> None:
     found: dict[str, Any] = {}
-    exec(code, found)
+    for block in blocks("python"):
+        exec(block.replace("RUN_DIR", str(run_dir)).replace("smollm2_135m", str(tiny_checkpoint)), found)
     assert found["cett"].values.ndim == 3
     assert 0 < len(found["risks"]) <= len(found["answer"].risk)
     assert isinstance(found["text"], str)

@@ -1,4 +1,4 @@
-"""Words that read like a translation stay out of what users read: README, command-line help, errors and docstrings."""
+"""Words that read like a translation stay out of what users read: pages, command-line help, errors and docstrings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from texts import ROOT, TEXT
+
 # "behind" for after, "beside" for next to, "told" for given, "stands there" for is there, "is no gap" for is not a gap.
 WORST = re.compile(
     r"\b(behind(?! an? )|beside|told|stands?(?! for| in for)|goes on|(?<!there )(?:is|are|was|were) no (?!longer)\w+)\b"
@@ -32,7 +33,7 @@ def worst(text: str) -> list[str]:
 
 
 def test_what_users_read_is_english() -> None:
-    read = [(ROOT / "README.md", (ROOT / "README.md").read_text(encoding="utf-8"))]
+    read = list(TEXT.items())
     read += [(file, text) for file in sorted((ROOT / "hneuro").rglob("*.py")) for text in texts(file)]
     for file in sorted((ROOT / "conf").rglob("*.yaml")):
         read.append((file, " ".join(re.findall(r"#.*", file.read_text(encoding="utf-8")))))

@@ -1,4 +1,4 @@
-"""The experiments are true: their commands work, their published figures can be read, nothing is missing."""
+"""The experiments are true: their figures can be read, nothing is missing. So are the runs and links of all pages."""
 
 from __future__ import annotations
 
@@ -11,26 +11,22 @@ import pytest
 import yaml
 from commands import composed, fits_together
 from omegaconf import OmegaConf
+from texts import PAGES, ROOT, TEXT, lines
 
 from hneuro.cli import main
 from hneuro.report.published import read_published
 
-ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "experiments"
-# The commands of the lab's template need its package: tests/test_lab_template.py runs them.
-PAGES = sorted(page for page in FOLDER.rglob("*.md") if "lab_template" not in page.parts)
 ARTEFACTS = ("table1", "figure3a", "figure3b", "figure3c", "figure3d", "figure4a", "figure4b", "c_sweep")
 MODELS = {yaml.safe_load(file.read_text())["name"] for file in (ROOT / "conf" / "model").glob("*.yaml")
           if "name:" in file.read_text()}  # fmt: skip
-TEXT = {page: re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8")) for page in PAGES}  # a command is one line
-SHOWN = [*TEXT.values(), (ROOT / "README.md").read_text(encoding="utf-8")]
-RUNS = sorted({line for text in SHOWN for line in re.findall(r"hneuro run[^`\n]*", text) if "--help" not in line})
-REPORTS = sorted({line for text in TEXT.values() for line in re.findall(r"hneuro report outputs[^`\n]*", text)})
+RUNS = [line for line in lines("hneuro run") if "--help" not in line]
+REPORTS = lines("hneuro report outputs")
 
 
 @pytest.mark.parametrize("command", RUNS)
 def test_every_run_command_composes(command: str, tmp_path: Path) -> None:
-    """Those of README, too. Composed, not run: runs are in test_pipeline.py, and the demo is run by CI."""
+    """Of all pages. Composed, not run: runs are in test_pipeline.py, and the demo is run by CI."""
     fits_together(command, tmp_path)
 
 
@@ -94,7 +90,7 @@ def test_the_script_of_the_real_models_is_sound_and_composes(tmp_path: Path) -> 
 
 DIFFERENCES = [
     [cell.strip() for cell in line.strip("| ").split(" | ")]
-    for line in (FOLDER / "paper.md").read_text(encoding="utf-8").splitlines()
+    for line in (ROOT / "docs" / "explanation" / "paper.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| `")
 ]
 

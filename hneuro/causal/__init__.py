@@ -1,0 +1,1 @@
+"""The alpha sweep, its benchmarks and its effects."""

@@ -35,7 +35,7 @@ def configs(sources: Sequence[str], check: str | None) -> int:
     named = [lab_source(), *(config_source(source) for source in sources)]
     origins = {"built in": config_folder()} | {source: folder_of(source) for source in named if source}
     rows = [
-        [group, choice, origin, _description(file)]
+        [group, choice, origin, description(file)]
         for origin, folder in origins.items()
         for group, choice, file in choices(folder)
     ]
@@ -51,7 +51,7 @@ def choices(folder: Path) -> Iterator[tuple[str, str, Path]]:
             yield group, file.stem, file
 
 
-def _description(file: Path) -> str:
+def description(file: Path) -> str:
     """The first comment, which says what the choice is."""
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.startswith("# ") and not line.startswith("# @package"):

@@ -1,0 +1,1 @@
+"""CETT, pooled inside the hook."""

@@ -1,0 +1,1 @@
+"""Detectors, baselines and controls on held-out questions."""

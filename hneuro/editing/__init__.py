@@ -1,0 +1,1 @@
+"""Edited checkpoints: which neurons, validation, the model card."""

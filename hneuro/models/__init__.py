@@ -1,0 +1,1 @@
+"""Loading, where the neurons are, the hooks (observe, intervene), chat prompts."""

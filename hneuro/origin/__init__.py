@@ -1,0 +1,1 @@
+"""Backward transfer, parameter drift, checkpoints on the way to the base model."""

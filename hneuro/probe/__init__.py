@@ -1,0 +1,1 @@
+"""Labels, selection of neurons, choice of C, stability, controls."""

@@ -1,1 +1,1 @@
-"""Results as files for people: tables, figures and one page. Reads `result_records`, and in `across` run folders."""
+"""Results as files for people: tables, figures and one page. Reads `result_records` and the folders of runs."""

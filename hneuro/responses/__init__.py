@@ -1,0 +1,1 @@
+"""Sampling (transformers, vLLM, a server, recorded): every draw has its own seed."""

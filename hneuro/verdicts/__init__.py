@@ -1,0 +1,1 @@
+"""Judges and how far they agree."""

@@ -29,6 +29,7 @@ def fits_together(command: str, folder: Path) -> None:
     if "--config-dir" in words:
         assert words[:2] == ["--config-dir", "/lab/conf"]
         words = [f"hydra.searchpath=[{quoted(f'file://{folder}')}]", *words[2:]]
+    assert not {"-m", "--cfg"} <= {*words}, "Hydra takes one of them"
     words = [word for word in words if word not in ("-m", "--dry-run", "--cfg", "job")]
-    first = [re.split(r",(?![^\[]*\])", word)[0] for word in words]  # not at the commas of a list
+    first = [re.split(r",(?![^\[]*\]|[^{]*})", word)[0] for word in words]  # not at commas within a list or an object
     build_experiment(composed(*as_hydra_reads(first, [folder])))

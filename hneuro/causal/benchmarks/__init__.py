@@ -1,0 +1,1 @@
+"""What an alpha sweep asks, and which answers comply."""
