@@ -16,9 +16,9 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # Every module or package of hneuro may import itself and what is named before it; the stages come as the data walks.
 LAYERS = """
-records neurons result_records progress significance statistics disk codec making endpoint store stage organism models
+records neurons result_records progress significance statistics disk states codec making endpoint store stage organism models
 questions responses verdicts spans contributions probe detection causal origin
-report tracking experiment steps pipeline config_faults config overrides hydra_keys provenance states api detector
+report tracking experiment steps pipeline config_faults config overrides hydra_keys provenance api detector
 runs sweeps summary editing commands cli __main__
 """
 ORDER = LAYERS.split()

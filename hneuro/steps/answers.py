@@ -13,10 +13,10 @@ from hneuro.records import Fact, LabelledResponse, Verdict
 from hneuro.result_records import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.checks import check_labelled, lacking
+from hneuro.steps.consistency import Pair, balance, consistent, single
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers, measure
 from hneuro.steps.sampling import Judged, Questions, all_right, cut_note, one_each, several, stopped_step
-from hneuro.verdicts.consistency import Pair, balance, consistent, single
 
 FEWEST_REFUSED = 10  # made-up things, below which the answers about them have nothing to stand against
 

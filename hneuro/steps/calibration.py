@@ -17,11 +17,11 @@ from hneuro.stage import stage
 from hneuro.statistics import rate
 from hneuro.steps import stored
 from hneuro.steps.answers import Identified
+from hneuro.steps.consistency import single
 from hneuro.steps.context import Context
 from hneuro.steps.measured import Answers, located, pooled
 from hneuro.steps.sampling import Judged, Questions, one_each
 from hneuro.store import Kept
-from hneuro.verdicts.consistency import single
 
 LOGPROB = BASELINES.index("logprob")
 

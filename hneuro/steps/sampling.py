@@ -18,9 +18,9 @@ from hneuro.responses.recorded import RecordedSampler
 from hneuro.result_records import FunnelStep
 from hneuro.steps import stored
 from hneuro.steps.checks import ENOUGH, check_parts
+from hneuro.steps.consistency import Pair, hallucinates
 from hneuro.steps.context import Context
 from hneuro.store import Kept, fingerprint
-from hneuro.verdicts.consistency import Pair, hallucinates
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from hneuro.responses.letters import LetterSampler
 from hneuro.responses.sampler import TransformersSampler, response
 from hneuro.spans.rule import RuleLocator
 from hneuro.steps import stored
+from hneuro.steps.consistency import consistent
 from hneuro.store import Kept, Store
-from hneuro.verdicts.consistency import consistent
 from hneuro.verdicts.rule import RuleJudge
 
 TURNS = (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hneuro.questions.splits import Splits, assert_disjoint, grouped, split_by_group
 from hneuro.questions.world import WorldQuestions
 from hneuro.records import LabelledResponse, Question, UserError
-from hneuro.verdicts.consistency import balance
+from hneuro.steps.consistency import balance
 
 
 def questions(entities: int, each: int = 2) -> list[Question]:

@@ -14,9 +14,9 @@ from published import converted
 
 from hneuro.questions.recorded import Responses, read_recordings
 from hneuro.records import Judgement, Question, Verdict
+from hneuro.steps.consistency import consistent
 from hneuro.verdicts.agreement import agreements
 from hneuro.verdicts.base import Pair
-from hneuro.verdicts.consistency import consistent
 from hneuro.verdicts.labels import LabelsJudge
 from hneuro.verdicts.rule import RuleJudge
 from hneuro.verdicts.vote import VoteJudge

@@ -8,7 +8,7 @@ import pytest
 from judging import question, response
 
 from hneuro.records import Judgement, Response, Verdict
-from hneuro.verdicts.consistency import consistent, single
+from hneuro.steps.consistency import consistent, single
 
 C, W, R, U = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
 
