@@ -6,12 +6,13 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hneuro.serve.asked import Chat, Completion, Refused, ToLabel, ToScore, parsed
 from hneuro.serve.growing import Piece
@@ -26,14 +27,6 @@ OPEN = ("/", "/health")  # without a token: the page asks for it
 def application(service: Service, token: str | None) -> FastAPI:
     """Without a `token` it answers to local names only, so that no page of another site reaches it by its own name."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.middleware("http")
-    async def guarded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        refused = _refusal(request, token)
-        reply = _error(refused) if refused else await call_next(request)
-        route = getattr(request.scope.get("route"), "path", "other")
-        service.metrics.requests.labels(route, reply.status_code).inc()
-        return reply
 
     @app.exception_handler(Refused)
     async def refused(_: Request, fault: Refused) -> Response:
@@ -92,7 +85,28 @@ def application(service: Service, token: str | None) -> FastAPI:
             raise Refused(404, f"there is no answer {number} in the queue")
         return {"number": number, "label": asked.label}
 
+    app.add_middleware(_Guarded, service=service, token=token)
     return app
+
+
+class _Guarded:
+    """Who may not ask is refused before anything is read, and every reply is counted.
+
+    No BaseHTTPMiddleware, which does not let a stream know that its reader has gone.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service, token: str | None) -> None:
+        self._app, self._service, self._token = app, service, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "other")
+                self._service.metrics.requests.labels(route, message["status"]).inc()
+            await send(message)
+
+        refused = _refusal(Request(scope), self._token)
+        await (_error(refused) if refused else self._app)(scope, receive, counted)
 
 
 def _refusal(request: Request, token: str | None) -> Refused | None:

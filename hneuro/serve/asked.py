@@ -128,7 +128,9 @@ B = TypeVar("B", bound=Body)
 def parsed(kind: type[B], content: bytes) -> B:
     """The body of a request; `Refused` says what does not fit."""
     try:
-        return kind.model_validate(json.loads(content))
+        given = json.loads(content)
+        json.dumps(given, ensure_ascii=False).encode()  # half a character, as "\\ud800" is, is no text
+        return kind.model_validate(given)
     except ValidationError as fault:
         raise _refusal(fault.errors(include_url=False, include_input=False)) from fault
     except (ValueError, RecursionError) as fault:
