@@ -34,7 +34,7 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro serve outputs/NAME/RUN           its model as an OpenAI-compatible server, with the risk of every token
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint
 """
-COMMANDS = ("run", "score", "serve", "report", "edit", "status", "configs")
+COMMANDS = ("run", "score", "serve", "calibrate", "report", "edit", "status", "configs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +77,10 @@ def _others(words: Sequence[str]) -> int:
         from hneuro.commands.serve import Wanted, serve
 
         return serve(Wanted(**{name: value for name, value in vars(options).items() if name != "command"}))
+    if options.command == "calibrate":
+        from hneuro.commands.calibrate import calibrate
+
+        return calibrate(options.run_dir, options.labels, options.out)
     if options.command == "score":
         from hneuro.commands.score import score
 
@@ -121,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--no-texts", action="store_true", help="keep scores of held answers, and not what was said")
     serve.add_argument("--days", type=float, default=30.0, help="how long a held answer is kept")
     serve.add_argument("--rows", type=int, default=16, help="answers that are generated at a time")
+    calibrate = commands.add_parser("calibrate", help="the probability of a detector on another domain's answers")
+    calibrate.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    calibrate.add_argument(
+        "--labels", type=Path, required=True, help="rows with question, response and verdict, or a review queue"
+    )
+    calibrate.add_argument("--out", type=Path, help="a new folder for the calibrated detector")
     edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")

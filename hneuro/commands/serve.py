@@ -44,7 +44,7 @@ def serve(wanted: Wanted) -> int:
         raise UserError("hneuro serve needs more packages: pip install 'hneuro[serve]'") from fault
     service = build_service(wanted)
     print(f"{service.name} at http://{wanted.host}:{wanted.port}; {service.limit.promise}", flush=True)
-    options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
+    options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "ws": "none"}
     try:
         uvicorn.run(application(service, token), host=wanted.host, port=wanted.port, lifespan="off", **options)
     finally:

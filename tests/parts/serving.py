@@ -72,7 +72,9 @@ def made_service(detector: Detector, folder: Path, policy: Policy | None = None,
 def serving(service: Service, token: str | None = None) -> Iterator[str]:
     """Its address, without /v1."""
     port = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(application(service, token), log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        application(service, token), log_level="warning", access_log=False, lifespan="off", ws="none"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [port]}, daemon=True)
     thread.start()
