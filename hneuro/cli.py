@@ -31,10 +31,11 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro report outputs/NAME/RUN          writes the report of a finished run again
   hneuro report outputs/NAME              tables and figures over all runs in it
   hneuro score outputs/NAME/RUN "Who wrote Hamlet?"   the answer and its risk
+  hneuro watch outputs/NAME/RUN "Who wrote Hamlet?"   the same, token by token
   hneuro serve outputs/NAME/RUN           its model as an OpenAI-compatible server, with the risk of every token
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint
 """
-COMMANDS = ("run", "score", "serve", "calibrate", "report", "edit", "status", "configs")
+COMMANDS = ("run", "score", "watch", "serve", "calibrate", "report", "edit", "status", "configs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,6 +74,10 @@ def _others(words: Sequence[str]) -> int:
         return show(options.folder)
     if options.command == "edit":
         return _edit(options)
+    if options.command == "watch":
+        from hneuro.commands.watch import watch
+
+        return watch(options.run_dir, options.question, options.max_tokens)
     if options.command == "serve":
         from hneuro.commands.serve import Wanted, serve
 
@@ -113,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--file", type=Path, help="rows with `question` and perhaps `answer` (csv, jsonl, json, parquet)"
     )
+    watch = commands.add_parser("watch", help="an answer in the terminal, its tokens coloured by risk as they come")
+    watch.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    watch.add_argument("question")
+    watch.add_argument("--max-tokens", type=int, default=48, help="how long the answer may be")
     serve = commands.add_parser("serve", help="an OpenAI-compatible server that says how risky each token is")
     serve.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
     serve.add_argument("--host", default="127.0.0.1", help="any other than a local one needs a token")

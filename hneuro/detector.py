@@ -8,7 +8,7 @@ answer.text, answer.score, answer.flagged, answer.risk
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -279,8 +279,11 @@ class Detector:
             probability=sigmoid(on.slope * score + on.offset) if checked and on is not None else None,
         )
 
-    def stream(self, question: str, max_new_tokens: int = 48) -> Iterator[Token]:
-        """The greedy answer token by token, with the risk at each, at the price of a forward pass a token."""
+    def stream(self, question: str, max_new_tokens: int = 48) -> Generator[Token, None, Answer | None]:
+        """The greedy answer token by token, with the risk at each, at the price of a forward pass a token.
+
+        The generator returns the answer as a whole; None where nothing was said.
+        """
         from hneuro.detection.live import Live, Turn
         from hneuro.responses.decoding import Decoding
         from hneuro.spans.tokens import BROKEN
@@ -297,6 +300,7 @@ class Detector:
                 continue
             yield Token(text=text[len(shown) :], risk=sigmoid(self.at_tokens(np.array(turn.log_odds))[-1]))
             shown, count = text, len(turn.token_ids)
+        return self.read(question, turn) if turn.token_ids else None
 
 
 def sigmoid(log_odds: float) -> float:

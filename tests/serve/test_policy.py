@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from hneuro.config import config_folder
 from hneuro.detector import Answer
 from hneuro.records import UserError
 from hneuro.result_records import Calibration
@@ -77,6 +78,9 @@ def test_what_cannot_be_read_is_never_clean() -> None:
 
 
 def test_policies_have_names(tmp_path: Path) -> None:
+    files = sorted((config_folder() / "policy").glob("*.yaml"))
+    assert [file.stem for file in files] == ["abstain", "alarms", "flag", "hold"]
+    assert all(file.read_text().startswith("# ") for file in files)
     assert [load_policy(name).above for name in ("flag", "alarms", "hold", "abstain")] == [
         *("flag", "flag", "hold", "abstain")
     ]
