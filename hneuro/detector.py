@@ -127,6 +127,7 @@ class Detector:
                 calibration = Calibration(
                     log_odds=tuple(arrays["calibration_log_odds"].tolist()),
                     hallucinated=tuple(arrays["calibration_hallucinated"].astype(bool).tolist()),
+                    candidates=tuple(calibration.pop("candidates")),
                     **calibration,
                 )
             space = from_plain(NeuronSpace, known.pop("space"))
@@ -155,7 +156,8 @@ class Detector:
             "model_config": dict(self.model_config),
             "weights": self.weights,
             "trained": self.trained,
-            "calibration": on and {"slope": on.slope, "offset": on.offset, "dataset": on.dataset},
+            "calibration": on
+            and {name: getattr(on, name) for name in ("slope", "offset", "dataset", "candidates", "method")},
         }
         (place / "detector.json").write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
         card = CARD.format(
@@ -240,7 +242,8 @@ class Detector:
             return AnswerSpan(
                 question_id="", sample=0, tokens=(), text="", method="", reason=unfinished(truncated=False)
             )
-        asked = Question(id="", dataset="", text=question, answers=(), entity="")
+        candidates = self.calibration.candidates if self.calibration else ()
+        asked = Question(id="", dataset="", text=question, answers=(), entity="", candidates=candidates)
         said = Response(
             question_id="",
             sample=0,
@@ -266,7 +269,11 @@ class Detector:
         from hneuro.spans.tokens import token_texts
 
         model, on = self.model.language_model, self.calibration
-        checked = score == score
+        # A run that located its answers by name read "Japan"; of a whole sentence its calibration says nothing.
+        elsewhere = on is not None and on.method not in ("", span.method)
+        unchecked = "read at other tokens than the detector was calibrated on" if elsewhere else ""
+        if score != score:
+            unchecked = span.reason or "no answer was found in the text"
         return Answer(
             question=question,
             text=model.text_of(ids),
@@ -275,8 +282,8 @@ class Detector:
             stated=span.tokens,
             score=sigmoid(score),
             threshold=sigmoid(self.classifier.threshold),
-            unchecked="" if checked else span.reason or "no answer was found in the text",
-            probability=sigmoid(on.slope * score + on.offset) if checked and on is not None else None,
+            unchecked=unchecked,
+            probability=None if unchecked or on is None else sigmoid(on.slope * score + on.offset),
         )
 
     def stream(self, question: str, max_new_tokens: int = 48) -> Generator[Token, None, Answer | None]:

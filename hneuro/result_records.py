@@ -232,6 +232,8 @@ class Calibration:
     log_odds: tuple[float, ...]  # of each answer, by the detector
     hallucinated: tuple[bool, ...]
     dataset: str
+    candidates: tuple[str, ...] = ()  # all answers that there are to its questions, if every question has the same
+    method: str = ""  # of the span finder: answers that are found in another way are not covered; "": any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

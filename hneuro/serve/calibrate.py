@@ -38,13 +38,14 @@ class Calibrated:
 
 def calibrate(detector: Detector, labels: Path) -> Calibrated:
     """On rows with `question`, `response` and `verdict`, or on the labelled answers of a review queue."""
-    scored, unread = list[tuple[float, bool]](), 0
-    for question, text, hallucinated in _labelled(labels):
-        found = detector.score(question, text)
-        if found.unchecked:
-            unread += 1
-        else:
-            scored.append((_log_odds(found.score), hallucinated))
+    rows = list(_labelled(labels))
+    # Answers of another kind than the run's are not found by its names, and are read where they are stated.
+    for own in (detector, replace(detector, calibration=None)):
+        found = [(own.score(question, text), wrong) for question, text, wrong in rows]
+        scored = [(_log_odds(answer.score), wrong) for answer, wrong in found if not answer.unchecked]
+        if 2 * len(scored) > len(rows):
+            break
+    unread, read_as = len(rows) - len(scored), own.calibration
     scores = np.array([score for score, _ in scored])
     y = np.array([wrong for _, wrong in scored], dtype=np.int8)
     wrong = int(y.sum())
@@ -60,6 +61,8 @@ def calibrate(detector: Detector, labels: Path) -> Calibrated:
         log_odds=tuple(scores.tolist()),
         hallucinated=tuple(y.astype(bool).tolist()),
         dataset=labels.stem,
+        candidates=read_as.candidates if read_as else (),
+        method=read_as.method if read_as else "",
     )
     return Calibrated(
         detector=replace(detector, calibration=kept),

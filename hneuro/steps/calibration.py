@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import BASELINES, AnswerSet, baseline_features
 from hneuro.records import LabelledResponse
 from hneuro.result_records import Calibration, ResultRow, TrainedDetector
+from hneuro.spans.candidate import CandidateLocator
 from hneuro.stage import stage
 from hneuro.statistics import rate
 from hneuro.steps import stored
@@ -46,7 +47,18 @@ def calibration(
         return (), None
     rows = calibrated(run.store, balanced, rest, trained, identified.select, identified.natural).value
     kept = kept_scores(run.store, balanced, rest, trained, identified.select, identified.natural).value
-    return rows, next(iter(kept), None)
+    alike = {question.candidates for question in report}
+    return rows, next(
+        (
+            replace(
+                own,
+                candidates=alike.pop() if len(alike) == 1 else (),
+                method="candidate" if isinstance(run.experiment.span, CandidateLocator) else "",
+            )
+            for own in kept
+        ),
+        None,
+    )
 
 
 def _rest(run: Context, trained: TrainedDetector, balanced: Answers, report: Questions) -> _Rest:
@@ -77,7 +89,11 @@ def calibrated(
 
 @stage(Calibration, version=1, name="kept-scores")
 def kept_scores(
-    balanced: Answers, rest: _Rest, trained: TrainedDetector, selected: Answers, natural: tuple[int, int]
+    balanced: Answers,
+    rest: _Rest,
+    trained: TrainedDetector,
+    selected: Answers,
+    natural: tuple[int, int],
 ) -> Sequence[Calibration]:
     """At most one: what a detector in use needs to keep a promise."""
     detector, select = Classifier.of(trained), selected.answer_set()
