@@ -149,3 +149,18 @@ def test_calibrate_learns_from_the_queue(tiny_checkpoint: Path, tmp_path: Path) 
         queue.label(number, row["verdict"])
     assert main(["calibrate", str(place), "--labels", str(queue.file)]) == 0
     assert main(["calibrate", str(place), "--labels", str(tmp_path / "none.sqlite")]) == 2
+
+
+def test_what_was_calibrated_at_names_is_checked_at_names_alone(detector: Detector) -> None:
+    assert detector.calibration is not None
+    kept = replace(detector.calibration, candidates=("Japan", "Peru"), method="candidate")
+    named = replace(detector, span={"_target_": "hneuro.spans.candidate.CandidateLocator"}, calibration=kept)
+    found = named.score("Where is Kofu?", "It is in Japan, in Asia.")
+    assert "".join(found.tokens[n] for n in found.stated).strip(" ,") == "Japan"
+    assert (found.unchecked, found.probability is None) == ("", False)
+    missing = named.score("Who wrote Hamlet?", "William Shakespeare.")
+    assert (missing.unchecked, missing.probability) == ("names no answer of the kind", None)
+    unknown = replace(named, calibration=replace(kept, candidates=()))
+    elsewhere = unknown.score("Where is Kofu?", "It is in Japan, in Asia.")
+    assert elsewhere.unchecked == "read at other tokens than the detector was calibrated on"
+    assert elsewhere.probability is None
