@@ -31,9 +31,11 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro report outputs/NAME/RUN          writes the report of a finished run again
   hneuro report outputs/NAME              tables and figures over all runs in it
   hneuro score outputs/NAME/RUN "Who wrote Hamlet?"   the answer and its risk
+  hneuro watch outputs/NAME/RUN "Who wrote Hamlet?"   the same, token by token
+  hneuro serve outputs/NAME/RUN           its model as an OpenAI-compatible server, with the risk of every token
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint
 """
-COMMANDS = ("run", "score", "report", "edit", "status", "configs")
+COMMANDS = ("run", "score", "watch", "serve", "calibrate", "report", "edit", "status", "configs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,6 +74,18 @@ def _others(words: Sequence[str]) -> int:
         return show(options.folder)
     if options.command == "edit":
         return _edit(options)
+    if options.command == "watch":
+        from hneuro.commands.watch import watch
+
+        return watch(options.run_dir, options.question, options.max_tokens)
+    if options.command == "serve":
+        from hneuro.commands.serve import Wanted, serve
+
+        return serve(Wanted(**{name: value for name, value in vars(options).items() if name != "command"}))
+    if options.command == "calibrate":
+        from hneuro.commands.calibrate import calibrate
+
+        return calibrate(options.run_dir, options.labels, options.out)
     if options.command == "score":
         from hneuro.commands.score import score
 
@@ -104,6 +118,28 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--file", type=Path, help="rows with `question` and perhaps `answer` (csv, jsonl, json, parquet)"
     )
+    watch = commands.add_parser("watch", help="an answer in the terminal, its tokens coloured by risk as they come")
+    watch.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    watch.add_argument("question")
+    watch.add_argument("--max-tokens", type=int, default=48, help="how long the answer may be")
+    serve = commands.add_parser("serve", help="an OpenAI-compatible server that says how risky each token is")
+    serve.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    serve.add_argument("--host", default="127.0.0.1", help="any other than a local one needs a token")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--token-env", metavar="NAME", help="the environment variable that holds the token of clients")
+    serve.add_argument(
+        "--policy", default="flag", help="a name in conf/policy (flag, alarms, hold, abstain) or a yaml file"
+    )
+    serve.add_argument("--queue", type=Path, help="the file of held answers (default: RUN_DIR/review.sqlite)")
+    serve.add_argument("--no-texts", action="store_true", help="keep scores of held answers, and not what was said")
+    serve.add_argument("--days", type=float, default=30.0, help="how long a held answer is kept")
+    serve.add_argument("--rows", type=int, default=16, help="answers that are generated at a time")
+    calibrate = commands.add_parser("calibrate", help="the probability of a detector on another domain's answers")
+    calibrate.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    calibrate.add_argument(
+        "--labels", type=Path, required=True, help="rows with question, response and verdict, or a review queue"
+    )
+    calibrate.add_argument("--out", type=Path, help="a new folder for the calibrated detector")
     edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")

@@ -8,11 +8,11 @@ answer.text, answer.score, answer.flagged, answer.risk
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,10 @@ from hneuro.codec import from_plain
 from hneuro.detection.detector import Classifier
 from hneuro.neurons import NeuronSpace
 from hneuro.records import AnswerSpan, Question, Response, UserError
-from hneuro.result_records import Results
+from hneuro.result_records import Calibration, Results
+
+if TYPE_CHECKING:
+    from hneuro.detection.live import Turn
 
 FOLDER = "detector"  # of a run
 CARD = """---
@@ -50,8 +53,8 @@ class Answer:
 
     `tokens`: their texts, which join to `text`. `risk` [token] in [0, 1]: the detector at each token alone. `score`:
     the detector at the tokens that state the answer, `stated`, as it was trained; above `threshold` the answer is
-    `flagged`. Both are what the regression says on balanced data, not frequencies. Where no answer was found, `score`
-    is NaN and `unchecked` says why.
+    `flagged`. Both are what the regression says on balanced data, not frequencies; `probability` is one, calibrated on
+    held-out answers, and None without any. Where no answer was found, `score` is NaN and `unchecked` says why.
     """
 
     question: str
@@ -62,6 +65,7 @@ class Answer:
     score: float
     threshold: float
     unchecked: str = ""
+    probability: float | None = None
 
     @property
     def flagged(self) -> bool:
@@ -87,6 +91,7 @@ class Detector:
     model_config: Mapping[str, Any]
     weights: str  # the identity of the model's checkpoint
     trained: str  # on what, in words
+    calibration: Calibration | None = None
 
     @classmethod
     def of_run(cls, results: Results, config: Mapping[str, Any]) -> Detector:
@@ -101,6 +106,7 @@ class Detector:
             model_config=config["model"],
             weights=own.checkpoint,
             trained=own.trained,
+            calibration=results.calibration,
         )
 
     @classmethod
@@ -117,7 +123,15 @@ class Detector:
                 bias=known.pop("bias"),
                 threshold=known.pop("threshold"),
             )
-            return cls(classifier=classifier, space=from_plain(NeuronSpace, known.pop("space")), **known)
+            if calibration := known.pop("calibration", None):
+                calibration = Calibration(
+                    log_odds=tuple(arrays["calibration_log_odds"].tolist()),
+                    hallucinated=tuple(arrays["calibration_hallucinated"].astype(bool).tolist()),
+                    candidates=tuple(calibration.pop("candidates")),
+                    **calibration,
+                )
+            space = from_plain(NeuronSpace, known.pop("space"))
+            return cls(classifier=classifier, space=space, calibration=calibration, **known)
         except FileNotFoundError as fault:
             raise UserError(f"{folder} has no detector: name the folder of a finished run") from fault
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as fault:
@@ -127,10 +141,12 @@ class Detector:
         """Writes detector.safetensors, detector.json and a model card: a few kB, in the layout of a hub repository."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        own = self.classifier
-        save_file(
-            {"neurons": np.array(own.columns, dtype=np.int64), "weight": own.weight}, place / "detector.safetensors"
-        )
+        own, on = self.classifier, self.calibration
+        arrays: dict[str, NDArray[Any]] = {"neurons": np.array(own.columns, dtype=np.int64), "weight": own.weight}
+        if on is not None:
+            arrays["calibration_log_odds"] = np.array(on.log_odds, dtype=np.float64)
+            arrays["calibration_hallucinated"] = np.array(on.hallucinated, dtype=np.uint8)
+        save_file(arrays, place / "detector.safetensors")
         known = {
             "bias": own.bias,
             "threshold": own.threshold,
@@ -140,6 +156,8 @@ class Detector:
             "model_config": dict(self.model_config),
             "weights": self.weights,
             "trained": self.trained,
+            "calibration": on
+            and {name: getattr(on, name) for name in ("slope", "offset", "dataset", "candidates", "method")},
         }
         (place / "detector.json").write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
         card = CARD.format(
@@ -181,74 +199,120 @@ class Detector:
         return self._scored(question, self.model.token_ids(answer))
 
     def _scored(self, question: str, ids: tuple[int, ...]) -> Answer:
-        from hneuro.config import build
         from hneuro.contributions.extract import extract
         from hneuro.contributions.regions import places, reading_weights
-        from hneuro.spans.tokens import token_texts
 
         model = self.model.language_model
         prompt = model.prompt_ids(question)
         if not ids:
             raise UserError("an answer without text cannot be scored")
-        asked = Question(id="", dataset="", text=question, answers=(), entity="")
+        span = self._span_of(question, prompt, ids)
+        last = self.position == "last_prompt"
+        stated = [len(prompt) - 1] if last else places(span.tokens, len(prompt), self.position)
+        weights = reading_weights(len(prompt), len(ids), stated, self.position)
+        read = extract(model.loaded, [(*prompt, *ids)], [weights], len(prompt) + len(ids), only=self.classifier.columns)
+        log_odds = self.classifier.on_columns().scores(read[0])
+        return self._answer(question, ids, span, log_odds[:-1], float(log_odds[-1]) if stated else float("nan"))
+
+    def read(self, question: str, turn: Turn) -> Answer:
+        """The answer of a turn that has been read while it was generated: what `score` says of the same tokens.
+
+        The log-odds are linear in CETT, so that their mean is those of the mean. `UserError` where nothing was said.
+        """
+        from hneuro.contributions.regions import places
+
+        ids, log_odds = tuple(turn.token_ids), np.array(turn.log_odds)
+        if not ids:
+            raise UserError("an answer without text cannot be scored")
+        span = self._span_of(question, turn.prompt_ids, ids)
+        stated = [0] if self.position == "last_prompt" else places(span.tokens, 1, self.position)
+        score = float(log_odds[stated].mean()) if stated else float("nan")
+        return self._answer(question, ids, span, self.at_tokens(log_odds), score)
+
+    def at_tokens(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of log-odds at the end of the prompt and at every token [token + 1], those that judge each token [token]."""
+        return log_odds[1:] if self.position == "token" else log_odds[:-1]
+
+    def _span_of(self, question: str, prompt: tuple[int, ...], ids: tuple[int, ...]) -> AnswerSpan:
+        from hneuro.models.chat import answer_start, unfinished
+
+        model = self.model.language_model
+        start = answer_start(model.written, model.marks, prompt, ids)
+        if start is None:
+            return AnswerSpan(
+                question_id="", sample=0, tokens=(), text="", method="", reason=unfinished(truncated=False)
+            )
+        candidates = self.calibration.candidates if self.calibration else ()
+        asked = Question(id="", dataset="", text=question, answers=(), entity="", candidates=candidates)
         said = Response(
             question_id="",
             sample=0,
             prompt_ids=prompt,
             token_ids=ids,
-            text=model.text_of(ids),
+            text=model.text_of(ids[start:]),
             logprobs=(),
             entropies=(),
+            thought=start,
         )
-        span: AnswerSpan = build(_ours(self.span), "span").locate([(asked, said)], model.text_of)[0]
-        last = self.position == "last_prompt"
-        stated = [len(prompt) - 1] if last else places(span.tokens, len(prompt), self.position)
-        weights = reading_weights(len(prompt), len(ids), stated, self.position)
-        read = extract(model.loaded, [(*prompt, *ids)], [weights], len(prompt) + len(ids), only=self.classifier.columns)
-        risks = self.classifier.on_columns().risk(read[0])
+        found: AnswerSpan = self._locator.locate([(asked, said)], model.text_of)[0]
+        return found
+
+    @cached_property
+    def _locator(self) -> Any:
+        from hneuro.config import build
+
+        return build(_ours(self.span), "span")
+
+    def _answer(
+        self, question: str, ids: tuple[int, ...], span: AnswerSpan, log_odds: NDArray[np.float64], score: float
+    ) -> Answer:
+        from hneuro.spans.tokens import token_texts
+
+        model, on = self.model.language_model, self.calibration
+        # A run that located its answers by name read "Japan"; of a whole sentence its calibration says nothing.
+        elsewhere = on is not None and on.method not in ("", span.method)
+        unchecked = "read at other tokens than the detector was calibrated on" if elsewhere else ""
+        if score != score:
+            unchecked = span.reason or "no answer was found in the text"
         return Answer(
             question=question,
-            text=said.text,
+            text=model.text_of(ids),
             tokens=tuple(token_texts(ids, model.text_of)),
-            risk=risks[:-1],
+            risk=np.array([sigmoid(found) for found in log_odds]),
             stated=span.tokens,
-            score=float(risks[-1]) if stated else float("nan"),
-            threshold=float(1 / (1 + np.exp(-self.classifier.threshold))),
-            unchecked="" if stated else span.reason or "no answer was found in the text",
+            score=sigmoid(score),
+            threshold=sigmoid(self.classifier.threshold),
+            unchecked=unchecked,
+            probability=None if unchecked or on is None else sigmoid(on.slope * score + on.offset),
         )
 
-    def stream(self, question: str, max_new_tokens: int = 48) -> Iterator[Token]:
-        """The greedy answer token by token, with the risk at each, at the price of a forward pass a token."""
-        import torch
+    def stream(self, question: str, max_new_tokens: int = 48) -> Generator[Token, None, Answer | None]:
+        """The greedy answer token by token, with the risk at each, at the price of a forward pass a token.
 
-        from hneuro.detection.monitor import RiskMonitor
-        from hneuro.models.edits import UNTOUCHED
-        from hneuro.responses.generate import end_ids
-        from hneuro.responses.rows import begin
+        The generator returns the answer as a whole; None where nothing was said.
+        """
+        from hneuro.detection.live import Live, Turn
+        from hneuro.responses.decoding import Decoding
+        from hneuro.spans.tokens import BROKEN
 
-        model = self.model.language_model
-        ends, said, shown = end_ids(model.loaded.model), list[int](), ""
-        with torch.inference_mode(), RiskMonitor(self.classifier).read(model.loaded, 1) as log_odds:
-            rows = begin(model.loaded, 0, [(model.prompt_ids(question), UNTOUCHED)])
-            before = float(log_odds())
-            for _ in range(max_new_tokens):
-                token = rows.logits.argmax(dim=-1)
-                if int(token) in ends:
-                    return
-                rows = rows.step(token)
-                said.append(int(token))
-                at_token = float(log_odds())
-                text = model.text_of(said)
-                if not text.endswith("\ufffd"):  # an unfinished character is shown with what finishes it
-                    yield Token(
-                        text=text[len(shown) :], risk=_sigmoid(at_token if self.position == "token" else before)
-                    )
-                    shown = text
-                before = at_token
+        model, shown, count = self.model.language_model, "", 0
+        live = Live(model, self.classifier)
+        decoding = Decoding(temperature=0.0, max_new_tokens=max_new_tokens)
+        turn = Turn(prompt_ids=model.prompt_ids(question), decoding=decoding)
+        live.add([turn])
+        while not turn.finish:
+            live.step()
+            text = model.text_of(turn.token_ids)
+            if len(turn.token_ids) == count or text.endswith(BROKEN):  # shown with what finishes the character
+                continue
+            yield Token(text=text[len(shown) :], risk=sigmoid(self.at_tokens(np.array(turn.log_odds))[-1]))
+            shown, count = text, len(turn.token_ids)
+        return self.read(question, turn) if turn.token_ids else None
 
 
-def _sigmoid(log_odds: float) -> float:
-    return float(1 / (1 + np.exp(-log_odds)))
+def sigmoid(log_odds: float) -> float:
+    """P(hallucination) that the regression gives."""
+    return float(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))
 
 
 def _ours(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     # Do they detect hallucination on other questions, better than random neurons do? (section 2.4)
     held_out = answers.evaluation_sets(this, this.chat, parts["report"], others)
     detected = trials.detection(this, probe, neurons, detector, identified, held_out)
-    calibrated = calibration(this, detector, identified, held_out[0], parts["report"])
+    calibrated, kept = calibration(this, detector, identified, held_out[0], parts["report"])
 
     chance = permutations(this, identified, held_out)
 
@@ -89,4 +89,5 @@ def run(experiment: Experiment, store: Store) -> Results:
         space=neurons.space,
         neuron_sets=selection.neuron_sets(this, neurons, fit),
         detector=detector,
+        calibration=kept,
     )

@@ -221,6 +221,22 @@ class TrainedDetector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """The detector on labelled answers that it was not fitted on, none of which was balanced away.
+
+    P(hallucination) of an answer is 1 / (1 + exp(-(slope * log-odds + offset))).
+    """
+
+    slope: float
+    offset: float
+    log_odds: tuple[float, ...]  # of each answer, by the detector
+    hallucinated: tuple[bool, ...]
+    dataset: str
+    candidates: tuple[str, ...] = ()  # all answers that there are to its questions, if every question has the same
+    method: str = ""  # of the span finder: answers that are found in another way are not covered; "": any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """Everything that a run leaves for people. `report` reads nothing else."""
 
@@ -240,3 +256,4 @@ class Results:
     space: NeuronSpace | None = None  # of the chat model; None in results from before it was kept
     neuron_sets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # flat neurons: "h_neurons", "ranked"
     detector: TrainedDetector | None = None  # None in results from before it was kept
+    calibration: Calibration | None = None  # None with too few answers, and in results from before it was kept

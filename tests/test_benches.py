@@ -41,3 +41,8 @@ def test_selection(tmp_path: Path) -> None:
     assert rows["one liblinear fit at 2,000"][4] == "1.000"
     assert any("penalised intercept, C = 1: the same" in line for line in lines)
     assert list(tmp_path.iterdir()) == []  # the data are gone
+
+
+def test_serve() -> None:
+    rows = cells(printed("serve", "--size", "tiny", "--rounds", "1", "--tokens", "4"), 2)
+    assert rows == ["1", "16"]

@@ -32,7 +32,8 @@ from hneuro.verdicts.llm import LLMJudge
 from hneuro.verdicts.rule import RuleJudge
 from hneuro.verdicts.vote import VoteJudge
 
-GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir())
+# A policy is no part of a run: tests/serve/test_policy.py builds them.
+GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir() and folder.name != "policy")
 CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((config_folder() / group).glob("*.yaml"))]
 NEEDED = {
     "model=hub": ["model.name=m", "model.chat.path=p"],

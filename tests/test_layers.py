@@ -18,7 +18,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = """
 records neurons result_records progress significance statistics disk states codec making endpoint store stage organism models
 questions responses verdicts spans contributions probe detection causal origin
-report tracking experiment steps pipeline config_faults config overrides hydra_keys provenance api detector
+report tracking experiment steps pipeline config_faults config overrides hydra_keys provenance api detector serve
 runs sweeps summary editing commands cli __main__
 """
 ORDER = LAYERS.split()
@@ -104,7 +104,8 @@ def test_only_tracking_knows_wandb() -> None:
 
 
 def test_only_the_endpoint_knows_openai() -> None:
-    assert importers_of("openai", "httpx", "sqlite3") == {"endpoint/client.py"}
+    assert importers_of("openai", "httpx") == {"endpoint/client.py"}
+    assert importers_of("sqlite3") == {"endpoint/client.py", "serve/queue.py"}
 
 
 def test_only_one_module_registers_hooks() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -41,22 +42,46 @@ class RiskMonitor:
     @contextmanager
     def read(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
         """As `watch`, but the function gives the log-odds of a hallucination [row]."""
-        by_layer = loaded.ffn.space.by_layer(self.detector.columns)
-        weight = dict(zip(self.detector.columns, self.detector.weight.tolist(), strict=True))
-        scores: dict[int, Tensor] = {}
+        layers, places, of_layer, weight = self._prepared(loaded)
+        seen: dict[int, tuple[Tensor, Tensor]] = {}
 
+        # A pass is short when it reads one token a row: a layer leaves two small tensors, and the sums come at the end.
         def note(layer: int, z: Tensor, h: Tensor) -> None:
-            if layer not in by_layer:
-                return
-            places = torch.tensor(by_layer[layer], device=z.device)
-            amounts = [weight[loaded.ffn.space.flat(layer, index)] for index in by_layer[layer]]
-            size = torch.linalg.vector_norm(h[:, -1], dim=-1, dtype=torch.float32) + EPSILON
-            found = z[:, -1, places].float().abs() / size[:, None]
-            norms = loaded.column_norms[layer][places].float()
-            scores[layer] = (found * norms) @ torch.tensor(amounts, device=z.device)
+            size = torch.linalg.vector_norm(h[:, -1], dim=-1, keepdim=True, dtype=torch.float32)
+            seen[layer] = z[:, -1].index_select(1, places[layer]), size
 
         def log_odds() -> Tensor:
-            return sum((score.cpu() for score in scores.values()), torch.zeros(rows)) + self.detector.bias
+            if not seen:
+                return torch.full((rows,), self.detector.bias)
+            z = torch.cat([seen[layer][0].to(weight.device) for layer in layers], dim=1).float().abs()
+            sizes = torch.cat([seen[layer][1].to(weight.device) for layer in layers], dim=1) + EPSILON
+            return ((z / sizes.index_select(1, of_layer)) @ weight).cpu() + self.detector.bias
 
-        with observe(loaded.ffn, rows, note):
+        with observe(loaded.ffn, rows, note, places.keys()):
             yield log_odds
+
+    def _prepared(self, loaded: Loaded) -> tuple[list[int], dict[int, Tensor], Tensor, Tensor]:
+        """The layers that are read, where in each [neuron of it], and of every neuron its layer and its weight, which
+        has the norm of its column in it.
+        """
+        if not (self._known and self._known[0] is loaded):
+            by_layer = loaded.ffn.space.by_layer(self.detector.columns)
+            amounts = dict(zip(self.detector.columns, self.detector.weight.tolist(), strict=True))
+            norms, layers = loaded.column_norms, sorted(by_layer)
+            places = {layer: torch.tensor(by_layer[layer], device=norms[layer].device) for layer in layers}
+            weight = [
+                amounts[loaded.ffn.space.flat(layer, index)] * float(norms[layer][index])
+                for layer in layers
+                for index in by_layer[layer]
+            ]
+            of_layer = [n for n, layer in enumerate(layers) for _ in by_layer[layer]]
+            device = loaded.device
+            tensors = torch.tensor(of_layer, device=device), torch.tensor(weight, device=device)
+            self._known[:] = [loaded, (layers, places, *tensors)]
+        found: tuple[list[int], dict[int, Tensor], Tensor, Tensor] = self._known[1]
+        return found
+
+    @cached_property
+    def _known(self) -> list[Any]:
+        """The model that was prepared for last, and what was prepared."""
+        return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,21 +18,24 @@ Reader = Callable[[int, Tensor, Tensor], None]
 
 
 @contextmanager
-def observe(ffn: FFN, rows: int, read: Reader) -> Iterator[None]:
+def observe(ffn: FFN, rows: int, read: Reader, layers: Collection[int] | None = None) -> Iterator[None]:
     """Calls `read` with the input z and the output h of every layer's down projection, in the order of the layers.
 
+    `layers`: of these alone; whoever generates token by token pays for every one that is read.
     `rows` of the batch: some decoders (OPT) run their FFN on rows and tokens in one axis, which is undone here.
     """
 
     def by_row_read(layer: int, inputs: tuple[Any, ...], output: Tensor) -> None:
         read(layer, ffn.layers[layer].neurons(inputs, rows), by_row(output, rows))
 
-    with calls(ffn, by_row_read):
+    with calls(ffn, by_row_read, layers):
         yield
 
 
 @contextmanager
-def calls(ffn: FFN, seen: Callable[[int, tuple[Any, ...], Tensor], None]) -> Iterator[None]:
+def calls(
+    ffn: FFN, seen: Callable[[int, tuple[Any, ...], Tensor], None], layers: Collection[int] | None = None
+) -> Iterator[None]:
     """Calls `seen` with the layer, the inputs and the output of every layer's down projection, as they are."""
 
     def note(within: dict[nn.Module, Passed]) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
@@ -49,6 +52,8 @@ def calls(ffn: FFN, seen: Callable[[int, tuple[Any, ...], Tensor], None]) -> Ite
     handles: list[Any] = []
     try:
         for layer, projection in enumerate(ffn.layers):
+            if layers is not None and layer not in layers:
+                continue
             within: dict[nn.Module, Passed] = {}
             handles += [part.register_forward_hook(note(within)) for part in projection.parts]
             handles.append(projection.module.register_forward_hook(hook_of(layer, within)))

@@ -53,6 +53,32 @@ class Rows:
         self.cache.batch_select_indices(rows.cpu())  # its layers may lie on several devices
         return replace(self, mask=self.mask[rows], amounts=self.amounts.of(rows), logits=self.logits[rows])
 
+    @property
+    def joinable(self) -> bool:
+        """Whether rows of another length can come into the batch: a gap before them is masked, and nothing more."""
+        return _gaps_are_masked(self.loaded, self.cache)
+
+    def joined(self, others: Rows) -> Rows:
+        """These untouched rows, then the others, padded on the left to one length. Use only what is returned."""
+        parts = [(rows, int(rows.mask.any(dim=0).int().argmax())) for rows in (self, others)]  # without empty columns
+        longest = max(rows.mask.shape[1] - empty for rows, empty in parts)
+
+        def padded(tensor: Tensor, dim: int, empty: int) -> Tensor:
+            kept = tensor.narrow(dim, empty, tensor.shape[dim] - empty)
+            return torch.nn.functional.pad(kept, (0, 0) * (-1 - dim) + (longest - kept.shape[dim], 0))
+
+        cache = new_cache(self.loaded.model)
+        for n, layers in enumerate(zip(self.cache.layers, others.cache.layers, strict=True)):
+            keys, values = (
+                torch.cat(
+                    [padded(getattr(own, name), -2, empty) for own, (_, empty) in zip(layers, parts, strict=True)]
+                )
+                for name in ("keys", "values")
+            )
+            cache.update(keys, values, n)
+        mask = torch.cat([padded(rows.mask, -1, empty) for rows, empty in parts])
+        return replace(self, cache=cache, mask=mask, logits=torch.cat([self.logits, others.logits]))
+
     def step(self, tokens: Tensor) -> Rows:
         """Every row with its next token [row]. The cache is changed: use only what is returned."""
         longer = replace(self, mask=torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1))
@@ -101,9 +127,7 @@ def _read_head(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -> 
     prompts = [prompt for prompt, _ in starts]
     head = shared(prompts, min(map(len, prompts)) - 1)  # everyone keeps a token of its own
     treatments = list(dict.fromkeys(treatment for _, treatment in starts))
-    plain = all(type(layer) is DynamicLayer for layer in cache.layers)
-    known = "position_ids" in inspect.signature(loaded.model.forward).parameters
-    if head < WORTH_SHARING or len(starts) < 2 * len(treatments) or not (plain and known):
+    if head < WORTH_SHARING or len(starts) < 2 * len(treatments) or not _gaps_are_masked(loaded, cache):
         return 0
     ids = torch.tensor([prompts[0][:head]] * len(treatments), device=loaded.device)
     amounts = edits(loaded.ffn.space, treatments, loaded.device, loaded.dtype).early()
@@ -111,6 +135,11 @@ def _read_head(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -> 
     place = {treatment: n for n, treatment in enumerate(treatments)}
     cache.batch_select_indices(torch.tensor([place[treatment] for _, treatment in starts]))
     return head
+
+
+def _gaps_are_masked(loaded: Loaded, cache: DynamicCache) -> bool:
+    plain = all(type(layer) is DynamicLayer for layer in cache.layers)
+    return plain and "position_ids" in inspect.signature(loaded.model.forward).parameters
 
 
 def _begin_watched(rows: Rows, ids: Tensor) -> Rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from hneuro.detection.calibration import Platt, calibration_rows
 from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import BASELINES, AnswerSet, baseline_features
 from hneuro.records import LabelledResponse
-from hneuro.result_records import ResultRow, TrainedDetector
+from hneuro.result_records import Calibration, ResultRow, TrainedDetector
+from hneuro.spans.candidate import CandidateLocator
 from hneuro.stage import stage
 from hneuro.statistics import rate
 from hneuro.steps import stored
@@ -37,14 +38,27 @@ class _Rest:
 
 def calibration(
     run: Context, trained: TrainedDetector, identified: Identified, balanced: Answers, report: Questions
-) -> tuple[ResultRow, ...]:
+) -> tuple[tuple[ResultRow, ...], Calibration | None]:
     """`balanced`: the answers to some of the `report` questions. Nothing where there are too few of either kind."""
     rest = _rest(run, trained, balanced, report)
     wrong, asked = identified.natural
     y = [r.hallucinated for r in (*balanced.labelled, *rest.labelled)]
     if min(sum(y), len(y) - sum(y)) < run.experiment.mechanism.min_per_class or not 0 < wrong < asked:
-        return ()
-    return calibrated(run.store, balanced, rest, trained, identified.select, identified.natural).value
+        return (), None
+    rows = calibrated(run.store, balanced, rest, trained, identified.select, identified.natural).value
+    kept = kept_scores(run.store, balanced, rest, trained, identified.select, identified.natural).value
+    alike = {question.candidates for question in report}
+    return rows, next(
+        (
+            replace(
+                own,
+                candidates=alike.pop() if len(alike) == 1 else (),
+                method="candidate" if isinstance(run.experiment.span, CandidateLocator) else "",
+            )
+            for own in kept
+        ),
+        None,
+    )
 
 
 def _rest(run: Context, trained: TrainedDetector, balanced: Answers, report: Questions) -> _Rest:
@@ -71,6 +85,34 @@ def calibrated(
 ) -> Sequence[ResultRow]:
     """Platt's scaling on the select part, ten bins."""
     return list(_rows(balanced, rest, Classifier.of(trained), selected.answer_set(), natural))
+
+
+@stage(Calibration, version=1, name="kept-scores")
+def kept_scores(
+    balanced: Answers,
+    rest: _Rest,
+    trained: TrainedDetector,
+    selected: Answers,
+    natural: tuple[int, int],
+) -> Sequence[Calibration]:
+    """At most one: what a detector in use needs to keep a promise."""
+    detector, select = Classifier.of(trained), selected.answer_set()
+    if len(set(select.rows.y.tolist())) < 2:
+        return []
+    platt = Platt.fitted(detector.scores_of(select.rows), select.rows.y, rate(*natural).value)
+    scores = np.concatenate(
+        [detector.scores_of(balanced.answer_set().rows), detector.on_columns().scores(rest.columns.value)]
+    )
+    wrong = tuple(r.hallucinated for r in (*balanced.labelled, *rest.labelled))
+    return [
+        Calibration(
+            slope=platt.slope,
+            offset=float(platt.offset),
+            log_odds=tuple(scores.tolist()),
+            hallucinated=wrong,
+            dataset=balanced.name,
+        )
+    ]
 
 
 def _rows(
