@@ -208,10 +208,16 @@ def comes_back(results: Results) -> int | None:
     return sum(f.rank is not None and f.frequency >= OFTEN for f in results.stability.neurons)
 
 
+def resampled(results: Results) -> Overlap | None:
+    """What two resamples share, as means over their pairs."""
+    found = results.stability.overlaps if results.stability else ()
+    return next((one for one in found if one.between == "resamples"), None)
+
+
 def of_resamples(results: Results) -> float | None:
     """The mean Jaccard overlap of two resamples."""
-    found = results.stability.overlaps if results.stability else ()
-    return next((one.jaccard for one in found if one.between == "resamples"), None)
+    pair = resampled(results)
+    return pair and pair.jaccard
 
 
 def two(value: float | None) -> str:
