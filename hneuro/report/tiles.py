@@ -18,10 +18,10 @@ from hneuro.report.causal_verdicts import Change, every_change
 from hneuro.report.compared import Compared
 from hneuro.report.figures.small import Line, alpha_curve, funnel_bars, interval_lines, neuron_map
 from hneuro.report.findings import CAUSAL, DETECT, NEITHER, TRUST, WHICH, YES, Finding, Tone, findings, tone_of
-from hneuro.report.tables.selection import comes_back, resampled
+from hneuro.report.tables.selection import comes_back, over_pairs, resampled
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CHANCE, Word, discrimination
-from hneuro.result_records import Estimate, FunnelStep, Overlap, ResultRow
+from hneuro.result_records import Estimate, FunnelStep, ResultRow
 from hneuro.statistics import rate
 
 NO_PICTURE = Markup()
@@ -51,7 +51,7 @@ class Tile:
 
 
 def tiles(compared: Compared) -> list[Tile]:
-    """In the order of the questions; none where there is no run."""
+    """In the order of the questions."""
     every = [[make(run.tidy) for run in compared.runs] for make in (_which, _detect, _causal, _trust)]
     return [own[0] if compared.alone else _across(own) for own in every]
 
@@ -80,7 +80,7 @@ def _which(tidy: Tidy) -> Tile:
     width = max([space.width if space else 1, *(n.index + 1 for n in results.neurons)])
     spread, text = "not resampled", f"In {sum(map(bool, results.neurons_by_layer))} of {layers} layers"
     if pair is not None and results.stability is not None:
-        spread = f"resamples overlap by {say.with_interval(_jaccard(pair), 2)}, n = {pair.pairs:,} pairs"
+        spread = f"resamples overlap by {say.with_interval(over_pairs(pair), 2)}, n = {pair.pairs:,} pairs"
         text += f"; {comes_back(results)} of {count:,} come back in half of {results.stability.resamples} resamples"
     finding = next(f for f in findings(tidy) if f.question == WHICH)
     return Tile(
@@ -89,10 +89,6 @@ def _which(tidy: Tidy) -> Tile:
         found=Estimate(value=count, low=nan, high=nan, n=space.size if space else 0),
         picture=neuron_map(results.neurons, max(layers, 1), width),
     )  # fmt: skip
-
-
-def _jaccard(pair: Overlap) -> Estimate:
-    return Estimate(value=pair.jaccard, low=pair.low, high=pair.high, n=pair.pairs)
 
 
 def _detect(tidy: Tidy) -> Tile:
@@ -193,9 +189,9 @@ def _across(own: Sequence[Tile]) -> Tile:
     return Tile(
         question=like.question, section=like.section, number=" to ".join(ends) or say.MISSING,
         unit=units[0] if len(units) == 1 else like.unit.partition(" of ")[0],
-        spread=f"range over {len(known)} of {len(own)} runs" + (f", n = {each} each" if each else ""),
+        spread=f"range over {len(known)} of {len(own)} runs, n = {each} each" if known else "",
         badge=f"{badge}: {count} of {len(own)}",
         tone=like.tone if len({tile.tone for tile in own}) == 1 else "partly",
-        text="; ".join(f"{name}: {k}" for name, k in counts.items() if name != badge) or "The same in every run.",
+        text="; ".join(f"{name}: {k}" for name, k in counts.items() if name != badge) or "Every run says the same.",
         picture=interval_lines(lines, *AXIS[like.question]) if lines else NO_PICTURE,
     )  # fmt: skip

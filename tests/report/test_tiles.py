@@ -126,6 +126,6 @@ def test_many_runs_have_the_range_and_the_verdicts(results: Results, null: Resul
     assert found[DETECT].spread == "range over 2 of 2 runs, n = 300 each"
     assert (found[DETECT].tone, found[DETECT].badge) == ("partly", "detects: 1 of 2")
     assert found[DETECT].text == "does not detect: 1"
-    assert (found[WHICH].number, found[WHICH].text) == ("14", "The same in every run.")
+    assert (found[WHICH].number, found[WHICH].text) == ("14", "Every run says the same.")
     assert found[CAUSAL].number == "+1 to +23"
     assert warning(Compared(runs)) in ("baseline in 1 of 2 runs", "null result in 1 of 2 runs")

@@ -34,7 +34,7 @@ def neuron_map(neurons: Sequence[NeuronRow], layers: int, width: int) -> Markup:
         for n in neurons
     ]
     box = f'<rect x="1" y="1" width="{WIDTH - 2}" height="{BASE}" rx="3" fill="none" stroke="var(--grid)"/>'
-    ends = _text(1, HEIGHT - 1, "layer 0") + _text(WIDTH - 1, HEIGHT - 1, f"layer {layers - 1}", "end")
+    ends = _text(1, HEIGHT - 4, "layer 0") + _text(WIDTH - 1, HEIGHT - 4, f"layer {layers - 1}", "end")
     return _svg([box, *dots, ends], f"{len(neurons)} neurons over {layers} layers")
 
 
@@ -50,10 +50,10 @@ def interval_lines(lines: Sequence[Line], rest: float | None, show: Callable[[fl
         at = _across(rest, low, high, left)
         parts.append(f'<path d="M{at} 2V{BASE}" stroke="var(--faint)" stroke-dasharray="2 3"/>')
         if abs(float(at) - (left + WIDTH) / 2) < (WIDTH - left) / 2 - 40:  # where it is clear of both ends
-            parts.append(_text(float(at), HEIGHT - 1, show(rest), "middle"))
+            parts.append(_text(float(at), HEIGHT - 4, show(rest), "middle"))
     for place, line in enumerate(known):
         parts += _interval(line, BASE * (place + 0.5) / len(known), low, high, left)
-    parts += [_text(left, HEIGHT - 1, show(low)), _text(WIDTH - EDGE, HEIGHT - 1, show(high), "end")]
+    parts += [_text(left, HEIGHT - 4, show(low)), _text(WIDTH - EDGE, HEIGHT - 4, show(high), "end")]
     told = "; ".join(f"{line.label} {show(line.found.value)}".strip() for line in known)
     return _svg(parts, told)
 
@@ -74,7 +74,8 @@ def alpha_curve(own: Sequence[ResultRow], controls: Sequence[Sequence[ResultRow]
     alphas = [row.alpha or 0.0 for row in own]
     drawn = {a: [r.value for c in controls for r in c if r.alpha == a and not missing(r.value)] for a in alphas}
     band = [(a, min(values), max(values)) for a, values in drawn.items() if values]
-    spread = [(r.alpha or 0.0, r.low, r.high) for r in own if r.low is not None and r.high is not None]
+    bounds = [(r.alpha or 0.0, r.low, r.high) for r in own if r.low is not None and r.high is not None]
+    spread = [(alpha, low, high) for alpha, low, high in bounds if not missing(low + high)]
     known = [row.value for row in own] + [v for _, *ends in (*band, *spread) for v in ends]
     low, high, first, last = min(known), max(known), alphas[0], alphas[-1]
 
@@ -91,7 +92,7 @@ def alpha_curve(own: Sequence[ResultRow], controls: Sequence[Sequence[ResultRow]
     line = "L".join(at(a, row.value) for a, row in zip(alphas, own, strict=True))
     parts.append(f'<path d="M{line}" stroke="var(--h-neurons)" stroke-width="2.2" fill="none"/>')
     parts += [_text(0, 12, f"{100 * high:.0f} %"), _text(0, BASE, f"{100 * low:.0f} %")]
-    parts += [_text(34, HEIGHT - 1, f"alpha {first:g}"), _text(WIDTH - EDGE, HEIGHT - 1, f"{last:g}", "end")]
+    parts += [_text(34, HEIGHT - 4, f"alpha {first:g}"), _text(WIDTH - EDGE, HEIGHT - 4, f"{last:g}", "end")]
     return _svg(parts, "; ".join(f"{100 * r.value:.0f} % at alpha {a:g}" for a, r in zip(alphas, own, strict=True)))
 
 
