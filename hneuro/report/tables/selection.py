@@ -218,7 +218,7 @@ def resampled(results: Results) -> Overlap | None:
 def of_resamples(results: Results) -> float | None:
     """The mean Jaccard overlap of two resamples."""
     pair = resampled(results)
-    return pair and pair.jaccard
+    return None if pair is None else pair.jaccard
 
 
 def two(value: float | None) -> str:
