@@ -23,7 +23,7 @@ from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
 from hneuro.report.figures.path import path_pictures
 from hneuro.report.figures.style import Picture, house_style, save
-from hneuro.report.findings import findings
+from hneuro.report.findings import FEW, MANY_CUT, findings
 from hneuro.report.folders import DONE, Run
 from hneuro.report.published import Published, pairs, published_table
 from hneuro.report.table import Table, plain_text, write
@@ -119,6 +119,8 @@ def _write_page(
         results=results,
         tiles=tiles(compared),
         axes=compared.axes,
+        few=FEW,
+        many_cut=say.percent(MANY_CUT, 0),
         warning=next(iter(notes), "") or warning(compared),
         warnings=len(warnings(tidy)) if results else 0,
         findings=_grouped(findings(tidy), "question") if results else {},

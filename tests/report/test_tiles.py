@@ -114,6 +114,8 @@ def test_what_is_on_the_page_is_the_tile(results: Results, null: Results, tmp_pa
         assert shown == [(tile.number, tile.spread) for tile in of(made).values()]
         assert header.count("<svg") == header.count("<details") == 4
         assert warning(Compared.one(made)) in header
+        assert "fewer than 40 answers" in header
+        assert "more than 2 % of the answers" in header
 
 
 def test_many_runs_have_the_range_and_the_verdicts(results: Results, null: Results) -> None:
