@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,16 @@ from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
 from hneuro.report.figures.path import path_pictures
 from hneuro.report.figures.style import Picture, house_style, save
-from hneuro.report.findings import findings
+from hneuro.report.findings import FEW, MANY_CUT, findings
 from hneuro.report.folders import DONE, Run
 from hneuro.report.published import Published, pairs, published_table
 from hneuro.report.table import Table, plain_text, write
 from hneuro.report.tables import all_tables
+from hneuro.report.tiles import tiles, warning, warnings
 from hneuro.result_records import ColouredResponse, ResultRow, Results
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "report.html"
-FACTS_ON_TOP = 6
 GOLD_SHOWN = 5
 DEEPEST = 0.8  # opacity of the colour at a risk of 1, so that the text stays readable
 TERMINAL = 8  # rows of each table
@@ -112,16 +113,26 @@ def _write_page(
     _remove_others(figures, {picture.name for found in drawn.values() for picture in found})
     results = compared.runs[0].found if compared.alone else None
     tidy = compared.runs[0].tidy
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     text = _template().render(
         title=title,
         results=results,
-        facts_on_top=dict(islice(results.facts.items(), FACTS_ON_TOP)) if results else {},
+        tiles=tiles(compared),
+        axes=compared.axes,
+        few=FEW,
+        many_cut=say.percent(MANY_CUT, 0),
+        warning=next(iter(notes), "") or warning(compared),
+        warnings=len(warnings(tidy)) if results else 0,
         findings=_grouped(findings(tidy), "question") if results else {},
         responses=_grouped(map(readable, results.responses), "dataset") if results else {},
-        notes=(*notes, *(tidy.notes("detection") if results else ())),
+        verdicts=sorted({response.verdict.value for response in results.responses}) if results else (),
+        notes=notes or (tidy.notes("detection") if results else ()),
         links=links or {},
         tables=tables,
         figures=drawn,
+        script=Markup(script),
+        # The page runs this script and no other, whatever a model said.
+        allowed=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     write_text(folder / PAGE, text)
     return folder / PAGE
@@ -141,9 +152,9 @@ def _pictures(compared: Compared) -> Mapping[str, Iterable[Picture]]:
     changes = (picture for name in sets for picture in change_pictures(tidy, name))
     return {
         "detection": detection_pictures(compared),
-        "alpha": (*costs, *alpha_pictures(compared), *changes),
+        "cause": (*costs, *alpha_pictures(compared), *changes),
         "neurons": path_pictures(compared),
-        "origin": origin_pictures(compared),
+        "base": origin_pictures(compared),
     }
 
 

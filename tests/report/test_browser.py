@@ -42,25 +42,67 @@ def show(page: Path, profile: Path, *flags: str) -> Shown:
     return Shown(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
 
 
-def test_the_page_in_a_browser(results: Results, tmp_path: Path) -> None:
-    page = write_report(results, tmp_path / "run")
+@pytest.fixture(scope="module")
+def page(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(results, tmp_path_factory.mktemp("browser") / "run")
+
+
+def with_script(page: Path, folder: Path, script: str, own: bool = True) -> Path:
+    """A copy that may run one more script, or no other than it, and says in the console what that finds."""
+    text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
+    if not own:
+        text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    copy = folder / "copy.html"
+    copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+    return copy
+
+
+def test_the_page_in_a_browser(page: Path, tmp_path: Path) -> None:
     shown = show(page, tmp_path / "profile")
     assert shown.console == []
-    sections = re.findall(r'<section id="(\w+)"', shown.dom)
-    assert sections[0] == "findings"
-    assert sections[-1] == "provenance"
-    assert shown.dom.count("<svg") == len(list((tmp_path / "run" / "figures").glob("*.svg")))
-    assert "<script" not in shown.dom
+    sections = re.findall(r'<div class="body" id="(\w+)"', shown.dom)
+    assert (sections[0], sections[-1]) == ("findings", "provenance")
+    assert shown.dom.count("<svg") == 4 + len(list((page.parent / "figures").glob("*.svg")))
+    assert "4 of 4 answers</output>" in shown.dom, "its own script may run"
+    assert "<details open" not in shown.dom
 
-    # A copy that may run one script: it reports what went wrong, and how wide the page is on a narrow screen.
-    measured = page.read_text(encoding="utf-8")
-    measured = re.sub(r"<meta http-equiv[^>]*>", "", measured)
-    script = """<script>
-      document.body.dataset.width = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-      console.error("seen");
-    </script></body>"""
-    copy = tmp_path / "copy.html"
-    copy.write_text(measured.replace("</body>", script), encoding="utf-8")
-    narrow = show(copy, tmp_path / "profile", "--window-size=500,900")
-    assert len(narrow.console) == 1, "the console is watched"
-    assert 'data-width="0"' in narrow.dom, "no sideways scrolling"
+
+def test_a_narrow_screen(page: Path, tmp_path: Path) -> None:
+    """400 px, closed and with everything open. No window is that narrow, but a frame is."""
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    script = f"""const closed = {wide};
+      for (const each of document.querySelectorAll("details")) each.open = true;
+      console.error(`wider by ${{closed}} and ${{{wide}}}, ${{innerWidth}}`);"""
+    frame = tmp_path / "frame.html"
+    copy = with_script(page, tmp_path, script)
+    frame.write_text(f'<iframe src="{copy.name}" width="400" height="800" style="border:0"></iframe>')
+    (line,) = show(frame, tmp_path / "profile").console
+    assert "wider by 0 and 0, 400" in line
+
+
+def test_a_link_opens_its_section_without_a_script(page: Path, tmp_path: Path) -> None:
+    script = """location.hash = "#cause";
+      const found = [...document.querySelectorAll("main > section > details[open] > .body")].map((one) => one.id);
+      console.error(`open: ${found}.`);"""
+    (line,) = show(with_script(page, tmp_path, script, own=False), tmp_path / "profile").console
+    assert "open: cause." in line
+
+
+def test_answers_are_filtered(page: Path, tmp_path: Path) -> None:
+    script = """form.verdict.value = "correct"; form.words.value = "GLASS";
+      form.dispatchEvent(new Event("input"));
+      console.error(`left: ${form.querySelector("output").textContent}, ${form.hidden},`,
+        [...document.querySelectorAll("#answers article:not([hidden])")].map((one) => one.dataset.verdict).join());"""
+    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile").console
+    assert "left: 1 of 4 answers, false, correct" in line
+
+
+def test_paper_has_every_section(page: Path, tmp_path: Path) -> None:
+    """As many pages with all sections closed, and no script, as with all of them open."""
+    opened = "for (const each of document.querySelectorAll('main details')) each.open = true;"
+    counts = []
+    for script in ("", opened):
+        copy, paper = with_script(page, tmp_path, script, own=False), tmp_path / "paper.pdf"
+        show(copy, tmp_path / "profile", f"--print-to-pdf={paper}")
+        counts.append(len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())))
+    assert counts[0] == counts[1] > 4

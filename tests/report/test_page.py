@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -20,7 +22,7 @@ from hneuro.report.page import rows_frame, write_report
 from hneuro.result_records import Disagreement, FrequentText, ResultRow, Results
 from hneuro.tracking import LocalTracker
 
-SECTIONS = ["findings", "detection", "alpha", "neurons", "origin", "funnel", "responses", "notes", "provenance"]
+SECTIONS = ["findings", "neurons", "detection", "cause", "base", "funnel", "answers", "notes", "provenance"]
 
 
 class Page(HTMLParser):
@@ -31,6 +33,7 @@ class Page(HTMLParser):
         self.sections: list[str] = []
         self.elements: set[str] = set()
         self.ids: list[str] = []
+        self.closed = 0  # <details> that are not open
         self.addresses: list[str] = []
         self.words: list[str] = []
         self.feed(html)
@@ -38,8 +41,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         self.elements.add(tag)
+        self.closed += tag == "details" and "open" not in found
         self.ids += [found["id"] or ""] if "id" in found else []
-        self.sections += [found["id"] or ""] if tag == "section" else []
+        self.sections += [found["id"] or ""] if found.get("class") == "body" else []
         self.addresses += [value or "" for name, value in attrs if name.rpartition(":")[2] in ("src", "href", "srcset")]
 
     def handle_data(self, data: str) -> None:
@@ -69,12 +73,16 @@ def html(folder: Path) -> str:
 def test_the_page_is_complete_and_self_contained(html: str) -> None:
     page = Page(html)
     assert page.sections == SECTIONS
-    assert {f"#{name}" for name in SECTIONS} <= set(page.addresses)
+    assert {"#neurons", "#detection", "#cause", "#funnel"} <= set(page.addresses), "each tile leads to more"
+    assert page.closed == len(SECTIONS) + 4, "sections, and the rule of each tile"
     assert 'class="absent"' not in html, "nothing is missing from a full run"
     assert all(address.startswith(("#", "data:")) for address in page.addresses)
-    assert page.elements.isdisjoint({"script", "iframe", "object", "embed", "base", "img"})
+    assert page.elements.isdisjoint({"iframe", "object", "embed", "base", "img"})
     assert not re.search(r"@import|url\((?!#)", html)
-    assert "default-src 'none'" in html
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'" in html, "that script only"
+    assert not re.search(r"innerHTML|insertAdjacent|document\.write|eval", script)
     assert len(page.ids) == len(set(page.ids))
     assert page.text.count(f"Note: {NO_REFUSAL}.") == 1
     assert "Selected here by: l1, C = 12 x the smallest that selects." in page.text
@@ -97,7 +105,7 @@ def test_files(folder: Path, results: Results) -> None:
 
 
 def test_what_a_model_said_is_escaped_and_coloured_by_its_risk(html: str) -> None:
-    assert "<script" not in html
+    assert html.count("<script") == 1, "our own"
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in html
     assert '<span class="answer" style="--risk: 0.744" title="risk 0.93, answer token"> glass</span>' in html
     assert "gold: clock maker, maker of clocks" in Page(html).text
@@ -114,7 +122,7 @@ def test_names_are_escaped_too(small: Results, tmp_path: Path) -> None:
         responses=tuple(replace(r, dataset=hostile) for r in small.responses),
     )
     html = write_report(named, tmp_path).read_text(encoding="utf-8")
-    assert "<script" not in html
+    assert html.count("<script") == 1, "our own"
     assert html.count("{{ 7 * 7 }}") > 10
 
 

@@ -75,7 +75,7 @@ def overlaps(compared: Compared) -> Table:
     for run in compared.runs:
         found = run.found.stability.overlaps if run.found.stability else ()
         records += [
-            (run, {**asdict(one), "jaccard": _range(one), "sizes": "{:.3g} and {:.3g}".format(*one.sizes)})
+            (run, {**asdict(one), "jaccard": over_pairs(one), "sizes": "{:.3g} and {:.3g}".format(*one.sizes)})
             for one in found
         ]
         sets = [r for r in run.found.rows if (r.stage, r.metric) == ("mechanism", "jaccard")]
@@ -97,7 +97,8 @@ def overlaps(compared: Compared) -> Table:
     )  # fmt: skip
 
 
-def _range(found: Overlap) -> Estimate:
+def over_pairs(found: Overlap) -> Estimate:
+    """The mean, smallest and largest Jaccard overlap."""
     return Estimate(value=found.jaccard, low=found.low, high=found.high, n=found.pairs)
 
 
@@ -208,10 +209,16 @@ def comes_back(results: Results) -> int | None:
     return sum(f.rank is not None and f.frequency >= OFTEN for f in results.stability.neurons)
 
 
+def resampled(results: Results) -> Overlap | None:
+    """What two resamples share, as means over their pairs."""
+    found = results.stability.overlaps if results.stability else ()
+    return next((one for one in found if one.between == "resamples"), None)
+
+
 def of_resamples(results: Results) -> float | None:
     """The mean Jaccard overlap of two resamples."""
-    found = results.stability.overlaps if results.stability else ()
-    return next((one.jaccard for one in found if one.between == "resamples"), None)
+    pair = resampled(results)
+    return None if pair is None else pair.jaccard
 
 
 def two(value: float | None) -> str:
