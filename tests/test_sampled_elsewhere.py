@@ -140,7 +140,7 @@ def test_sampled_by_vllm_in_another_environment(
     assert [(row.stage, row.n, row.note) for row in entropy] == [("mechanism", 0, "not given by the sampler")]
     assert all(row.n > 0 for row in found.rows if (row.metric, row.condition) == ("auroc", "inconsistency"))
     assert len(found.neurons) > 0
-    assert json.loads(status.read_text()).keys() == {"state", "seconds"}
+    assert json.loads(status.read_text()).keys() == {"state", "seconds", "results"}
     assert Path(status.parent, "run_card.json").exists()
 
 

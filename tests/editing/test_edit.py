@@ -410,7 +410,7 @@ def bad(run_file: str, text: str) -> Prepare:
 def with_results(change: dict[str, Any]) -> Prepare:
     def prepare(model: Path, run: Path, folder: Path) -> list[str]:
         results = json.loads((run / "results.json").read_text())
-        (run / "status.json").unlink()  # it knows the digest of what the run wrote
+        (run / "status.json").write_text('{"state": "done"}')  # without the digest of what the run wrote
         return bad("results.json", json.dumps(results | change))(model, run, folder)
 
     return prepare

@@ -125,7 +125,7 @@ def test_a_reply_that_trickles_takes_no_longer_than_all_attempts_may() -> None:
 def test_a_failure_of_the_server_is_no_result(always: Any, tmp_path: Path) -> None:
     """However few requests there are: what was answered is kept, and the next run asks the others."""
     with model_server(lambda one, _: always if words(one) == "bad" else echo(one, 0)) as server:
-        setup = endpoint(server, tmp_path, timeout=0.3, retries=0)
+        setup = endpoint(server, tmp_path, timeout=2.0, retries=0)
         with pytest.raises(UserError, match=r"1 of 2 requests to served at .* run again; what it has answered is kept"):
             converse(setup, prompts("good", "bad"), 50, "asking")
         server.answer = echo

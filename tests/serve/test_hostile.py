@@ -168,7 +168,7 @@ def test_a_body_that_does_not_come_is_given_up(detector: Detector, tmp_path: Pat
 
 
 def until(said: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not said():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -85,7 +85,7 @@ def test_the_framing_nearest_to_half_is_asked_of_the_report_part(
     assert (benchmark.name, benchmark.framing) == ("misleading_context", chosen)
     assert [item.id for item in benchmark.items()] == [q.id for q in PARTS["report"]]
     assert all(item.id.startswith("select/") for one in untouched.asked for item in one.items())
-    assert [one.name for one in untouched.asked] == [f"misleading_context_{name}" for name in TEXTS]
+    assert sorted(one.name for one in untouched.asked) == sorted(f"misleading_context_{name}" for name in TEXTS)
     assert all(item.messages[0]["content"].endswith(" Briefly.") for item in benchmark.items())
     told = {row.condition: row for row in rows if row.metric == "compliance"}
     assert {name: row.value for name, row in told.items()} == dict(zip(TEXTS, rates, strict=True))
