@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hneuro import __version__
 from hneuro.commands.run import complete, run
@@ -96,28 +97,8 @@ def _others(words: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    """Of all commands but `run`, whose words belong to Hydra."""
-    parser = argparse.ArgumentParser(
-        prog="hneuro", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    commands.add_parser("run", help="run the method; takes Hydra overrides", add_help=False)
-    report = commands.add_parser("report", help="the report of one run again, or tables and figures over several")
-    report.add_argument("folder", nargs="+", type=Path, help="of a run, or with runs in it")
-    report.add_argument("--out", type=Path, help="where the report over several runs goes (default: FOLDER/report)")
-    report.add_argument(
-        "--published", action="append", default=[], type=Path, metavar="CSV", help="figures to compare ours with"
-    )
-    report.add_argument("--wandb", metavar="PROJECT", help="log the report over several runs to it as well")
-    score = commands.add_parser("score", help="the risk that an answer of a run's model is a hallucination")
-    score.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
-    score.add_argument("question", nargs="?", help="which the model answers, unless --answer does")
-    score.add_argument("--answer", help="an answer that was given elsewhere")
-    score.add_argument(
-        "--file", type=Path, help="rows with `question` and perhaps `answer` (csv, jsonl, json, parquet)"
-    )
+def _add_live(commands: Any) -> None:
+    """The detector at work: watch, serve, calibrate."""
     watch = commands.add_parser("watch", help="an answer in the terminal, its tokens coloured by risk as they come")
     watch.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
     watch.add_argument("question")
@@ -140,6 +121,31 @@ def _parser() -> argparse.ArgumentParser:
         "--labels", type=Path, required=True, help="rows with question, response and verdict, or a review queue"
     )
     calibrate.add_argument("--out", type=Path, help="a new folder for the calibrated detector")
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Of all commands but `run`, whose words belong to Hydra."""
+    parser = argparse.ArgumentParser(
+        prog="hneuro", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands.add_parser("run", help="run the method; takes Hydra overrides", add_help=False)
+    report = commands.add_parser("report", help="the report of one run again, or tables and figures over several")
+    report.add_argument("folder", nargs="+", type=Path, help="of a run, or with runs in it")
+    report.add_argument("--out", type=Path, help="where the report over several runs goes (default: FOLDER/report)")
+    report.add_argument(
+        "--published", action="append", default=[], type=Path, metavar="CSV", help="figures to compare ours with"
+    )
+    report.add_argument("--wandb", metavar="PROJECT", help="log the report over several runs to it as well")
+    score = commands.add_parser("score", help="the risk that an answer of a run's model is a hallucination")
+    score.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    score.add_argument("question", nargs="?", help="which the model answers, unless --answer does")
+    score.add_argument("--answer", help="an answer that was given elsewhere")
+    score.add_argument(
+        "--file", type=Path, help="rows with `question` and perhaps `answer` (csv, jsonl, json, parquet)"
+    )
+    _add_live(commands)
     edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")

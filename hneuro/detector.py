@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from scipy.special import expit
 
 from hneuro import __version__
 from hneuro.api import Model, Neuron
@@ -68,8 +69,9 @@ class Answer:
     probability: float | None = None
 
     @property
-    def flagged(self) -> bool:
-        return bool(self.score > self.threshold)
+    def flagged(self) -> bool | None:
+        """None where it is unchecked."""
+        return None if self.unchecked else bool(self.score > self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,12 +280,12 @@ class Detector:
             question=question,
             text=model.text_of(ids),
             tokens=tuple(token_texts(ids, model.text_of)),
-            risk=np.array([sigmoid(found) for found in log_odds]),
+            risk=expit(log_odds),
             stated=span.tokens,
-            score=sigmoid(score),
-            threshold=sigmoid(self.classifier.threshold),
+            score=float(expit(score)),
+            threshold=float(expit(self.classifier.threshold)),
             unchecked=unchecked,
-            probability=None if unchecked or on is None else sigmoid(on.slope * score + on.offset),
+            probability=None if unchecked or on is None else float(expit(on.slope * score + on.offset)),
         )
 
     def stream(self, question: str, max_new_tokens: int = 48) -> Generator[Token, None, Answer | None]:
@@ -305,14 +307,9 @@ class Detector:
             text = model.text_of(turn.token_ids)
             if len(turn.token_ids) == count or text.endswith(BROKEN):  # shown with what finishes the character
                 continue
-            yield Token(text=text[len(shown) :], risk=sigmoid(self.at_tokens(np.array(turn.log_odds))[-1]))
+            yield Token(text=text[len(shown) :], risk=float(expit(self.at_tokens(np.array(turn.log_odds))[-1])))
             shown, count = text, len(turn.token_ids)
         return self.read(question, turn) if turn.token_ids else None
-
-
-def sigmoid(log_odds: float) -> float:
-    """P(hallucination) that the regression gives."""
-    return float(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))
 
 
 def _ours(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from hneuro.verdicts.llm import LLMJudge
 from hneuro.verdicts.rule import RuleJudge
 from hneuro.verdicts.vote import VoteJudge
 
-# A policy is no part of a run: tests/serve/test_policy.py builds them.
+# A policy is not part of a run: tests/serve/test_policy.py builds them.
 GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir() and folder.name != "policy")
 CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((config_folder() / group).glob("*.yaml"))]
 NEEDED = {

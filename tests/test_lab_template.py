@@ -47,7 +47,7 @@ FAULTS = {
     "judge/elsewhere.yaml": ("_target_: no_lab.judges.Judge\n", "install the package no_lab, or add the folder"),
     "judge/mistyped.yaml": ("_target_: our_lab.judges.FirstWordJudge\nrefusal: [no]\n", "did you mean 'refusals'"),
     "jugde/x.yaml": ("_target_: our_lab.judges.FirstWordJudge\n", "no group 'jugde'; did you mean 'judge'"),
-    "probe/yaml.yaml": ("C: [1, 2\n", "no yaml"),
+    "probe/yaml.yaml": ("C: [1, 2\n", "not yaml"),
     "probe/parent.yaml": ("defaults: [l2]\n", "l2"),
     "dataset/words.yaml": (
         "defaults: [short_people]\nidentification: {words: 0}\n",
@@ -55,6 +55,8 @@ FAULTS = {
     ),
     "judge/given.yaml": ("# checked with: judge.path=a.jsonl\ndefaults: [labels]\n", ""),
     "probe/calls.yaml": (CALLS.format("callbacks: {x: {_target_: builtins.print}}"), "hydra.callbacks.x._target_"),
+    "policy/strict.yaml": ("_target_: hneuro.serve.policy.Policy\nabove: hold\nunchecked: hold\n", ""),
+    "policy/loose.yaml": ("_target_: hneuro.serve.policy.Policy\nat_most: 2\n", "must lie between 0 and 1"),
     "judge/needed.yaml": ("defaults: [labels]\n", "judge.path"),
 }
 
@@ -66,7 +68,7 @@ def test_faults_of_a_shared_folder_are_said_line_by_line(lab: Path, capsys: pyte
         (conf / name).write_text(text)
     assert main(["configs", "--check", "our_lab/conf"]) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "15 choices checked, 9 faults"
+    assert lines[-1] == "17 choices checked, 10 faults"
     for name, (_, said) in FAULTS.items():
         told = [line for line in lines if f"{name}: " in line]
         assert len(told) == bool(said), name

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hneuro.detector import Detector
 from hneuro.records import UserError
+from hneuro.report.wording import with_interval
 from hneuro.serve.calibrate import calibrate as calibrated
 
 
@@ -18,7 +19,7 @@ def calibrate(run_dir: Path, labels: Path, out: Path | None) -> int:
     print("\n| probability | ECE | Brier |\n|---|---|---|")
     for name, quality in (("of the run", found.before), ("calibrated, on answers it has not seen", found.after)):
         if quality is not None:
-            print(f"| {name} | {quality['ece']:.3f} | {quality['brier']:.3f} |")
+            print(f"| {name} | {' | '.join(with_interval(row) for row in quality)} |")
     if out is not None:
         print(f"\nhneuro serve {found.detector.save(out)}")
     return 0

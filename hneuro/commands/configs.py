@@ -66,7 +66,7 @@ def _check(folder: Path) -> int:
     if not folder.is_dir():
         raise UserError(f"--check: there is no folder {folder}")
     groups = {group for group, _, _ in choices(config_folder())}
-    count, faults = 0, [f"{file}: it stands in no group" for file in sorted(folder.glob("*.yaml"))]
+    count, faults = 0, [f"{file}: it is in no group" for file in sorted(folder.glob("*.yaml"))]
     for group, choice, file in choices(folder):
         count += 1
         if group not in groups and not group.startswith("hydra/"):
@@ -77,13 +77,25 @@ def _check(folder: Path) -> int:
     return 2 if faults else 0
 
 
+def _policy_fault(file: Path) -> str | None:
+    from hneuro.serve.policy import load_policy
+
+    try:
+        load_policy(str(file))
+    except UserError as fault:
+        return str(fault)
+    return None
+
+
 def _fault(folder: Path, group: str, choice: str, file: Path) -> str | None:
     """What is wrong with a choice, in a line. Its comment `# checked with: a=b c=d` gives what a user has to give."""
     try:
         text = file.read_text(encoding="utf-8")
         yaml.safe_load(text)
     except yaml.YAMLError as fault:
-        return "no yaml: " + "; ".join(line.strip() for line in str(fault).splitlines())
+        return "not yaml: " + "; ".join(line.strip() for line in str(fault).splitlines())
+    if group == "policy":  # of `hneuro serve`, and not part of a run
+        return _policy_fault(file)
     words = [word.format(choice=choice) for word in INSIDE.get(group, [f"{group}={{choice}}"])]
     words += [word for given in CHECKED_WITH.findall(text) for word in given.split()]
     GlobalHydra.instance().clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 from hneuro.detector import Answer, Detector
@@ -17,7 +16,8 @@ def score(run_dir: Path, question: str | None, answer: str | None, file: Path | 
         raise UserError("give a question, or --file with one in each row")
     detector = Detector.load(run_dir)
     if question is not None:
-        print(_shown(_scored(detector, question, answer)))
+        found = _scored(detector, question, answer)
+        print(f"{harmless(found.text.strip())}\n{verdict(found)}")
         return 0
     assert file is not None
     for number, row in enumerate(read_rows(file), 1):
@@ -35,10 +35,16 @@ def _scored(detector: Detector, question: str, answer: str | None) -> Answer:
     return detector.answer(question) if answer is None else detector.score(question, answer)
 
 
-def _shown(found: Answer) -> str:
-    if math.isnan(found.score):
-        return f"{found.text.strip()}\nunchecked: {found.unchecked}"
-    sign = ">" if found.flagged else "<="
-    stated = "".join(found.tokens[n] for n in found.stated).strip()
-    word = "flagged" if found.flagged else "not flagged"
-    return f"{found.text.strip()}\n{word}: {found.score:.2f} {sign} {found.threshold:.2f}, read at {stated!r}"
+def verdict(answer: Answer) -> str:
+    """What the detector says of an answer, in a line."""
+    if answer.unchecked:
+        return f"unchecked: {answer.unchecked}"
+    sign, word = (">", "flagged") if answer.flagged else ("<=", "not flagged")
+    stated = harmless("".join(answer.tokens[n] for n in answer.stated).strip())
+    likely = "" if answer.probability is None else f", wrong with probability {answer.probability:.0%}"
+    return f"{word}: {answer.score:.2f} {sign} {answer.threshold:.2f}{likely}, read at {stated!r}"
+
+
+def harmless(text: str) -> str:
+    """Without what a terminal obeys."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)

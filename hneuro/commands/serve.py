@@ -33,6 +33,8 @@ class Wanted:
 
 def serve(wanted: Wanted) -> int:
     """Serves until it is interrupted."""
+    if wanted.rows < 1 or not wanted.days > 0 or not 0 < wanted.port < 1 << 16:
+        raise UserError("--rows must be at least 1, --days above 0, and --port between 1 and 65535")
     token = _token(wanted)
     try:
         import uvicorn

@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from hneuro.detector import Answer, Detector
+from hneuro.commands.score import harmless, verdict
+from hneuro.detector import Detector
 
 CALM, ALARM = (90, 160, 90), (225, 60, 45)  # red, green, blue
 
@@ -19,27 +20,12 @@ def watch(run_dir: Path, question: str, max_new_tokens: int) -> int:
         try:
             token = next(stream)
         except StopIteration as end:
-            console.print("\n" + _verdict(end.value), markup=False)
+            said = "unchecked: nothing was said" if end.value is None else verdict(end.value)
+            console.print("\n" + said, markup=False)
             return 0
-        console.print(Text(_harmless(token.text), style=_colour(token.risk)), end="", soft_wrap=True)
+        console.print(Text(harmless(token.text), style=_colour(token.risk)), end="", soft_wrap=True)
 
 
 def _colour(risk: float) -> str:
     red, green, blue = (round(calm + risk * (alarm - calm)) for calm, alarm in zip(CALM, ALARM, strict=True))
     return f"{'bold ' if risk > 0.5 else ''}rgb({red},{green},{blue})"
-
-
-def _harmless(text: str) -> str:
-    """Without what a terminal obeys."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-
-
-def _verdict(answer: Answer | None) -> str:
-    if answer is None:
-        return "unchecked: nothing was said"
-    if answer.unchecked:
-        return f"unchecked: {answer.unchecked}"
-    sign, word = (">", "flagged") if answer.flagged else ("<=", "not flagged")
-    stated = _harmless("".join(answer.tokens[n] for n in answer.stated).strip())
-    likely = "" if answer.probability is None else f", wrong with probability {answer.probability:.0%}"
-    return f"{word}: {answer.score:.2f} {sign} {answer.threshold:.2f}{likely}, read at {stated!r}"

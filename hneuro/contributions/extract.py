@@ -20,7 +20,7 @@ from hneuro.contributions.cett import pooled_magnitude
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
 from hneuro.responses.generate import batches
-from hneuro.responses.rows import WORTH_SHARING, new_cache, shared
+from hneuro.responses.rows import WORTH_SHARING, new_cache, shared_prefix
 
 FEWER = 4  # times fewer tokens in a batch of residual streams: the states of all layers are held at once
 
@@ -40,29 +40,30 @@ def extract(
     """CETT pooled over regions: [response, region, neuron] float32.
 
     `sequences` are the ids of prompt + response, `weights[n]` is [region, token] for sequence n, all with the same
-    number of regions. What all sequences begin with, such as a system prompt, is read once, as far as no region has it.
-    Sequences of similar length share a batch, padded on the right, where causal attention hides the padding without a
-    mask. They go through the decoder without LM head or final norm. The result of a row does not depend on its batch
-    beyond the rounding of the model's own matrix products. `only`: these flat neurons, in this order, instead of all.
+    number of regions. The prefix that all sequences share, such as a system prompt, is read once, as far as no region
+    has it. Sequences of similar length share a batch, padded on the right, where causal attention hides the padding
+    without a mask. They go through the decoder without LM head or final norm. The result of a row does not depend on
+    its batch beyond the rounding of the model's own matrix products. `only`: these flat neurons, in this order, instead
+    of all.
     """
     size = loaded.ffn.space.size if only is None else len(only)
     values = np.empty((len(sequences), weights[0].shape[0] if weights else 0, size), dtype=np.float32)
     under_way: deque[tuple[list[int], _Pooled]] = deque()
-    head = Head.of(loaded, sequences, weights)
+    prefix = Prefix.of(loaded, sequences, weights)
 
     def inputs(rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        pooling = pad_sequence([torch.from_numpy(weights[n][:, head.length :].T) for n in rows], batch_first=True)
-        ids = padded([sequences[n][head.length :] for n in rows], loaded.device)
+        pooling = pad_sequence([torch.from_numpy(weights[n][:, prefix.length :].T) for n in rows], batch_first=True)
+        ids = padded([sequences[n][prefix.length :] for n in rows], loaded.device)
         return ids, pooling.transpose(1, 2).contiguous().to(loaded.device)
 
     def finish() -> None:
         rows, pooled = under_way.popleft()
         if not pooled.finite():  # most likely at positions of no region, which may be anything
-            pooled = _pass(loaded, head, *inputs(rows), clean=True)
+            pooled = _pass(loaded, prefix, *inputs(rows), clean=True)
         pooled.write(values, rows, only)
 
-    for rows in batches([len(s) - head.length for s in sequences], token_budget):
-        under_way.append((rows, _pass(loaded, head, *inputs(rows))))
+    for rows in batches([len(s) - prefix.length for s in sequences], token_budget):
+        under_way.append((rows, _pass(loaded, prefix, *inputs(rows))))
         # While a GPU works on a batch, what the one before it has left is sorted into the result.
         while len(under_way) > (1 if loaded.device.type == "cuda" else 0):
             finish()
@@ -72,22 +73,22 @@ def extract(
 
 
 @dataclass(frozen=True)
-class Head:
-    """The tokens that all sequences begin with and no region has: their keys and values [1, head, token, size]."""
+class Prefix:
+    """The tokens that all sequences begin with and no region has: keys and values [1, attention head, token, size]."""
 
     config: Any
     length: int = 0
     layers: Sequence[tuple[Tensor, Tensor]] = ()
 
     @classmethod
-    def of(cls, loaded: Loaded, sequences: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32]]) -> Head:
+    def of(cls, loaded: Loaded, sequences: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32]]) -> Prefix:
         """None of them where that would save little, or where a layer remembers in a way of its own."""
         config = loaded.model.config
         cache = new_cache(loaded.model)
         if len(sequences) < 2 or not all(type(layer) is DynamicLayer for layer in cache.layers):
             return cls(config)
         read = min(int(np.nonzero(np.atleast_2d(own).any(axis=0))[0].min(initial=own.shape[-1] - 1)) for own in weights)
-        length = shared(sequences, read)
+        length = shared_prefix(sequences, read)
         if length < WORTH_SHARING:
             return cls(config)
         loaded.ffn.decoder(input_ids=padded([sequences[0][:length]], loaded.device), past_key_values=cache)
@@ -139,8 +140,8 @@ class _Pooled:
             arrival.synchronize()
 
 
-def _pass(loaded: Loaded, head: Head, ids: Tensor, pooling: Tensor, clean: bool = False) -> _Pooled:
-    """CETT of a batch after its head: ids [row, token], pooling [row, region, token]."""
+def _pass(loaded: Loaded, prefix: Prefix, ids: Tensor, pooling: Tensor, clean: bool = False) -> _Pooled:
+    """CETT of a batch after its prefix: ids [row, token], pooling [row, region, token]."""
     ffn, pooled = loaded.ffn, _Pooled()
 
     def read(layer: int, z: Tensor, h: Tensor) -> None:
@@ -150,7 +151,7 @@ def _pass(loaded: Loaded, head: Head, ids: Tensor, pooling: Tensor, clean: bool 
             raise _Enough
 
     with suppress(_Enough), observe(ffn, len(ids), read):
-        ffn.decoder(input_ids=ids, **head.before(len(ids)))
+        ffn.decoder(input_ids=ids, **prefix.before(len(ids)))
     return pooled
 
 
@@ -169,11 +170,11 @@ def residual(
     final norm.
     """
     found: dict[int, NDArray[np.float32]] = {}
-    head = Head.of(loaded, sequences, weights)
-    for rows in batches([len(s) - head.length for s in sequences], max(1, token_budget // FEWER)):
-        pooling = pad_sequence([torch.from_numpy(weights[n][head.length :]) for n in rows], batch_first=True)
-        ids = padded([sequences[n][head.length :] for n in rows], loaded.device)
-        said = loaded.ffn.decoder(input_ids=ids, output_hidden_states=True, **head.before(len(ids)))
+    prefix = Prefix.of(loaded, sequences, weights)
+    for rows in batches([len(s) - prefix.length for s in sequences], max(1, token_budget // FEWER)):
+        pooling = pad_sequence([torch.from_numpy(weights[n][prefix.length :]) for n in rows], batch_first=True)
+        ids = padded([sequences[n][prefix.length :] for n in rows], loaded.device)
+        said = loaded.ffn.decoder(input_ids=ids, output_hidden_states=True, **prefix.before(len(ids)))
         pooled = []
         for states in said.hidden_states[-len(loaded.ffn.layers) :]:
             states = states[0] if states.dim() == 4 else states  # Gemma 3n has several streams

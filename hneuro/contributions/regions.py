@@ -69,14 +69,6 @@ def region_positions(
     return [positions[name] for name in settings.regions]
 
 
-def region_weights(
-    response: Response, span: AnswerSpan, settings: ContributionSettings, special_ids: frozenset[int]
-) -> NDArray[np.float32]:
-    """[region, token] over prompt + response: 1 / size at the positions of each region, 0 elsewhere."""
-    length = len(response.prompt_ids) + len(response.token_ids)
-    return averages(region_positions(response, span, settings, special_ids), length)
-
-
 def reading_weights(prompt: int, length: int, stated: Sequence[int], position: str) -> NDArray[np.float32]:
     """[token + 1, place]: where a detector reads each token of a response alone, and last its answer, at `stated`."""
     each = [[place] for place in places(range(length), prompt, position)]

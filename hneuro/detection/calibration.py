@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_curve
 
@@ -35,16 +36,12 @@ class Platt:
         centre, spread = scores.mean(), scores.std() or 1.0
         line = LogisticRegression(C=100.0, max_iter=5000).fit((scores - centre)[:, None] / spread, y)
         slope = float(line.coef_[0, 0]) / spread
-        moved = _log_odds(prevalence) - _log_odds(float(y.mean()))
+        moved = float(logit(prevalence) - logit(y.mean()))
         return cls(slope=slope, offset=float(line.intercept_[0]) - slope * centre + moved)
 
     def risk(self, scores: Values) -> Values:
         """P(hallucination) [row]."""
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(self.slope * scores + self.offset, -500, 500))))
-
-
-def _log_odds(share: float) -> float:
-    return float(np.log(share / (1 - share)))
+        return np.asarray(expit(self.slope * scores + self.offset))
 
 
 def calibration_rows(

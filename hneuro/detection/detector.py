@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # whose submodules are loaded when they are first used
 from numpy.typing import NDArray
 
 from hneuro.neurons import LabelledRows
@@ -37,7 +38,7 @@ class Classifier:
 
     def risk(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """x [row, feature] -> P(hallucination) [row]."""
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(self.scores(x), -500, 500))))
+        return np.asarray(scipy.special.expit(self.scores(x)))
 
     def on_columns(self) -> Classifier:
         """The same detector for an x that holds its columns only, in their order."""

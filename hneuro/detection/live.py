@@ -65,19 +65,19 @@ class Live:
     @torch.inference_mode()
     def step(self) -> None:
         """Draws the next token of every turn, and reads it. What has ended leaves."""
-        self._leave()
+        self.leave()
         if not self.turns:
             return
         assert self.rows is not None
         tokens = self._drawn(self.rows)
-        self._leave()
+        self.leave()
         if not self.turns:
             return
         self.rows = self._read(self.rows, self.turns, [tokens[id(turn)] for turn in self.turns])
         for turn in self.turns:
             if not turn.finish and len(turn.token_ids) == turn.decoding.max_new_tokens:
                 turn.finish = "length"
-        self._leave()
+        self.leave()
 
     def _read(self, rows: Rows, turns: Sequence[Turn], tokens: Sequence[int]) -> Rows:
         """The rows with these tokens, whose risk is noted."""
@@ -121,7 +121,8 @@ class Live:
             best = torch.log_softmax(logits, dim=-1).topk(turn.likeliest)
             turn.likely.append(list(zip(best.indices.tolist(), best.values.tolist(), strict=True)))
 
-    def _leave(self) -> None:
+    @torch.inference_mode()
+    def leave(self) -> None:
         """Lets finished turns go; where rows cannot be left out they stay until all have finished."""
         going = [n for n, turn in enumerate(self.turns) if not turn.finish]
         if self.rows is None or len(going) == len(self.turns):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
 
 
-@dataclass(frozen=True)
+@dataclass
 class RiskMonitor:
     """Reads CETT of the detector's neurons at the last position of every row; above its threshold is a risk.
 
@@ -26,6 +25,7 @@ class RiskMonitor:
     """
 
     detector: Classifier
+    _columns: tuple[Loaded, _Columns] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def reads(self) -> dict[str, Any]:
@@ -42,46 +42,50 @@ class RiskMonitor:
     @contextmanager
     def read(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
         """As `watch`, but the function gives the log-odds of a hallucination [row]."""
-        layers, places, of_layer, weight = self._prepared(loaded)
+        at = self._of(loaded)
         seen: dict[int, tuple[Tensor, Tensor]] = {}
 
         # A pass is short when it reads one token a row: a layer leaves two small tensors, and the sums come at the end.
         def note(layer: int, z: Tensor, h: Tensor) -> None:
             size = torch.linalg.vector_norm(h[:, -1], dim=-1, keepdim=True, dtype=torch.float32)
-            seen[layer] = z[:, -1].index_select(1, places[layer]), size
+            seen[layer] = z[:, -1].index_select(1, at.places[layer]), size
 
         def log_odds() -> Tensor:
             if not seen:
                 return torch.full((rows,), self.detector.bias)
-            z = torch.cat([seen[layer][0].to(weight.device) for layer in layers], dim=1).float().abs()
-            sizes = torch.cat([seen[layer][1].to(weight.device) for layer in layers], dim=1) + EPSILON
-            return ((z / sizes.index_select(1, of_layer)) @ weight).cpu() + self.detector.bias
+            z = torch.cat([seen[layer][0].to(at.weight.device) for layer in at.layers], dim=1).float().abs()
+            sizes = torch.cat([seen[layer][1].to(at.weight.device) for layer in at.layers], dim=1) + EPSILON
+            return ((z / sizes.index_select(1, at.of_layer)) @ at.weight).cpu() + self.detector.bias
 
-        with observe(loaded.ffn, rows, note, places.keys()):
+        with observe(loaded.ffn, rows, note, at.layers):
             yield log_odds
 
-    def _prepared(self, loaded: Loaded) -> tuple[list[int], dict[int, Tensor], Tensor, Tensor]:
-        """The layers that are read, where in each [neuron of it], and of every neuron its layer and its weight, which
-        has the norm of its column in it.
-        """
-        if not (self._known and self._known[0] is loaded):
-            by_layer = loaded.ffn.space.by_layer(self.detector.columns)
-            amounts = dict(zip(self.detector.columns, self.detector.weight.tolist(), strict=True))
-            norms, layers = loaded.column_norms, sorted(by_layer)
-            places = {layer: torch.tensor(by_layer[layer], device=norms[layer].device) for layer in layers}
-            weight = [
-                amounts[loaded.ffn.space.flat(layer, index)] * float(norms[layer][index])
-                for layer in layers
-                for index in by_layer[layer]
-            ]
-            of_layer = [n for n, layer in enumerate(layers) for _ in by_layer[layer]]
-            device = loaded.device
-            tensors = torch.tensor(of_layer, device=device), torch.tensor(weight, device=device)
-            self._known[:] = [loaded, (layers, places, *tensors)]
-        found: tuple[list[int], dict[int, Tensor], Tensor, Tensor] = self._known[1]
-        return found
+    def _of(self, loaded: Loaded) -> _Columns:
+        if self._columns is None or self._columns[0] is not loaded:
+            self._columns = loaded, _Columns.of(self.detector, loaded)
+        return self._columns[1]
 
-    @cached_property
-    def _known(self) -> list[Any]:
-        """The model that was prepared for last, and what was prepared."""
-        return []
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where the detector's neurons are in a model, prepared once: a step of one token leaves little time."""
+
+    layers: tuple[int, ...]
+    places: Mapping[int, Tensor]  # by layer: the neurons in it
+    of_layer: Tensor  # [neuron]: which of `layers`
+    weight: Tensor  # [neuron], with the norm of its column of W_down
+
+    @classmethod
+    def of(cls, detector: Classifier, loaded: Loaded) -> _Columns:
+        space, norms = loaded.ffn.space, loaded.column_norms
+        by_layer = space.by_layer(detector.columns)
+        amounts = dict(zip(detector.columns, detector.weight.tolist(), strict=True))
+        layers = tuple(sorted(by_layer))
+        order = [(n, layer, index) for n, layer in enumerate(layers) for index in by_layer[layer]]
+        weight = [amounts[space.flat(layer, index)] * float(norms[layer][index]) for _, layer, index in order]
+        return cls(
+            layers=layers,
+            places={layer: torch.tensor(by_layer[layer], device=norms[layer].device) for layer in layers},
+            of_layer=torch.tensor([n for n, _, _ in order], device=loaded.device),
+            weight=torch.tensor(weight, device=loaded.device),
+        )

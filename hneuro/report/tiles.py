@@ -128,7 +128,8 @@ def _causal(tidy: Tidy) -> Tile:
         for name in tidy.controls("causal", shown.benchmark, "h_neurons")
         for seed in tidy.seeds(shown.metric, shown.benchmark, name)
     ]
-    text = f"{say.plain(shown.benchmark)}, {say.READINGS[shown.metric]}, the clearest of {len(known)} changes: "
+    text = f"{say.plain(shown.benchmark)}, {say.READINGS[shown.metric]}, "
+    text += f"the clearest of {len(known)} changes (the interval is of this one alone): "
     text += f"controls {say.control_range(shown.controls)}, " if shown.controls else "no controls, "
     text += f"{say.p_holm(shown.p_holm, shown.tests, 'change')}. Effects that rise: {rises} of {len(known)}."
     return Tile(

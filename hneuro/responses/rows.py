@@ -98,11 +98,11 @@ def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | 
     cache = new_cache(loaded.model)
     alike = [(prompt, UNTOUCHED if treatment.untouched else treatment) for prompt, treatment in starts]
     distinct = list(dict.fromkeys(alike)) if selectable(cache) else alike
-    head = _read_head(loaded, cache, distinct)
+    prefix = _read_prefix(loaded, cache, distinct)
     longest = max(len(prompt) for prompt, _ in distinct)
-    padded = [(longest - len(prompt), prompt[head:]) for prompt, _ in distinct]
+    padded = [(longest - len(prompt), prompt[prefix:]) for prompt, _ in distinct]
     ids = torch.tensor([[pad] * blank + list(rest) for blank, rest in padded], device=loaded.device)
-    mask = torch.tensor([[1] * head + [0] * blank + [1] * len(rest) for blank, rest in padded], device=loaded.device)
+    mask = torch.tensor([[1] * prefix + [0] * blank + [1] * len(rest) for blank, rest in padded], device=loaded.device)
     amounts = edits(loaded.ffn.space, [treatment for _, treatment in distinct], loaded.device, loaded.dtype)
     rows = Rows(loaded, cache, mask, amounts, torch.empty(0), monitor)
     rows = _forward(rows, ids) if amounts.risky is None else _begin_watched(rows, ids)
@@ -112,29 +112,29 @@ def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | 
     return rows.select(torch.tensor([place[start] for start in alike], device=loaded.device))
 
 
-def shared(sequences: Sequence[Sequence[int]], most: int) -> int:
+def shared_prefix(sequences: Sequence[Sequence[int]], most: int) -> int:
     """How many tokens all of them begin with, at most so many."""
     first, last = min(map(tuple, sequences)), max(map(tuple, sequences))
     return next((n for n in range(most) if first[n] != last[n]), most)
 
 
-def _read_head(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -> int:
+def _read_prefix(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -> int:
     """Reads what all prompts begin with, once for each treatment, into the cache; how many tokens that are.
 
     None where that saves little, or where a gap between the beginning and a padded rest would not only be masked:
     sliding attention counts it, and so do models that number positions themselves.
     """
     prompts = [prompt for prompt, _ in starts]
-    head = shared(prompts, min(map(len, prompts)) - 1)  # everyone keeps a token of its own
+    prefix = shared_prefix(prompts, min(map(len, prompts)) - 1)  # everyone keeps a token of its own
     treatments = list(dict.fromkeys(treatment for _, treatment in starts))
-    if head < WORTH_SHARING or len(starts) < 2 * len(treatments) or not _gaps_are_masked(loaded, cache):
+    if prefix < WORTH_SHARING or len(starts) < 2 * len(treatments) or not _gaps_are_masked(loaded, cache):
         return 0
-    ids = torch.tensor([prompts[0][:head]] * len(treatments), device=loaded.device)
+    ids = torch.tensor([prompts[0][:prefix]] * len(treatments), device=loaded.device)
     amounts = edits(loaded.ffn.space, treatments, loaded.device, loaded.dtype).early()
     _forward(Rows(loaded, cache, torch.ones_like(ids), amounts, torch.empty(0)), ids)
     place = {treatment: n for n, treatment in enumerate(treatments)}
     cache.batch_select_indices(torch.tensor([place[treatment] for _, treatment in starts]))
-    return head
+    return prefix
 
 
 def _gaps_are_masked(loaded: Loaded, cache: DynamicCache) -> bool:

@@ -69,6 +69,14 @@ def application(service: Service, token: str | None) -> FastAPI:
     async def score(request: Request) -> Json:
         return await service.score(parsed(ToScore, await _body(service, request)))
 
+    _add_queue(app, service)
+    app.add_middleware(_Guarded, service=service, token=token)
+    return app
+
+
+def _add_queue(app: FastAPI, service: Service) -> None:
+    """Answers that wait for a person."""
+
     @app.get("/queue")
     async def queue() -> list[Json]:
         return await asyncio.to_thread(service.queue.rows, labelled=False)
@@ -84,9 +92,6 @@ def application(service: Service, token: str | None) -> FastAPI:
         if not await asyncio.to_thread(service.queue.label, number, asked.label):
             raise Refused(404, f"there is no answer {number} in the queue")
         return {"number": number, "label": asked.label}
-
-    app.add_middleware(_Guarded, service=service, token=token)
-    return app
 
 
 class _Guarded:
@@ -149,8 +154,7 @@ async def _reply(service: Service, request: Request, asked: Chat | Completion) -
     with_logprobs = bool(asked.logprobs) if chat else asked.logprobs is not None
     if asked.stream:
         counted = bool(asked.stream_options and asked.stream_options.include_usage)
-        sent = _streamed(service, exchange, shape, with_logprobs, counted)
-        return StreamingResponse(sent, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        return _Stream(service, exchange, _streamed(service, exchange, shape, with_logprobs, counted))
     work = asyncio.create_task(_whole(service, exchange, shape, with_logprobs))
     gone = asyncio.create_task(_gone(request))
     try:
@@ -209,23 +213,33 @@ async def _streamed(
         yield "data: [DONE]\n\n"
     except Refused as fault:
         yield _event(fault.body)
-    finally:
-        service.engine.cancel(exchange.ticket)
+
+
+class _Stream(StreamingResponse):
+    """Ends what it streams when its reader leaves: a generator alone would end when it is collected."""
+
+    def __init__(self, service: Service, exchange: Exchange, events: AsyncIterator[str]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        self._service, self._exchange = service, exchange
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._service.engine.cancel(self._exchange.ticket)
 
 
 async def _timed(service: Service, exchange: Exchange) -> AsyncIterator[Piece | int]:
     """The events of an exchange, and how long they take, for the metrics."""
-    last, begun = time.perf_counter(), set[int]()
-    at = dict[int, float]()
+    asked, last = time.perf_counter(), dict[int, float]()  # the last piece of each choice
     async for event in service.pieces(exchange):
         if isinstance(event, Piece):
             now = time.perf_counter()
-            if event.choice in begun:
-                service.metrics.between.observe(now - at[event.choice])
+            if event.choice in last:
+                service.metrics.between.observe(now - last[event.choice])
             else:
-                service.metrics.first.observe(now - last)
-            begun.add(event.choice)
-            at[event.choice] = now
+                service.metrics.first.observe(now - asked)
+            last[event.choice] = now
         yield event
 
 

@@ -129,7 +129,7 @@ def parsed(kind: type[B], content: bytes) -> B:
     """The body of a request; `Refused` says what does not fit."""
     try:
         given = json.loads(content)
-        json.dumps(given, ensure_ascii=False).encode()  # half a character, as "\\ud800" is, is no text
+        json.dumps(given, ensure_ascii=False).encode()  # half a character, as "\\ud800" is, is not text
         return kind.model_validate(given)
     except ValidationError as fault:
         raise _refusal(fault.errors(include_url=False, include_input=False)) from fault

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
-from hneuro.detection.calibration import BINS, Platt, measures
-from hneuro.detection.scored import equal_parts
+from hneuro.detection.calibration import Platt, calibration_rows
 from hneuro.detector import Detector
 from hneuro.questions.recorded import verdict_of
 from hneuro.questions.rows import Row, read_rows
 from hneuro.records import UserError, Verdict
-from hneuro.result_records import Calibration
+from hneuro.result_records import Calibration, ResultRow
 
 FOLDS = 5
 FEWEST = 10  # labelled answers of either kind
@@ -29,8 +29,8 @@ class Calibrated:
     """
 
     detector: Detector
-    before: dict[str, float] | None
-    after: dict[str, float]
+    before: Sequence[ResultRow] | None
+    after: Sequence[ResultRow]
     right: int
     wrong: int
     unread: int
@@ -40,19 +40,21 @@ def calibrate(detector: Detector, labels: Path) -> Calibrated:
     """On rows with `question`, `response` and `verdict`, or on the labelled answers of a review queue."""
     rows = list(_labelled(labels))
     # Answers of another kind than the run's are not found by its names, and are read where they are stated.
-    for own in (detector, replace(detector, calibration=None)):
+    anywhere = replace(detector, calibration=None)
+    vars(anywhere)["model"] = detector.model  # whose weights are loaded once
+    for own in (detector, anywhere):
         found = [(own.score(question, text), wrong) for question, text, wrong in rows]
-        scored = [(_log_odds(answer.score), wrong) for answer, wrong in found if not answer.unchecked]
+        scored = [(answer.score, wrong) for answer, wrong in found if not answer.unchecked]
         if 2 * len(scored) > len(rows):
             break
     unread, read_as = len(rows) - len(scored), own.calibration
-    scores = np.array([score for score, _ in scored])
+    scores = logit(np.clip([score for score, _ in scored], 1e-15, 1 - 1e-15))
     y = np.array([wrong for _, wrong in scored], dtype=np.int8)
     wrong = int(y.sum())
     if min(wrong, len(y) - wrong) < FEWEST:
         raise UserError(
             f"{labels} has {len(y) - wrong} right and {wrong} wrong answers that the detector reads ({unread} it does "
-            f"not): at least {FEWEST} of either are needed"
+            f"not): at least {FEWEST} of each are needed"
         )
     whole, on = Platt.fitted(scores, y, float(y.mean())), detector.calibration
     kept = Calibration(
@@ -84,20 +86,17 @@ def _unseen(scores: NDArray[np.float64], y: NDArray[np.int8]) -> NDArray[np.floa
     return found
 
 
-def _quality(y: NDArray[np.int8], risk: NDArray[np.float64]) -> dict[str, float]:
-    found = measures(y, risk, equal_parts(risk, BINS), np.ones(len(y)))
-    return {"ece": found["ece"], "brier": found["brier"]}
-
-
-def _log_odds(risk: float) -> float:
-    return float(np.log(max(risk, 1e-300)) - np.log1p(-min(risk, 1 - 1e-16)))
+def _quality(y: NDArray[np.int8], risk: NDArray[np.float64]) -> Sequence[ResultRow]:
+    """ECE and Brier score, with every answer as a group of its own."""
+    rows = calibration_rows("labels", "h_neurons", y, risk, np.arange(len(y)).astype(str))
+    return [row for row in rows if row.metric in ("ece", "brier")]
 
 
 def _labelled(labels: Path) -> Iterator[tuple[str, str, bool]]:
     for number, row in enumerate(_rows(labels), 1):
         where = f"{labels}, row {number}"
         if not all(isinstance(row.get(name), str) for name in ("question", "response")):
-            raise UserError(f"{where} needs texts 'question' and 'response'; it has {', '.join(map(str, row))}")
+            raise UserError(f"{where} needs 'question' and 'response' as text; it has {', '.join(map(str, row))}")
         verdict = verdict_of(row.get("verdict"), where)
         if verdict in (Verdict.CORRECT, Verdict.WRONG) and row["response"].strip():
             yield row["question"], row["response"], verdict is Verdict.WRONG

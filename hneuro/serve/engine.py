@@ -146,6 +146,7 @@ class Engine:
             for n, growing in enumerate(ticket.growing):
                 if n not in ticket.ended:
                     self._report(ticket, n, growing)
+        self._live.leave()  # those that a stop sequence or their client has just ended: nothing may be left to step for
         self._running = [ticket for ticket in self._running if len(ticket.ended) < len(ticket.turns)]
 
     def _report(self, ticket: Ticket, choice: int, growing: Growing) -> None:

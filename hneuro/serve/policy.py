@@ -8,11 +8,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from hneuro.detector import Answer, Detector, sigmoid
+from hneuro.detector import Answer, Detector
 from hneuro.records import UserError
 
 Action = Literal["pass", "flag", "hold", "abstain"]
+WITHHELD = ("hold", "abstain")
 COVERAGES = tuple(n / 20 for n in range(1, 21))  # of the answers that pass; the bound is over all of them at once
 
 
@@ -41,7 +43,7 @@ class Policy:
     @property
     def withholds(self) -> bool:
         """Whether an answer may be kept from who asked, so that no text goes out before it is complete."""
-        return {self.above, self.unchecked} & {"hold", "abstain"} != set()
+        return self.above in WITHHELD or self.unchecked in WITHHELD
 
     def limit(self, detector: Detector) -> Limit:
         """The threshold; `UserError` where too few answers were held out to promise it."""
@@ -51,7 +53,7 @@ class Policy:
         if on is None:
             raise UserError(
                 f"policy: {self.promise} needs the scores of held-out answers, which this detector was saved without: "
-                "run the same command again, or hneuro calibrate"
+                "run the experiment again, or hneuro calibrate"
             )
         scores, wrong = np.array(on.log_odds), np.array(on.hallucinated, dtype=bool)
         find = _false_alarms if self.promise == "false_alarms" else _passed_errors
@@ -74,7 +76,7 @@ class Limit:
     @property
     def risk(self) -> float:
         """The same as a score."""
-        return sigmoid(self.log_odds)
+        return float(expit(self.log_odds))
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ class Decision:
 
 def upper_bound(count: int, n: int, confidence: float) -> float:
     """Clopper and Pearson's one-sided bound on a rate of which `count` of `n` were seen."""
-    from scipy.stats import beta
+    from scipy.stats import binomtest
 
-    return 1.0 if count >= n else float(beta.ppf(confidence, count + 1, n - count))
+    return float(binomtest(count, n, alternative="less").proportion_ci(confidence, "exact").high) if n else 1.0
 
 
 def _false_alarms(scores: NDArray[np.float64], wrong: NDArray[np.bool_], at_most: float, confidence: float) -> Limit:

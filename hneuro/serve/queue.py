@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +26,21 @@ CREATE TABLE IF NOT EXISTS held (
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Queue:
     """`texts`: whether questions and answers are kept; without them nobody can label. `days`: how long a row stays."""
 
     file: Path
     texts: bool = True
     days: float = 30.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_lock", threading.Lock())
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Rows that are too old are gone whoever looks."""
-        lock: threading.Lock = self._lock  # type: ignore[attr-defined]
         try:
-            with lock, closing(sqlite3.connect(self.file, timeout=30)) as base, base:
-                os.chmod(self.file, 0o600)  # noqa: PTH101 - what people asked is for nobody else
+            with self._lock, closing(sqlite3.connect(self.file, timeout=30)) as base, base:
+                self.file.chmod(0o600)  # what people asked is for nobody else
                 base.row_factory = sqlite3.Row
                 base.execute("PRAGMA secure_delete = ON")
                 base.execute(TABLE)

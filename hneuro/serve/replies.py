@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scipy.special import expit
+
 from hneuro.detection.live import Turn
-from hneuro.detector import Answer, sigmoid
+from hneuro.detector import Answer
 from hneuro.serve.growing import Piece
 from hneuro.serve.policy import Decision, Limit
 from hneuro.spans.tokens import token_texts
@@ -92,7 +94,7 @@ def usage(turns: Sequence[Turn]) -> Json:
 
 def of_piece(piece: Piece, limit: Limit, unchecked: str) -> Json:
     """The riskiest token of a piece. A risk is shown whatever the state, and flagged only where it is checked."""
-    risk = max(map(sigmoid, piece.risks), default=None)
+    risk = float(expit(max(piece.risks))) if piece.risks else None
     reason = unchecked or ("thought" if piece.thought else "no token" if risk is None else "")
     if reason:
         return {"risk": risk, "flagged": None, "state": "unchecked", "reason": reason}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +20,7 @@ from hneuro.serve.asked import Chat, Completion, Refused, ToScore
 from hneuro.serve.engine import End, Engine, Failed, Full, Ticket
 from hneuro.serve.growing import Piece
 from hneuro.serve.metrics import Metrics
-from hneuro.serve.policy import Decision, Limit, Policy
+from hneuro.serve.policy import WITHHELD, Decision, Limit, Policy
 from hneuro.serve.queue import Queue
 from hneuro.serve.replies import Json, of_answer
 
@@ -88,7 +88,7 @@ class Service:
         question, unchecked, prompt = await asyncio.to_thread(self._prompt, asked)
         room = (self.detector.model.language_model.context or 1 << 60) - len(prompt)
         if len(prompt) < 2 or room < 1:
-            raise Refused(400, f"the prompt has {len(prompt)} tokens, and needs two, and room for one more")
+            raise Refused(400, f"the prompt has {len(prompt)} tokens: it needs at least two, and room for an answer")
         decoding = Decoding(
             temperature=1.0 if asked.temperature is None else asked.temperature,
             top_k=0,
@@ -133,8 +133,7 @@ class Service:
         if decision.action == "hold":
             hneuro["review"] = await asyncio.to_thread(self.queue.put, answer, content, decision)
         self.metrics.answered(decision, answer, len(turn.token_ids))
-        withheld = decision.action in ("hold", "abstain")
-        finish = "content_filter" if withheld else turn.finish
+        finish = "content_filter" if decision.action in WITHHELD else turn.finish
         return Answered(answer=answer, content=content, decision=decision, hneuro=hneuro, finish=finish)
 
     async def score(self, asked: ToScore) -> Json:
@@ -171,7 +170,7 @@ class Service:
                 said = [{"role": message.role, "content": message.text} for message in asked.messages]
                 question = next((message["content"] for message in reversed(said) if message["role"] == "user"), "")
                 if not question or said[-1]["role"] == "assistant":
-                    raise Refused(400, "'messages' must end with a question of the user", param="messages")
+                    raise Refused(400, "'messages' must end with a message of the user", param="messages")
                 if len(said) == 1:  # asked as the run asks, so that it is scored as there
                     return question, "", model.prompt_ids(question)
                 return question, CONVERSATION, model.chat_ids(said)
@@ -190,16 +189,15 @@ class Service:
         except Full as fault:
             running, waiting = self.engine.load
             retry = 1 + (running + waiting) // self.limits.rows
-            raise Refused(429, "too many requests wait: try again later", retry=retry) from fault
+            raise Refused(429, "too many requests are waiting: try again later", retry=retry) from fault
 
 
 def _silent(question: str, limit: Limit) -> Answer:
-    nothing: Sequence[float] = ()
     return Answer(
         question=question,
         text="",
         tokens=(),
-        risk=np.array(nothing),
+        risk=np.zeros(0),
         stated=(),
         score=float("nan"),
         threshold=limit.risk,

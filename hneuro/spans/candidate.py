@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
+import regex
+
 from hneuro.questions.base import ARTICLES
 from hneuro.records import AnswerSpan, Question, Response
 from hneuro.spans.base import NONE_STATED, Item, no_span, span_at
@@ -18,6 +20,7 @@ from hneuro.spans.tokens import Decode, Range
 from hneuro.verdicts.base import word_list
 from hneuro.verdicts.rule import answer_part
 
+NAME = regex.compile(r"\p{Lu}[\w'’.-]*(?:\s+\p{Lu}[\w'’.-]*)*")  # capitalised words in a row
 ADDED = FUNCTION | ARTICLES | frozenset(word_list("fillers"))  # what says nothing new
 
 
@@ -41,7 +44,7 @@ class CandidateLocator:
         if question.candidates:
             place = first_named(question, response.text)
         elif "kind" in question.meta:
-            place = first_new(question, response.text)
+            place = first_new_words(question, response.text)
         else:
             return self.short_answer.locate([(question, response)], decode)[0]
         if place is None:
@@ -51,14 +54,16 @@ class CandidateLocator:
 
 def first_named(question: Question, text: str) -> Range | None:
     """The characters of the first candidate in the answer, as long as it can be; nothing in the reasoning counts."""
-    return _first_named(question.candidates, question.entity, text)
+    # Of a question from elsewhere it is not known which of its names it is about.
+    names = (question.entity,) if question.entity else tuple(NAME.findall(question.text))
+    return _first_named(question.candidates, names, text)
 
 
 @lru_cache(maxsize=1 << 15)  # most samples of a question are the same text, and each is asked about in every round
-def _first_named(candidates: tuple[str, ...], entity: str, text: str) -> Range | None:
+def _first_named(candidates: tuple[str, ...], asked_about: tuple[str, ...], text: str) -> Range | None:
     start, stop = answer_part(text) or (0, 0)
     answer = text[start:stop]
-    asked = places_of(_forms((entity,)), answer)
+    asked = places_of(_forms(asked_about), answer)
     found = [
         place
         for place in places_of(_forms(candidates), answer)
@@ -75,7 +80,7 @@ def names_none(question: Question, text: str) -> bool:
     return bool(question.candidates) and first_named(question, text) is None
 
 
-def first_new(question: Question, text: str) -> Range | None:
+def first_new_words(question: Question, text: str) -> Range | None:
     """The first words that neither the question nor a claim of its answer has, at the start or after the kind's name.
 
     "Kabul" of "Kabul is the capital of Afghanistan.", "Mo" of "Molybdenum is an element with the chemical symbol Mo.",

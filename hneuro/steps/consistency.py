@@ -83,9 +83,9 @@ def hallucinates(question: Question, pairs: Sequence[Pair]) -> bool | None:
     """
     right = Verdict.CORRECT if question.answerable else Verdict.REFUSED
     said = {judgement.verdict for _, judgement in pairs}
-    if said == {right}:
-        return False
-    return None if said != {Verdict.WRONG} or any(names_none(question, r.text) for r, _ in pairs) else True
+    if said == {Verdict.WRONG} and not any(names_none(question, response.text) for response, _ in pairs):
+        return True
+    return False if said == {right} else None
 
 
 def balance(

@@ -14,7 +14,7 @@ from hneuro.causal.effects import effects
 from hneuro.causal.grid import NeuronSet, cells
 from hneuro.causal.sweep import Sweep
 from hneuro.contributions.extract import extract
-from hneuro.contributions.regions import ContributionSettings, region_weights
+from hneuro.contributions.regions import ContributionSettings, averages, region_positions
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
 from hneuro.neurons import Contributions, Probe, ProbeRows
@@ -49,8 +49,10 @@ def measured(model: LanguageModel, numbers: range) -> ProbeRows:
         spans.append(AnswerSpan(question_id=key, sample=0, tokens=(0, 1, 2, 3), text="", method="all"))
         labelled.append(LabelledResponse(question_id=key, group=key, sample=0, hallucinated=mark == "U"))
     settings = ContributionSettings(regions=("answer",))
-    weights = [region_weights(r, s, settings, frozenset()) for r, s in zip(responses, spans, strict=True)]
-    values = extract(model.loaded, [(*r.prompt_ids, *r.token_ids) for r in responses], weights, 4096)
+    sequences = [(*r.prompt_ids, *r.token_ids) for r in responses]
+    positions = [region_positions(r, s, settings, frozenset()) for r, s in zip(responses, spans, strict=True)]
+    weights = [averages(own, len(ids)) for own, ids in zip(positions, sequences, strict=True)]
+    values = extract(model.loaded, sequences, weights, 4096)
     keys = tuple((r.question_id, r.sample) for r in responses)
     found = Contributions(values=values, keys=keys, regions=("answer",), space=model.loaded.ffn.space)
     return OneVsOne().rows(found, labelled)

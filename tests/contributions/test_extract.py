@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from hneuro.contributions.cett import EPSILON, pooled_magnitude
-from hneuro.contributions.extract import Head, extract
+from hneuro.contributions.extract import Prefix, extract
 from hneuro.models import hooks
 from hneuro.models.ffn import find_ffn
 from hneuro.models.load import Loaded
@@ -69,7 +69,7 @@ def test_a_beginning_in_common_is_read_once_where_no_region_has_it(read_from: in
     ids = [head + own for own in responses()[0]]
     weights = [np.pad(own, ((0, 0), (12, 0))) for own in responses()[1]]
     weights[1][:, read_from] += 0.5
-    assert Head.of(loaded, ids, weights).length == (12 if read_from == 12 else 0)
+    assert Prefix.of(loaded, ids, weights).length == (12 if read_from == 12 else 0)
     found = extract(loaded, ids, weights, token_budget=40)
     for n, values in enumerate(found):
         np.testing.assert_allclose(values, naive(loaded, ids[n], weights[n]), rtol=1e-4, atol=1e-6)

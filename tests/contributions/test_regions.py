@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from hneuro.contributions.regions import ContributionSettings, Region, averages, region_weights
+from hneuro.contributions.regions import ContributionSettings, Region, averages, region_positions
 from hneuro.records import AnswerSpan, Response
 
 BOS, END, USER, ASSISTANT = 1, 2, 3, 4
@@ -24,7 +24,7 @@ def positions(answer: tuple[int, ...] = (1, 3), **settings: Any) -> dict[str, li
     )
     span = AnswerSpan(question_id="q", sample=0, tokens=answer, text="", method="test")
     chosen = ContributionSettings(regions=get_args(Region), **settings)
-    weights = region_weights(response, span, chosen, SPECIAL)
+    weights = averages(region_positions(response, span, chosen, SPECIAL), len(PROMPT) + len(SAID))
     assert weights.shape == (7, 12)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-6)
     for row in weights:

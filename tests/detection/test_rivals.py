@@ -14,7 +14,7 @@ from hneuro.statistics import youden_threshold
 LAYERS, TELLING = 4, 2  # the layer whose stream tells wrong from right
 
 
-def told(seed: int, n: int = 120, words: str = "which") -> RivalData:
+def rival_data(seed: int, n: int = 120, words: str = "which") -> RivalData:
     draw = np.random.default_rng(seed)
     y = (np.arange(n) % 2).astype(np.int8)
     hidden = draw.normal(size=(n, LAYERS, 30)).astype(np.float32)
@@ -28,7 +28,7 @@ def told(seed: int, n: int = 120, words: str = "which") -> RivalData:
     )
 
 
-FIT, SELECT, TESTED = told(0), told(1), told(2)
+FIT, SELECT, TESTED = rival_data(0), rival_data(1), rival_data(2)
 
 
 def found(*sets: RivalData) -> dict[str, Rival]:

@@ -15,7 +15,7 @@ SHOWN = "\n".join(TEXT.values())
 
 
 def blocks(language: str) -> list[str]:
-    """What stands between ```language and ``` in any of them."""
+    """What is between ```language and ``` in any of them."""
     return re.findall(rf"^```{language}\n(.*?)^```$", SHOWN, re.MULTILINE | re.DOTALL)
 
 

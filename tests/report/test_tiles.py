@@ -103,7 +103,7 @@ def test_an_effect_that_rises_comes_before_a_smaller_p(results: Results) -> None
     )
     tidy = Tidy(replace(results, rows=stronger))
     assert min(changes(tidy, "h_neurons", "compliance"), key=lambda c: c.p_holm or 0.0).benchmark == "doubt"
-    assert of(tidy.results)[CAUSAL].text.startswith("false premise, complying answers, the clearest of 8 changes")
+    assert of(tidy.results)[CAUSAL].text.startswith("false premise, complying answers, the clearest of 8 changes (")
 
 
 def test_what_is_on_the_page_is_the_tile(results: Results, null: Results, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
-"""Whatever is sent, the reply is a clean 4xx or a right answer, and the server goes on."""
+"""Whatever is sent, the reply is a clean 4xx or a right answer, and the server keeps serving."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import socket
 import time
@@ -15,8 +17,12 @@ import pytest
 from serving import made_service, serving
 
 from hneuro.commands.serve import Wanted, serve
+from hneuro.detection.live import Turn
 from hneuro.detector import Detector
 from hneuro.records import UserError
+from hneuro.responses.decoding import Decoding
+from hneuro.serve.app import application
+from hneuro.serve.engine import End, Ticket
 from hneuro.serve.policy import Policy
 from hneuro.serve.service import Service
 
@@ -196,6 +202,67 @@ def test_whoever_leaves_is_not_computed_for(service: Service, url: str) -> None:
     until(lambda: service.engine.load == (0, 0))
 
 
+async def _asked(service: Service, content: bytes, most: int) -> None:
+    """A client that reads `most` parts of the reply and leaves."""
+    taken, full = 0, asyncio.Event()
+    parts = iter([{"type": "http.request", "body": content, "more_body": False}])
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": headers}
+
+    async def receive() -> dict[str, Any]:
+        if part := next(parts, None):
+            return part
+        await full.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        nonlocal taken
+        taken += 1
+        if taken > most:
+            full.set()
+            await asyncio.Event().wait()
+
+    await application(service, None)(scope, receive, send)
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])  # before anything was sent, at the first event, in the middle
+def test_who_stops_reading_and_leaves_is_not_computed_for(most: int, detector: Detector, tmp_path: Path) -> None:
+    service, tickets = made_service(detector, tmp_path), list[Ticket]()
+    submit = service.engine.submit
+    service.engine.submit = lambda ticket: (tickets.append(ticket), submit(ticket))[1]
+    gc.collect()
+    gc.disable()  # which ends generators too, sooner or later
+    try:
+        asyncio.run(_asked(service, body(stream=True, max_tokens=200, n=8), most))
+        assert {turn.finish for turn in tickets[0].turns} == {"cancelled"}
+        until(lambda: service.engine.load == (0, 0))
+    finally:
+        gc.enable()
+        service.engine.close()
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_an_answer_that_ends_while_it_is_read_leaves_its_place(
+    cancelled: bool, detector: Detector, tmp_path: Path
+) -> None:
+    service = made_service(detector, tmp_path, rows=1)
+    engine, prompt = service.engine, detector.model.language_model.prompt_ids("Who?")
+
+    def ask(tell: Callable[[Any], None]) -> Ticket:
+        turn = Turn(prompt_ids=prompt, decoding=Decoding(temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=9))
+        return Ticket(turns=[turn], stops=[] if cancelled else list("abcdefghijklmnopqrstuvwxyz <>"), tell=tell)
+
+    first = ask(lambda _: cancelled and engine.cancel(first))
+    engine.submit(first)
+    until(lambda: len(first.ended) == 1)
+    assert first.turns[0].finish == ("cancelled" if cancelled else "stop")
+    told = list[Any]()
+    engine.submit(ask(told.append))
+    until(lambda: told and isinstance(told[-1], End))
+    until(lambda: engine.load == (0, 0))
+    engine.close()
+
+
 def test_a_token_opens_what_is_closed(detector: Detector, tmp_path: Path) -> None:
     token = "a-token-of-some-length"
     with serving(made_service(detector, tmp_path), token) as url, httpx.Client(base_url=url, timeout=60) as client:
@@ -207,22 +274,27 @@ def test_a_token_opens_what_is_closed(detector: Detector, tmp_path: Path) -> Non
             assert client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_others_are_let_in_by_a_token_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wanted(host: str, token_env: str | None = None) -> Wanted:
-        return Wanted(
-            run_dir=tmp_path, host=host, port=1, token_env=token_env, policy="flag", queue=None, no_texts=False,
-            days=30, rows=4,
-        )  # fmt: skip
+def wanted(run_dir: Path, **fields: Any) -> Wanted:
+    usual = {"host": "127.0.0.1", "port": 1, "token_env": None, "policy": "flag", "queue": None, "no_texts": False}
+    return Wanted(**{"run_dir": run_dir, **usual, "days": 30, "rows": 4, **fields})
 
+
+def test_others_are_let_in_by_a_token_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for host in ("0.0.0.0", "192.168.0.1", "example.org", "::"):
         with pytest.raises(UserError, match="lets others in: name a token by --token-env"):
-            serve(wanted(host))
+            serve(wanted(tmp_path, host=host))
     monkeypatch.setenv("SHORT", "x")
     for name in ("SHORT", "UNSET"):
         with pytest.raises(UserError, match="must hold a token of at least 16 characters"):
-            serve(wanted("0.0.0.0", name))
+            serve(wanted(tmp_path, host="0.0.0.0", token_env=name))
     with pytest.raises(UserError, match="has no detector"):
-        serve(wanted("127.0.0.1"))
+        serve(wanted(tmp_path))
+
+
+@pytest.mark.parametrize("fields", [{"rows": 0}, {"days": 0.0}, {"days": float("nan")}, {"port": 0}, {"port": 65536}])
+def test_numbers_that_cannot_be_are_one_line(fields: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--rows must be at least 1, --days above 0, and --port between"):
+        serve(wanted(tmp_path, **fields))
 
 
 def test_a_missing_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,12 +304,7 @@ def test_a_missing_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "fastapi", None)
     with pytest.raises(UserError, match=r"pip install 'hneuro\[serve\]'"):
-        serve(
-            Wanted(
-                run_dir=tmp_path, host="localhost", port=1, token_env=None, policy="flag", queue=None, no_texts=False,
-                days=30, rows=4,
-            )
-        )  # fmt: skip
+        serve(wanted(tmp_path, host="localhost"))
 
 
 def test_a_fault_of_the_model_loses_one_batch(

@@ -61,7 +61,7 @@ def test_too_few_answers_promise_nothing() -> None:
     Policy(promise="false_alarms").limit(detector(np.zeros(29), np.zeros(29, dtype=bool)))
     with pytest.raises(UserError, match="on 28 held-out answers, 0 of them hallucinated, no threshold keeps"):
         Policy(promise="passed_errors", at_most=0.05).limit(detector(scores, wrong))
-    with pytest.raises(UserError, match="was saved without: run the same command again"):
+    with pytest.raises(UserError, match="was saved without: run the experiment again"):
         Policy(promise="passed_errors").limit(SimpleNamespace(calibration=None))  # type: ignore[arg-type]
 
 

@@ -137,7 +137,7 @@ def test_calibrate_says_how_right_it_was_and_serves_what_it_learned(
     assert main(["calibrate", str(place), "--labels", str(file), "--out", str(tmp_path / "mine")]) == 2
     file.write_text("".join(json.dumps(row) + "\n" for row in rows[:9]))
     assert main(["calibrate", str(place), "--labels", str(file)]) == 2
-    assert "at least 10 of either are needed" in capsys.readouterr().err
+    assert "at least 10 of each are needed" in capsys.readouterr().err
 
 
 def test_calibrate_learns_from_the_queue(tiny_checkpoint: Path, tmp_path: Path) -> None:

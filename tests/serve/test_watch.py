@@ -8,7 +8,7 @@ import pytest
 from serving import tiny_detector
 
 from hneuro.cli import main
-from hneuro.commands.watch import _harmless
+from hneuro.commands.score import harmless
 from hneuro.detector import Detector
 
 
@@ -25,11 +25,11 @@ def test_watch_prints_the_answer_and_what_the_detector_says(
         shown = capsys.readouterr().out
         assert ("\x1b[" in shown) == colours
         if not colours:
-            assert _harmless(said.text.rstrip("\ufffd")) in shown
+            assert harmless(said.text.rstrip("\ufffd")) in shown
         assert f"{said.score:.2f} " in shown
         assert ("not flagged" in shown) != said.flagged
     assert main(["watch", str(tmp_path / "none"), "Who?"]) == 2
 
 
 def test_a_model_cannot_command_the_terminal() -> None:
-    assert _harmless("a\x1b]0;title\x07\x9b31m\r\u202eb\n") == "a\ufffd]0;title\ufffd\ufffd31m\ufffd\ufffdb\n"
+    assert harmless("a\x1b]0;title\x07\x9b31m\r\u202eb\n") == "a\ufffd]0;title\ufffd\ufffd31m\ufffd\ufffdb\n"

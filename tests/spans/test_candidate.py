@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hneuro.records import Question
-from hneuro.spans.candidate import CandidateLocator, first_named, first_new
+from hneuro.spans.candidate import CandidateLocator, first_named, first_new_words
 
 COUNTRIES = ("Japan", "Mexico", "Singapore", "Guinea", "Guinea-Bissau", "South Korea", "Korea", "Côte d'Ivoire", "US")
 
@@ -40,6 +41,11 @@ def test_the_name_is_found(entity: str, said: str, name: str) -> None:
 def test_a_name_that_is_the_city_is_found_where_the_country_is() -> None:
     said = "The city of Singapore is located in Singapore."
     assert first_named(asked("Singapore"), said) == (said.rindex("Singapore"), len(said) - 1)
+
+
+def test_where_the_entity_is_not_known_the_names_of_the_question_are_no_answers() -> None:
+    said = "Mexico City is the capital of Mexico."
+    assert first_named(replace(asked("Mexico City"), entity=""), said) == first_named(asked("Mexico City"), said)
 
 
 @pytest.mark.parametrize("said", ["It lies in the south of Africa.", "Mexico City", "Japanese", ""])
@@ -77,7 +83,7 @@ CAPITAL = Question(
     ],
 )
 def test_where_answers_can_be_made_up_it_is_what_is_new(said: str, name: str) -> None:
-    start, stop = first_new(CAPITAL, said) or (0, 0)
+    start, stop = first_new_words(CAPITAL, said) or (0, 0)
     assert said[start:stop] == name
 
 

@@ -54,8 +54,8 @@ def interval_lines(lines: Sequence[Line], rest: float | None, show: Callable[[fl
     for place, line in enumerate(known):
         parts += _interval(line, BASE * (place + 0.5) / len(known), low, high, left)
     parts += [_text(left, HEIGHT - 4, show(low)), _text(WIDTH - EDGE, HEIGHT - 4, show(high), "end")]
-    told = "; ".join(f"{line.label} {show(line.found.value)}".strip() for line in known)
-    return _svg(parts, told)
+    label = "; ".join(f"{line.label} {show(line.found.value)}".strip() for line in known)
+    return _svg(parts, label)
 
 
 def _interval(line: Line, y: float, low: float, high: float, left: int) -> list[str]:
@@ -119,6 +119,6 @@ def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _svg(parts: Sequence[str], told: str) -> Markup:
-    head = f'<svg class="small" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}">'
+def _svg(parts: Sequence[str], label: str) -> Markup:
+    head = f'<svg class="small" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
     return Markup(head + "".join(parts) + "</svg>")  # numbers, and text that `escape` has seen

@@ -69,7 +69,7 @@ def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.
     assert "stopped after responses" in page
     listed = (outputs / "report" / "tables" / "runs.csv").read_text().splitlines()
     assert len(listed) == 1 + 7
-    assert len(read_runs([outputs])) == 7, "the report is no run"
+    assert len(read_runs([outputs])) == 7, "the report is not a run"
 
 
 def test_versions_side_by_side_are_told_in_one_line(write: Write, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What all sequences begin with is read once, in every layout that remembers by row."""
+"""The prefix that all sequences share is read once, in every layout that remembers by row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.contributions.extract import Head, extract, residual
+from hneuro.contributions.extract import Prefix, extract, residual
 from hneuro.models.ffn import find_ffn
 from hneuro.models.load import Loaded
 
@@ -31,7 +31,7 @@ def read(model: Any, lengths: tuple[int, ...]) -> tuple[int, NDArray[np.float32]
         np.concatenate([extract(loaded, [i], [w], 99), _rows(residual(loaded, [i], [w[0]], 99))], axis=2)
         for i, w in zip(ids, weights, strict=True)
     ]
-    return Head.of(loaded, ids, weights).length, together, np.concatenate(alone)
+    return Prefix.of(loaded, ids, weights).length, together, np.concatenate(alone)
 
 
 def _rows(found: NDArray[np.float32]) -> NDArray[np.float32]:
