@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from hneuro.contributions.cett import EPSILON
 from hneuro.detection.detector import Classifier
 from hneuro.models.hooks import observe
 from hneuro.models.load import Loaded
+from hneuro.records import ASIDE
 
 
 @dataclass
@@ -25,13 +25,7 @@ class RiskMonitor:
     """
 
     detector: Classifier
-    _columns: tuple[Loaded, _Columns] | None = field(default=None, init=False, repr=False, compare=False)
-
-    @property
-    def reads(self) -> dict[str, Any]:
-        """What the results under this monitor depend on."""
-        of = self.detector
-        return {"neurons": of.columns, "weights": of.weight.tolist(), "bias": of.bias, "threshold": of.threshold}
+    _columns: tuple[Loaded, _Columns] | None = field(default=None, init=False, repr=False, metadata=ASIDE)
 
     @contextmanager
     def watch(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
