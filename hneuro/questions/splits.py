@@ -131,3 +131,13 @@ def assert_disjoint(parts: Mapping[str, Sequence[Question]]) -> None:
 def place_in_draw(question_id: str, seed: int) -> str:
     """A sort key that puts questions in a random order, the same whichever others there are."""
     return hashlib.sha256(f"{seed}/{question_id}".encode()).hexdigest()
+
+
+def in_turn(questions: Sequence[Question], seed: int) -> list[Question]:
+    """In the order of the draw, but one question of each group before the second of any: tests count groups."""
+    drawn = sorted(questions, key=lambda q: place_in_draw(q.id, seed))
+    before, turn = Counter[str](), dict[str, int]()
+    for question in drawn:
+        turn[question.id] = before[question.group]
+        before[question.group] += 1
+    return sorted(drawn, key=lambda q: turn[q.id])

@@ -160,10 +160,12 @@ def change_word(found: ResultRow, p: float | None, controls: Sequence[Control], 
     """`p` is corrected already. An intervention that only breaks answers has bounds on both sides of 0."""
     if missing(found.value) or p is None or found.low is None or found.high is None:
         return Word.UNMEASURED
-    if not (p < CAUSAL_LEVEL and (found.low > 0 or found.high < 0)):
+    if not (found.low > 0 or found.high < 0):
         return Word.NO_EFFECT
     if bounds is not None and not (bounds[0].value > 0 or bounds[1].value < 0):
         return Word.UNREAD
+    if p >= CAUSAL_LEVEL:
+        return Word.NOT_CORRECTED
     if not controls:
         return Word.UNCONTROLLED
     return Word.UNSPECIFIC if any(control.as_much for control in controls) else Word.EFFECT

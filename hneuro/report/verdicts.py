@@ -42,6 +42,7 @@ class Word(str, Enum):
     UNSPECIFIC = "effect not specific to these neurons"
     UNCONTROLLED = "effect, without controls to compare"
     NO_EFFECT = "no effect"
+    NOT_CORRECTED = "not shown after correction"  # the interval leaves 0 out; the p does not reach the level
     CHANGED_LESS = "changed less than average"
     CHANGED_MORE = "changed more than average"
     NO_DIFFERENCE = "no difference"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.base import load_together
-from hneuro.questions.splits import assert_disjoint, grouped, place_in_draw, split_by_group
+from hneuro.questions.splits import assert_disjoint, grouped, in_turn, place_in_draw, split_by_group
 from hneuro.records import Fact, LabelledResponse, Verdict
 from hneuro.result_records import FunnelStep
 from hneuro.steps import stored
@@ -99,7 +99,7 @@ def _balanced(run: Context, labelled: Sequence[LabelledResponse], name: str) -> 
 
 
 def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> tuple[Fact, ...]:
-    """Questions of the report part that are answered rightly in every one of as many samples as asked for."""
+    """Questions of the report part that are answered rightly in every sample, of as many groups as there are."""
     asked = tuple(q for q in questions if q.answerable)
     found = all_right(run, model, asked)
     if found is None:
@@ -108,10 +108,9 @@ def held_out_facts(run: Context, model: LanguageModel, questions: Questions) -> 
     for response, judgement in found.pairs():
         if judgement.verdict is Verdict.CORRECT:
             right[response.question_id][response.text.strip()] += 1
-    known = [q for q in asked if right[q.id].total() == run.experiment.sampling.samples]
-    drawn = sorted(known, key=lambda q: place_in_draw(q.id, run.experiment.seed))[: run.experiment.intervention.facts]
-    chosen = {q.id for q in drawn}  # more may be known than were asked for
-    return tuple(Fact(question=q, said=right[q.id].most_common(1)[0][0]) for q in known if q.id in chosen)
+    known = [q for q in in_turn(asked, run.experiment.seed) if right[q.id].total() == run.experiment.sampling.samples]
+    wanted = known[: run.experiment.intervention.facts]  # more may be known than were asked for
+    return tuple(Fact(question=q, said=right[q.id].most_common(1)[0][0]) for q in wanted)
 
 
 def base_fit(run: Context, base: LanguageModel, fit: Questions) -> Answers | None:

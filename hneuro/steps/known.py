@@ -16,6 +16,7 @@ from hneuro.causal.benchmarks.known import KnownBenchmark, known_facts
 from hneuro.causal.curves import kinds_of, shares
 from hneuro.causal.grid import UNTOUCHED, NeuronSet
 from hneuro.causal.values import Values
+from hneuro.questions.splits import in_turn
 from hneuro.records import Fact, Outcome, Question, Reading
 from hneuro.result_records import Estimate, FunnelStep, ResultRow
 from hneuro.statistics import rate
@@ -67,11 +68,11 @@ def benchmarks_of(
 
 
 def _chosen(run: Context, name: str, part: Questions, facts: Sequence[Fact], values: Values) -> tuple[Fact, ...]:
-    """As many facts as the sweep has items, chosen at random but always the same; the funnel says where others went."""
-    usable, count = values.askable(facts), run.experiment.intervention.items
-    kept = usable
-    if count is not None and len(usable) > count:
-        kept = tuple(usable[n] for n in sorted(Random(0).sample(range(len(usable)), count)))
+    """As many facts as the sweep has items, of as many groups as there are; the funnel says where others went."""
+    usable = values.askable(facts)
+    about = {fact.question.id for fact in usable}
+    drawn = [q.id for q in in_turn(part, run.experiment.seed) if q.id in about][: run.experiment.intervention.items]
+    kept = tuple(fact for fact in usable if fact.question.id in drawn)
     lost = {
         "not right in every sample": len(part) - len(facts),
         "no wrong value to plant, or the right one in the question": len(facts) - len(usable),

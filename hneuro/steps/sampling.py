@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -12,7 +12,7 @@ from typing import TypeVar
 from hneuro.causal.grid import answers_to_a_prompt
 from hneuro.models.language_model import LanguageModel
 from hneuro.progress import is_quiet
-from hneuro.questions.splits import place_in_draw
+from hneuro.questions.splits import in_turn, place_in_draw
 from hneuro.records import Judgement, Question, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.result_records import FunnelStep
@@ -94,7 +94,7 @@ def one_each(run: Context, model: LanguageModel, questions: Questions) -> Respon
 def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged | None:
     """As many samples as the filter looks at, `one_each`'s first, while all of them are right: what the model knows.
 
-    Of as many questions as the sweep asks about, in the order of the draw. None where not so many were recorded.
+    Of as many questions as the sweep asks about, the groups in turn. None where not so many were recorded.
     """
     try:
         return _all_right(run, model, questions)
@@ -108,7 +108,7 @@ def _all_right(run: Context, model: LanguageModel, questions: Questions) -> Judg
     setup = run.experiment
     samples, wanted = setup.sampling.samples, setup.intervention.facts
     rounds = _Rounds(run, model, questions, setup.seed + 1, _is_right)
-    known = _Side(rounds.ask(questions, [0, 1]), setup.seed)
+    known = _Side(in_turn(questions, setup.seed), {q.id for q in rounds.ask(questions, [0, 1])})
     while samples > 1 and (asked := known.ask(known.most() if wanted is None else wanted)):
         known.kept += len(rounds.ask(asked, _ends(1, samples)))
     return rounds.judged()
@@ -171,8 +171,8 @@ class _Rounds:
 class _Side:
     """Questions of which it is not known yet whether all samples agree, in the order of the draw."""
 
-    def __init__(self, questions: Iterable[Question], seed: int) -> None:
-        self.waiting = sorted(questions, key=lambda q: place_in_draw(q.id, seed))
+    def __init__(self, drawn: Iterable[Question], members: Collection[str]) -> None:
+        self.waiting = [question for question in drawn if question.id in members]
         self.asked: list[Question] = []  # at last
         self.done = self.kept = 0  # asked so far, and those of them whose samples all agree
 
@@ -194,11 +194,9 @@ def _ends(first: int, samples: int) -> list[int]:
 
 def _sides(consistent: Sequence[Question], rounds: _Rounds) -> tuple[_Side, _Side]:
     """Those answered wrongly so far, and rightly."""
-    wrong = {q.id for q in consistent if rounds.so_far[q.id][0][1].verdict is Verdict.WRONG}
-    return (
-        _Side((q for q in consistent if q.id in wrong), rounds.seed),
-        _Side((q for q in consistent if q.id not in wrong), rounds.seed),
-    )
+    drawn = sorted(consistent, key=lambda q: place_in_draw(q.id, rounds.seed))
+    wrong = {q.id for q in drawn if rounds.so_far[q.id][0][1].verdict is Verdict.WRONG}
+    return _Side(drawn, wrong), _Side(drawn, {q.id for q in drawn} - wrong)
 
 
 def _needed(sides: tuple[_Side, _Side], run: Context, name: str) -> list[Question]:

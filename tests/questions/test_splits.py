@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hneuro.questions.splits import Splits, assert_disjoint, grouped, split_by_group
+from hneuro.questions.splits import Splits, assert_disjoint, grouped, in_turn, place_in_draw, split_by_group
 from hneuro.questions.world import WorldQuestions
 from hneuro.records import LabelledResponse, Question, UserError
 from hneuro.steps.consistency import balance
@@ -166,6 +166,19 @@ def test_what_shares_an_answer_a_word_order_or_an_entity_is_one_group_also_throu
 def test_lettered_answers_and_none_at_all_join_nothing(fields: dict[str, object]) -> None:
     answers = ("none",) if "options" in fields else ()
     assert groups(about("a", *answers, **fields), about("b", *answers, **fields)) == ["a", "b"]
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 99))
+def test_the_groups_take_turns(sizes: list[int], seed: int) -> None:
+    """However many questions a group has, its second comes after the first of every other; turns are random draws."""
+    of = [replace(questions(1)[0], id=f"{g}/{n}", group=str(g)) for g, size in enumerate(sizes) for n in range(size)]
+    drawn = in_turn(of, seed)
+    assert sorted(q.id for q in drawn) == sorted(q.id for q in of)
+    turns = [sum(q.group == earlier.group for earlier in drawn[:place]) for place, q in enumerate(drawn)]
+    assert turns == sorted(turns)
+    for turn in set(turns):
+        own = [q.id for q, at in zip(drawn, turns, strict=True) if at == turn]
+        assert own == sorted(own, key=lambda name: place_in_draw(name, seed))
 
 
 def test_cities_are_held_out_by_country() -> None:

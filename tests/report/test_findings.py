@@ -67,7 +67,7 @@ def test_an_effect_that_falls_is_no_success_and_a_null_is_a_warning(results: Res
     found = about(falls, "false premise, complying answers")
     assert (found.badge, found.tone) == ("effect, falls", "partly")
     assert [f.text for f in said(falls, "null result")] == [
-        "none of 8 changes of compliance is a rise that controls do not do"
+        "no rise that controls do not do is shown in 8 changes of compliance"
     ]
     assert not said(results, "null result")
     nothing = changed(results, "auroc", value=0.5, low=0.45, high=0.55)
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_can_take_an_effect_away(results: Results) -> None:
 
 def test_an_arm_that_differs_is_named(results: Results) -> None:
     found = about(changed(results, "change_from_1_compliance", p_value=1e-6), "false premise, complying answers")
-    assert "up to alpha 1 no effect, beyond alpha 1 effect, rises" in found.more
+    assert "up to alpha 1 not shown after correction, beyond alpha 1 effect, rises" in found.more
 
 
 def test_baselines_that_are_ahead_and_cut_answers_are_warnings(results: Results) -> None:

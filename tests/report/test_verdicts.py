@@ -87,7 +87,7 @@ def test_what_nothing_is_left_of_with_something_held_fixed_is_said_in_plain_word
         (0.20, 0.001, (0.0, 0.20), Word.UNSPECIFIC),
         (-0.20, 0.001, (0.0, -0.25), Word.UNSPECIFIC),
         (0.20, 0.001, (), Word.UNCONTROLLED),
-        (0.20, 0.01, (0.0,), Word.NO_EFFECT),  # p must be below 0.01
+        (0.20, 0.01, (0.0,), Word.NOT_CORRECTED),  # p must be below 0.01
         (0.04, 0.001, (0.0,), Word.NO_EFFECT),  # the interval holds 0
         (0.20, None, (0.0,), Word.UNMEASURED),
         (np.nan, 0.001, (0.0,), Word.UNMEASURED),
@@ -143,7 +143,8 @@ def test_an_effect_keeps_its_sign_whatever_the_unread_say(low: float, high: floa
     value = (low + high) / 2
     controls = kinds(value, random=(0.0,) * 5)
     assert change_word(change(value), 0.001, controls, (change(low), change(high))) is word
-    assert change_word(change(value), 0.02, controls, (change(low), change(high))) is Word.NO_EFFECT
+    uncorrected = Word.UNREAD if word is Word.UNREAD else Word.NOT_CORRECTED
+    assert change_word(change(value), 0.02, controls, (change(low), change(high))) is uncorrected
 
 
 def test_control_p_is_two_sided() -> None:
@@ -213,4 +214,4 @@ def test_holm_can_take_an_effect_away(results) -> None:
         for r in results.rows
     )
     words = {c.benchmark: c.word for c in changes(Tidy(replace(results, rows=rows)), "h_neurons", "compliance")}
-    assert set(words.values()) == {Word.NO_EFFECT}
+    assert set(words.values()) == {Word.NO_EFFECT, Word.NOT_CORRECTED}

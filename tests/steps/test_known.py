@@ -60,6 +60,7 @@ def asked(
         model=SimpleNamespace(prompting=SimpleNamespace(suffix=" Briefly.")),
         judge=None,
         answer_tokens=4,
+        seed=0,
     )
     run = SimpleNamespace(experiment=setup, funnel=[], chat=None)
     identified = Identified(None, None, select, tuple(f.question for f in select[:7]), (0, 0))  # type: ignore[arg-type]
