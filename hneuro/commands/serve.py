@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hneuro.serve.service import Service
 
 SHORTEST = 16  # characters of a token
+LARGEST = 10.0  # alpha
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +30,16 @@ class Wanted:
     no_texts: bool
     days: float
     rows: int
+    alpha: float
+    steering: bool
 
 
 def serve(wanted: Wanted) -> int:
     """Serves until it is interrupted."""
     if wanted.rows < 1 or not wanted.days > 0 or not 0 < wanted.port < 1 << 16:
         raise UserError("--rows must be at least 1, --days above 0, and --port between 1 and 65535")
+    if not 0 <= wanted.alpha <= LARGEST:
+        raise UserError(f"--alpha must be between 0 and {LARGEST:g}")
     token = _token(wanted)
     try:
         import uvicorn
@@ -64,7 +69,7 @@ def build_service(wanted: Wanted) -> Service:
     from hneuro.serve.service import Limits, Service
 
     detector, policy = Detector.load(wanted.run_dir), load_policy(wanted.policy)
-    limits = Limits(rows=wanted.rows, waiting=4 * wanted.rows)
+    limits = Limits(rows=wanted.rows, waiting=4 * wanted.rows, alpha=wanted.alpha, steering=wanted.steering)
     queue = Queue(file=wanted.queue or wanted.run_dir / "review.sqlite", texts=not wanted.no_texts, days=wanted.days)
     limit = policy.limit(detector)
     engine = Engine(detector, limits.rows, limits.waiting)

@@ -10,7 +10,7 @@ import torch
 
 from hneuro.detection.detector import Classifier
 from hneuro.detection.monitor import RiskMonitor
-from hneuro.models.edits import UNTOUCHED
+from hneuro.models.edits import UNTOUCHED, Edits, Treatment, edits
 from hneuro.models.language_model import LanguageModel
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.draw import draw
@@ -29,6 +29,7 @@ class Turn:
 
     prompt_ids: tuple[int, ...]  # at least two
     decoding: Decoding
+    treatment: Treatment = UNTOUCHED  # of all its positions
     seed: str = ""  # names the draw: equal seeds draw equal noise, in whatever batch
     likeliest: int = 0  # of so many tokens the log-probability is kept at every step
     token_ids: list[int] = field(default_factory=list)  # without the one that ends the turn
@@ -56,11 +57,11 @@ class Live:
     @torch.inference_mode()
     def add(self, turns: Sequence[Turn]) -> None:
         """Reads their prompts."""
-        starts = [(turn.prompt_ids[:-1], UNTOUCHED) for turn in turns]
+        starts = [(turn.prompt_ids[:-1], turn.treatment) for turn in turns]
         # The last token is a step of its own: that is where the risk of the first token is predicted.
         added = self._read(begin(self.model.loaded, 0, starts), turns, [turn.prompt_ids[-1] for turn in turns])
-        self.rows = added if self.rows is None else self.rows.joined(added)
         self.turns += turns
+        self.rows = added if self.rows is None else self.rows.joined(added, self._edits())
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -78,6 +79,10 @@ class Live:
             if not turn.finish and len(turn.token_ids) == turn.decoding.max_new_tokens:
                 turn.finish = "length"
         self.leave()
+
+    def _edits(self) -> Edits:
+        loaded = self.model.loaded
+        return edits(loaded.ffn.space, [turn.treatment for turn in self.turns], loaded.device, loaded.dtype)
 
     def _read(self, rows: Rows, turns: Sequence[Turn], tokens: Sequence[int]) -> Rows:
         """The rows with these tokens, whose risk is noted."""

@@ -70,7 +70,7 @@ def _which(results: Results) -> Iterator[Finding]:
         others = sum(f.rank is None and f.frequency >= OFTEN for f in results.stability.neurons)
         text += (
             f"; {comes_back(results)} come back in half of {results.stability.resamples} resamples, with {others} "
-            f"others; Jaccard of two resamples {say.number(of_resamples(results), 2)}"
+            f"other{'s' * (others != 1)}; Jaccard of two resamples {say.number(of_resamples(results), 2)}"
         )
     if count or results.path:
         yield Finding(question=WHICH, badge="selected" if count else "none", text=text)

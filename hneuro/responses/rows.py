@@ -58,8 +58,8 @@ class Rows:
         """Whether rows of another length can come into the batch: a gap before them is masked, and nothing more."""
         return _gaps_are_masked(self.loaded, self.cache)
 
-    def joined(self, others: Rows) -> Rows:
-        """These untouched rows, then the others, padded on the left to one length. Use only what is returned."""
+    def joined(self, others: Rows, amounts: Edits) -> Rows:
+        """These rows, then the others, padded on the left to one length, under `amounts`. Use only what is returned."""
         parts = [(rows, int(rows.mask.any(dim=0).int().argmax())) for rows in (self, others)]  # without empty columns
         longest = max(rows.mask.shape[1] - empty for rows, empty in parts)
 
@@ -77,7 +77,7 @@ class Rows:
             )
             cache.update(keys, values, n)
         mask = torch.cat([padded(rows.mask, -1, empty) for rows, empty in parts])
-        return replace(self, cache=cache, mask=mask, logits=torch.cat([self.logits, others.logits]))
+        return replace(self, cache=cache, mask=mask, amounts=amounts, logits=torch.cat([self.logits, others.logits]))
 
     def step(self, tokens: Tensor) -> Rows:
         """Every row with its next token [row]. The cache is changed: use only what is returned."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from hneuro.detection.live import Turn
 from hneuro.detector import Answer, Detector
+from hneuro.models.edits import Treatment, scaled
 from hneuro.records import UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.serve.asked import Chat, Completion, Refused, ToScore
@@ -25,6 +26,7 @@ from hneuro.serve.queue import Queue
 from hneuro.serve.replies import Json, of_answer
 
 CONVERSATION = "a conversation: the detector was calibrated on single questions"
+SCALED = "its H-Neurons were scaled: the detector was calibrated on untouched answers"
 RAW = "a raw prompt: the detector was calibrated on questions in a chat"
 
 
@@ -36,6 +38,8 @@ class Limits:
     rows: int = 16  # answers at a time
     waiting: int = 64  # more answers
     patience: float = 10.0  # seconds that a body may take to arrive
+    alpha: float = 1.0  # the factor of the H-Neurons in every answer
+    steering: bool = False  # whether a request may name another
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,7 @@ class Service:
             raise Refused(400, f"'n' is at most {min(most.choices, most.rows)} here", param="n")
         if asked.longest and asked.longest > most.tokens:
             raise Refused(400, f"'max_tokens' is at most {most.tokens} here", param="max_tokens")
-        stops = asked.stops
+        stops, treatment = asked.stops, self._treatment(asked.alpha)
         question, unchecked, prompt = await asyncio.to_thread(self._prompt, asked)
         room = (self.detector.model.language_model.context or 1 << 60) - len(prompt)
         if len(prompt) < 2 or room < 1:
@@ -97,7 +101,13 @@ class Service:
         )
         seed = secrets.token_hex(8) if asked.seed is None else asked.seed
         turns = [
-            Turn(prompt_ids=prompt, decoding=decoding, seed=f"{seed}/{n}", likeliest=asked.likeliest)
+            Turn(
+                prompt_ids=prompt,
+                decoding=decoding,
+                treatment=treatment,
+                seed=f"{seed}/{n}",
+                likeliest=asked.likeliest,
+            )
             for n in range(count)
         ]
         loop, events = asyncio.get_running_loop(), asyncio.Queue[Piece | End | Failed]()
@@ -108,6 +118,7 @@ class Service:
 
         ticket = Ticket(turns=turns, stops=stops, tell=tell)
         self._when_there_is_room(lambda: self.engine.submit(ticket))
+        unchecked = unchecked if treatment.untouched else SCALED
         return Exchange(question=question, unchecked=unchecked, ticket=ticket, events=events)
 
     async def pieces(self, exchange: Exchange) -> AsyncIterator[Piece | int]:
@@ -176,6 +187,13 @@ class Service:
                 return question, CONVERSATION, model.chat_ids(said)
         except UserError as fault:
             raise Refused(400, str(fault), param="messages") from fault
+
+    def _treatment(self, alpha: float | None) -> Treatment:
+        if alpha is not None and not self.limits.steering:
+            raise Refused(
+                400, "'alpha' is not allowed here: hneuro serve --steering lets clients choose it", param="alpha"
+            )
+        return scaled(self.detector.classifier.columns, self.limits.alpha if alpha is None else alpha)
 
     def _check_model(self, named: str | None) -> None:
         if named is not None and named != self.name:

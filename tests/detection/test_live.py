@@ -11,6 +11,7 @@ from hneuro.contributions.extract import extract
 from hneuro.contributions.regions import reading_weights
 from hneuro.detection.detector import Classifier
 from hneuro.detection.live import Live, Turn
+from hneuro.models.edits import UNTOUCHED, scaled
 from hneuro.models.language_model import LanguageModel
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Job, end_ids, generate
@@ -63,6 +64,24 @@ def test_turns_that_come_and_go_say_what_they_say_alone(endless: LanguageModel) 
         expected = DETECTOR.on_columns().scores(read)
         np.testing.assert_allclose(turn.log_odds, [expected[-1], *expected[:-1]], atol=1e-5)
         assert len(turn.logprobs) == len(turn.token_ids)
+
+
+def test_scaled_turns_share_a_batch_with_untouched_ones(endless: LanguageModel) -> None:
+    treatments = [UNTOUCHED, scaled(COLUMNS, 0.0), scaled(range(40), 8.0), UNTOUCHED]
+    live, mine = Live(endless, DETECTOR), turns()
+    for turn, treatment in zip(mine, treatments, strict=True):
+        turn.treatment = treatment
+    for turn in mine:
+        live.add([turn])
+        live.step()
+    while live.turns:
+        live.step()
+    expected = [
+        generate(endless.loaded, 0, [Job(ids, str(n), treatment)], how)[0].token_ids
+        for n, (ids, how, treatment) in enumerate(zip(PROMPTS, HOW, treatments, strict=True))
+    ]
+    assert [tuple(turn.token_ids) for turn in mine] == expected
+    assert expected[2] != alone(endless)[2]
 
 
 def test_a_turn_that_is_cancelled_changes_no_other(endless: LanguageModel) -> None:

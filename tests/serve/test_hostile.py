@@ -43,6 +43,7 @@ def body(**fields: Any) -> bytes:
 
 BAD: dict[str, tuple[bytes, int]] = {
     "nothing": (b"", 400),
+    "an alpha where none is allowed": (body(alpha=0.5), 400),
     "no JSON": (b"{", 400),
     "no object": (b"[]", 400),
     "null": (b"null", 400),
@@ -276,7 +277,8 @@ def test_a_token_opens_what_is_closed(detector: Detector, tmp_path: Path) -> Non
 
 def wanted(run_dir: Path, **fields: Any) -> Wanted:
     usual = {"host": "127.0.0.1", "port": 1, "token_env": None, "policy": "flag", "queue": None, "no_texts": False}
-    return Wanted(**{"run_dir": run_dir, **usual, "days": 30, "rows": 4, **fields})
+    usual |= {"days": 30, "rows": 4, "alpha": 1.0, "steering": False}
+    return Wanted(**{"run_dir": run_dir, **usual, **fields})
 
 
 def test_others_are_let_in_by_a_token_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,6 +297,12 @@ def test_others_are_let_in_by_a_token_only(tmp_path: Path, monkeypatch: pytest.M
 def test_numbers_that_cannot_be_are_one_line(fields: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--rows must be at least 1, --days above 0, and --port between"):
         serve(wanted(tmp_path, **fields))
+
+
+@pytest.mark.parametrize("alpha", [-1.0, 11.0, float("nan"), float("inf")])
+def test_an_alpha_that_cannot_be_is_one_line(alpha: float, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--alpha must be between 0 and 10"):
+        serve(wanted(tmp_path, alpha=alpha))
 
 
 def test_a_missing_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

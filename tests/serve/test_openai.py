@@ -8,15 +8,20 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
+from serving import made_service, serving
 
 from hneuro.detector import Detector
+from hneuro.models.edits import scaled
+from hneuro.responses.decoding import Decoding
+from hneuro.responses.generate import Job, generate
 from hneuro.serve.growing import Growing
-from hneuro.serve.service import Service
+from hneuro.serve.service import SCALED, Service
 
 QUESTION = "Who wrote Hamlet?"
 
@@ -182,6 +187,24 @@ def test_curl_reads_health_metrics_and_a_stream(url: str) -> None:
     assert 'hneuro_requests_total{route="/v1/chat/completions",status="200"}' in metrics
     assert "hneuro_between_texts_seconds_bucket" in metrics
     assert "Hamlet" not in metrics
+
+
+def test_a_scaled_answer_is_that_of_the_sweep_and_unchecked(detector: Detector, tmp_path: Path) -> None:
+    model = detector.model.language_model
+    job = Job(model.prompt_ids(QUESTION), "", scaled(detector.classifier.columns, 4.0))
+    decoding = Decoding(temperature=0.0, max_new_tokens=12)
+    expected = generate(model.loaded, model.tokenizer.pad_token_id, [job], decoding)[0].token_ids
+    untouched = detector.answer(QUESTION, 12)
+    assert model.text_of(expected) != untouched.text
+    service = made_service(detector, tmp_path, alpha=4.0, steering=True)
+    with serving(service) as url, OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        for more in ({}, {"extra_body": {"alpha": 4.0}}):
+            found = ask(client, **more).choices[0]
+            assert found.message.content == model.text_of(expected)
+            assert (found.hneuro["state"], found.hneuro["reason"]) == ("unchecked", SCALED)
+        same = ask(client, extra_body={"alpha": 1.0}).choices[0]
+        assert same.message.content == untouched.text
+        assert same.hneuro["state"] == "checked"
 
 
 def test_sixteen_clients_who_come_and_go_are_never_mixed_up(client: OpenAI, service: Service) -> None:

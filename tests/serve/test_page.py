@@ -20,7 +20,7 @@ from hneuro.detector import Answer, Detector
 from hneuro.serve import app
 from hneuro.serve.page import HEADERS, PAGE
 from hneuro.serve.policy import Decision
-from hneuro.serve.service import Service
+from hneuro.serve.service import SCALED, Service
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -90,6 +90,22 @@ def test_it_asks_and_colours_what_is_said(detector: Detector, tmp_path: Path, mo
 
 
 @browser
+def test_the_slider_scales_where_it_may(detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = made_service(detector, tmp_path, tokens=300, steering=True)
+    steps = """
+      await until(() => !at("steering").hidden);
+      at("alpha").value = "2.5";
+      at("alpha").dispatchEvent(new Event("input"));
+      at("question").value = "Who wrote Hamlet?";
+      press(at("question"), "Enter");
+      await until(() => { const said = document.querySelector(".verdict"); return said && said.textContent !== "…"; });
+    """
+    dom = driven(service, steps, tmp_path, monkeypatch)
+    assert '<output id="factor" for="alpha">2.5</output>' in dom
+    assert f"unchecked: {SCALED}" in dom
+
+
+@browser
 def test_it_reviews_by_the_keyboard_and_runs_no_html(
     detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +128,7 @@ def test_it_reviews_by_the_keyboard_and_runs_no_html(
     dom = driven(service, steps, tmp_path, monkeypatch)
     assert "<title>ran" not in dom
     assert "&lt;img src=x" in dom
-    assert "1 answers wait" in dom
+    assert "1 answer waits" in dom
     assert [(row["question"][0], row["verdict"]) for row in service.queue.labels()] == [
         ("1", "wrong"),
         ("2", "correct"),
