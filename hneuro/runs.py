@@ -61,7 +61,8 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
             text = _report(results, folder) if experiment.report else _tables(results, folder)
             experiment.tracker.publish(folder, experiment.run_name, experiment.config, metrics(results))
     computed, loaded = len(store.tally.computed), len(store.tally.loaded)
-    return "\n".join([text, *usage(), f"({computed} stages computed, {loaded} loaded from {store.root})"])
+    stages = "stage" if computed == 1 else "stages"
+    return "\n".join([text, *usage(), f"({computed} {stages} computed, {loaded} loaded from {store.root})"])
 
 
 def is_current(experiment: Experiment) -> bool:
