@@ -47,6 +47,7 @@ def application(service: Service, token: str | None) -> FastAPI:
             "running": running,
             "waiting": waiting,
             "needs_token": token is not None,
+            "alpha": service.limits.alpha,
             "steering": service.limits.steering,
         }
 
