@@ -116,9 +116,9 @@ def _add_live(commands: Any) -> None:
     serve.add_argument("--days", type=float, default=30.0, help="how long a held answer is kept")
     serve.add_argument("--rows", type=int, default=16, help="answers that are generated at a time")
     serve.add_argument(
-        "--alpha", type=float, default=1.0, help="scale the H-Neurons in every answer, which is unchecked"
+        "--alpha", type=float, default=1.0, help="scale the H-Neurons in every answer; scaled answers are not checked"
     )
-    serve.add_argument("--steering", action="store_true", help="a request may name an alpha of its own")
+    serve.add_argument("--steering", action="store_true", help="let a request set its own alpha")
     calibrate = commands.add_parser("calibrate", help="the probability of a detector on another domain's answers")
     calibrate.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
     calibrate.add_argument(

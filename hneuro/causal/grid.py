@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
 
-from hneuro.models.edits import Kind, Scope, Treatment
+from hneuro.models.edits import LARGEST, Kind, Scope, Treatment
 from hneuro.probe.controls import ControlKind
 from hneuro.records import ASIDE, BenchmarkItem
 
 UNTOUCHED = "untouched"  # the neuron set of alpha = 1, which is the same for all
 
 Variant = Literal["risky", "mean"]
-LARGEST = 1000.0  # an alpha beyond it overflows in half precision, and says nothing of a neuron's effect
 
 
 @dataclass(frozen=True, kw_only=True)

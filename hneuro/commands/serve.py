@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hneuro.models.edits import LARGEST
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
     from hneuro.serve.service import Service
 
 SHORTEST = 16  # characters of a token
-LARGEST = 10.0  # alpha
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Kind = Literal["scale", "mean"]
 Edited = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # of a module's inputs, in place where no gradient is wanted
 Scope = Literal["all", "generated", "risky"]
+LARGEST = 1000.0  # an alpha beyond it overflows in half precision, and says nothing of a neuron's effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

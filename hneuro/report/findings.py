@@ -203,7 +203,10 @@ def _trust(tidy: Tidy) -> Iterator[Finding]:
     own = [c for c in every_change(tidy) if c.neuron_set == "h_neurons" and c.word not in NEITHER]
     moved = [c for c in own if c.metric not in say.COSTS]
     if moved and not any(c.word is Word.EFFECT and c.found.value > 0 for c in moved):
-        yield _warning("null result", f"no rise that controls do not do is shown in {len(moved)} changes of compliance")
+        yield _warning(
+            "null result",
+            f"compliance is not shown to rise more than under control sets in any of {len(moved)} changes",
+        )
     yield from _rows(tidy.results)
     pairs = [(v, row) for v in found if (row := tidy.one("detection", "auroc", v.dataset, "logprob")) is not None]
     known = [(v.found.value, row.value) for v, row in pairs]

@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hneuro.models.edits import LARGEST
+
 LONGEST = 80  # characters of a name that an error repeats
 
 
@@ -62,7 +64,7 @@ class Generation(Body):
     top_p: float | None = Field(None, gt=0, le=1)
     seed: int | None = None
     stop: str | list[str] | None = None
-    alpha: float | None = Field(None, ge=0, le=10)  # ours: the factor of the H-Neurons
+    alpha: float | None = Field(None, ge=0, le=LARGEST)  # ours: the factor of the H-Neurons
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None

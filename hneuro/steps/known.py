@@ -71,8 +71,9 @@ def _chosen(run: Context, name: str, part: Questions, facts: Sequence[Fact], val
     """As many facts as the sweep has items, of as many groups as there are; the funnel says where others went."""
     usable = values.askable(facts)
     about = {fact.question.id for fact in usable}
-    drawn = [q.id for q in in_turn(part, run.experiment.seed) if q.id in about][: run.experiment.intervention.items]
-    kept = tuple(fact for fact in usable if fact.question.id in drawn)
+    drawn = [q.id for q in in_turn(part, run.experiment.seed) if q.id in about]
+    chosen = set(drawn[: run.experiment.intervention.items])
+    kept = tuple(fact for fact in usable if fact.question.id in chosen)
     lost = {
         "not right in every sample": len(part) - len(facts),
         "no wrong value to plant, or the right one in the question": len(facts) - len(usable),

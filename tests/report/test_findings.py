@@ -67,7 +67,7 @@ def test_an_effect_that_falls_is_no_success_and_a_null_is_a_warning(results: Res
     found = about(falls, "false premise, complying answers")
     assert (found.badge, found.tone) == ("effect, falls", "partly")
     assert [f.text for f in said(falls, "null result")] == [
-        "no rise that controls do not do is shown in 8 changes of compliance"
+        "compliance is not shown to rise more than under control sets in any of 8 changes"
     ]
     assert not said(results, "null result")
     nothing = changed(results, "auroc", value=0.5, low=0.45, high=0.55)

@@ -299,9 +299,9 @@ def test_numbers_that_cannot_be_are_one_line(fields: dict[str, Any], tmp_path: P
         serve(wanted(tmp_path, **fields))
 
 
-@pytest.mark.parametrize("alpha", [-1.0, 11.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("alpha", [-1.0, 1001.0, float("nan"), float("inf")])
 def test_an_alpha_that_cannot_be_is_one_line(alpha: float, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--alpha must be between 0 and 10"):
+    with pytest.raises(UserError, match="--alpha must be between 0 and 1000"):
         serve(wanted(tmp_path, alpha=alpha))
 
 
