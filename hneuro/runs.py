@@ -43,18 +43,18 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
         with writing("results", store.root.absolute()):
             store.root.mkdir(parents=True, exist_ok=True)
         experiment.model.chat.identity()  # a model that cannot be had is said before torch is imported
-        from hneuro import pipeline
         from hneuro.detector import FOLDER as DETECTOR
         from hneuro.detector import Detector
+        from hneuro.pipeline import method
         from hneuro.provenance import run_card
 
         write_text(folder / "config.yaml", yaml.safe_dump(dict(experiment.config), sort_keys=False, allow_unicode=True))
         card = f"run_card-until-{until}.json" if until else "run_card.json"
         write_text(folder / card, json.dumps(run_card(experiment, overrides), indent=1))
         if until:
-            text = f"{pipeline.run_until(experiment, store, until)}\nThe same command without until={until} goes on."
+            text = f"{method.run_until(experiment, store, until)}\nThe same command without until={until} goes on."
         else:
-            results = pipeline.run(experiment, store)
+            results = method.run(experiment, store)
             write_text(folder / card, json.dumps(run_card(experiment, overrides, results.data), indent=1))
             write_text(folder / "results.json", json.dumps(to_plain(results), ensure_ascii=False))
             Detector.of_run(results, experiment.config).save(folder / DETECTOR)

@@ -30,7 +30,7 @@ hypothesis.settings.register_profile("busy", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("busy")
 torch.set_num_threads(1)  # tiny matrices gain nothing from a second thread, and test workers share the cores
 
-LONGEST = ("test_pipeline.py", "test_sweep.py")
+LONGEST = ("test_method.py", "test_sweep.py")
 
 SPECIALS = ["<pad>", "<bos>", "<end>", "<user>", "<assistant>"]
 CORPUS = [

@@ -26,7 +26,7 @@ REPORTS = lines("hneuro report outputs")
 
 @pytest.mark.parametrize("command", RUNS)
 def test_every_run_command_composes(command: str, tmp_path: Path) -> None:
-    """Of all pages. Composed, not run: runs are in test_pipeline.py, and the demo is run by CI."""
+    """Of all pages. Composed, not run: runs are in test_method.py, and the demo is run by CI."""
     fits_together(command, tmp_path)
 
 

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-import hneuro.steps
+import hneuro.pipeline
 from hneuro.probe.choice import Sparsest
 from hneuro.result_records import Estimate
 from hneuro.stage import Rows, Shards, array, sharded, stage
 from hneuro.store import Kept, Store
 
 RECORDED = Path(__file__).parent / "stages.json"
-PLUMBING = ("hneuro.stage", "hneuro.store", "hneuro.records", "hneuro.result_records", "hneuro.steps.context")
-STEPS = sorted(file.stem for file in Path(hneuro.steps.__path__[0]).glob("[a-z]*.py"))
+PLUMBING = ("hneuro.stage", "hneuro.store", "hneuro.records", "hneuro.result_records", "hneuro.pipeline.run")
+STEPS = sorted(file.stem for file in Path(hneuro.pipeline.__path__[0]).glob("[a-z]*.py"))
 
 
 def estimate(value: float) -> Estimate:
@@ -112,7 +112,7 @@ def test_shards_are_joined_in_order(tmp_path: Path) -> None:
 
 def stages() -> Iterator[tuple[str, Any]]:
     for name in STEPS:
-        module = importlib.import_module(f"hneuro.steps.{name}")
+        module = importlib.import_module(f"hneuro.pipeline.{name}")
         for function in vars(module).values():
             if hasattr(function, "version") and getattr(function, "__module__", "") == module.__name__:
                 yield f"{name}.{function.__wrapped__.__name__}", function

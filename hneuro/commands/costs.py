@@ -18,9 +18,9 @@ from hneuro.experiment import Experiment
 from hneuro.making import TIMINGS
 from hneuro.models.gguf import GgufSource
 from hneuro.models.sources import on_disk, weight_files
+from hneuro.pipeline.stored import SAMPLES_PER_SHARD
 from hneuro.records import UserError
 from hneuro.responses.vllm import VllmSampler
-from hneuro.steps.stored import SAMPLES_PER_SHARD
 
 BITS = {"float32": 32, "float16": 16, "bfloat16": 16}
 Pace = Mapping[tuple[str, str], float]  # seconds a record, by stage and model

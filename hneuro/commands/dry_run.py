@@ -19,11 +19,11 @@ from hneuro.causal.benchmarks.known import KNOWN_FACTS
 from hneuro.commands.costs import Cost, Need, asked, model_of, paces, sweeps_told, told_time, total, weights_of
 from hneuro.experiment import Experiment
 from hneuro.making import Work
-from hneuro.pipeline import run, run_until
+from hneuro.pipeline import checks, early
+from hneuro.pipeline.method import run, run_until
+from hneuro.pipeline.run import Run
 from hneuro.records import UserError
 from hneuro.states import THEIRS
-from hneuro.steps import answers, checks, early
-from hneuro.steps.context import Context
 from hneuro.store import Kept, Store
 from hneuro.sweeps.plan import Plan
 
@@ -114,13 +114,12 @@ def _cost(experiment: Experiment, store: Rehearsal) -> Cost:
     return Cost(needs=tuple(needs), seconds=seconds, sweeps=tuple(sweeps), weights=weights_of(experiment))
 
 
-def needed(experiment: Experiment, store: Rehearsal) -> tuple[Context, list[Need]]:
+def needed(experiment: Experiment, store: Rehearsal) -> tuple[Run, list[Need]]:
     """What would be computed first: the responses of all sets, or else the one result that the method stops at."""
-    this = Context(experiment, store)
-    parts, others = answers.load_questions(this)
-    checks.check_questions(this, [q for part in (parts, others) for questions in part.values() for q in questions])
+    this = Run.of(experiment, store)
+    checks.check_questions(this)
     needs: dict[Path, Need] = {}  # several responses to a question begin with one
-    for each in early.sets(this, parts, others):
+    for each in early.sets(this):
         try:
             each.draw()
         except NotThereError as missing:

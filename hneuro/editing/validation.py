@@ -17,14 +17,15 @@ from hneuro.causal.perplexity import TEXT, perplexity_change, perplexity_of
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.pipeline.answers import identify
+from hneuro.pipeline.known import benchmarks_of
+from hneuro.pipeline.questions import QuestionSets, load_questions
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.sweeps import Openings, alpha_sweep, device_of_sweeps, text_losses
 from hneuro.records import Outcome, Reading, SweepAnswer, UserError
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.significance import mcnemar, signed_rank
 from hneuro.statistics import grouped_mean, rate
-from hneuro.steps import answers
-from hneuro.steps.context import Context
-from hneuro.steps.known import benchmarks_of
-from hneuro.steps.sweeps import Openings, alpha_sweep, device_of_sweeps, text_losses
 from hneuro.store import Store
 
 ORIGINAL, EDITED, HOOKED = "original", "edited", "hooked"
@@ -49,6 +50,7 @@ class Asked:
 class OriginalSide:
     """What the original answered on each benchmark, those about what it knows as they were put to it."""
 
+    questions: QuestionSets  # of the run
     asked: Mapping[str, Asked]
     benchmarks: Sequence[Benchmark]
     text: NDArray[np.float32] | None  # its losses on the text of the run, [passage, 2]
@@ -84,15 +86,16 @@ def original_side(experiment: Experiment, weights: str, source: CheckpointSource
             f"the store of the run, {experiment.store_dir}, is not there: validate where the run was made, or use "
             "--no-validate"
         )
-    this = _context(experiment, source)
-    run = _context(experiment, source if source.identity() == weights else Remembered(weights=weights))
+    asked = load_questions(experiment)
+    this = _run(experiment, asked, source)
+    run = _run(experiment, asked, source if source.identity() == weights else Remembered(weights=weights))
     run.chat.tokenizer = this.chat.tokenizer  # of the same model family, or the store has no answer to these prompts
-    parts, _ = answers.load_questions(run)
-    identified = answers.identify(run, run.chat, parts["fit"], parts["select"])
+    identified = identify(run)
     with device_of_sweeps(run):
-        benchmarks, _ = benchmarks_of(run, identified, parts)
+        benchmarks = benchmarks_of(run, identified)[0]
     hooked = NeuronSet(name=HOOKED, seed=0, neurons=patch.neurons, alphas=(patch.alpha, 1.0))
-    return OriginalSide(asked=_ask(this, benchmarks, hooked, {}), benchmarks=benchmarks, text=_read(this))
+    said = _ask(this, benchmarks, hooked, {})
+    return OriginalSide(questions=asked, asked=said, benchmarks=benchmarks, text=_read(this))
 
 
 def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tuple[ResultRow, ...]:
@@ -105,7 +108,7 @@ def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tu
     hooked original.
     """
     gc.collect()  # the original's weights are let go before the edited ones come
-    run = _context(experiment, HubCheckpoint(path=str(edited)))
+    run = _run(experiment, original.questions, HubCheckpoint(path=str(edited)))
     openings = {name: before.openings for name, before in original.asked.items()}
     asked = _ask(run, original.benchmarks, UNEDITED, openings)
     told = [(name, _measured(before, asked[name])) for name, before in original.asked.items()]
@@ -116,13 +119,13 @@ def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tu
     )
 
 
-def _context(experiment: Experiment, source: CheckpointSource) -> Context:
+def _run(experiment: Experiment, asked: QuestionSets, source: CheckpointSource) -> Run:
     model = replace(experiment.model, chat=source, base=None)
-    return Context(replace(experiment, model=model), Store(Path(experiment.store_dir)))
+    return Run(replace(experiment, model=model), Store(Path(experiment.store_dir)), asked)
 
 
 def _ask(
-    run: Context, benchmarks: Sequence[Benchmark], swept: NeuronSet, openings: Mapping[str, Openings | None]
+    run: Run, benchmarks: Sequence[Benchmark], swept: NeuronSet, openings: Mapping[str, Openings | None]
 ) -> Mapping[str, Asked]:
     """A model's answers at alpha 1, and under the hook. `openings`: by benchmark, those that are not its own."""
     asked = {}
@@ -140,7 +143,7 @@ def _ask(
     return asked
 
 
-def _read(run: Context) -> NDArray[np.float32] | None:
+def _read(run: Run) -> NDArray[np.float32] | None:
     """A model's losses on the text of the run."""
     found = text_losses(run, [UNEDITED])
     return None if found is None else found[0]

@@ -27,13 +27,13 @@ from hneuro.codec import from_plain
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
+from hneuro.pipeline import stored
+from hneuro.pipeline.reading import edit_of
 from hneuro.questions.base import Question
 from hneuro.records import UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
 from hneuro.result_records import ResultRow
-from hneuro.steps import stored
-from hneuro.steps.reading import edit_of
 from hneuro.store import Store
 from hneuro.verdicts.words import normal_words
 

@@ -28,9 +28,9 @@ from hneuro.models.load import empty_model, load
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
 from hneuro.models.weights import is_quantised
+from hneuro.pipeline.reading import _precision
 from hneuro.records import UserError
 from hneuro.responses.vllm import VllmSampler
-from hneuro.steps.reading import _precision
 
 IDS = torch.arange(5, 25)[None]
 

@@ -15,13 +15,13 @@ from hneuro.causal.conversation import reply_of
 from hneuro.models.chat import Prompting
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
+from hneuro.pipeline import stored
+from hneuro.probe.consistency import consistent
 from hneuro.records import Question, UserError, Verdict
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.letters import LetterSampler
 from hneuro.responses.sampler import TransformersSampler, response
 from hneuro.spans.rule import RuleLocator
-from hneuro.steps import stored
-from hneuro.steps.consistency import consistent
 from hneuro.store import Kept, Store
 from hneuro.verdicts.rule import RuleJudge
 

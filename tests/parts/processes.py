@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(["hneuro.cli", "hneuro.pipeline", "hneuro.runs", "transformers.modeling_utils"])
+_FORKED.set_forkserver_preload(["hneuro.cli", "hneuro.pipeline.method", "hneuro.runs", "transformers.modeling_utils"])
 
 
 def start(folder: Path, *words: str, **env: str) -> BaseProcess:

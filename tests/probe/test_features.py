@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from hneuro.neurons import Contributions, NeuronSpace
+from hneuro.pipeline.features import features_in_file
 from hneuro.probe.labeling import OneVsOne, ThreeVsOne
 from hneuro.probe.selectors import L1, ElasticNet, Ranking, features_of, t_statistic
 from hneuro.probe.solver import Precision, transposed
 from hneuro.probe.stability import correlated, resample_weights, reselect
 from hneuro.records import LabelledResponse
-from hneuro.steps.features import features_in_file
 from hneuro.store import Store
 
 SPACE = NeuronSpace(n_layers=3, width=100)

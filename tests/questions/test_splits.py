@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hneuro.probe.consistency import balance
 from hneuro.questions.splits import Splits, assert_disjoint, grouped, in_turn, place_in_draw, split_by_group
 from hneuro.questions.world import WorldQuestions
 from hneuro.records import LabelledResponse, Question, UserError
-from hneuro.steps.consistency import balance
 
 
 def questions(entities: int, each: int = 2) -> list[Question]:

@@ -12,11 +12,11 @@ import pytest
 
 from hneuro.codec import write_jsonl
 from hneuro.models.language_model import LanguageModel
+from hneuro.pipeline import stored
 from hneuro.records import Question, Response, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.recorded import NOT_ITS_TEXT, RecordedSampler
 from hneuro.responses.sampler import TransformersSampler
-from hneuro.steps import stored
 from hneuro.store import Store
 
 QUESTIONS = [

@@ -17,11 +17,11 @@ import pytest
 import torch
 
 from hneuro.models.language_model import LanguageModel
+from hneuro.pipeline import stored
 from hneuro.records import Question, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import EngineSampler, TransformersSampler
 from hneuro.responses.vllm import VllmSampler, sampling_params
-from hneuro.steps import stored
 from hneuro.store import Store
 
 ENGINES = Path(__file__).parents[1] / "parts" / "engines"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hneuro.pipeline.checks import check_spans
 from hneuro.records import AnswerSpan, LabelledResponse, UserError
 from hneuro.result_records import FunnelStep
 from hneuro.spans.base import loss_step
-from hneuro.steps.checks import check_spans
 
 Group = tuple[bool, str, int]  # hallucinated, reason of its loss, how many
 

@@ -12,9 +12,9 @@ import pytest
 from judging import response
 from published import converted
 
+from hneuro.probe.consistency import consistent
 from hneuro.questions.recorded import Responses, read_recordings
 from hneuro.records import Judgement, Question, Verdict
-from hneuro.steps.consistency import consistent
 from hneuro.verdicts.agreement import agreements
 from hneuro.verdicts.base import Pair
 from hneuro.verdicts.labels import LabelsJudge

@@ -29,7 +29,7 @@ CLAIM = 'The answer to the question "{question}" is {answer}.'
 
 @dataclass(frozen=True, kw_only=True)
 class KnownBenchmark:
-    """One facet of compliance. Which of the `framings` is asked depends on the model (`hneuro.steps.known`).
+    """One facet of compliance. Which of the `framings` is asked depends on the model (`hneuro.pipeline.known`).
 
     A framing is what the user says, by its name, in the order of how hard it presses: {question}; {planted}, the wrong
     value; {claim}, the sentence that says so. In "doubt" it follows the question and the model's right answer, and may

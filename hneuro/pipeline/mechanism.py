@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,16 +17,16 @@ from hneuro.detection.mechanism.signals import MEASURES, as_signals, inconsisten
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons, Probe, ProbeRows
+from hneuro.pipeline.features import features_in_file, is_large
+from hneuro.pipeline.measured import Answers, testable
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.sampling import repeated
+from hneuro.pipeline.stored import RESPONSES_PER_SHARD
 from hneuro.probe.selectors import Selector
 from hneuro.probe.solver import transposed
 from hneuro.records import Response
 from hneuro.result_records import FunnelStep, ResultRow, TrainedDetector
 from hneuro.stage import Rows, array, stage
-from hneuro.steps.context import Context
-from hneuro.steps.features import features_in_file, is_large
-from hneuro.steps.measured import Answers, testable
-from hneuro.steps.sampling import repeated
-from hneuro.steps.stored import RESPONSES_PER_SHARD
 from hneuro.store import Kept
 
 ASKED_PER_SHARD = 256
@@ -44,13 +44,13 @@ class Measured:
 
 
 def mechanism(
-    run: Context, probe: Probe, neurons: HNeurons, trained: TrainedDetector, held_out: Sequence[Answers]
-) -> tuple[ResultRow, ...]:
-    """Nothing where it was turned off."""
+    run: Run, probe: Probe, neurons: HNeurons, trained: TrainedDetector, held_out: Sequence[Answers]
+) -> tuple[tuple[ResultRow, ...], tuple[FunnelStep, ...]]:
+    """Rows, and answers of which no count is known. Nothing where it was turned off."""
     setup = run.experiment
     settings = setup.mechanism
     if not settings.measured:
-        return ()
+        return (), ()
     counts = read_counts(settings.counts) if settings.counts else None
     measured = [_measured(run, answers, counts) for answers in held_out if answers.labelled]
     unknown = "no count of the training data is known: name a file of them in mechanism.counts"
@@ -67,7 +67,8 @@ def mechanism(
         if isinstance(reason, str)
     }
     told = signals(run.store, measured, trained, reasons, settings.folds, settings.min_per_class, setup.seed).value
-    return (*told, *_transfer(run, probe, neurons, held_out))
+    uncounted = tuple(step for m in measured if counts is not None for step in _uncounted(m))
+    return (*told, *_transfer(run, probe, neurons, held_out)), uncounted
 
 
 @stage(ResultRow, version=1, name="mechanism")
@@ -90,28 +91,31 @@ def signals(
     return rows
 
 
-def _measured(run: Context, answers: Answers, known: Counts | None) -> Measured:
+def _measured(run: Run, answers: Answers, known: Counts | None) -> Measured:
     setup = run.experiment
     settings = setup.mechanism
     asked = [answers.questions[r.question_id] for r in answers.labelled]
     counts = frequencies(asked, known, settings.count_field)
-    if missing := int(np.isnan(counts).sum()) if known is not None else 0:
-        run.funnel.append(
-            FunnelStep(
-                stage="training frequency",
-                dataset=answers.name,
-                unit="responses",
-                entered=len(counts),
-                left=len(counts) - missing,
-                lost={"not in the count file": missing},
-            )
-        )
     again: Kept[tuple[Response, ...]] | str = "turned off"
     if settings.samples:
         again = repeated(run, run.chat, tuple(answers.questions.values()))
     return Measured(
         answers=answers, sparse=sparsity(run.store, answers), unsure=_unsure(run, answers), again=again, counts=counts
     )
+
+
+def _uncounted(measured: Measured) -> Iterator[FunnelStep]:
+    """Answers about what the count file does not have."""
+    asked = len(measured.counts)
+    if missing := int(np.isnan(measured.counts).sum()):
+        yield FunnelStep(
+            stage="training frequency",
+            dataset=measured.answers.name,
+            unit="responses",
+            entered=asked,
+            left=asked - missing,
+            lost={"not in the count file": missing},
+        )
 
 
 @array(version=1)
@@ -125,7 +129,7 @@ def sparsity(answers: Answers) -> Rows:
     return Rows.of((len(lines), len(MEASURES), 1 + space.n_layers), RESPONSES_PER_SHARD, work)
 
 
-def _unsure(run: Context, answers: Answers) -> Kept[NDArray[np.float32]] | str:
+def _unsure(run: Run, answers: Answers) -> Kept[NDArray[np.float32]] | str:
     settings, model = run.experiment.mechanism, run.chat
     asked = in_words_of(model, settings.asking)
     if isinstance(asked, str):
@@ -166,7 +170,7 @@ def _signals(measured: Measured, score: NDArray[np.float64]) -> NDArray[np.float
     return as_signals(known, len(answers.labelled))
 
 
-def _transfer(run: Context, probe: Probe, neurons: HNeurons, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
+def _transfer(run: Run, probe: Probe, neurons: HNeurons, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
     setup = run.experiment
     settings = setup.mechanism
     if not settings.transfer:
@@ -191,7 +195,7 @@ def transfer(
     return list(transfer_rows(testable(held_out), sources, selector, neurons, strength, least, seed))
 
 
-def _source(run: Context, answers: Answers) -> ProbeRows:
+def _source(run: Run, answers: Answers) -> ProbeRows:
     """The rows of a set as a probe reads them: neuron by neuron from a file, where they are large."""
     rows, space = answers.rows(), answers.found.space
     if not is_large(len(rows.y), space.size):

@@ -8,7 +8,7 @@ nothing was chosen.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 
 from hneuro.causal.benchmarks.base import Benchmark
@@ -16,15 +16,14 @@ from hneuro.causal.benchmarks.known import KnownBenchmark, known_facts
 from hneuro.causal.curves import kinds_of, shares
 from hneuro.causal.grid import UNTOUCHED, NeuronSet
 from hneuro.causal.values import Values
+from hneuro.pipeline import answers
+from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.sweeps import alpha_sweep
 from hneuro.questions.splits import in_turn
 from hneuro.records import Fact, Outcome, Question, Reading
 from hneuro.result_records import Estimate, FunnelStep, ResultRow
 from hneuro.statistics import rate
-from hneuro.steps import answers
-from hneuro.steps.answers import Identified
-from hneuro.steps.context import Context
-from hneuro.steps.sampling import Questions
-from hneuro.steps.sweeps import alpha_sweep
 
 FRAMING = "framing"  # the stage of its rows
 UNEDITED = NeuronSet(name=UNTOUCHED, seed=0, neurons=(), alphas=(1.0,))
@@ -35,24 +34,26 @@ ENDS = {
 }
 
 
-def about_facts(run: Context) -> dict[str, KnownBenchmark]:
+def about_facts(run: Run) -> dict[str, KnownBenchmark]:
     """The benchmarks of the config that are asked about what the model knows."""
     return {name: part for name, part in run.experiment.benchmarks.items() if isinstance(part, KnownBenchmark)}
 
 
 def benchmarks_of(
-    run: Context, identified: Identified, parts: Mapping[str, Questions]
-) -> tuple[list[Benchmark], tuple[ResultRow, ...]]:
-    """All benchmarks, accuracy on known facts after them; and the untouched compliance in every framing."""
-    setup = run.experiment
+    run: Run, identified: Identified
+) -> tuple[list[Benchmark], tuple[ResultRow, ...], tuple[FunnelStep, ...]]:
+    """All benchmarks, accuracy on known facts after them; the untouched compliance in every framing; what was lost."""
+    setup, parts = run.experiment, run.asked.parts
+    lost: tuple[FunnelStep, ...] = ()
     found: list[Benchmark] = []
     rows: list[ResultRow] = []
     known: Sequence[Question] = identified.known
     if about_facts(run):
         values = Values.of([question for part in parts.values() for question in part])
-        held_out = answers.held_out_facts(run, run.chat, parts["report"])
-        select = _chosen(run, "select", parts["select"], identified.facts, values)
-        report = _chosen(run, "report", parts["report"], held_out, values)
+        held_out = answers.held_out_facts(run)
+        select, of_select = _chosen(run, "select", identified.facts, values)
+        report, of_report = _chosen(run, "report", held_out, values)
+        lost = (of_select, of_report)
         known = [fact.question for fact in held_out[: setup.intervention.known_questions]] or known
     for benchmark in setup.benchmarks.values():
         if isinstance(benchmark, KnownBenchmark):
@@ -64,12 +65,12 @@ def benchmarks_of(
             found.append(benchmark)
     if known:
         found.append(known_facts(known, setup.judge, setup.model.prompting.suffix, setup.answer_tokens))
-    return found, tuple(rows)
+    return found, tuple(rows), lost
 
 
-def _chosen(run: Context, name: str, part: Questions, facts: Sequence[Fact], values: Values) -> tuple[Fact, ...]:
+def _chosen(run: Run, name: str, facts: Sequence[Fact], values: Values) -> tuple[tuple[Fact, ...], FunnelStep]:
     """As many facts as the sweep has items, of as many groups as there are; the funnel says where others went."""
-    usable = values.askable(facts)
+    part, usable = run.asked.parts[name], values.askable(facts)
     about = {fact.question.id for fact in usable}
     drawn = [q.id for q in in_turn(part, run.experiment.seed) if q.id in about]
     chosen = set(drawn[: run.experiment.intervention.items])
@@ -79,23 +80,18 @@ def _chosen(run: Context, name: str, part: Questions, facts: Sequence[Fact], val
         "no wrong value to plant, or the right one in the question": len(facts) - len(usable),
         "over intervention.items": len(usable) - len(kept),
     }
-    run.funnel.append(
-        FunnelStep(
-            stage="known facts",
-            dataset=name,
-            unit="questions",
-            entered=len(part),
-            left=len(kept),
-            lost={reason: count for reason, count in lost.items() if count},
-            note="" if kept else "no fact to ask about",
-        )
+    return kept, FunnelStep(
+        stage="known facts",
+        dataset=name,
+        unit="questions",
+        entered=len(part),
+        left=len(kept),
+        lost={reason: count for reason, count in lost.items() if count},
+        note="" if kept else "no fact to ask about",
     )
-    return kept
 
 
-def _framing(
-    run: Context, benchmark: KnownBenchmark, facts: Sequence[Fact], values: Values
-) -> tuple[str, list[ResultRow]]:
+def _framing(run: Run, benchmark: KnownBenchmark, facts: Sequence[Fact], values: Values) -> tuple[str, list[ResultRow]]:
     """The framing whose untouched compliance is nearest to the middle, the first of equals; and the rates of all."""
     # Each is little work: processes that share the run do best not to ask them in the same order.
     order = Random(os.getpid()).sample(list(benchmark.framings), len(benchmark.framings))
@@ -122,7 +118,7 @@ def _framing(
 
 
 def _untouched(
-    run: Context, benchmark: KnownBenchmark, framing: str, facts: Sequence[Fact], values: Values
+    run: Run, benchmark: KnownBenchmark, framing: str, facts: Sequence[Fact], values: Values
 ) -> Sequence[Reading]:
     if not facts:
         return ()

@@ -17,7 +17,7 @@ from hneuro.causal.vllm_sweep import VllmSweep
 from hneuro.config import build_experiment, config_folder, register_schema
 from hneuro.models import load
 from hneuro.models.language_model import LanguageModel
-from hneuro.pipeline import run
+from hneuro.pipeline.method import run
 from hneuro.records import BenchmarkItem, Question, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler

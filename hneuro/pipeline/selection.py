@@ -13,6 +13,11 @@ from hneuro.causal.grid import NeuronSet
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons, Probe
+from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.measured import Answers
+from hneuro.pipeline.questions import Questions
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.sweeps import alpha_sweep, device_of_sweeps
 from hneuro.probe.controls import random_set
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector, t_statistic
@@ -21,11 +26,6 @@ from hneuro.records import Outcome
 from hneuro.result_records import NeuronRow, Stability, TrainedDetector
 from hneuro.stage import Rows, array, stage
 from hneuro.statistics import rate
-from hneuro.steps.answers import Identified
-from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers
-from hneuro.steps.sampling import Questions
-from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps
 
 
 @array(version=1)
@@ -41,7 +41,7 @@ def probe(selector: Selector, labeling: Labeling, fit: Answers, seed: int) -> Ro
     return Rows.of((strengths, fit.found.space.size + 2), strengths, work)
 
 
-def probe_path(run: Context, fit: Answers, labeling: Labeling) -> tuple[Probe, ...]:
+def probe_path(run: Run, fit: Answers, labeling: Labeling) -> tuple[Probe, ...]:
     """The selection path, the sparsest first. Weights are kept in float32."""
     selector = run.experiment.probe
     kept = probe(run.store, selector, labeling, fit, run.experiment.seed)
@@ -57,7 +57,7 @@ def probe_path(run: Context, fit: Answers, labeling: Labeling) -> tuple[Probe, .
     )
 
 
-def suppressed_accuracy(run: Context, probes: Sequence[Probe], known: Questions) -> list[float | None] | None:
+def suppressed_accuracy(run: Run, probes: Sequence[Probe], known: Questions) -> list[float | None] | None:
     """For each probe the accuracy on known questions while its H-Neurons are scaled by 0; None if nobody asks for it.
 
     All points of the path are one generation job. A probe without H-Neurons has none to suppress; NaN where no answer
@@ -82,7 +82,7 @@ def suppressed_accuracy(run: Context, probes: Sequence[Probe], known: Questions)
     return [accuracy.get(p.positive) for p in probes]
 
 
-def neuron_sets(run: Context, neurons: HNeurons, fit: Answers) -> dict[str, tuple[int, ...]]:
+def neuron_sets(run: Run, neurons: HNeurons, fit: Answers) -> dict[str, tuple[int, ...]]:
     """The H-Neurons, and on request the best by univariate ranking beside them (which is not the paper's set)."""
     sets = {"h_neurons": neurons.neurons}
     if count := run.experiment.intervention.ranked:
@@ -127,13 +127,13 @@ def detector(
     ]
 
 
-def trained_detector(run: Context, neurons: HNeurons, identified: Identified) -> TrainedDetector:
+def trained_detector(run: Run, neurons: HNeurons, identified: Identified) -> TrainedDetector:
     setup = run.experiment
     position = "last_prompt" if setup.labeling.tested == "last_prompt" else setup.contribution.position
     return detector(run.store, run.chat, neurons, identified.fit, identified.select, position, setup.dataset).value[0]
 
 
-def random_controls(run: Context, probe: Probe, neurons: HNeurons) -> list[tuple[int, ...]]:
+def random_controls(run: Run, probe: Probe, neurons: HNeurons) -> list[tuple[int, ...]]:
     """The random sets that detection compares the H-Neurons with, the same for every stage."""
     seeds = range(run.experiment.detection.control_seeds)
     start = run.experiment.seed * 1000
@@ -146,7 +146,7 @@ def correlations(fit: Answers, neurons: tuple[int, ...], level: float) -> Sequen
 
 
 def neuron_table(
-    run: Context,
+    run: Run,
     probes: Sequence[Probe],
     neurons: HNeurons,
     identified: Identified,

@@ -13,8 +13,8 @@ from sweeping import answer_to
 
 from hneuro.causal.conversation import SweepRow
 from hneuro.causal.grid import NeuronSet
+from hneuro.pipeline import sweeps
 from hneuro.records import BenchmarkItem, Outcome, SweepAnswer
-from hneuro.steps import sweeps
 from hneuro.store import Store
 
 

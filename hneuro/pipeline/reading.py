@@ -15,13 +15,13 @@ from hneuro.experiment import Experiment
 from hneuro.models.gguf import GgufSource
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons
-from hneuro.records import AnswerSpan, Question, Response, Verdict
+from hneuro.pipeline.measured import Answers, pooled
+from hneuro.pipeline.run import Run
+from hneuro.records import AnswerSpan, Judgement, Question, Response, Verdict
 from hneuro.responses.vllm import VllmSampler
 from hneuro.result_records import ColouredResponse, PathPoint, TrainedDetector
 from hneuro.spans.tokens import token_texts
 from hneuro.stage import stage
-from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers, pooled
 
 SHOWN_PER_KIND = 4
 
@@ -38,13 +38,13 @@ class _Shown:
     stated: Sequence[int]  # places in prompt + response
 
 
-def coloured(run: Context, trained: TrainedDetector, held_out: Sequence[Answers]) -> tuple[ColouredResponse, ...]:
+def coloured(run: Run, trained: TrainedDetector, held_out: Sequence[Answers]) -> tuple[ColouredResponse, ...]:
     """A few hallucinated and faithful responses of each held-out set, with the detector's risk at each token."""
     shown = [item for answers in held_out for item in _shown(run, answers)]
     return risks(run.store, run.chat, trained, shown, run.experiment.contribution.token_budget).value
 
 
-def _shown(run: Context, answers: Answers) -> Iterator[_Shown]:
+def _shown(run: Run, answers: Answers) -> Iterator[_Shown]:
     for kind in (True, False):
         items = [r for r in answers.labelled if r.hallucinated is kind][:SHOWN_PER_KIND]
         some = replace(answers, labelled=tuple(items))
@@ -102,7 +102,7 @@ def edit_of(model: LanguageModel) -> str:
     return f", edited: {model.patch.brief}{elsewhere}"
 
 
-def _precision(run: Context) -> str:
+def _precision(run: Run) -> str:
     """What the weights are computed in, and what they went through before."""
     setup = run.experiment.model
     if not isinstance(setup.chat, GgufSource):
@@ -110,7 +110,9 @@ def _precision(run: Context) -> str:
     return f"{setup.dtype}, dequantised from GGUF {setup.chat.quantisation()}".rstrip()
 
 
-def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict[str, str]:
+def facts_of(
+    run: Run, neurons: HNeurons, path: Sequence[PathPoint], judged: Sequence[tuple[Question, Response, Judgement]]
+) -> dict[str, str]:
     """What was used, a line each."""
     setup = run.experiment
     chosen = next(point for point in path if point.chosen)
@@ -125,7 +127,7 @@ def facts_of(run: Context, neurons: HNeurons, path: Sequence[PathPoint]) -> dict
         "choice": setup.choice.criterion,
         "H-Neurons": f"{count} ({neurons.per_mille:.3g} per mille of all)",
         "controls": f"{setup.detection.control_seeds} sets for detection, {setup.intervention.control_seeds} for alpha",
-        "judge": ", ".join(dict.fromkeys(j.judge for _, response, j in run.judged if not response.lost)),
+        "judge": ", ".join(dict.fromkeys(j.judge for _, response, j in judged if not response.lost)),
         "seed": str(setup.seed),
         "hneuro": __version__,
     }

@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.neurons import HNeurons, Probe, ProbeRows
+from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.measured import Answers
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.selection import probe_path
 from hneuro.probe.choice import Choice, Sparsest, choose
 from hneuro.probe.labeling import (
     Labeling,
@@ -30,18 +34,12 @@ from hneuro.result_records import Overlap, Resample, ResultRow, Stability
 from hneuro.significance import share_at_least
 from hneuro.stage import Shards, sharded
 from hneuro.statistics import auroc_in_closed_form
-from hneuro.steps.answers import Identified
-from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers
-from hneuro.steps.selection import probe_path
 
 RESAMPLES_PER_SHARD = 25
 LABELINGS: tuple[Labeling, ...] = (OneVsOne(), ThreeVsOne(), LettersContrastive(), LettersForeseen())
 
 
-def stability(
-    run: Context, probes: Sequence[Probe], chosen: float, neurons: HNeurons, fit: Answers
-) -> Stability | None:
+def stability(run: Run, probes: Sequence[Probe], chosen: float, neurons: HNeurons, fit: Answers) -> Stability | None:
     """Frequencies over resamples, and overlaps between resamples, strengths and labeling modes."""
     setup = run.experiment
     count = setup.stability.resamples
@@ -83,7 +81,7 @@ def _between_strengths(probes: Sequence[Probe], chosen: float, neurons: HNeurons
     ]
 
 
-def _between_labelings(run: Context, chosen: float, neurons: HNeurons, fit: Answers) -> list[Overlap]:
+def _between_labelings(run: Run, chosen: float, neurons: HNeurons, fit: Answers) -> list[Overlap]:
     """Other labeling modes of the same answers at the same strength, where their regions were extracted too."""
     setup = run.experiment
     found = []
@@ -110,7 +108,7 @@ class Found:
     auroc: float  # of the detector on held-out answers
 
 
-def permutations(run: Context, identified: Identified, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
+def permutations(run: Run, identified: Identified, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
     """`METRICS` of the run ("h_neurons") and under each permutation ("h_neurons/permuted"), p one-sided, with the +1.
 
     Labels are permuted in every split, so that the probe, its choice and the test all see a world without a signal. A

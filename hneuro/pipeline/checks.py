@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 from hneuro.causal.benchmarks.known import KnownBenchmark
 from hneuro.causal.values import Values
 from hneuro.neurons import NeuronSpace
+from hneuro.pipeline import stored
+from hneuro.pipeline.run import Run
 from hneuro.probe.selectors import Ranking
 from hneuro.records import LabelledResponse, Question, UserError
 from hneuro.result_records import FunnelStep
 from hneuro.spans.base import NONE_STATED
-from hneuro.steps import stored
-from hneuro.steps.context import Context
 
 
 @runtime_checkable
@@ -29,14 +29,14 @@ class Checked(Protocol):
 ENOUGH = 2  # responses of each kind, below which nothing can be fitted
 
 
-def check_questions(run: Context, questions: Sequence[Question]) -> None:
+def check_questions(run: Run) -> None:
     """The models can be asked these questions. Loads their tokenizers alone."""
     for model in (run.chat, run.base):
         if model is not None:
-            run.experiment.sampling.check(model, questions)
+            run.experiment.sampling.check(model, run.asked.all())
 
 
-def check_parts(run: Context) -> None:
+def check_parts(run: Run) -> None:
     """Whoever reads the responses can work."""
     setup = run.experiment
     for part in (setup.judge, setup.span, setup.mechanism, setup.text, *setup.benchmarks.values()):
@@ -45,7 +45,7 @@ def check_parts(run: Context) -> None:
     check_suppression(run)
 
 
-def check_suppression(run: Context) -> None:
+def check_suppression(run: Run) -> None:
     """A step of generation can be taken back, where neurons are scaled only once the risk is known."""
     setup = run.experiment
     if not setup.intervention.swept or "risky" not in setup.intervention.variants:
@@ -61,7 +61,7 @@ def check_suppression(run: Context) -> None:
         )
 
 
-def check_neurons(run: Context) -> None:
+def check_neurons(run: Run) -> None:
     """The model has enough neurons for the sets that the config compares. Loads its weights, if nobody has before."""
     setup = run.experiment
     size = stored.neuron_space(run.store, run.chat).size
@@ -76,7 +76,7 @@ def check_neurons(run: Context) -> None:
             )
 
 
-def check_engine(run: Context) -> None:
+def check_engine(run: Run) -> None:
     """The engine of the sweep can edit this model, as far as its config tells."""
     if run.experiment.intervention.engine == "transformers":
         return
@@ -89,7 +89,7 @@ def check_engine(run: Context) -> None:
         )
 
 
-def check_origin(run: Context) -> None:
+def check_origin(run: Run) -> None:
     """The neurons of the base model and of each checkpoint are the chat model's, and they read the same tokens."""
     if run.base is None:
         return
@@ -124,11 +124,11 @@ def _size(space: NeuronSpace) -> str:
     return f"{space.n_layers} layers of {'up to ' * bool(space.layers)}{space.width} FFN neurons"
 
 
-def check_benchmarks(run: Context, parts: Mapping[str, Sequence[Question]]) -> None:
-    """The prompts of every benchmark can be read, or made of the identification set, whose `parts` these are."""
+def check_benchmarks(run: Run) -> None:
+    """The prompts of every benchmark can be read, or made of the identification set."""
     for name, benchmark in run.experiment.benchmarks.items():
         if isinstance(benchmark, KnownBenchmark):
-            _check_values(name, [question for part in parts.values() for question in part])
+            _check_values(name, [question for part in run.asked.parts.values() for question in part])
             continue
         ids = [item.id for item in benchmark.items()]
         if not ids:

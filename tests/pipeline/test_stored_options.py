@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from hneuro.models.language_model import LanguageModel
+from hneuro.pipeline import stored
 from hneuro.records import Question, Verdict
 from hneuro.responses.letters import LetterSampler
-from hneuro.steps import stored
 from hneuro.store import Store
 from hneuro.verdicts.letter import LetterJudge
 

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from hneuro.causal.grid import answers_to_a_prompt
 from hneuro.models.language_model import LanguageModel
-from hneuro.progress import is_quiet
+from hneuro.pipeline import stored
+from hneuro.pipeline.checks import ENOUGH, check_parts
+from hneuro.pipeline.questions import Questions
+from hneuro.pipeline.run import Run
+from hneuro.probe.consistency import Pair, hallucinates
 from hneuro.questions.splits import in_turn, place_in_draw
 from hneuro.records import Judgement, Question, Response, UserError, Verdict
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.result_records import FunnelStep
-from hneuro.steps import stored
-from hneuro.steps.checks import ENOUGH, check_parts
-from hneuro.steps.consistency import Pair, hallucinates
-from hneuro.steps.context import Context
 from hneuro.store import Kept, fingerprint
 
-log = logging.getLogger(__name__)
-
-Questions = tuple[Question, ...]
 Responses = Kept[tuple[Response, ...]]
 T = TypeVar("T", Response, Judgement)
 ROUND_ENDS = (1, 2, 4, 7)  # then as many as are asked for: a prompt is read once a round
@@ -42,7 +37,7 @@ class Judged:
         return list(zip(self.responses.value, self.judgements.value, strict=True))
 
 
-def several(run: Context, model: LanguageModel, parts: Mapping[str, Questions]) -> Judged:
+def several(run: Run, model: LanguageModel, parts: Mapping[str, Questions]) -> Judged:
     """The responses that the consistency filter looks at, judged; of every part, all that it and `balance` keep.
 
     A question whose samples disagree cannot become consistent, and where wrong answers are many more than right ones,
@@ -65,7 +60,7 @@ def several(run: Context, model: LanguageModel, parts: Mapping[str, Questions]) 
     return rounds.judged()
 
 
-def stopped_step(run: Context, found: Judged, questions: Questions, name: str) -> FunnelStep:
+def stopped_step(run: Run, found: Judged, questions: Questions, name: str) -> FunnelStep:
     """How many samples were not needed."""
     asked, drawn = run.experiment.sampling.samples * len(questions), len(found.responses.value)
     lost = {"not drawn: their question disagrees already, or is one too many of its kind": asked - drawn}
@@ -86,12 +81,12 @@ def cut_note(responses: Sequence[Response]) -> str:
     return f"{cut} of {len(responses)} cut at the limit of new tokens" if cut else ""
 
 
-def one_each(run: Context, model: LanguageModel, questions: Questions) -> Responses:
+def one_each(run: Run, model: LanguageModel, questions: Questions) -> Responses:
     """One response to each question of an evaluation set."""
     return _sampled(run, model, questions, 0, 1, run.experiment.seed + 1)
 
 
-def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged | None:
+def all_right(run: Run, model: LanguageModel, questions: Questions) -> Judged | None:
     """As many samples as the filter looks at, `one_each`'s first, while all of them are right: what the model knows.
 
     Of as many questions as the sweep asks about, the groups in turn. None where not so many were recorded.
@@ -104,7 +99,7 @@ def all_right(run: Context, model: LanguageModel, questions: Questions) -> Judge
         raise
 
 
-def _all_right(run: Context, model: LanguageModel, questions: Questions) -> Judged:
+def _all_right(run: Run, model: LanguageModel, questions: Questions) -> Judged:
     setup = run.experiment
     samples, wanted = setup.sampling.samples, setup.intervention.facts
     rounds = _Rounds(run, model, questions, setup.seed + 1, _is_right)
@@ -114,7 +109,7 @@ def _all_right(run: Context, model: LanguageModel, questions: Questions) -> Judg
     return rounds.judged()
 
 
-def repeated(run: Context, model: LanguageModel, questions: Questions) -> Responses | str:
+def repeated(run: Run, model: LanguageModel, questions: Questions) -> Responses | str:
     """Several responses to each question of an evaluation set, `one_each`'s first, or why there are none."""
     setup = run.experiment
     try:
@@ -140,7 +135,7 @@ class _Rounds:
 
     def __init__(
         self,
-        run: Context,
+        run: Run,
         model: LanguageModel,
         questions: Questions,
         seed: int,
@@ -199,7 +194,7 @@ def _sides(consistent: Sequence[Question], rounds: _Rounds) -> tuple[_Side, _Sid
     return _Side(drawn, wrong), _Side(drawn, {q.id for q in drawn} - wrong)
 
 
-def _needed(sides: tuple[_Side, _Side], run: Context, name: str) -> list[Question]:
+def _needed(sides: tuple[_Side, _Side], run: Run, name: str) -> list[Question]:
     """Those without which it is not known yet whom `balance` takes, and which facts of the select part are known."""
     wrong, right = sides
     size = min(max(min(wrong.most(), right.most()), ENOUGH), run.experiment.splits.most_per_class)
@@ -208,40 +203,13 @@ def _needed(sides: tuple[_Side, _Side], run: Context, name: str) -> list[Questio
     return [*wrong.ask(size), *right.ask(max(size, facts))]
 
 
-def _sampled(
-    run: Context, model: LanguageModel, questions: Questions, first: int, samples: int, seed: int
-) -> Responses:
+def _sampled(run: Run, model: LanguageModel, questions: Questions, first: int, samples: int, seed: int) -> Responses:
     def ready() -> None:
         check_parts(run)
-        _announce(run)
+        run.announce()
 
     part = run.experiment.sampling
     return stored.sample(run.store, model, part, questions, samples, seed, first=first, ready=ready)
-
-
-def _announce(run: Context) -> None:
-    """How much will be sampled and swept, once, before the first response is."""
-    if run.announced or is_quiet():
-        return
-    run.announced = True
-    setup, grid = run.experiment, run.experiment.intervention
-    several = run.sizes.get("fit", 0) + run.sizes.get("select", 0)
-    log.info(
-        "to sample: %s questions %s%d times, %s held-out questions at least once, up to %d tokens an answer",
-        f"{several:,}",
-        "at most " if setup.stop_early else "",
-        setup.sampling.samples,
-        f"{sum(run.sizes.values()) - several:,}",
-        setup.answer_tokens,
-    )
-    if grid.swept:
-        log.info(
-            "to sweep: %d answers to each of %s prompts of %d benchmarks and of up to %d known facts",
-            answers_to_a_prompt(grid),
-            "all" if grid.items is None else f"up to {grid.items}",
-            len(setup.benchmarks),
-            grid.known_questions,
-        )
 
 
 def _joined(questions: Iterable[Question], parts: Sequence[Kept[tuple[T, ...]]]) -> Kept[tuple[T, ...]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,16 @@ from hneuro.neurons import Contributions, HNeurons, NeuronSpace, Probe
 from hneuro.origin.moments import Readers, at, transfer_at
 from hneuro.origin.settings import PARTS
 from hneuro.origin.transfer import backward_transfer, shared_neurons
+from hneuro.pipeline import stored
+from hneuro.pipeline.answers import Identified, base_fit, evaluation_sets
+from hneuro.pipeline.measured import Answers, Trail, pooled, testable
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.selection import probe_path, random_controls
 from hneuro.result_records import ResultRow, TrainedDetector
 from hneuro.stage import Rows, array, stage
-from hneuro.steps import stored
-from hneuro.steps.answers import Identified, base_fit, evaluation_sets
-from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers, pooled, testable
-from hneuro.steps.sampling import Questions
-from hneuro.steps.selection import probe_path, random_controls
 from hneuro.store import Kept, fingerprint
 
 log = logging.getLogger(__name__)
-Parts = Mapping[str, Questions]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +34,17 @@ class Origin:
     """The rows, and for the table of neurons the drift rank of each and its weight in the base model's own probe."""
 
     rows: tuple[ResultRow, ...] = ()
+    trail: Trail = field(default_factory=Trail)
     ranks: NDArray[np.float64] | None = None
     own: Probe | None = None
 
 
 def origin(
-    run: Context,
+    run: Run,
     probe: Probe,
     neurons: HNeurons,
     trained: TrainedDetector,
     identified: Identified,
-    parts: Parts,
-    others: Parts,
 ) -> Origin:
     """Backward transfer next to the base model's own probe, drift, both at every checkpoint; nothing without a base."""
     if run.base is None:
@@ -63,8 +60,8 @@ def origin(
 
     readers = Kept(made, fingerprint([probe, trained, drawn, fit, select]))
     moved = _distances(run, run.base)
-    own = _own_probe(run, run.base, parts["fit"], probe.strength)
-    measured = evaluation_sets(run, run.base, parts["report"], others)
+    own, trail = _own_probe(run, run.base, probe.strength)
+    measured = evaluation_sets(run, run.base)
     rows = transferred(store, readers, neurons, own, measured, moved, seed).value
     run.base.release()  # a checkpoint at a time takes its place
     used = sorted({*np.flatnonzero(probe.weight).tolist(), *neurons.neurons}.union(*drawn))
@@ -73,7 +70,8 @@ def origin(
         kept = [_read_by(run, model, answers, used) for answers in measured]
         rows += moments(store, name, readers, neurons, measured, kept, then, seed).value
         model.release()
-    return Origin(rows=rows, ranks=_ranks(moved.value), own=own)
+    trail = sum((answers.trail for answers in measured), trail)
+    return Origin(rows=rows, trail=trail, ranks=_ranks(moved.value), own=own)
 
 
 @stage(ResultRow, version=1, name="origin")
@@ -111,7 +109,7 @@ def moments(
     return [*transfer, *at(name, drift_rows(moved.value, neurons, seed))]
 
 
-def _distances(run: Context, model: LanguageModel) -> Kept[NDArray[np.float64]]:
+def _distances(run: Run, model: LanguageModel) -> Kept[NDArray[np.float64]]:
     return distances(run.store, run.chat, model, stored.neuron_space(run.store, run.chat))
 
 
@@ -143,15 +141,15 @@ def _ranks(moved: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
-def _own_probe(run: Context, base: LanguageModel, fit: Questions, strength: float) -> Probe | None:
+def _own_probe(run: Run, base: LanguageModel, strength: float) -> tuple[Probe | None, Trail]:
     """The same selection at the same strength, fitted on the base model's own consistent answers."""
-    answers = base_fit(run, base, fit)
+    answers, trail = base_fit(run, base)
     if answers is None:
-        return None
-    return next(p for p in probe_path(run, answers, run.experiment.labeling) if p.strength == strength)
+        return None, trail
+    return next(p for p in probe_path(run, answers, run.experiment.labeling) if p.strength == strength), trail
 
 
-def _read_by(run: Context, model: LanguageModel, answers: Answers, neurons: Sequence[int]) -> Answers:
+def _read_by(run: Run, model: LanguageModel, answers: Answers, neurons: Sequence[int]) -> Answers:
     """The same answers as another model reads them, in the columns of these neurons."""
     sequences, positions = pooled(run, model, answers.said(), answers.tested)
     budget = run.experiment.contribution.token_budget

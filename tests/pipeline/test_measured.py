@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hneuro.neurons import Contributions, NeuronSpace
+from hneuro.pipeline.measured import Answers
 from hneuro.records import AnswerSpan, LabelledResponse, Response
-from hneuro.steps.measured import Answers
 
 KEYS = (("a", 0), ("b", 0))
 

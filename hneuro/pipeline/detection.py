@@ -1,37 +1,31 @@
-"""The trials of the H-Neurons: do they detect, and do they cause?"""
+"""Do the H-Neurons detect hallucination on other questions, and better than random neurons and what is simpler?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hneuro.causal.grid import NeuronSet, slots
 from hneuro.detection.detector import Classifier
 from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
 from hneuro.detection.mechanism.settings import frequencies, read_counts
-from hneuro.detection.monitor import RiskMonitor
 from hneuro.detection.rivals import Rival, RivalData, rivals
 from hneuro.detection.scored import AnswerSet, Scored
 from hneuro.neurons import HNeurons, Probe
-from hneuro.probe.controls import control_set, norm_change
+from hneuro.pipeline import stored
+from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.measured import Answers, pooled
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.selection import mean_contribution, neuron_sets
 from hneuro.result_records import ResultRow, TrainedDetector
 from hneuro.stage import stage
-from hneuro.steps import stored
-from hneuro.steps.answers import Identified
-from hneuro.steps.context import Context
-from hneuro.steps.known import benchmarks_of
-from hneuro.steps.measured import Answers, pooled
-from hneuro.steps.sampling import Questions
-from hneuro.steps.selection import mean_contribution, neuron_sets, nonzero
-from hneuro.steps.sweeps import alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
 from hneuro.store import Kept
 
 
 def detection(
-    run: Context,
+    run: Run,
     probe: Probe,
     neurons: HNeurons,
     trained: TrainedDetector,
@@ -88,74 +82,10 @@ def baselines(tested: Tested) -> Sequence[ResultRow]:
     return detect_by_baselines(*tested.parts(), tested.others())
 
 
-def causal(
-    run: Context,
-    probe: Probe,
-    neurons: HNeurons,
-    trained: TrainedDetector,
-    identified: Identified,
-    parts: Mapping[str, Questions],
-) -> tuple[ResultRow, ...]:
-    """Compliance on every benchmark, accuracy on known facts and perplexity, for every set, at every alpha.
-
-    Nothing where it was turned off.
-    """
-    setup = run.experiment
-    if not setup.intervention.swept:
-        return ()
-    sets = swept_sets(run, probe, neurons, identified)
-    monitor = RiskMonitor(Classifier.of(trained)) if "risky" in setup.intervention.variants else None
-    rows: list[ResultRow] = []
-    with device_of_sweeps(run):
-        benchmarks, framings = benchmarks_of(run, identified, parts)
-        rows += framings
-        for benchmark in benchmarks:
-            rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
-    whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
-    contribution = mean_contribution(run.store, identified.fit).value.astype(np.float64)
-    return (*rows, *perplexity(run, whole), *_norm_changes(sets, contribution))
-
-
-def _norm_changes(sets: Sequence[NeuronSet], contribution: NDArray[np.float64]) -> Iterator[ResultRow]:
-    """How much each set that is scaled changes h: whether controls are as loud as what they control for."""
-    for one in (one for one in sets if "@" not in one.name):
-        yield ResultRow(
-            stage="causal",
-            metric="norm_change",
-            dataset="neurons",
-            condition=one.name,
-            value=norm_change(contribution, one.neurons),
-            n=len(one.neurons),
-            seed=one.seed if "/" in one.name else None,
-        )
-
-
-def swept_sets(run: Context, probe: Probe, neurons: HNeurons, identified: Identified) -> list[NeuronSet]:
-    """The neuron sets, their variants, and their controls, of which a set that comes back is swept once."""
-    setup = run.experiment
-    contribution = mean_contribution(run.store, identified.fit).value.astype(np.float64)
-    known = neuron_sets(run, neurons, identified.fit) | {"negative": tuple(np.flatnonzero(probe.weight < 0).tolist())}
-    found: list[NeuronSet] = []
-    for slot in slots(setup.intervention):
-        chosen, values = known[slot.of], list[float]()
-        own = tuple(sorted(chosen))
-        if slot.control is not None:
-            exclude = nonzero(probe) | set(chosen)
-            draw = setup.seed * 1000 + slot.seed
-            own = control_set(slot.control, probe.space, chosen, exclude, contribution, draw)
-        elif slot.variant == "mean":
-            values = usual_activity(run, identified.fit, own).tolist()
-        one = slot.filled(own, tuple(values))
-        again = slot.control is not None and (one.name, own) in ((there.name, there.neurons) for there in found)
-        if not again and (own or slot.of != "negative"):
-            found.append(one)
-    return found
-
-
 Texts = tuple[str, str, str]  # question, gold answer, what was said
 
 
-def frequency(run: Context, answers: Answers) -> NDArray[np.float64]:
+def frequency(run: Run, answers: Answers) -> NDArray[np.float64]:
     """How often the training data speak of what each answer [row] is about; NaN where nobody knows."""
     settings = run.experiment.mechanism
     counts = read_counts(settings.counts) if settings.counts else None
@@ -163,14 +93,14 @@ def frequency(run: Context, answers: Answers) -> NDArray[np.float64]:
     return frequencies(asked, counts, settings.count_field)
 
 
-def hidden(run: Context, answers: Answers) -> Kept[NDArray[np.float32]]:
+def hidden(run: Run, answers: Answers) -> Kept[NDArray[np.float32]]:
     """The residual stream of the answers [row, layer, hidden] where detectors read. One more forward pass."""
     sequences, positions = pooled(run, run.chat, answers.said(), answers.tested)
     space = stored.spaces(run.store, run.chat).value[1]
     return stored.residual(run.store, run.chat, sequences, positions, run.experiment.contribution.token_budget, space)
 
 
-def rivals_of(run: Context, fit: Answers, select: Answers, sets: Sequence[Answers]) -> Kept[tuple[Rival, ...]]:
+def rivals_of(run: Run, fit: Answers, select: Answers, sets: Sequence[Answers]) -> Kept[tuple[Rival, ...]]:
     """The same for every probe on these answers."""
     every = (fit, select, *sets)
     texts, kinds = [_texts(a) for a in every], [[r.hallucinated for r in a.labelled] for a in every]

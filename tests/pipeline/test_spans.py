@@ -14,14 +14,14 @@ from lab_parts import Forgetful
 
 from hneuro.contributions.regions import ContributionSettings
 from hneuro.models.language_model import LanguageModel
+from hneuro.pipeline import stored
+from hneuro.pipeline.answers import measure
+from hneuro.pipeline.run import Run
 from hneuro.records import ASIDE, LabelledResponse, Question, Response, UserError
 from hneuro.spans.base import SpanLocator
 from hneuro.spans.llm import LlmLocator, Messages
 from hneuro.spans.recorded import RecordedLocator
 from hneuro.spans.short_answer import ShortAnswer
-from hneuro.steps import stored
-from hneuro.steps.answers import measure
-from hneuro.steps.context import Context
 from hneuro.store import Kept, Store
 
 QUESTIONS = tuple(
@@ -114,14 +114,14 @@ def test_spans_are_located_anew_where_what_they_read_has_changed(
     assert store.tally.loaded == ["spans"]
 
 
-def context(language_model: LanguageModel, store: Store, part: SpanLocator, max_span_loss: float) -> Context:
+def a_run(language_model: LanguageModel, store: Store, part: SpanLocator, max_span_loss: float) -> Run:
     setup = SimpleNamespace(
         span=part,
         max_span_loss=max_span_loss,
         contribution=ContributionSettings(),
         labeling=SimpleNamespace(tested="answer"),
     )
-    run = Context(setup, store)  # type: ignore[arg-type]
+    run = Run(setup, store, asked=None)  # type: ignore[arg-type]
     run.__dict__["chat"] = language_model
     return run
 
@@ -129,7 +129,7 @@ def context(language_model: LanguageModel, store: Store, part: SpanLocator, max_
 def test_a_run_stops_above_the_allowed_loss_and_goes_on_below_it(
     language_model: LanguageModel, responses: Kept[Any], tmp_path: Path
 ) -> None:
-    run = context(language_model, Store(tmp_path), Forgetful(), 0.01)
+    run = a_run(language_model, Store(tmp_path), Forgetful(), 0.01)
     with pytest.raises(UserError) as caught:
         measure(run, language_model, "fit", QUESTIONS, responses, LABELLED)
     assert str(caught.value) == (
@@ -137,9 +137,9 @@ def test_a_run_stops_above_the_allowed_loss_and_goes_on_below_it(
         "2 forgotten (hallucinated), 2 forgotten (faithful); choose another span, or allow the loss with "
         "max_span_loss=0.2"
     )
-    run = context(language_model, Store(tmp_path), Forgetful(), 0.2)
+    run = a_run(language_model, Store(tmp_path), Forgetful(), 0.2)
     answers = measure(run, language_model, "fit", QUESTIONS, responses, LABELLED)
-    (step,) = run.funnel
+    (step,) = answers.trail.funnel
     assert (step.entered, step.left) == (20, 16)
     assert step.lost == {"forgotten (hallucinated)": 2, "forgotten (faithful)": 2}
     kept = [f"q{n}" for n in range(20) if n % 5]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 from judging import question, response
 
+from hneuro.probe.consistency import consistent, single
 from hneuro.records import Judgement, Response, Verdict
-from hneuro.steps.consistency import consistent, single
 
 C, W, R, U = Verdict.CORRECT, Verdict.WRONG, Verdict.REFUSED, Verdict.UNJUDGED
 

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from hneuro.detection.calibration import Platt, calibration_rows
 from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import BASELINES, AnswerSet, baseline_features
+from hneuro.pipeline import stored
+from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.measured import Answers, located, pooled
+from hneuro.pipeline.questions import Questions
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.sampling import Judged, one_each
+from hneuro.probe.consistency import single
 from hneuro.records import LabelledResponse
-from hneuro.result_records import Calibration, ResultRow, TrainedDetector
+from hneuro.result_records import Calibration, FunnelStep, ResultRow, TrainedDetector
 from hneuro.spans.candidate import CandidateLocator
 from hneuro.stage import stage
 from hneuro.statistics import rate
-from hneuro.steps import stored
-from hneuro.steps.answers import Identified
-from hneuro.steps.consistency import single
-from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers, located, pooled
-from hneuro.steps.sampling import Judged, Questions, one_each
 from hneuro.store import Kept
 
 LOGPROB = BASELINES.index("logprob")
@@ -37,31 +38,26 @@ class _Rest:
 
 
 def calibration(
-    run: Context, trained: TrainedDetector, identified: Identified, balanced: Answers, report: Questions
-) -> tuple[tuple[ResultRow, ...], Calibration | None]:
-    """`balanced`: the answers to some of the `report` questions. Nothing where there are too few of either kind."""
-    rest = _rest(run, trained, balanced, report)
+    run: Run, trained: TrainedDetector, identified: Identified, balanced: Answers
+) -> tuple[tuple[ResultRow, ...], Calibration | None, tuple[FunnelStep, ...]]:
+    """`balanced`: the answers to some of the report questions. No rows where there are too few of either kind."""
+    report = run.asked.parts["report"]
+    rest, lost = _rest(run, trained, balanced, report)
     wrong, asked = identified.natural
     y = [r.hallucinated for r in (*balanced.labelled, *rest.labelled)]
     if min(sum(y), len(y) - sum(y)) < run.experiment.mechanism.min_per_class or not 0 < wrong < asked:
-        return (), None
+        return (), None, lost
     rows = calibrated(run.store, balanced, rest, trained, identified.select, identified.natural).value
     kept = kept_scores(run.store, balanced, rest, trained, identified.select, identified.natural).value
     alike = {question.candidates for question in report}
-    return rows, next(
-        (
-            replace(
-                own,
-                candidates=alike.pop() if len(alike) == 1 else (),
-                method="candidate" if isinstance(run.experiment.span, CandidateLocator) else "",
-            )
-            for own in kept
-        ),
-        None,
-    )
+    stated = next(iter(alike)) if len(alike) == 1 else ()
+    method = "candidate" if isinstance(run.experiment.span, CandidateLocator) else ""
+    return rows, next((replace(own, candidates=stated, method=method) for own in kept), None), lost
 
 
-def _rest(run: Context, trained: TrainedDetector, balanced: Answers, report: Questions) -> _Rest:
+def _rest(
+    run: Run, trained: TrainedDetector, balanced: Answers, report: Questions
+) -> tuple[_Rest, tuple[FunnelStep, ...]]:
     model, setup = run.chat, run.experiment
     responses = one_each(run, model, report)
     judged = Judged(responses, stored.judge(run.store, setup.judge, report, responses)).pairs()
@@ -69,14 +65,13 @@ def _rest(run: Context, trained: TrainedDetector, balanced: Answers, report: Que
     drawn = balanced.drawn
     left = [r for r in every if (r.question_id, r.sample) not in drawn]
     kept, spans, step = located(run, model, report, responses, left, f"{balanced.name} (for calibration)")
-    if left:
-        run.funnel.append(step)
     said = {(r.question_id, r.sample): r for r in responses.value}
     keys = [(r.question_id, r.sample) for r in kept]
     sequences, positions = pooled(run, model, [(said[key], spans[key]) for key in keys], balanced.tested)
     budget = setup.contribution.token_budget
     columns = stored.columns(run.store, model, sequences, positions, budget, trained.neurons)
-    return _Rest(labelled=kept, columns=columns, logprob=baseline_features(kept, said, spans)[:, LOGPROB])
+    rest = _Rest(labelled=kept, columns=columns, logprob=baseline_features(kept, said, spans)[:, LOGPROB])
+    return rest, (step,) if left else ()
 
 
 @stage(ResultRow, version=1, name="calibration")

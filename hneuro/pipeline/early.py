@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hneuro.experiment import Stage
 from hneuro.models.language_model import LanguageModel
+from hneuro.pipeline import answers, sampling, stored
+from hneuro.pipeline.detection import hidden
+from hneuro.pipeline.known import about_facts
+from hneuro.pipeline.questions import Questions
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.sampling import Judged, Responses
 from hneuro.responses.sampler import EngineSampler
-from hneuro.steps import answers, sampling, stored
-from hneuro.steps.context import Context
-from hneuro.steps.known import about_facts
-from hneuro.steps.sampling import Judged, Questions, Responses
-from hneuro.steps.trials import hidden
-
-Parts = Mapping[str, Questions]
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,14 @@ class Sampled:
     judged: bool = True
 
 
-def sets(run: Context, parts: Parts, others: Parts) -> Iterator[Sampled]:
+def sets(run: Run) -> Iterator[Sampled]:
     """All that a run samples: whatever it needs later is in the store once each has been drawn."""
-    setup = run.experiment
-    name, samples = setup.identification.name, setup.sampling.samples
-    fit, known = parts["fit"], (*parts["fit"], *parts["select"])
-    evaluation = {name: parts["report"], **others}
+    setup, parts = run.experiment, run.asked.parts
+    name, samples = run.asked.identification, setup.sampling.samples
+    fit, report, evaluation = parts["fit"], parts["report"], run.asked.evaluation
 
     both = {part: parts[part] for part in ("fit", "select")}
+    known = tuple(q for part in both.values() for q in part)
     yield Sampled(f"{name} (fit and select)", run.chat, known, samples, lambda: sampling.several(run, run.chat, both))
     if (base := run.base) is not None and setup.origin.base_probe:
         label = answers.label_of(f"{name} (fit)", base)
@@ -51,7 +50,7 @@ def sets(run: Context, parts: Parts, others: Parts) -> Iterator[Sampled]:
 
             yield Sampled(answers.label_of(label, model), model, asked, 1, one_each)
     if about_facts(run) and setup.intervention.swept:
-        facts = tuple(q for q in parts["report"] if q.answerable)
+        facts = tuple(q for q in report if q.answerable)
         yield Sampled(f"{name} (known)", run.chat, facts, samples, lambda: sampling.all_right(run, run.chat, facts))
     if setup.mechanism.measured and setup.mechanism.samples:
         for label, asked in evaluation.items():
@@ -62,29 +61,29 @@ def sets(run: Context, parts: Parts, others: Parts) -> Iterator[Sampled]:
             yield Sampled(f"{label} (again)", run.chat, asked, setup.mechanism.samples - 1, again, judged=False)
 
 
-def sample_ahead(run: Context, parts: Parts, others: Parts) -> None:
+def sample_ahead(run: Run) -> None:
     """All responses of an engine that holds the device, which it then leaves to the weights of the later stages."""
     sampler = run.experiment.sampling
     if isinstance(sampler, EngineSampler):
         try:
-            for each in sets(run, parts, others):
+            for each in sets(run):
                 each.draw()
         finally:
             sampler.close()
 
 
-def until(run: Context, stage: Stage, parts: Parts, others: Parts) -> str:
+def until(run: Run, stage: Stage) -> str:
     """Everything up to and with `stage`, for all sets and models, as the whole run would make it."""
-    sample_ahead(run, parts, others)
+    sample_ahead(run)
     if stage == "contributions":
-        lines = list(_contributions(run, parts, others))
+        lines = list(_contributions(run))
     else:
-        lines = [line for each in sets(run, parts, others) if (line := _drawn(run, each, stage))]
+        lines = [line for each in sets(run) if (line := _drawn(run, each, stage))]
     head = f"Stopped after {stage}, as until={stage} asks. In {run.store.root.resolve()} there are now:"
     return "\n  ".join([head, *lines])
 
 
-def _drawn(run: Context, of: Sampled, stage: Stage) -> str:
+def _drawn(run: Run, of: Sampled, stage: Stage) -> str:
     """What there is of a set then; "" where it cannot be sampled."""
     found = of.draw()
     if found is None or isinstance(found, str):
@@ -100,16 +99,15 @@ def _drawn(run: Context, of: Sampled, stage: Stage) -> str:
     return f"verdicts on {of.name}: {', '.join(f'{count} {verdict}' for verdict, count in sorted(counts.items()))}"
 
 
-def _contributions(run: Context, parts: Parts, others: Parts) -> Iterator[str]:
-    identified = answers.identify(run, run.chat, parts["fit"], parts["select"])
-    own = answers.base_fit(run, run.base, parts["fit"]) if run.base is not None else None
-    found = [(run.chat, part) for part in (identified.fit, identified.select)]
-    found += [(run.base, own)] if run.base is not None and own is not None else []
+def _contributions(run: Run) -> Iterator[str]:
+    identified = answers.identify(run)
+    found = [(run.chat, part.name, part) for part in (identified.fit, identified.select)]
+    if run.base is not None and (own := answers.base_fit(run, run.base)[0]) is not None:
+        found.append((run.base, own.name, own))
     for model in (run.chat, run.base):
         if model is not None:
-            found += [(model, part) for part in answers.evaluation_sets(run, model, parts["report"], others)]
-    for model, part in found:
+            found += [(model, answers.label_of(s.name, model), s) for s in answers.evaluation_sets(run, model)]
+    for model, name, part in found:
         if model is run.chat:
             hidden(run, part)
-        name = part.name if part is own else answers.label_of(part.name, model)
         yield f"contributions of {len(part.labelled)} answers to {name}"

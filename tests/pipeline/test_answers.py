@@ -12,14 +12,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from hneuro.config import build_experiment, config_folder, register_schema
+from hneuro.pipeline.checks import check_labelled
+from hneuro.pipeline.questions import load_questions
 from hneuro.provenance import run_card
 from hneuro.questions.splits import assert_disjoint
 from hneuro.records import UserError
 from hneuro.result_records import FunnelStep
-from hneuro.steps.answers import load_questions
-from hneuro.steps.checks import check_labelled
-from hneuro.steps.context import Context
-from hneuro.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -49,19 +47,22 @@ def test_the_paper_s_sets_are_loaded_disjoint_and_their_origins_recorded(tmp_pat
         "dataset.limit=500",
     ]
     experiment = build_experiment(compose("config", words))
-    run = Context(experiment, Store(tmp_path / "store"))
-    parts, others = load_questions(run)
+    asked = load_questions(experiment)
 
-    assert {name: len(questions) for name, questions in parts.items()} == {"fit": 12, "select": 3, "report": 5}
-    assert {name: len(questions) for name, questions in others.items()} == {"nq_open": 5, "bioasq": 1, "nonexist": 500}
-    assert_disjoint({**parts, **others})
-    assert {step.dataset: step.lost for step in run.funnel if step.stage == "questions"} == {
+    assert {name: len(questions) for name, questions in asked.parts.items()} == {"fit": 12, "select": 3, "report": 5}
+    assert {name: len(questions) for name, questions in asked.others.items()} == {
+        "nq_open": 5,
+        "bioasq": 1,
+        "nonexist": 500,
+    }
+    assert_disjoint({**asked.parts, **asked.others})
+    assert {step.dataset: step.lost for step in asked.funnel if step.stage == "questions"} == {
         "triviaqa": {"another row of a question": 20},
         "nq_open": {"also in triviaqa": 5},
         "bioasq": {},
         "nonexist": {"over the limit": 500},
     }
-    card = run_card(experiment, data=run.data)["data"]
+    card = run_card(experiment, data=asked.origins)["data"]
     assert card["triviaqa"]["source"] == f"{tmp_path}/t.jsonl"
     assert {name: origin["rows"] for name, origin in card.items()} == {
         "triviaqa": 40,

@@ -10,16 +10,27 @@ from hneuro.contributions.regions import region_positions
 from hneuro.detection.scored import AnswerSet, baseline_features
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import Contributions, ProbeRows
+from hneuro.pipeline import stored
+from hneuro.pipeline.checks import check_spans
+from hneuro.pipeline.features import by_neuron, is_large
+from hneuro.pipeline.questions import Questions
+from hneuro.pipeline.run import Run
 from hneuro.probe.labeling import region_rows
-from hneuro.records import AnswerSpan, LabelledResponse, Question, Response
+from hneuro.records import AnswerSpan, Judgement, LabelledResponse, Question, Response
 from hneuro.result_records import FunnelStep
 from hneuro.spans.base import loss_step
-from hneuro.steps import stored
-from hneuro.steps.checks import check_spans
-from hneuro.steps.context import Context
-from hneuro.steps.features import by_neuron, is_large
-from hneuro.steps.sampling import Questions
 from hneuro.store import Kept
+
+
+@dataclass(frozen=True)
+class Trail:
+    """What was lost and what was judged on the way."""
+
+    funnel: tuple[FunnelStep, ...] = ()
+    judged: tuple[tuple[Question, Response, Judgement], ...] = ()  # for the agreement of several judges
+
+    def __add__(self, later: Trail) -> Trail:
+        return Trail(self.funnel + later.funnel, self.judged + later.judged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +46,7 @@ class Answers:
     drawn: frozenset[tuple[str, int]]  # (question_id, sample) of all that were looked at, those without a span as well
     tested: str  # the region that detectors read
     digest: str  # of the contributions and that region
+    trail: Trail = Trail()
 
     @property
     def store_key(self) -> list[Any]:
@@ -65,7 +77,7 @@ class Answers:
 
 
 def measure(
-    run: Context,
+    run: Run,
     model: LanguageModel,
     name: str,
     questions: Questions,
@@ -77,11 +89,9 @@ def measure(
     """Spans and contributions of labelled responses. A span that was not located is counted, and not guessed."""
     setup = run.experiment
     kept, spans, step = located(run, model, questions, responses, labelled, name)
-    run.funnel.append(step)
     check_spans(step, setup.max_span_loss)
     said = {(r.question_id, r.sample): r for r in responses.value}
     keys = [(r.question_id, r.sample) for r in kept]
-    run.funnel += _without_probabilities(name, [said[key] for key in keys])
     regions, space = setup.contribution.regions, stored.neuron_space(run.store, model)
     sequences, positions = pooled(run, model, [(said[key], spans[key]) for key in keys])
     contributions = stored.contributions(
@@ -105,11 +115,12 @@ def measure(
         drawn=frozenset((r.question_id, r.sample) for r in labelled),
         tested=setup.labeling.tested,
         digest=f"{contributions.digest}/{setup.labeling.tested}",
+        trail=Trail((step, *_without_probabilities(name, [said[key] for key in keys]))),
     )
 
 
 def located(
-    run: Context,
+    run: Run,
     model: LanguageModel,
     questions: Questions,
     responses: Kept[tuple[Response, ...]],
@@ -124,7 +135,7 @@ def located(
 
 
 def pooled(
-    run: Context, model: LanguageModel, said: Sequence[tuple[Response, AnswerSpan]], region: str | None = None
+    run: Run, model: LanguageModel, said: Sequence[tuple[Response, AnswerSpan]], region: str | None = None
 ) -> tuple[list[tuple[int, ...]], list[list[list[int]]]]:
     """The ids of prompt + response, and the positions of each region, or of one: what is extracted of which."""
     settings = run.experiment.contribution

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from hneuro.neurons import Contributions, NeuronSpace
+from hneuro.pipeline.measured import Answers
+from hneuro.pipeline.stability import METRICS, permutations
 from hneuro.probe.choice import AccuracyPlusKnown, Choice, Sparsest
 from hneuro.probe.labeling import OneVsOne
 from hneuro.probe.selectors import L1
 from hneuro.probe.stability import StabilitySettings
 from hneuro.records import AnswerSpan, LabelledResponse, Response
-from hneuro.steps.measured import Answers
-from hneuro.steps.stability import METRICS, permutations
 from hneuro.store import Store
 
 WIDTH, SIZES = 24, {"fit": 120, "select": 60, "report": 100}

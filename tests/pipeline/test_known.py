@@ -10,11 +10,12 @@ import pytest
 
 from hneuro.causal.benchmarks.known import KnownBenchmark, KnownPrompts
 from hneuro.causal.grid import SweepSettings
+from hneuro.pipeline import known
+from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.checks import check_benchmarks
+from hneuro.pipeline.known import benchmarks_of
+from hneuro.pipeline.measured import Trail
 from hneuro.records import Fact, Outcome, Question, Reading, UserError
-from hneuro.steps import known
-from hneuro.steps.answers import Identified
-from hneuro.steps.checks import check_benchmarks
-from hneuro.steps.known import benchmarks_of
 
 
 def questions(part: str, count: int) -> tuple[Question, ...]:
@@ -53,7 +54,7 @@ def asked(
 ) -> tuple[Any, list[Any], list[Any], Untouched]:
     untouched = Untouched(dict(zip(TEXTS, rates, strict=True)))
     monkeypatch.setattr(known, "alpha_sweep", untouched)
-    monkeypatch.setattr(known.answers, "held_out_facts", lambda run, model, part: tuple(report))
+    monkeypatch.setattr(known.answers, "held_out_facts", lambda run: tuple(report))
     setup = SimpleNamespace(
         benchmarks={"context": KnownBenchmark(facet="misleading_context", framings=TEXTS)},
         intervention=SweepSettings(items=items, known_questions=7),
@@ -62,10 +63,11 @@ def asked(
         answer_tokens=4,
         seed=0,
     )
-    run = SimpleNamespace(experiment=setup, funnel=[], chat=None)
-    identified = Identified(None, None, select, tuple(f.question for f in select[:7]), (0, 0))  # type: ignore[arg-type]
-    benchmarks, rows = benchmarks_of(run, identified, PARTS)  # type: ignore[arg-type]
-    return run, benchmarks, list(rows), untouched
+    run = SimpleNamespace(experiment=setup, asked=SimpleNamespace(parts=PARTS), chat=None)
+    known_questions = tuple(f.question for f in select[:7])
+    identified = Identified(None, None, select, known_questions, (0, 0), Trail())  # type: ignore[arg-type]
+    benchmarks, rows, lost = benchmarks_of(run, identified)  # type: ignore[arg-type]
+    return lost, benchmarks, list(rows), untouched
 
 
 @pytest.mark.parametrize(
@@ -109,25 +111,25 @@ def test_a_facet_that_leaves_nothing_to_move_says_so(monkeypatch: pytest.MonkeyP
 
 
 def test_only_as_many_facts_are_asked_as_the_sweep_has_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, (benchmark, _), _, untouched = asked(monkeypatch, (0.5, 0.0, 0.0), items=6)
+    lost, (benchmark, _), _, untouched = asked(monkeypatch, (0.5, 0.0, 0.0), items=6)
     again = asked(monkeypatch, (0.5, 0.0, 0.0), items=6)[1][0]
     ids = [item.id for item in benchmark.items()]
     assert len(ids) == 6
     assert ids == [item.id for item in again.items()]
     assert ids != [q.id for q in PARTS["report"][:6]]
     assert all(len(one.items()) == 6 for one in untouched.asked)
-    step = run.funnel[1]
+    step = lost[1]
     assert (step.dataset, step.entered, step.left, step.lost) == ("report", 20, 6, {"over intervention.items": 14})
 
 
 def test_a_model_that_knows_nothing_of_the_report_part_is_asked_about_accuracy_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run, benchmarks, rows, _ = asked(monkeypatch, (0.5, 0.0, 0.0), report=())
+    lost, benchmarks, rows, _ = asked(monkeypatch, (0.5, 0.0, 0.0), report=())
     assert [benchmark.name for benchmark in benchmarks] == ["known_facts"]
     assert list(benchmarks[0].questions) == [q.id for q in PARTS["select"][:7]]
     assert rows
-    assert run.funnel[1].note == "no fact to ask about"
+    assert lost[1].note == "no fact to ask about"
 
 
 def test_without_facts_to_choose_by_the_first_framing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +141,11 @@ def test_without_facts_to_choose_by_the_first_framing_is_asked(monkeypatch: pyte
 
 def test_a_data_set_with_one_answer_alone_is_refused_before_work() -> None:
     same = tuple(Question(id=str(n), dataset="d", text="Who?", answers=("Ann",), entity="") for n in range(4))
-    run: Any = SimpleNamespace(
-        experiment=SimpleNamespace(benchmarks={"doubt": KnownBenchmark(facet="doubt", framings={"a": "Sure?"})})
-    )
-    check_benchmarks(run, PARTS)
+    setup = SimpleNamespace(benchmarks={"doubt": KnownBenchmark(facet="doubt", framings={"a": "Sure?"})})
+
+    def about(parts: Mapping[str, Sequence[Question]]) -> Any:
+        return SimpleNamespace(experiment=setup, asked=SimpleNamespace(parts=parts))
+
+    check_benchmarks(about(PARTS))
     with pytest.raises(UserError, match=r"benchmark.doubt plants the answer of another question, and no question"):
-        check_benchmarks(run, {"fit": same[:2], "select": same[2:], "report": ()})
+        check_benchmarks(about({"fit": same[:2], "select": same[2:], "report": ()}))

@@ -18,16 +18,16 @@ from hneuro.causal.passes import losses
 from hneuro.causal.perplexity import perplexity_rows
 from hneuro.detection.monitor import RiskMonitor
 from hneuro.models.language_model import LanguageModel
+from hneuro.pipeline.checks import check_parts
+from hneuro.pipeline.measured import Answers, pooled
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.stored import shape_of
 from hneuro.records import BenchmarkItem, Opening, Reading, SweepAnswer
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import EngineSampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.result_records import ResultRow
 from hneuro.stage import Rows, Shards, array, sharded, stage
-from hneuro.steps.checks import check_parts
-from hneuro.steps.context import Context
-from hneuro.steps.measured import Answers, pooled
-from hneuro.steps.stored import shape_of
 from hneuro.store import Kept, Store
 
 READINGS_PER_SHARD = 512
@@ -47,7 +47,7 @@ class Swept:
 
 
 @contextmanager
-def device_of_sweeps(run: Context) -> Iterator[None]:
+def device_of_sweeps(run: Run) -> Iterator[None]:
     """Sweeps inside share an engine, if one answers them, which then leaves the device to the model."""
     try:
         yield
@@ -58,7 +58,7 @@ def device_of_sweeps(run: Context) -> Iterator[None]:
 
 
 def alpha_sweep(
-    run: Context,
+    run: Run,
     benchmark: Benchmark,
     sets: Sequence[NeuronSet],
     monitor: RiskMonitor | None = None,
@@ -154,7 +154,7 @@ def _by_item(answers: Sequence[SweepAnswer], items: int) -> tuple[SweepAnswer, .
     return tuple(answer for n in range(items) for answer in answers[n::items])
 
 
-def _sweeper(run: Context, decoding: Decoding, monitor: RiskMonitor | None) -> tuple[Sweeper, Mapping[str, Any]]:
+def _sweeper(run: Run, decoding: Decoding, monitor: RiskMonitor | None) -> tuple[Sweeper, Mapping[str, Any]]:
     """Who answers, and what the answers depend on by that."""
     setup = run.experiment
     if setup.intervention.engine == "transformers":
@@ -202,13 +202,13 @@ def tested(
     return effects(answers.value, readings.value, benchmark, measures, entity_of, strata_of)
 
 
-def perplexity(run: Context, sets: Sequence[NeuronSet]) -> tuple[ResultRow, ...]:
+def perplexity(run: Run, sets: Sequence[NeuronSet]) -> tuple[ResultRow, ...]:
     """Perplexity of the text under every set at every alpha; nothing where there is no text."""
     found = text_losses(run, sets)
     return () if found is None else perplexity_rows(cells(sets), found, [one.name for one in sets])
 
 
-def text_losses(run: Context, sets: Sequence[NeuronSet]) -> NDArray[np.float32] | None:
+def text_losses(run: Run, sets: Sequence[NeuronSet]) -> NDArray[np.float32] | None:
     """`losses` of the text in every cell; None where there is no text."""
     setup = run.experiment
     passages = setup.text.passages()
@@ -227,7 +227,7 @@ def passage_losses(model: LanguageModel, passages: Sequence[str], grid: Sequence
     return Rows.of((len(grid), len(passages), 2), 1, work)
 
 
-def usual_activity(run: Context, faithful: Answers, neurons: Sequence[int]) -> NDArray[np.float32]:
+def usual_activity(run: Run, faithful: Answers, neurons: Sequence[int]) -> NDArray[np.float32]:
     """[neuron]: mean of z where faithful answers are given (or predicted)."""
     right = replace(faithful, labelled=tuple(r for r in faithful.labelled if not r.hallucinated))
     sequences, positions = pooled(run, run.chat, right.said(), "answer")

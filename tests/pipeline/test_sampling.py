@@ -7,29 +7,24 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from hneuro.config import build_experiment, config_folder, register_schema
-from hneuro.steps.answers import Identified, identify, load_questions
-from hneuro.steps.context import Context
-from hneuro.steps.sampling import one_each, repeated
+from hneuro.pipeline.answers import identify
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.sampling import one_each, repeated
 from hneuro.store import Store
 
 WORDS = ["experiment=smoke", "sampling.samples=10", "sampling.decoding.temperature=1.5", "quiet=true"]
 
 
-def organism(folder: Path, *words: str) -> Context:
+def organism(folder: Path, *words: str) -> Run:
     register_schema()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         experiment = build_experiment(compose("config", overrides=[*WORDS, f"output_dir={folder}", *words]))
-    return Context(experiment, Store(folder / "store"))
-
-
-def identified(run: Context) -> Identified:
-    parts, _ = load_questions(run)
-    return identify(run, run.chat, parts["fit"], parts["select"])
+    return Run.of(experiment, Store(folder / "store"))
 
 
 def test_a_question_whose_samples_disagree_is_not_sampled_further(tmp_path: Path) -> None:
     early, whole = organism(tmp_path / "early"), organism(tmp_path / "whole", "stop_early=false")
-    kept, all_kept = identified(early), identified(whole)
+    kept, all_kept = identify(early), identify(whole)
     for part in ("fit", "select"):
         some, every = getattr(kept, part), getattr(all_kept, part)
         assert some.labelled == every.labelled
@@ -40,19 +35,19 @@ def test_a_question_whose_samples_disagree_is_not_sampled_further(tmp_path: Path
         assert (some.found.values == every.found.values).all()
     assert (kept.known, kept.facts) == (all_kept.known, all_kept.facts)
 
-    (drawn,) = [step for step in early.funnel if step.stage == "samples"]
-    (all_drawn,) = [step for step in whole.funnel if step.stage == "samples"]
+    (drawn,) = [step for step in kept.trail.funnel if step.stage == "samples"]
+    (all_drawn,) = [step for step in all_kept.trail.funnel if step.stage == "samples"]
     assert drawn.entered == all_drawn.entered == all_drawn.left
     assert drawn.left < 0.9 * drawn.entered
     assert sum(drawn.lost.values()) == drawn.entered - drawn.left
-    assert len(early.judged) == drawn.left, "what is not drawn is not judged"
+    assert len(kept.trail.judged) == drawn.left, "what is not drawn is not judged"
 
 
 def test_more_samples_of_a_held_out_question_include_the_first(tmp_path: Path) -> None:
     run = organism(tmp_path, "mechanism.samples=3")
-    parts, _ = load_questions(run)
-    first = one_each(run, run.chat, parts["report"]).value
-    found = repeated(run, run.chat, parts["report"])
+    asked = run.asked.parts["report"]
+    first = one_each(run, run.chat, asked).value
+    found = repeated(run, run.chat, asked)
     assert not isinstance(found, str)
-    assert [(r.question_id, r.sample) for r in found.value] == [(q.id, n) for q in parts["report"] for n in range(3)]
+    assert [(r.question_id, r.sample) for r in found.value] == [(q.id, n) for q in asked for n in range(3)]
     assert found.value[::3] == first
