@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,6 +191,12 @@ class Detector:
                 f"and {model.spec.chat.locate()} has {found}"
             )
         return model
+
+    def calibrated(self, calibration: Calibration | None) -> Detector:
+        """The same detector with another calibration, and the same model, whose weights are loaded once."""
+        other = replace(self, calibration=calibration)
+        other.__dict__["model"] = self.model
+        return other
 
     def answer(self, question: str, max_new_tokens: int = 48) -> Answer:
         """Asks the model, greedily, and scores what it says."""

@@ -40,8 +40,8 @@ def effects(
     kinds of answers have shares of their own.
 
     Slopes are per unit of alpha; they and the changes from the smallest to the largest alpha are paired by item, with a
-    bootstrap over entities. The two arms of a change, from the smallest alpha to 1 and from 1 to the largest, stand
-    beside it: what suppression takes away is not what amplification adds. Every alpha is set against 1 too, but not
+    bootstrap over entities. The two arms of a change, from the smallest alpha to 1 and from 1 to the largest, are
+    given too: what suppression takes away is not what amplification adds. Every alpha is set against 1 too, but not
     those of controls. p: McNemar for answers, Wilcoxon signed rank for probabilities and grades, both by entity as the
     intervals are. Slopes are
     then set against those of the controls, at their alphas, kind by kind; and a variant ("h_neurons@mean") against the

@@ -1,7 +1,7 @@
 """`hneuro run --dry-run`: what would be computed, what is in the store already, and how long it may take.
 
 The method is rehearsed on the store: every stage that is there is read, and the first that is not ends the rehearsal.
-What lies behind it depends on its result and is only named.
+What follows depends on its result and is only named.
 """
 
 from __future__ import annotations

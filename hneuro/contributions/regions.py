@@ -21,7 +21,7 @@ class ContributionSettings:
     `regions`: "answer", its first and its last token alone, everything "other", and so on. `position`: "token" reads
     the answer tokens themselves (paper); "predicting" reads one position to the left, where they are predicted.
     `special_tokens`: whether BOS, turn marks and EOS count in "other", "output" and "prompt"; the published code
-    counts them. `token_budget`: large by default, because a batch is no less exact than a single sample. In bfloat16
+    counts them. `token_budget`: large by default, because a batch is as exact as a single sample. In bfloat16
     the two differ by 0.4 % of an entry in the median (random Llama of 16 layers), and each by 0.6 % from the same
     weights in float32; in float32 by 2e-7. Results that are compared should share one budget. `features`: contributions
     too large for memory are kept a second time, neuron by neuron; float16, in a unit of its own for each neuron, halves

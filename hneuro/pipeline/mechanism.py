@@ -34,7 +34,7 @@ ASKED_PER_SHARD = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was measured about the answers of a set beside their contributions, or why it was not."""
+    """What was measured about the answers of a set apart from their contributions, or why it was not."""
 
     answers: Answers
     sparse: Kept[NDArray[np.float32]]  # [row, measure, 1 + layer]

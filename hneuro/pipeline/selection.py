@@ -83,7 +83,7 @@ def suppressed_accuracy(run: Run, probes: Sequence[Probe], known: Questions) -> 
 
 
 def neuron_sets(run: Run, neurons: HNeurons, fit: Answers) -> dict[str, tuple[int, ...]]:
-    """The H-Neurons, and on request the best by univariate ranking beside them (which is not the paper's set)."""
+    """The H-Neurons, and on request the best by univariate ranking (which is not the paper's set)."""
     sets = {"h_neurons": neurons.neurons}
     if count := run.experiment.intervention.ranked:
         order = np.argsort(-t_statistic(fit.rows()), kind="stable")[:count]

@@ -95,7 +95,7 @@ class VllmSampler:
         )
 
     def close(self) -> None:
-        """Shuts the engine down: beside it, the weights of the later stages find no room on the device."""
+        """Shuts the engine down: the device has no room for it and the weights of the later stages."""
         while _engines:
             _, engine = _engines.popitem()
             engine.llm_engine.engine_core.shutdown()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +40,7 @@ def calibrate(detector: Detector, labels: Path) -> Calibrated:
     """On rows with `question`, `response` and `verdict`, or on the labelled answers of a review queue."""
     rows = list(_labelled(labels))
     # Answers of another kind than the run's are not found by its names, and are read where they are stated.
-    anywhere = replace(detector, calibration=None)
-    vars(anywhere)["model"] = detector.model  # whose weights are loaded once
+    anywhere = detector.calibrated(None)
     for own in (detector, anywhere):
         found = [(own.score(question, text), wrong) for question, text, wrong in rows]
         scored = [(answer.score, wrong) for answer, wrong in found if not answer.unchecked]
@@ -67,7 +66,7 @@ def calibrate(detector: Detector, labels: Path) -> Calibrated:
         method=read_as.method if read_as else "",
     )
     return Calibrated(
-        detector=replace(detector, calibration=kept),
+        detector=detector.calibrated(kept),
         before=None if on is None else _quality(y, Platt(slope=on.slope, offset=on.offset).risk(scores)),
         after=_quality(y, _unseen(scores, y)),
         right=len(y) - wrong,

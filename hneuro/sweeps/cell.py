@@ -28,7 +28,7 @@ LOOKS = 0.5  # seconds between two looks at whether the launcher lives
 
 
 def run_cell(cfg: DictConfig) -> None:
-    """Runs a cell. Whatever goes wrong is written down and said; nothing but an interruption goes on to the others."""
+    """Runs a cell. Whatever goes wrong is recorded and logged; only an interruption ends the other cells."""
     if multiprocessing.parent_process() is not None:  # a worker of joblib; a job of submitit may outlive its launcher
         _end_with(os.getppid())
     hydra = HydraConfig.get()

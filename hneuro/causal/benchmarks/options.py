@@ -17,7 +17,7 @@ BEHIND = r"(?=\s*(?:[).,;:!?\]]|$|\n|-|because\b|since\b|as\b|and\b))"  # not "t
 def chosen(text: str, labels: Sequence[str], options: Sequence[str] = ()) -> str | None:
     """The one of `labels` (letters, or digits) that an answer picks, None where it picks none or several.
 
-    A label counts where it stands alone, opens the answer ("B) ...", "(B)", "**B**", "B. ..."), or is called the answer
+    A label counts where it is alone, opens the answer ("B) ...", "(B)", "**B**", "B. ..."), or is called the answer
     ("The answer is B", "Option B"). A capital that begins a word never does: Carbon is not C. Without a label, the text
     of exactly one option counts. `options` are parallel to `labels`.
     """
