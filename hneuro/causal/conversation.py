@@ -24,7 +24,7 @@ class Sweeper(Protocol):
         """The first replies of the untouched model to items that go on after one (section 3.2, sycophancy)."""
 
     def answers(self, rows: Sequence[SweepRow], openings: Mapping[str, str]) -> tuple[SweepAnswer, ...]:
-        """The answers of some rows in their order. `openings`: item -> its first reply, where a prompt has follow-ups."""
+        """The answers of some rows in their order. `openings`: item -> its first reply, where it has follow-ups."""
 
 
 @dataclass(frozen=True, kw_only=True)
