@@ -118,6 +118,10 @@ def _add_live(commands: Any) -> None:
     serve.add_argument(
         "--alpha", type=float, default=1.0, help="scale the H-Neurons in every answer; scaled answers are not checked"
     )
+    serve.add_argument("--engine", choices=["transformers", "vllm"], default="transformers", help="what generates")
+    serve.add_argument(
+        "--tensor-parallel", type=int, default=1, metavar="N", help="devices that vLLM spreads a model over"
+    )
     serve.add_argument("--steering", action="store_true", help="let a request set its own alpha")
     calibrate = commands.add_parser("calibrate", help="the probability of a detector on another domain's answers")
     calibrate.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")

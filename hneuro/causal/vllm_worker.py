@@ -29,7 +29,7 @@ class ColumnEdits:
     def hneuro_check(self, n_layers: int, width: int) -> str:
         """Why the neurons cannot be edited here, "" where they can."""
         try:
-            down_projections(self._hneuro_model(), n_layers, width)
+            self._hneuro_weights(n_layers, width)
         except Unreachable as fault:
             return str(fault)
         return ""
@@ -42,7 +42,7 @@ class ColumnEdits:
         from vllm.distributed import get_tensor_model_parallel_rank
 
         self.hneuro_restore()
-        weights = down_projections(self._hneuro_model(), n_layers, width)
+        weights = self._hneuro_weights(n_layers, width)
         edited = 0
         with torch.inference_mode():
             for layer, indices in columns:
@@ -65,14 +65,14 @@ class ColumnEdits:
                 weight[:, places] = before.to(weight.device)
         self.hneuro_saved = ()
 
-    def _hneuro_model(self) -> nn.Module:
+    def _hneuro_weights(self, n_layers: int, width: int) -> dict[int, Tensor]:
         worker: Any = self  # the worker that this is mixed into
-        model: nn.Module = worker.get_model()
-        return model
+        modules = down_projections(worker.get_model(), n_layers, width)
+        return {layer: _plain_weight(module, width, layer) for layer, module in modules.items()}
 
 
-def down_projections(model: nn.Module, n_layers: int, width: int) -> dict[int, Tensor]:
-    """W_down [hidden, this worker's neurons] of each layer that lies here; `Unreachable` says what prevents it.
+def down_projections(model: nn.Module, n_layers: int, width: int) -> dict[int, nn.Module]:
+    """The down projection of each layer that lies here; `Unreachable` says what prevents it.
 
     Found by structure, as `hneuro.models.ffn` does it: in the one stack of n_layers layers, outside attention, the one
     linear map of a layer that reads `width` inputs. Layers of other workers of a pipeline have no parameters.
@@ -89,7 +89,7 @@ def down_projections(model: nn.Module, n_layers: int, width: int) -> dict[int, T
     for n, maps in found[0].items():
         if len(maps) != 1:
             raise Unreachable(f"layer {n} has {len(maps)} down projections of {width} neurons")
-    return {n: _plain_weight(maps[0], width, n) for n, maps in found[0].items()}
+    return {n: maps[0] for n, maps in found[0].items()}
 
 
 def _down_maps(layer: nn.Module, width: int, number: int) -> list[nn.Module]:

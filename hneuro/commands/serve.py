@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,10 @@ from hneuro.models.edits import LARGEST
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
+    from hneuro.detection.live import Live
+    from hneuro.detector import Detector
     from hneuro.serve.service import Service
+    from hneuro.serve.vllm_live import VllmLive
 
 SHORTEST = 16  # characters of a token
 
@@ -32,6 +36,8 @@ class Wanted:
     rows: int
     alpha: float
     steering: bool
+    engine: str
+    tensor_parallel: int
 
 
 def serve(wanted: Wanted) -> int:
@@ -40,6 +46,10 @@ def serve(wanted: Wanted) -> int:
         raise UserError("--rows must be at least 1, --days above 0, and --port between 1 and 65535")
     if not 0 <= wanted.alpha <= LARGEST:
         raise UserError(f"--alpha must be between 0 and {LARGEST:g}")
+    if wanted.engine == "vllm" and (wanted.alpha != 1 or wanted.steering):
+        raise UserError("--engine vllm scales no neurons: leave --alpha and --steering out")
+    if wanted.engine != "vllm" and wanted.tensor_parallel != 1:
+        raise UserError("--tensor-parallel is for --engine vllm")
     token = _token(wanted)
     try:
         import uvicorn
@@ -69,14 +79,30 @@ def build_service(wanted: Wanted) -> Service:
     from hneuro.serve.service import Limits, Service
 
     detector, policy = Detector.load(wanted.run_dir), load_policy(wanted.policy)
-    limits = Limits(rows=wanted.rows, waiting=4 * wanted.rows, alpha=wanted.alpha, steering=wanted.steering)
+    limits = Limits(
+        rows=wanted.rows,
+        waiting=4 * wanted.rows,
+        alpha=wanted.alpha,
+        steering=wanted.steering,
+        scored=wanted.engine != "vllm",
+    )
     queue = Queue(file=wanted.queue or wanted.run_dir / "review.sqlite", texts=not wanted.no_texts, days=wanted.days)
     limit = policy.limit(detector)
-    engine = Engine(detector, limits.rows, limits.waiting)
+    engine = Engine(detector, limits.rows, limits.waiting, _live(detector, wanted))
     metrics = Metrics(engine)
     return Service(
         detector=detector, engine=engine, policy=policy, limit=limit, limits=limits, queue=queue, metrics=metrics
     )
+
+
+def _live(detector: Detector, wanted: Wanted) -> Callable[[], Live | VllmLive]:
+    if wanted.engine == "vllm":
+        from hneuro.serve.vllm_live import VllmLive
+
+        return lambda: VllmLive(detector, wanted.tensor_parallel)
+    from hneuro.detection.live import Live
+
+    return lambda: Live(detector.model.language_model, detector.classifier)
 
 
 def _token(wanted: Wanted) -> str | None:

@@ -126,6 +126,9 @@ class Live:
             best = torch.log_softmax(logits, dim=-1).topk(turn.likeliest)
             turn.likely.append(list(zip(best.indices.tolist(), best.values.tolist(), strict=True)))
 
+    def close(self) -> None:
+        """Nothing of it outlives it."""
+
     @torch.inference_mode()
     def leave(self) -> None:
         """Lets finished turns go; where rows cannot be left out they stay until all have finished."""

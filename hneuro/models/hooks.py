@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -61,6 +61,19 @@ def calls(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def watch_for_good(maps: Mapping[int, nn.Module], seen: Callable[[int, Tensor, Tensor], None]) -> None:
+    """Calls `seen` with the layer, the input and the output of its linear map, as long as the model lives.
+
+    For models of another engine, which are gone when their process is.
+    """
+
+    def hook_of(layer: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        return lambda _, inputs, output: seen(layer, inputs[0], output[0] if isinstance(output, tuple) else output)
+
+    for layer, linear in maps.items():
+        linear.register_forward_hook(hook_of(layer))
 
 
 @contextmanager

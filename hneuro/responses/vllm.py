@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -126,6 +127,7 @@ class VllmSampler:
 
     def _started(self, model: LanguageModel, extension: str, seed: int) -> Any:
         source, where = model.source, model.source.locate()
+        logged = LOG.stat().st_size if LOG.exists() else 0
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else None
         try:
             from vllm import LLM
@@ -141,7 +143,7 @@ class VllmSampler:
                     model=where,
                     revision=revision,
                     tokenizer_revision=revision,
-                    dtype=self.dtype,
+                    dtype=_dtype(model) if self.dtype == "auto" else self.dtype,
                     tensor_parallel_size=self.tensor_parallel_size,
                     pipeline_parallel_size=self.pipeline_parallel_size,
                     max_model_len=self.max_model_len,
@@ -158,7 +160,7 @@ class VllmSampler:
                 "or sample in an environment that has it, with until=responses and the same store_dir"
             ) from fault
         except (ValueError, RuntimeError, OSError, TypeError) as fault:
-            raise UserError(f"vLLM cannot start {where}: {_line(fault)} (its log: {LOG})") from fault
+            raise UserError(f"vLLM cannot start {where}: {_cause(logged) or _line(fault)} (its log: {LOG})") from fault
 
     def _prepare(self) -> None:
         """vLLM reads these settings from the environment; what the config says is what the store remembers."""
@@ -245,6 +247,21 @@ def installed() -> str | None:
 
 def _logprobs(output: Any, ids: Sequence[int]) -> tuple[float, ...]:
     return tuple(float(at[token].logprob) for at, token in zip(output.logprobs, ids, strict=True))
+
+
+def _dtype(model: LanguageModel) -> str:
+    """Of the checkpoint, as transformers loads it: vLLM's own "auto" halves float32."""
+    from hneuro.models.load import empty_model
+
+    return str(empty_model(model.source).dtype).removeprefix("torch.")
+
+
+def _cause(start: int) -> str:
+    """The first error of the log from this byte on: what reaches us of a process that dies names no cause."""
+    if not LOG.exists():
+        return ""
+    found = re.search(r"\b\w+(?:Error|Exception): .+", LOG.read_bytes()[start:].decode(errors="replace"))
+    return _line(RuntimeError(found.group())) if found else ""
 
 
 def _line(fault: BaseException) -> str:

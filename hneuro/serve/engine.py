@@ -17,6 +17,7 @@ from hneuro.detection.live import Live, Turn
 from hneuro.detector import Detector
 from hneuro.models.chat import answer_start
 from hneuro.serve.growing import Growing, Piece
+from hneuro.serve.vllm_live import VllmLive
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -50,14 +51,15 @@ class Ticket:
 
 
 class Engine:
-    """`rows`: answers that are generated at a time; `waiting`: how many more may wait."""
+    """`rows`: answers that are generated at a time; `waiting`: how many more may wait. `live` begins a batch."""
 
-    def __init__(self, detector: Detector, rows: int, waiting: int) -> None:
+    def __init__(self, detector: Detector, rows: int, waiting: int, live: Callable[[], Live | VllmLive]) -> None:
         self.detector = detector
         self.rows = rows
         self._most_waiting = waiting
         self._model = detector.model.language_model
-        self._live = Live(self._model, detector.classifier)
+        self._begin = live
+        self._live = live()
         self._waiting: deque[Ticket] = deque()
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._running: list[Ticket] = []
@@ -102,6 +104,7 @@ class Engine:
             self._closing = True
             self._news.notify()
         self._thread.join()
+        self._live.close()
 
     def _check_room(self, rows: int) -> None:
         # A request that would start at once never waits, however large it is.
@@ -174,7 +177,7 @@ class Engine:
             for ticket in list(tickets):
                 ticket.tell(Failed())
             if tickets is self._running:
-                self._live, self._running = Live(self._model, self.detector.classifier), []
+                self._live, self._running = self._begin(), []
 
 
 def _run(work: Callable[[], T], future: Future[T]) -> None:

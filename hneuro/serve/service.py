@@ -40,6 +40,7 @@ class Limits:
     patience: float = 10.0  # seconds that a body may take to arrive
     alpha: float = 1.0  # the factor of the H-Neurons in every answer
     steering: bool = False  # whether a request may name another
+    scored: bool = True  # whether an answer from elsewhere can be read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +151,8 @@ class Service:
     async def score(self, asked: ToScore) -> Json:
         """An answer that was given elsewhere."""
         self._check_model(asked.model)
+        if not self.limits.scored:
+            raise Refused(501, "this engine reads only what it says itself: hneuro score reads answers from elsewhere")
 
         def work() -> Answer:
             return self.detector.score(asked.question, asked.answer)

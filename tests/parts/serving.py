@@ -14,6 +14,7 @@ import numpy as np
 import uvicorn
 
 from hneuro.detection.detector import Classifier
+from hneuro.detection.live import Live
 from hneuro.detector import Detector
 from hneuro.models.language_model import LanguageModel
 from hneuro.result_records import Calibration
@@ -56,7 +57,7 @@ def tiny_detector(checkpoint: Path, position: str = "token") -> Detector:
 
 def made_service(detector: Detector, folder: Path, policy: Policy | None = None, **limits: Any) -> Service:
     policy, most = policy or Policy(), Limits(**{"tokens": 200, "rows": 16, "waiting": 64} | limits)
-    engine = Engine(detector, most.rows, most.waiting)
+    engine = Engine(detector, most.rows, most.waiting, lambda: Live(detector.model.language_model, detector.classifier))
     return Service(
         detector=detector,
         engine=engine,

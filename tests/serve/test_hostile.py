@@ -277,7 +277,7 @@ def test_a_token_opens_what_is_closed(detector: Detector, tmp_path: Path) -> Non
 
 def wanted(run_dir: Path, **fields: Any) -> Wanted:
     usual = {"host": "127.0.0.1", "port": 1, "token_env": None, "policy": "flag", "queue": None, "no_texts": False}
-    usual |= {"days": 30, "rows": 4, "alpha": 1.0, "steering": False}
+    usual |= {"days": 30, "rows": 4, "alpha": 1.0, "steering": False, "engine": "transformers", "tensor_parallel": 1}
     return Wanted(**{"run_dir": run_dir, **usual, **fields})
 
 
