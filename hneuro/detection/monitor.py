@@ -51,7 +51,7 @@ class RiskMonitor:
             sizes = torch.cat([seen[layer][1].to(at.weight.device) for layer in at.layers], dim=1) + EPSILON
             return ((z / sizes.index_select(1, at.of_layer)) @ at.weight).cpu() + self.detector.bias
 
-        with observe(loaded.ffn, rows, note, at.layers):
+        with observe(loaded.ffn, rows, note, at.layers, last=True):
             yield log_odds
 
     def _of(self, loaded: Loaded) -> _Columns:

@@ -100,7 +100,7 @@ class Chat(Generation):
 
 
 class Completion(Generation):
-    prompt: str
+    prompt: str = Field(min_length=1)
     logprobs: int | None = Field(None, ge=0, le=5)
     echo: Literal[False] | None = None
     best_of: Literal[1] | None = None

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from hneuro.detection.live import Turn
 from hneuro.detector import Answer
-from hneuro.serve.growing import Piece
+from hneuro.serve.growing import Judged
 from hneuro.serve.policy import Decision, Limit
 from hneuro.spans.tokens import token_texts
 
@@ -92,14 +92,15 @@ def usage(turns: Sequence[Turn]) -> Json:
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
-def of_piece(piece: Piece, limit: Limit, unchecked: str) -> Json:
-    """The riskiest token of a piece. A risk is shown whatever the state, and flagged only where it is checked."""
-    risk = float(expit(max(piece.risks))) if piece.risks else None
-    reason = unchecked or ("thought" if piece.thought else "no token" if risk is None else "")
+def of_judged(judged: Judged, limit: Limit, unchecked: str) -> Json:
+    """The riskiest token of a text. A risk is shown whatever the state, and flagged only where it is checked."""
+    risk = float(expit(max(judged.risks))) if judged.risks else None
+    found: Json = {"start": judged.said.begin, "end": judged.said.end, "risk": risk}
+    reason = unchecked or ("thought" if judged.thought else "no token" if risk is None else "")
     if reason:
-        return {"risk": risk, "flagged": None, "state": "unchecked", "reason": reason}
+        return found | {"flagged": None, "state": "unchecked", "reason": reason}
     assert risk is not None
-    return {"risk": risk, "flagged": risk > limit.risk, "state": "checked"}
+    return found | {"flagged": risk > limit.risk, "state": "checked"}
 
 
 def of_answer(answer: Answer, content: str, decision: Decision, limit: Limit) -> Json:

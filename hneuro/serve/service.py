@@ -91,8 +91,8 @@ class Service:
         stops, treatment = asked.stops, self._treatment(asked.alpha)
         question, unchecked, prompt = await asyncio.to_thread(self._prompt, asked)
         room = (self.detector.model.language_model.context or 1 << 60) - len(prompt)
-        if len(prompt) < 2 or room < 1:
-            raise Refused(400, f"the prompt has {len(prompt)} tokens: it needs at least two, and room for an answer")
+        if not prompt or room < 1:
+            raise Refused(400, f"the prompt has {len(prompt)} tokens: it needs at least one, and room for an answer")
         decoding = Decoding(
             temperature=1.0 if asked.temperature is None else asked.temperature,
             top_k=0,
@@ -132,7 +132,8 @@ class Service:
                 left -= 1
                 yield event.choice
             else:
-                exchange.texts[event.choice] = exchange.texts.get(event.choice, "") + event.text
+                if event.said:
+                    exchange.texts[event.choice] = exchange.texts.get(event.choice, "") + event.said.text
                 yield event
 
     async def answered(self, exchange: Exchange, choice: int) -> Answered:
