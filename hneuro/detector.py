@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,7 @@ class Answer:
     the detector at the tokens that state the answer, `stated`, as it was trained; above `threshold` the answer is
     `flagged`. Both are what the regression says on balanced data, not frequencies; `probability` is one, calibrated on
     held-out answers, and None without any. Where no answer was found, `score` is NaN and `unchecked` says why.
+    `added` [token, neuron]: what each of the detector's neurons adds to the log-odds of a token's risk.
     """
 
     question: str
@@ -67,6 +68,7 @@ class Answer:
     threshold: float
     unchecked: str = ""
     probability: float | None = None
+    added: NDArray[np.floating] | None = None
 
     @property
     def flagged(self) -> bool | None:
@@ -214,7 +216,8 @@ class Detector:
         weights = reading_weights(len(prompt), len(ids), stated, self.position)
         read = extract(model.loaded, [(*prompt, *ids)], [weights], len(prompt) + len(ids), only=self.classifier.columns)
         log_odds = self.classifier.on_columns().scores(read[0])
-        return self._answer(question, ids, span, log_odds[:-1], float(log_odds[-1]) if stated else float("nan"))
+        found = self._answer(question, ids, span, log_odds[:-1], float(log_odds[-1]) if stated else float("nan"))
+        return replace(found, added=read[0][:-1] * self.classifier.weight)
 
     def read(self, question: str, turn: Turn) -> Answer:
         """The answer of a turn that has been read while it was generated: what `score` says of the same tokens.
@@ -229,7 +232,8 @@ class Detector:
         span = self._span_of(question, turn.prompt_ids, ids)
         stated = [0] if self.position == "last_prompt" else places(span.tokens, 1, self.position)
         score = float(log_odds[stated].mean()) if stated else float("nan")
-        return self._answer(question, ids, span, np.array(self.at_tokens(turn)), score)
+        found = self._answer(question, ids, span, np.array(self.at_tokens(turn)), score)
+        return replace(found, added=np.array(turn.added[1:] if self.position == "token" else turn.added[:-1]))
 
     def at_tokens(self, turn: Turn) -> Sequence[float]:
         """The log-odds that judge the tokens of a turn [token]; the last may be missing, which has yet to be read."""

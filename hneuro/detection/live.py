@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hneuro.detection.detector import Classifier
 from hneuro.detection.monitor import RiskMonitor
@@ -25,6 +27,7 @@ class Turn:
     """An answer under way. Between two steps its last token has been drawn, and not yet been read.
 
     `log_odds` of a hallucination [token + 1]: first at the last token of the prompt, then at each token of the answer.
+    `added`: what each neuron of the detector adds to them. `begins`: tokens that it starts with, whatever is drawn.
     `finish`: why no token comes any more. Whoever has enough of it can set it.
     """
 
@@ -32,11 +35,13 @@ class Turn:
     decoding: Decoding
     treatment: Treatment = UNTOUCHED  # of all its positions
     seed: str = ""  # names the draw: equal seeds draw equal noise, in whatever batch
+    begins: tuple[int, ...] = ()
     likeliest: int = 0  # of so many tokens the log-probability is kept at every step
     token_ids: list[int] = field(default_factory=list)  # without the one that ends the turn
     logprobs: list[float] = field(default_factory=list)  # [token], at temperature 1
     likely: list[list[tuple[int, float]]] = field(default_factory=list)  # [token][rank]
     log_odds: list[float] = field(default_factory=list)
+    added: list[NDArray[np.float32]] = field(default_factory=list)
     finish: Literal["", "stop", "length", "cancelled"] = ""
 
     @property
@@ -70,7 +75,7 @@ class Live:
         """Reads their prompts, and draws the first token of each."""
         starts = [(turn.prompt_ids, turn.treatment) for turn in turns]
         added = begin(self.model.loaded, 0, starts, reader=self.monitor)
-        _note_read(turns, added)
+        self._note_read(turns, added)
         self._draw(turns, added)
         self.turns += turns
         self.rows = added if self.rows is None else self.rows.joined(added, self._edits())
@@ -85,11 +90,19 @@ class Live:
         assert self.rows is not None
         last = [turn.token_ids[-1] if turn.token_ids else turn.prompt_ids[-1] for turn in self.turns]
         self.rows = self.rows.step(torch.tensor(last, device=self.rows.logits.device))
-        _note_read(self.turns, self.rows)
+        self._note_read(self.turns, self.rows)
         self.leave()
         if self.turns:
             self._draw(self.turns, self.rows)
             self.leave()
+
+    def _note_read(self, turns: Sequence[Turn], rows: Rows) -> None:
+        assert rows.found is not None
+        log_odds = (rows.found.sum(dim=1) + self.monitor.detector.bias).tolist()
+        for turn, one, added in zip(turns, log_odds, rows.found.numpy(), strict=True):
+            if not turn.done:
+                turn.log_odds.append(one)
+                turn.added.append(added)
 
     def _edits(self) -> Edits:
         loaded = self.model.loaded
@@ -116,6 +129,9 @@ class Live:
     def _note(self, turn: Turn, token: int, logprob: float, logits: torch.Tensor) -> None:
         if turn.finish:
             return
+        if len(turn.token_ids) < len(turn.begins):
+            token = turn.begins[len(turn.token_ids)]
+            logprob = float(torch.log_softmax(logits, dim=-1)[token])
         if token in self.ends:
             turn.finish = "stop"
             return
@@ -138,10 +154,3 @@ class Live:
         elif self.rows.selectable:
             self.rows = self.rows.select(torch.tensor(going, device=self.rows.logits.device))
             self.turns = [self.turns[n] for n in going]
-
-
-def _note_read(turns: Sequence[Turn], rows: Rows) -> None:
-    assert rows.found is not None
-    for turn, found in zip(turns, rows.found.tolist(), strict=True):
-        if not turn.done:
-            turn.log_odds.append(found)

@@ -30,7 +30,7 @@ class Reader(Protocol):
     """Says of a forward pass what it found at the last position of every row."""
 
     def read(self, loaded: Loaded, rows: int) -> AbstractContextManager[Callable[[], Tensor]]:
-        """Reads the passes inside; the function then gives what the last of them was found to be [row]."""
+        """Reads the passes inside; the function then gives what the last of them was found to be [row, value]."""
 
 
 class Monitor(Protocol):
@@ -44,7 +44,7 @@ class Monitor(Protocol):
 class Rows:
     """Rows after a forward pass: `logits` [row, token] float32 of what comes next, `mask` [row, position].
 
-    `found` [row]: what the `reader`, where there is one, has read at the last position.
+    `found` [row, value]: what the `reader`, where there is one, has read at the last position.
     """
 
     loaded: Loaded

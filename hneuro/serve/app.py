@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hneuro.serve.asked import Chat, Completion, Refused, ToLabel, ToScore, parsed
 from hneuro.serve.growing import Piece
 from hneuro.serve.page import HEADERS, PAGE
+from hneuro.serve.policy import held_out, policies
 from hneuro.serve.replies import NOTICES, Json, Shape, of_judged, usage
 from hneuro.serve.service import Exchange, Service
 
@@ -50,6 +51,11 @@ def application(service: Service, token: str | None) -> FastAPI:
             "alpha": service.limits.alpha,
             "steering": service.limits.steering,
         }
+
+    @app.get("/calibration")
+    async def calibration() -> Json:
+        named = {"this server": service.policy} | policies()
+        return await asyncio.to_thread(held_out, service.detector, named)
 
     @app.get("/metrics")
     async def metrics() -> Response:

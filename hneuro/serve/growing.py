@@ -103,7 +103,7 @@ class Growing:
         kept = next((n for n, after in enumerate(self._lengths, 1) if after >= length), 0) if length else 0
         for values in (turn.token_ids, turn.logprobs, turn.likely, self._lengths):
             del values[kept:]
-        del turn.log_odds[kept + 1 :]
+        del turn.log_odds[kept + 1 :], turn.added[kept + 1 :]
         turn.finish = "stop"
 
 

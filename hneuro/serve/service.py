@@ -99,6 +99,9 @@ class Service:
             top_p=1.0 if asked.top_p is None else asked.top_p,
             max_new_tokens=min(room, asked.longest or most.tokens),
         )
+        begins = await asyncio.to_thread(self._begins, asked)
+        if len(begins) >= decoding.max_new_tokens:
+            raise Refused(400, "'prefix' leaves no room for more: it counts as part of 'max_tokens'", param="prefix")
         seed = secrets.token_hex(8) if asked.seed is None else asked.seed
         turns = [
             Turn(
@@ -106,6 +109,7 @@ class Service:
                 decoding=decoding,
                 treatment=treatment,
                 seed=f"{seed}/{n}",
+                begins=begins,
                 likeliest=asked.likeliest,
             )
             for n in range(count)
@@ -141,7 +145,7 @@ class Service:
         turn, content = exchange.ticket.turns[choice], exchange.texts.get(choice, "")
         answer = await asyncio.to_thread(self._read, exchange, turn)
         decision = self.policy.decide(answer, self.limit)
-        hneuro = of_answer(answer, content, decision, self.limit)
+        hneuro = of_answer(answer, content, decision, self.limit, self.detector.neurons)
         if decision.action == "hold":
             hneuro["review"] = await asyncio.to_thread(self.queue.put, answer, content, decision)
         self.metrics.answered(decision, answer, len(turn.token_ids))
@@ -163,7 +167,8 @@ class Service:
         decision = self.policy.decide(answer, self.limit)
         # Who asks has the answer already: nothing is withheld.
         shown = replace(decision, action="flag" if decision.action != "pass" else "pass")
-        return of_answer(answer, answer.text, shown, self.limit) | {"decision": decision.action}
+        found = of_answer(answer, answer.text, shown, self.limit, self.detector.neurons)
+        return found | {"decision": decision.action}
 
     def _read(self, exchange: Exchange, turn: Turn) -> Answer:
         if not turn.token_ids:
@@ -188,6 +193,13 @@ class Service:
                 return question, CONVERSATION, model.chat_ids(said)
         except UserError as fault:
             raise Refused(400, str(fault), param="messages") from fault
+
+    def _begins(self, asked: Chat | Completion) -> tuple[int, ...]:
+        """The tokens of a prefix, each of which is a step, so that it is read as if it had been drawn."""
+        if not isinstance(asked, Chat) or asked.prefix is None:
+            return ()
+        with self._encoding:
+            return self.detector.model.token_ids(asked.prefix)
 
     def _treatment(self, alpha: float | None) -> Treatment:
         if alpha is not None and not self.limits.steering:

@@ -198,6 +198,34 @@ def test_curl_reads_health_metrics_and_a_stream(url: str) -> None:
     assert "Hamlet" not in metrics
 
 
+def test_an_answer_goes_on_from_a_prefix(client: OpenAI, detector: Detector) -> None:
+    prefix = "It is 4 of "
+    expected = detector.score(QUESTION, prefix)
+    said = [
+        ask(client, max_tokens=20, temperature=1.0, seed=seed, extra_body={"prefix": prefix}).choices[0]
+        for seed in (1, 2)
+    ]
+    for choice in said:
+        assert choice.message.content.startswith(prefix)
+        risks = choice.hneuro["risks"]
+        assert len(risks) > len(expected.risk)
+        np.testing.assert_allclose(risks[: len(expected.risk)], expected.risk, atol=1e-5)
+    assert said[0].message.content != said[1].message.content
+    with pytest.raises(BadRequestError, match="'prefix' leaves no room"):
+        ask(client, max_tokens=2, extra_body={"prefix": prefix})
+
+
+def test_an_answer_says_which_neurons_drive_its_risk(client: OpenAI, detector: Detector) -> None:
+    expected = detector.answer(QUESTION, 12)
+    assert expected.added is not None
+    log_odds = expected.added.sum(axis=1) + detector.classifier.bias
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), expected.risk, atol=1e-6)
+    for drivers, added in zip(ask(client).choices[0].hneuro["drivers"], expected.added, strict=True):
+        found = {(one["layer"], one["index"]): one["adds"] for one in drivers}
+        assert found == pytest.approx(dict(zip(detector.neurons, added.tolist(), strict=True)), abs=2e-4)
+        assert [abs(adds) for adds in found.values()] == sorted(map(abs, found.values()), reverse=True)
+
+
 def test_a_scaled_answer_is_that_of_the_sweep_and_unchecked(detector: Detector, tmp_path: Path) -> None:
     model = detector.model.language_model
     job = Job(model.prompt_ids(QUESTION), "", scaled(detector.classifier.columns, 4.0))
