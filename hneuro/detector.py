@@ -8,7 +8,7 @@ answer.text, answer.score, answer.flagged, answer.risk
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +56,7 @@ class Answer:
     the detector at the tokens that state the answer, `stated`, as it was trained; above `threshold` the answer is
     `flagged`. Both are what the regression says on balanced data, not frequencies; `probability` is one, calibrated on
     held-out answers, and None without any. Where no answer was found, `score` is NaN and `unchecked` says why.
+    `added` [token, neuron]: what each of the detector's neurons adds to the log-odds of a token's risk.
     """
 
     question: str
@@ -67,6 +68,7 @@ class Answer:
     threshold: float
     unchecked: str = ""
     probability: float | None = None
+    added: NDArray[np.floating] | None = None
 
     @property
     def flagged(self) -> bool | None:
@@ -220,7 +222,8 @@ class Detector:
         weights = reading_weights(len(prompt), len(ids), stated, self.position)
         read = extract(model.loaded, [(*prompt, *ids)], [weights], len(prompt) + len(ids), only=self.classifier.columns)
         log_odds = self.classifier.on_columns().scores(read[0])
-        return self._answer(question, ids, span, log_odds[:-1], float(log_odds[-1]) if stated else float("nan"))
+        found = self._answer(question, ids, span, log_odds[:-1], float(log_odds[-1]) if stated else float("nan"))
+        return replace(found, added=read[0][:-1] * self.classifier.weight)
 
     def read(self, question: str, turn: Turn) -> Answer:
         """The answer of a turn that has been read while it was generated: what `score` says of the same tokens.
@@ -235,11 +238,12 @@ class Detector:
         span = self._span_of(question, turn.prompt_ids, ids)
         stated = [0] if self.position == "last_prompt" else places(span.tokens, 1, self.position)
         score = float(log_odds[stated].mean()) if stated else float("nan")
-        return self._answer(question, ids, span, self.at_tokens(log_odds), score)
+        found = self._answer(question, ids, span, np.array(self.at_tokens(turn)), score)
+        return replace(found, added=np.array(turn.added[1:] if self.position == "token" else turn.added[:-1]))
 
-    def at_tokens(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of log-odds at the end of the prompt and at every token [token + 1], those that judge each token [token]."""
-        return log_odds[1:] if self.position == "token" else log_odds[:-1]
+    def at_tokens(self, turn: Turn) -> Sequence[float]:
+        """The log-odds that judge the tokens of a turn [token]; the last may be missing, which has yet to be read."""
+        return turn.log_odds[1:] if self.position == "token" else turn.log_odds[: len(turn.token_ids)]
 
     def _span_of(self, question: str, prompt: tuple[int, ...], ids: tuple[int, ...]) -> AnswerSpan:
         from hneuro.models.chat import answer_start, unfinished
@@ -308,13 +312,15 @@ class Detector:
         decoding = Decoding(temperature=0.0, max_new_tokens=max_new_tokens)
         turn = Turn(prompt_ids=model.prompt_ids(question), decoding=decoding)
         live.add([turn])
-        while not turn.finish:
+        while True:
+            judged = self.at_tokens(turn)
+            text = model.text_of(turn.token_ids[: len(judged)])
+            if len(judged) > count and not text.endswith(BROKEN):  # shown with what finishes the character
+                yield Token(text=text[len(shown) :], risk=float(expit(judged[-1])))
+                shown, count = text, len(judged)
+            if turn.done:
+                break
             live.step()
-            text = model.text_of(turn.token_ids)
-            if len(turn.token_ids) == count or text.endswith(BROKEN):  # shown with what finishes the character
-                continue
-            yield Token(text=text[len(shown) :], risk=float(expit(self.at_tokens(np.array(turn.log_odds))[-1])))
-            shown, count = text, len(turn.token_ids)
         return self.read(question, turn) if turn.token_ids else None
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hneuro.detection.detector import Classifier
 from hneuro.detection.monitor import RiskMonitor
@@ -21,22 +24,35 @@ from hneuro.responses.rows import Rows, begin
 
 @dataclass(kw_only=True, eq=False)
 class Turn:
-    """An answer under way. Between two steps every token in it has been read.
+    """An answer under way. Between two steps its last token has been drawn, and not yet been read.
 
     `log_odds` of a hallucination [token + 1]: first at the last token of the prompt, then at each token of the answer.
-    `finish` can be set by whoever has enough of it; it leaves the batch then.
+    `added`: what each neuron of the detector adds to them. `begins`: tokens that it starts with, whatever is drawn.
+    `finish`: why no token comes any more. Whoever has enough of it can set it.
     """
 
-    prompt_ids: tuple[int, ...]  # at least two
+    prompt_ids: tuple[int, ...]
     decoding: Decoding
     treatment: Treatment = UNTOUCHED  # of all its positions
     seed: str = ""  # names the draw: equal seeds draw equal noise, in whatever batch
+    begins: tuple[int, ...] = ()
     likeliest: int = 0  # of so many tokens the log-probability is kept at every step
     token_ids: list[int] = field(default_factory=list)  # without the one that ends the turn
     logprobs: list[float] = field(default_factory=list)  # [token], at temperature 1
     likely: list[list[tuple[int, float]]] = field(default_factory=list)  # [token][rank]
     log_odds: list[float] = field(default_factory=list)
+    added: list[NDArray[np.float32]] = field(default_factory=list)
     finish: Literal["", "stop", "length", "cancelled"] = ""
+
+    @property
+    def done(self) -> bool:
+        """No token comes any more, and all have been read, or nobody wants them to be."""
+        return self.finish == "cancelled" or (self.finish != "" and len(self.log_odds) > len(self.token_ids))
+
+    @cached_property
+    def noise(self) -> int:
+        """That its seed names."""
+        return row_seed(self.seed)
 
 
 class Live:
@@ -56,67 +72,66 @@ class Live:
 
     @torch.inference_mode()
     def add(self, turns: Sequence[Turn]) -> None:
-        """Reads their prompts."""
-        starts = [(turn.prompt_ids[:-1], turn.treatment) for turn in turns]
-        # The last token is a step of its own: that is where the risk of the first token is predicted.
-        added = self._read(begin(self.model.loaded, 0, starts), turns, [turn.prompt_ids[-1] for turn in turns])
+        """Reads their prompts, and draws the first token of each."""
+        starts = [(turn.prompt_ids, turn.treatment) for turn in turns]
+        added = begin(self.model.loaded, 0, starts, reader=self.monitor)
+        self._note_read(turns, added)
+        self._draw(turns, added)
         self.turns += turns
         self.rows = added if self.rows is None else self.rows.joined(added, self._edits())
+        self.leave()
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Draws the next token of every turn, and reads it. What has ended leaves."""
+        """Reads the last token of every turn, and draws the next. What has ended and been read leaves."""
         self.leave()
         if not self.turns:
             return
         assert self.rows is not None
-        tokens = self._drawn(self.rows)
+        last = [turn.token_ids[-1] if turn.token_ids else turn.prompt_ids[-1] for turn in self.turns]
+        self.rows = self.rows.step(torch.tensor(last, device=self.rows.logits.device))
+        self._note_read(self.turns, self.rows)
         self.leave()
-        if not self.turns:
-            return
-        self.rows = self._read(self.rows, self.turns, [tokens[id(turn)] for turn in self.turns])
-        for turn in self.turns:
-            if not turn.finish and len(turn.token_ids) == turn.decoding.max_new_tokens:
-                turn.finish = "length"
-        self.leave()
+        if self.turns:
+            self._draw(self.turns, self.rows)
+            self.leave()
+
+    def _note_read(self, turns: Sequence[Turn], rows: Rows) -> None:
+        assert rows.found is not None
+        log_odds = (rows.found.sum(dim=1) + self.monitor.detector.bias).tolist()
+        for turn, one, added in zip(turns, log_odds, rows.found.numpy(), strict=True):
+            if not turn.done:
+                turn.log_odds.append(one)
+                turn.added.append(added)
 
     def _edits(self) -> Edits:
         loaded = self.model.loaded
         return edits(loaded.ffn.space, [turn.treatment for turn in self.turns], loaded.device, loaded.dtype)
 
-    def _read(self, rows: Rows, turns: Sequence[Turn], tokens: Sequence[int]) -> Rows:
-        """The rows with these tokens, whose risk is noted."""
-        with self.monitor.read(rows.loaded, len(turns)) as log_odds:
-            rows = rows.step(torch.tensor(tokens, device=rows.logits.device))
-        for turn, found in zip(turns, log_odds().tolist(), strict=True):
-            if not turn.finish:
-                turn.log_odds.append(found)
-        return rows
-
-    def _drawn(self, rows: Rows) -> dict[int, int]:
-        """The next token by turn; rows that are decoded alike are drawn together."""
+    def _draw(self, turns: Sequence[Turn], rows: Rows) -> None:
+        """The next token of each; rows that are decoded alike are drawn together."""
         alike: dict[tuple[float, float, int, int], list[int]] = {}
-        for n, turn in enumerate(self.turns):
+        for n, turn in enumerate(turns):
             how = turn.decoding
             greedy = how.temperature == 0
             key = (0.0, 1.0, 0, 0) if greedy else (how.temperature, how.top_p, how.top_k, len(turn.token_ids))
             alike.setdefault(key, []).append(n)
-        tokens: dict[int, int] = {}
         for (*_, step), members in alike.items():
-            logits = rows.logits if len(members) == len(self.turns) else rows.logits[members]
-            turns = [self.turns[n] for n in members]
-            seeds = torch.tensor([row_seed(turn.seed) for turn in turns], device=logits.device)
-            drawn = draw(logits, seeds, step, turns[0].decoding)
+            logits = rows.logits if len(members) == len(turns) else rows.logits[members]
+            own = [turns[n] for n in members]
+            seeds = torch.tensor([turn.noise for turn in own], device=logits.device)
+            drawn = draw(logits, seeds, step, own[0].decoding)
             for n, (turn, token, logprob) in enumerate(
-                zip(turns, drawn.tokens.tolist(), drawn.logprobs.tolist(), strict=True)
+                zip(own, drawn.tokens.tolist(), drawn.logprobs.tolist(), strict=True)
             ):
-                tokens[id(turn)] = token
                 self._note(turn, token, logprob, logits[n])
-        return tokens
 
     def _note(self, turn: Turn, token: int, logprob: float, logits: torch.Tensor) -> None:
         if turn.finish:
             return
+        if len(turn.token_ids) < len(turn.begins):
+            token = turn.begins[len(turn.token_ids)]
+            logprob = float(torch.log_softmax(logits, dim=-1)[token])
         if token in self.ends:
             turn.finish = "stop"
             return
@@ -125,14 +140,16 @@ class Live:
         if turn.likeliest:
             best = torch.log_softmax(logits, dim=-1).topk(turn.likeliest)
             turn.likely.append(list(zip(best.indices.tolist(), best.values.tolist(), strict=True)))
+        if len(turn.token_ids) == turn.decoding.max_new_tokens:
+            turn.finish = "length"
 
     def close(self) -> None:
         """Nothing of it outlives it."""
 
     @torch.inference_mode()
     def leave(self) -> None:
-        """Lets finished turns go; where rows cannot be left out they stay until all have finished."""
-        going = [n for n, turn in enumerate(self.turns) if not turn.finish]
+        """Lets those that are done go; where rows cannot be left out they stay until all are."""
+        going = [n for n, turn in enumerate(self.turns) if not turn.done]
         if self.rows is None or len(going) == len(self.turns):
             return
         if not going:

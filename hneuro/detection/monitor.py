@@ -30,12 +30,12 @@ class RiskMonitor:
     @contextmanager
     def watch(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
         """Watches the passes inside; the function gives, of the last one, whether each row is at risk [row]."""
-        with self.read(loaded, rows) as log_odds:
-            yield lambda: log_odds() > self.detector.threshold
+        with self.read(loaded, rows) as added:
+            yield lambda: added().sum(dim=1) + self.detector.bias > self.detector.threshold
 
     @contextmanager
     def read(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
-        """As `watch`, but the function gives the log-odds of a hallucination [row]."""
+        """As `watch`, but the function gives what each neuron adds to the log-odds of a hallucination [row, neuron]."""
         at = self._of(loaded)
         seen: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -44,15 +44,15 @@ class RiskMonitor:
             size = torch.linalg.vector_norm(h[:, -1], dim=-1, keepdim=True, dtype=torch.float32)
             seen[layer] = z[:, -1].index_select(1, at.places[layer]), size
 
-        def log_odds() -> Tensor:
+        def added() -> Tensor:
             if not seen:
-                return torch.full((rows,), self.detector.bias)
+                return torch.zeros((rows, 0))
             z = torch.cat([seen[layer][0].to(at.weight.device) for layer in at.layers], dim=1).float().abs()
             sizes = torch.cat([seen[layer][1].to(at.weight.device) for layer in at.layers], dim=1) + EPSILON
-            return ((z / sizes.index_select(1, at.of_layer)) @ at.weight).cpu() + self.detector.bias
+            return (z / sizes.index_select(1, at.of_layer) * at.weight).cpu().index_select(1, at.order)
 
-        with observe(loaded.ffn, rows, note, at.layers):
-            yield log_odds
+        with observe(loaded.ffn, rows, note, at.layers, last=True):
+            yield added
 
     def _of(self, loaded: Loaded) -> _Columns:
         if self._columns is None or self._columns[0] is not loaded:
@@ -68,6 +68,7 @@ class _Columns:
     places: Mapping[int, Tensor]  # by layer: the neurons in it
     of_layer: Tensor  # [neuron]: which of `layers`
     weight: Tensor  # [neuron], with the norm of its column of W_down
+    order: Tensor  # [neuron of the detector]: which of these it is
 
     @classmethod
     def of(cls, detector: Classifier, loaded: Loaded) -> _Columns:
@@ -77,9 +78,11 @@ class _Columns:
         layers = tuple(sorted(by_layer))
         order = [(n, layer, index) for n, layer in enumerate(layers) for index in by_layer[layer]]
         weight = [amounts[space.flat(layer, index)] * float(norms[layer][index]) for _, layer, index in order]
+        place = {space.flat(layer, index): n for n, (_, layer, index) in enumerate(order)}
         return cls(
             layers=layers,
             places={layer: torch.tensor(by_layer[layer], device=norms[layer].device) for layer in layers},
             of_layer=torch.tensor([n for n, _, _ in order], device=loaded.device),
             weight=torch.tensor(weight, device=loaded.device),
+            order=torch.tensor([place[column] for column in detector.columns], dtype=torch.long),
         )

@@ -165,11 +165,16 @@ class RoutedProjection:
             norms = [torch.linalg.vector_norm(w, dim=hidden_axis, dtype=precise) for w in self.experts.down_proj]
         return torch.cat(norms)
 
-    def neurons(self, inputs: tuple[Any, ...], rows: int) -> Tensor:
-        """[row, token, neuron], weighted by the router, 0 where a token is not routed to."""
+    def neurons(self, inputs: tuple[Any, ...], rows: int, last: bool = False) -> Tensor:
+        """[row, token, neuron], weighted by the router, 0 where a token is not routed to; `last`: of the last token."""
         z, routing, _ = inputs
-        every = z.new_zeros(routing.tokens, self.count, z.shape[-1])
-        every[routing.token, routing.expert] = z * routing.weight[:, None]
+        token, expert, weight, tokens = routing.token, routing.expert, routing.weight, routing.tokens
+        if last:  # those of all the tokens of a prompt would need much memory
+            each = tokens // rows
+            own = token % each == each - 1
+            z, token, expert, weight, tokens = z[own], token[own] // each, expert[own], weight[own], rows
+        every = z.new_zeros(tokens, self.count, z.shape[-1])
+        every[token, expert] = z * weight[:, None]
         return by_row(every.flatten(1), rows)
 
     def expected(self, inputs: tuple[Any, ...]) -> Tensor:
@@ -260,11 +265,11 @@ class SharedProjection:
         """||W_down[:, j]||_2 of every neuron, [neuron], in float32 or a higher precision of the weight."""
         return torch.cat([self.routed.column_norms(), self.shared.column_norms()])
 
-    def neurons(self, inputs: tuple[Any, ...], rows: int) -> Tensor:
-        """[row, token, neuron], weighted as they reach h, 0 where a token is not routed to."""
+    def neurons(self, inputs: tuple[Any, ...], rows: int, last: bool = False) -> Tensor:
+        """[row, token, neuron], weighted as they reach h, 0 where a token is not routed to; `last`: of the last one."""
         routed, z, gate = inputs
-        own = by_row(z if gate is None else z * gate, rows)
-        return torch.cat([self.routed.neurons(routed, rows), own], dim=-1)
+        own = by_row(z if gate is None else z * gate, rows)[:, -last:]
+        return torch.cat([self.routed.neurons(routed, rows, last), own], dim=-1)
 
     def expected(self, inputs: tuple[Any, ...]) -> Tensor:
         """h as the definition has it: every neuron times its column, and the biases."""

@@ -104,9 +104,9 @@ class DownProjection:
             total += chunk.to(precise).square().sum(dim=hidden_axis)
         return total.sqrt()
 
-    def neurons(self, inputs: tuple[Any, ...], rows: int) -> Tensor:
-        """z [row, token, neuron] from the module's inputs."""
-        return by_row(inputs[0], rows)
+    def neurons(self, inputs: tuple[Any, ...], rows: int, last: bool = False) -> Tensor:
+        """z [row, token, neuron] from the module's inputs; `last`: of the last token alone."""
+        return by_row(inputs[0], rows)[:, -last:]
 
     def expected(self, inputs: tuple[Any, ...]) -> Tensor:
         """h = W_down z + b for the module's inputs, by the rows that were found."""

@@ -18,15 +18,18 @@ Reader = Callable[[int, Tensor, Tensor], None]
 
 
 @contextmanager
-def observe(ffn: FFN, rows: int, read: Reader, layers: Collection[int] | None = None) -> Iterator[None]:
+def observe(
+    ffn: FFN, rows: int, read: Reader, layers: Collection[int] | None = None, *, last: bool = False
+) -> Iterator[None]:
     """Calls `read` with the input z and the output h of every layer's down projection, in the order of the layers.
 
-    `layers`: of these alone; whoever generates token by token pays for every one that is read.
+    `layers`: of these alone; whoever generates token by token pays for every one that is read. `last`: z and h of the
+    last token of each row alone.
     `rows` of the batch: some decoders (OPT) run their FFN on rows and tokens in one axis, which is undone here.
     """
 
     def by_row_read(layer: int, inputs: tuple[Any, ...], output: Tensor) -> None:
-        read(layer, ffn.layers[layer].neurons(inputs, rows), by_row(output, rows))
+        read(layer, ffn.layers[layer].neurons(inputs, rows, last), by_row(output, rows)[:, -last:])
 
     with calls(ffn, by_row_read, layers):
         yield

@@ -26,6 +26,13 @@ WORTH_SHARING = 8  # tokens
 Start = tuple[tuple[int, ...], Treatment]  # a prompt and what is done: all that a row's beginning depends on
 
 
+class Reader(Protocol):
+    """Says of a forward pass what it found at the last position of every row."""
+
+    def read(self, loaded: Loaded, rows: int) -> AbstractContextManager[Callable[[], Tensor]]:
+        """Reads the passes inside; the function then gives what the last of them was found to be [row, value]."""
+
+
 class Monitor(Protocol):
     """Says during a forward pass which rows are at risk of a hallucination."""
 
@@ -35,7 +42,10 @@ class Monitor(Protocol):
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows after a forward pass: `logits` [row, token] float32 of what comes next, `mask` [row, position]."""
+    """Rows after a forward pass: `logits` [row, token] float32 of what comes next, `mask` [row, position].
+
+    `found` [row, value]: what the `reader`, where there is one, has read at the last position.
+    """
 
     loaded: Loaded
     cache: DynamicCache
@@ -43,6 +53,8 @@ class Rows:
     amounts: Edits
     logits: Tensor
     monitor: Monitor | None = None
+    reader: Reader | None = None
+    found: Tensor | None = None
 
     @property
     def selectable(self) -> bool:
@@ -51,7 +63,8 @@ class Rows:
     def select(self, rows: Tensor) -> Rows:
         """These rows, in this order; a row may come several times. The cache is changed: use only what is returned."""
         self.cache.batch_select_indices(rows.cpu())  # its layers may lie on several devices
-        return replace(self, mask=self.mask[rows], amounts=self.amounts.of(rows), logits=self.logits[rows])
+        found = None if self.found is None else self.found[rows.to(self.found.device)]
+        return replace(self, mask=self.mask[rows], amounts=self.amounts.of(rows), logits=self.logits[rows], found=found)
 
     @property
     def joinable(self) -> bool:
@@ -59,7 +72,10 @@ class Rows:
         return _gaps_are_masked(self.loaded, self.cache)
 
     def joined(self, others: Rows, amounts: Edits) -> Rows:
-        """These rows, then the others, padded on the left to one length, under `amounts`. Use only what is returned."""
+        """These rows, then the others, padded on the left to one length, under `amounts`. Use only what is returned.
+
+        What was `found` before is for whoever had them apart.
+        """
         parts = [(rows, int(rows.mask.any(dim=0).int().argmax())) for rows in (self, others)]  # without empty columns
         longest = max(rows.mask.shape[1] - empty for rows, empty in parts)
 
@@ -77,7 +93,8 @@ class Rows:
             )
             cache.update(keys, values, n)
         mask = torch.cat([padded(rows.mask, -1, empty) for rows, empty in parts])
-        return replace(self, cache=cache, mask=mask, amounts=amounts, logits=torch.cat([self.logits, others.logits]))
+        logits = torch.cat([self.logits, others.logits])
+        return replace(self, cache=cache, mask=mask, amounts=amounts, logits=logits, found=None)
 
     def step(self, tokens: Tensor) -> Rows:
         """Every row with its next token [row]. The cache is changed: use only what is returned."""
@@ -93,7 +110,9 @@ class Rows:
         return _logits(replace(self, mask=torch.cat([self.mask, mask], dim=1), amounts=amounts), ids, ids.shape[1])
 
 
-def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | None = None) -> Rows:
+def begin(
+    loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | None = None, reader: Reader | None = None
+) -> Rows:
     """A row for each start, left-padded; starts that are equal are read once."""
     cache = new_cache(loaded.model)
     alike = [(prompt, UNTOUCHED if treatment.untouched else treatment) for prompt, treatment in starts]
@@ -104,7 +123,7 @@ def begin(loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | 
     ids = torch.tensor([[pad] * blank + list(rest) for blank, rest in padded], device=loaded.device)
     mask = torch.tensor([[1] * prefix + [0] * blank + [1] * len(rest) for blank, rest in padded], device=loaded.device)
     amounts = edits(loaded.ffn.space, [treatment for _, treatment in distinct], loaded.device, loaded.dtype)
-    rows = Rows(loaded, cache, mask, amounts, torch.empty(0), monitor)
+    rows = Rows(loaded, cache, mask, amounts, torch.empty(0), monitor, reader)
     rows = _forward(rows, ids) if amounts.risky is None else _begin_watched(rows, ids)
     if len(distinct) == len(starts):
         return rows
@@ -179,8 +198,12 @@ def _watched(rows: Rows, ids: Tensor) -> Rows:
 
 
 def _forward(rows: Rows, ids: Tensor) -> Rows:
-    """The rows behind these ids [row, position], under what is done to them. The cache is changed."""
-    return replace(rows, logits=_logits(rows, ids, 1)[:, 0])
+    """The rows behind these ids [row, position], under what is done to them, and read. The cache is changed."""
+    if rows.reader is None:
+        return replace(rows, logits=_logits(rows, ids, 1)[:, 0])
+    with rows.reader.read(rows.loaded, len(ids)) as found:
+        logits = _logits(rows, ids, 1)[:, 0]
+    return replace(rows, logits=logits, found=found())
 
 
 def _logits(rows: Rows, ids: Tensor, last: int) -> Tensor:

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hneuro.serve.asked import Chat, Completion, Refused, ToLabel, ToScore, parsed
 from hneuro.serve.growing import Piece
 from hneuro.serve.page import HEADERS, PAGE
-from hneuro.serve.replies import NOTICES, Json, Shape, of_piece, usage
+from hneuro.serve.policy import held_out, policies
+from hneuro.serve.replies import NOTICES, Json, Shape, of_judged, usage
 from hneuro.serve.service import Exchange, Service
 
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -50,6 +51,11 @@ def application(service: Service, token: str | None) -> FastAPI:
             "alpha": service.limits.alpha,
             "steering": service.limits.steering,
         }
+
+    @app.get("/calibration")
+    async def calibration() -> Json:
+        named = {"this server": service.policy} | policies()
+        return await asyncio.to_thread(held_out, service.detector, named)
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -197,9 +203,12 @@ async def _streamed(
                 yield _event(shape.chunk([shape.opening(n)]))
         async for event in _timed(service, exchange):
             if isinstance(event, Piece):
-                logprobs = shape.logprobs(turns[event.choice], event.start, event.stop) if with_logprobs else None
-                risk = of_piece(event, service.limit, exchange.unchecked)
-                chunk = shape.chunk([shape.delta(event.choice, event.text, logprobs=logprobs, hneuro=risk)])
+                said, judged, logprobs = event.said, event.judged, None
+                if said and with_logprobs:
+                    logprobs = shape.logprobs(turns[event.choice], said.start, said.stop)
+                risk = judged and of_judged(judged, service.limit, exchange.unchecked)
+                text = said.text if said else None
+                chunk = shape.chunk([shape.delta(event.choice, text, logprobs=logprobs, hneuro=risk)])
                 if withholds:
                     kept.setdefault(event.choice, []).append(chunk)
                 else:
@@ -235,7 +244,7 @@ async def _timed(service: Service, exchange: Exchange) -> AsyncIterator[Piece | 
     """The events of an exchange, and how long they take, for the metrics."""
     asked, last = time.perf_counter(), dict[int, float]()  # the last piece of each choice
     async for event in service.pieces(exchange):
-        if isinstance(event, Piece):
+        if isinstance(event, Piece) and event.said:
             now = time.perf_counter()
             if event.choice in last:
                 service.metrics.between.observe(now - last[event.choice])

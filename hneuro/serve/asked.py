@@ -86,6 +86,7 @@ class Chat(Generation):
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
+    prefix: str | None = Field(None, min_length=1)  # ours: what the answer begins with
     response_format: TextFormat | None = None
 
     @property
@@ -100,7 +101,7 @@ class Chat(Generation):
 
 
 class Completion(Generation):
-    prompt: str
+    prompt: str = Field(min_length=1)
     logprobs: int | None = Field(None, ge=0, le=5)
     echo: Literal[False] | None = None
     best_of: Literal[1] | None = None

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
-
 from hneuro.detection.live import Live, Turn
 from hneuro.detector import Detector
 from hneuro.models.chat import answer_start
-from hneuro.serve.growing import Growing, Piece
+from hneuro.serve.growing import Growing, Judged, Piece
 from hneuro.serve.vllm_live import VllmLive
 
 log = logging.getLogger(__name__)
@@ -140,33 +138,46 @@ class Engine:
         if tickets:
             self._live.add([turn for ticket in tickets for turn in ticket.turns])
             self._running += tickets
+            self._tell(tickets)
 
     def _step(self) -> None:
         if not self._running:
             return
         self._live.step()
-        for ticket in self._running:
-            for n, growing in enumerate(ticket.growing):
-                if n not in ticket.ended:
-                    self._report(ticket, n, growing)
+        self._tell(self._running)
         self._live.leave()  # those that a stop sequence or their client has just ended: nothing may be left to step for
         self._running = [ticket for ticket in self._running if len(ticket.ended) < len(ticket.turns)]
 
+    def _tell(self, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            for n, growing in enumerate(ticket.growing):
+                if n not in ticket.ended:
+                    self._report(ticket, n, growing)
+
     def _report(self, ticket: Ticket, choice: int, growing: Growing) -> None:
         turn = growing.turn
-        new = growing.more()
-        if new is not None and turn.finish != "cancelled":
-            text, start, stop = new
-            risks = self.detector.at_tokens(np.array(turn.log_odds))[start:stop].tolist()
-            thought = self._thinks(turn)
-            ticket.tell(Piece(choice=choice, text=text, start=start, stop=stop, risks=tuple(risks), thought=thought))
-        if turn.finish:
+        if turn.finish != "cancelled":
+            judged, said = self._judged(growing), growing.more()
+            judged = judged or self._judged(growing)  # the new one itself, where risks are read before its tokens
+            if said or judged:
+                ticket.tell(Piece(choice=choice, said=said, judged=judged))
+        if turn.done:
             ticket.ended.add(choice)
             ticket.tell(End(choice))
 
-    def _thinks(self, turn: Turn) -> bool:
+    def _judged(self, growing: Growing) -> Judged | None:
+        turn, log_odds = growing.turn, self.detector.at_tokens(growing.turn)
+        said = growing.read(len(log_odds))
+        if said is None:
+            return None
+        return Judged(said=said, risks=log_odds[said.start : said.stop], thought=self._thinks(turn, said.stop))
+
+    def _thinks(self, turn: Turn, stop: int) -> bool:
+        """Whether it did at its token `stop`."""
         model = self._model
-        return bool(model.marks) and answer_start(model.written, model.marks, turn.prompt_ids, turn.token_ids) is None
+        if not model.marks:
+            return False
+        return answer_start(model.written, model.marks, turn.prompt_ids, turn.token_ids[:stop]) is None
 
     def _guarded(self, tickets: Sequence[Ticket], work: Callable[[], None]) -> None:
         """A fault of the model (memory above all) loses the requests at hand, and no later one."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,48 @@ class Limit:
 class Decision:
     action: Action
     flagged: bool | None  # None: unchecked
+
+
+def held_out(detector: Detector, policies: Mapping[str, Policy]) -> dict[str, Any]:
+    """The calibrated probability and the policies on the answers that the run held out, which set the thresholds."""
+    from hneuro.detection.calibration import BINS, Platt
+    from hneuro.detection.scored import equal_parts
+
+    on = detector.calibration
+    if on is None:
+        return {"n": 0, "reliability": [], "policies": []}
+    scores, wrong = np.array(on.log_odds), np.array(on.hallucinated, dtype=bool)
+    risk = Platt(slope=on.slope, offset=on.offset).risk(scores)
+    part = equal_parts(risk, BINS)
+    bins = [(risk[part == n], wrong[part == n]) for n in np.unique(part)]
+    return {
+        "n": len(scores),
+        "dataset": on.dataset,
+        "hallucinated": float(wrong.mean()),
+        "reliability": [
+            {"said": float(said.mean()), "seen": float(seen.mean()), "n": len(said)} for said, seen in bins
+        ],
+        "policies": [{"name": name} | _kept(policy, detector, scores, wrong) for name, policy in policies.items()],
+    }
+
+
+def _kept(policy: Policy, detector: Detector, scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> dict[str, Any]:
+    try:
+        limit = policy.limit(detector)
+    except UserError as fault:
+        return {"refused": str(fault).removeprefix("policy: ")}
+    above = scores > limit.log_odds
+    shares = {"false_alarms": above[~wrong], "caught": above[wrong], "passed": ~above, "passed_errors": wrong[~above]}
+    return {"promise": limit.promise, "threshold": limit.risk} | {
+        name: float(among.mean()) if len(among) else None for name, among in shares.items()
+    }
+
+
+def policies() -> dict[str, Policy]:
+    """Those of conf/policy, by name."""
+    from hneuro.config import config_folder
+
+    return {file.stem: load_policy(file.stem) for file in sorted((config_folder() / "policy").glob("*.yaml"))}
 
 
 def upper_bound(count: int, n: int, confidence: float) -> float:

@@ -8,15 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
+from hneuro.api import Neuron
 from hneuro.detection.live import Turn
 from hneuro.detector import Answer
-from hneuro.serve.growing import Piece
+from hneuro.serve.growing import Judged
 from hneuro.serve.policy import Decision, Limit
 from hneuro.spans.tokens import token_texts
 
 Json = dict[str, Any]
+DRIVERS = 4  # neurons that are named at a token
 NOTICES = {
     "hold": "This answer waits for a person to review it.",
     "abstain": "No answer is given, as this one is likely to be wrong.",
@@ -92,18 +96,22 @@ def usage(turns: Sequence[Turn]) -> Json:
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
-def of_piece(piece: Piece, limit: Limit, unchecked: str) -> Json:
-    """The riskiest token of a piece. A risk is shown whatever the state, and flagged only where it is checked."""
-    risk = float(expit(max(piece.risks))) if piece.risks else None
-    reason = unchecked or ("thought" if piece.thought else "no token" if risk is None else "")
+def of_judged(judged: Judged, limit: Limit, unchecked: str) -> Json:
+    """The riskiest token of a text. A risk is shown whatever the state, and flagged only where it is checked."""
+    risk = float(expit(max(judged.risks))) if judged.risks else None
+    found: Json = {"start": judged.said.begin, "end": judged.said.end, "risk": risk}
+    reason = unchecked or ("thought" if judged.thought else "no token" if risk is None else "")
     if reason:
-        return {"risk": risk, "flagged": None, "state": "unchecked", "reason": reason}
+        return found | {"flagged": None, "state": "unchecked", "reason": reason}
     assert risk is not None
-    return {"risk": risk, "flagged": risk > limit.risk, "state": "checked"}
+    return found | {"flagged": risk > limit.risk, "state": "checked"}
 
 
-def of_answer(answer: Answer, content: str, decision: Decision, limit: Limit) -> Json:
-    """All about an answer, whose `content` may end within the last token; what is withheld has no tokens."""
+def of_answer(answer: Answer, content: str, decision: Decision, limit: Limit, neurons: Sequence[Neuron] = ()) -> Json:
+    """All about an answer, whose `content` may end within the last token; what is withheld has no tokens.
+
+    `neurons`: of the detector, whose weightiest are named at every token.
+    """
     checked = not answer.unchecked
     found: Json = {
         "state": "checked" if checked else "unchecked",
@@ -129,4 +137,14 @@ def of_answer(answer: Answer, content: str, decision: Decision, limit: Limit) ->
                 spans.append({"start": place, "end": place + len(text)})
         place += len(whole)
     spans = [span | {"text": content[span["start"] : span["end"]]} for span in spans]
-    return found | {"spans": spans, "tokens": texts, "risks": answer.risk.tolist()}
+    found |= {"spans": spans, "tokens": texts, "risks": answer.risk.tolist()}
+    return found if answer.added is None else found | {"drivers": _drivers(answer.added, neurons)}
+
+
+def _drivers(added: NDArray[np.floating], neurons: Sequence[Neuron]) -> list[list[Json]]:
+    """The neurons that move the log-odds of each token most, in either direction."""
+    order = np.argsort(-np.abs(added), axis=1, kind="stable")[:, :DRIVERS]
+    return [
+        [{"layer": neurons[n][0], "index": neurons[n][1], "adds": round(float(own[n]), 4)} for n in places]
+        for own, places in zip(added, order, strict=True)
+    ]

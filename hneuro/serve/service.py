@@ -40,7 +40,7 @@ class Limits:
     patience: float = 10.0  # seconds that a body may take to arrive
     alpha: float = 1.0  # the factor of the H-Neurons in every answer
     steering: bool = False  # whether a request may name another
-    scored: bool = True  # whether an answer from elsewhere can be read
+    scored: bool = True  # whether text from elsewhere can be read: an answer, or what one begins with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +92,17 @@ class Service:
         stops, treatment = asked.stops, self._treatment(asked.alpha)
         question, unchecked, prompt = await asyncio.to_thread(self._prompt, asked)
         room = (self.detector.model.language_model.context or 1 << 60) - len(prompt)
-        if len(prompt) < 2 or room < 1:
-            raise Refused(400, f"the prompt has {len(prompt)} tokens: it needs at least two, and room for an answer")
+        if not prompt or room < 1:
+            raise Refused(400, f"the prompt has {len(prompt)} tokens: it needs at least one, and room for an answer")
         decoding = Decoding(
             temperature=1.0 if asked.temperature is None else asked.temperature,
             top_k=0,
             top_p=1.0 if asked.top_p is None else asked.top_p,
             max_new_tokens=min(room, asked.longest or most.tokens),
         )
+        begins = await asyncio.to_thread(self._begins, asked)
+        if len(begins) >= decoding.max_new_tokens:
+            raise Refused(400, "'prefix' leaves no room for more: it counts as part of 'max_tokens'", param="prefix")
         seed = secrets.token_hex(8) if asked.seed is None else asked.seed
         turns = [
             Turn(
@@ -107,6 +110,7 @@ class Service:
                 decoding=decoding,
                 treatment=treatment,
                 seed=f"{seed}/{n}",
+                begins=begins,
                 likeliest=asked.likeliest,
             )
             for n in range(count)
@@ -133,7 +137,8 @@ class Service:
                 left -= 1
                 yield event.choice
             else:
-                exchange.texts[event.choice] = exchange.texts.get(event.choice, "") + event.text
+                if event.said:
+                    exchange.texts[event.choice] = exchange.texts.get(event.choice, "") + event.said.text
                 yield event
 
     async def answered(self, exchange: Exchange, choice: int) -> Answered:
@@ -141,7 +146,7 @@ class Service:
         turn, content = exchange.ticket.turns[choice], exchange.texts.get(choice, "")
         answer = await asyncio.to_thread(self._read, exchange, turn)
         decision = self.policy.decide(answer, self.limit)
-        hneuro = of_answer(answer, content, decision, self.limit)
+        hneuro = of_answer(answer, content, decision, self.limit, self.detector.neurons)
         if decision.action == "hold":
             hneuro["review"] = await asyncio.to_thread(self.queue.put, answer, content, decision)
         self.metrics.answered(decision, answer, len(turn.token_ids))
@@ -165,7 +170,8 @@ class Service:
         decision = self.policy.decide(answer, self.limit)
         # Who asks has the answer already: nothing is withheld.
         shown = replace(decision, action="flag" if decision.action != "pass" else "pass")
-        return of_answer(answer, answer.text, shown, self.limit) | {"decision": decision.action}
+        found = of_answer(answer, answer.text, shown, self.limit, self.detector.neurons)
+        return found | {"decision": decision.action}
 
     def _read(self, exchange: Exchange, turn: Turn) -> Answer:
         if not turn.token_ids:
@@ -190,6 +196,15 @@ class Service:
                 return question, CONVERSATION, model.chat_ids(said)
         except UserError as fault:
             raise Refused(400, str(fault), param="messages") from fault
+
+    def _begins(self, asked: Chat | Completion) -> tuple[int, ...]:
+        """The tokens of a prefix, each of which is a step, so that it is read as if it had been drawn."""
+        if isinstance(asked, Chat) and asked.prefix is not None and not self.limits.scored:
+            raise Refused(501, "this engine cannot go on from a 'prefix'", param="prefix")
+        if not isinstance(asked, Chat) or asked.prefix is None:
+            return ()
+        with self._encoding:
+            return self.detector.model.token_ids(asked.prefix)
 
     def _treatment(self, alpha: float | None) -> Treatment:
         if alpha is not None and not self.limits.steering:

@@ -18,37 +18,41 @@ from hneuro.causal.vllm_worker import Unreachable, down_projections
 from hneuro.contributions.cett import EPSILON
 from hneuro.models.hooks import watch_for_good
 
-Columns = Sequence[tuple[int, Sequence[int], Sequence[float]]]  # layer, indices in it, weights times norms of W_down
-Read = tuple[str, int, float]  # request, position in prompt + answer, this worker's share of the log-odds
+# By layer: the place of a neuron in the detector, its index in the layer, its weight times the norm of its column.
+Columns = Sequence[tuple[int, Sequence[tuple[int, int, float]]]]
+Read = tuple[str, int, list[int], list[float]]  # request, position in prompt + answer, and what these neurons add there
 
 
 @dataclass
 class _Share:
-    """Those of a layer's columns that lie on this worker."""
+    """Those of a layer's neurons that lie on this worker."""
 
-    places: Tensor
-    weight: Tensor  # [column]
+    neurons: list[int]  # their places in the detector
+    columns: Tensor
+    weight: Tensor
 
 
 @dataclass
 class _Reading:
-    """The columns, what the last pass has shown of them, and what nobody has fetched yet."""
+    """The neurons, what the last pass has shown of them, and what nobody has fetched yet."""
 
     shares: dict[int, _Share]
-    seen: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # |z| [token, column], ||h|| [token]
-    told: list[Read] = field(default_factory=list)
+    seen: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # |z| [token, neuron], ||h|| [token]
+    fresh: list[Read] = field(default_factory=list)
 
     def note(self, layer: int, z: Tensor, h: Tensor) -> None:
         size = torch.linalg.vector_norm(h, dim=-1, dtype=torch.float32)
-        self.seen[layer] = z.index_select(1, self.shares[layer].places).float().abs(), size
+        self.seen[layer] = z.index_select(1, self.shares[layer].columns).float().abs(), size
 
-    def at(self, last: Sequence[int]) -> list[float]:
-        """The share of the log-odds at these tokens of the pass."""
-        total = torch.zeros(len(last))
-        for layer, (z, size) in self.seen.items():
+    def at(self, last: Sequence[int]) -> list[list[float]]:
+        """What the neurons add to the log-odds at these tokens of the pass [token][neuron], by layer."""
+        found = []
+        for layer, share in self.shares.items():
+            z, size = self.seen[layer]
             rows = torch.tensor(last, device=z.device)
-            total += ((z[rows] / (size[rows, None] + EPSILON)) @ self.shares[layer].weight).cpu()
-        return [float(share) for share in total]
+            found.append((z[rows] / (size[rows, None] + EPSILON) * share.weight).cpu())
+        added: list[list[float]] = torch.cat(found, dim=1).tolist() if found else [[] for _ in last]
+        return added
 
 
 class RiskReader:
@@ -64,41 +68,41 @@ class RiskReader:
             return f"vLLM's {type(runner).__name__} does not say which tokens of a pass are whose"
         try:
             modules = down_projections(worker.get_model(), n_layers, width)
-            here = [column for column in columns if column[0] in modules]
-            shares = {n: _share(modules[n], width, indices, weights) for n, indices, weights in here}
+            shares = {n: _share(modules[n], width, own) for n, own in columns if n in modules}
         except Unreachable as fault:
             return str(fault)
         reading = _Reading(shares)
         watch_for_good({layer: modules[layer] for layer in shares}, reading.note)
-        runner.execute_model = _telling(runner, reading)
+        runner.execute_model = _noting(runner, reading)
         self.hneuro_reading = reading
         return ""
 
-    def hneuro_risks(self) -> list[Read]:
+    def hneuro_read_since(self) -> list[Read]:
         """What has been read since this was called last."""
         assert self.hneuro_reading is not None
-        told, self.hneuro_reading.told = self.hneuro_reading.told, []
-        return told
+        fresh, self.hneuro_reading.fresh = self.hneuro_reading.fresh, []
+        return fresh
 
 
-def _share(module: nn.Module, width: int, indices: Sequence[int], weights: Sequence[float]) -> _Share:
+def _share(module: nn.Module, width: int, neurons: Sequence[tuple[int, int, float]]) -> _Share:
     from vllm.distributed import get_tensor_model_parallel_rank, get_tensor_model_parallel_world_size
 
     size = width // get_tensor_model_parallel_world_size()
-    start, every = get_tensor_model_parallel_rank() * size, zip(indices, weights, strict=True)
-    own = [(index - start, weight) for index, weight in every if 0 <= index - start < size]
+    start = get_tensor_model_parallel_rank() * size
+    own = [(place, index - start, weight) for place, index, weight in neurons if 0 <= index - start < size]
     device = next(module.parameters()).device
     return _Share(
-        places=torch.tensor([place for place, _ in own], dtype=torch.int64, device=device),
-        weight=torch.tensor([weight for _, weight in own], dtype=torch.float32, device=device),
+        neurons=[place for place, _, _ in own],
+        columns=torch.tensor([column for _, column, _ in own], dtype=torch.int64, device=device),
+        weight=torch.tensor([weight for _, _, weight in own], dtype=torch.float32, device=device),
     )
 
 
-def _telling(runner: Any, reading: _Reading) -> Callable[..., Any]:
+def _noting(runner: Any, reading: _Reading) -> Callable[..., Any]:
     """`execute_model`, after which it is known which tokens were whose."""
     execute = runner.execute_model
 
-    def told(scheduled: Any, *args: Any, **kwargs: Any) -> Any:
+    def noted(scheduled: Any, *args: Any, **kwargs: Any) -> Any:
         reading.seen.clear()
         with torch.inference_mode():
             made = execute(scheduled, *args, **kwargs)
@@ -108,8 +112,9 @@ def _telling(runner: Any, reading: _Reading) -> Callable[..., Any]:
             counts = scheduled.num_scheduled_tokens
             asked = [request for request in runner.input_batch.req_ids if counts.get(request)]
             ends = torch.tensor([counts[request] for request in asked]).cumsum(0) - 1
-            for request, share in zip(asked, reading.at(ends.tolist()), strict=True):
-                reading.told.append((request, before[request] + counts[request] - 1, share))
+            neurons = [place for share in reading.shares.values() for place in share.neurons]
+            for request, added in zip(asked, reading.at(ends.tolist()), strict=True):
+                reading.fresh.append((request, before[request] + counts[request] - 1, neurons, added))
         return made
 
-    return told
+    return noted

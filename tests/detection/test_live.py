@@ -66,6 +66,24 @@ def test_turns_that_come_and_go_say_what_they_say_alone(endless: LanguageModel) 
         assert len(turn.logprobs) == len(turn.token_ids)
 
 
+def test_a_token_is_there_when_it_is_drawn_and_prompts_are_read_in_one_pass(endless: LanguageModel) -> None:
+    passes = list[int]()
+    model = endless.loaded.model
+    hook = model.register_forward_pre_hook(
+        lambda _, __, given: passes.append(given["input_ids"].shape[1]), with_kwargs=True
+    )
+    try:
+        live, mine = Live(endless, DETECTOR), turns()
+        live.add([mine[0], mine[3]])
+        assert passes == [len(PROMPTS[0])]
+        assert [(len(turn.token_ids), len(turn.log_odds)) for turn in (mine[0], mine[3])] == [(1, 1), (1, 1)]
+        live.step()
+        assert passes[1:] == [1]
+        assert [(len(turn.token_ids), len(turn.log_odds)) for turn in (mine[0], mine[3])] == [(2, 2), (2, 2)]
+    finally:
+        hook.remove()
+
+
 def test_scaled_turns_share_a_batch_with_untouched_ones(endless: LanguageModel) -> None:
     treatments = [UNTOUCHED, scaled(COLUMNS, 0.0), scaled(range(40), 8.0), UNTOUCHED]
     live, mine = Live(endless, DETECTOR), turns()
@@ -93,7 +111,7 @@ def test_a_turn_that_is_cancelled_changes_no_other(endless: LanguageModel) -> No
     while live.turns:
         live.step()
     expected = alone(endless)
-    expected[2] = expected[2][:2]
+    expected[2] = expected[2][:3]
     assert [tuple(turn.token_ids) for turn in mine] == expected
 
 

@@ -17,7 +17,7 @@ from hneuro.contributions.cett import EPSILON
 from hneuro.contributions.extract import extract
 from hneuro.models.edits import UNTOUCHED, edits, scaled
 from hneuro.models.ffn import find_ffn
-from hneuro.models.hooks import intervene
+from hneuro.models.hooks import intervene, observe
 from hneuro.models.load import Loaded, prove
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
@@ -114,6 +114,20 @@ def test_contributions_are_those_of_the_formula_in_whatever_batch(mixture: Any) 
     weights = [np.full((1, len(ids)), 1 / len(ids), dtype=np.float32) for ids in PROMPTS]
     for row, own in zip(extract(loaded, PROMPTS, weights, token_budget=1000), expected, strict=True):
         np.testing.assert_allclose(row[0], own, rtol=1e-3, atol=1e-5 * own.mean())
+
+
+def test_the_last_token_alone_is_read_as_all_of_them_are(mixture: Any) -> None:
+    seen: dict[bool, list[Tensor]] = {}
+    for last in (False, True):
+        ffn, found = find_ffn(mixture), seen.setdefault(last, [])
+        with (
+            torch.no_grad(),
+            observe(ffn, 2, lambda _, z, h, found=found: found.extend([z.clone(), h.clone()]), last=last),
+        ):
+            mixture(input_ids=torch.tensor([PROMPTS[1], PROMPTS[1][::-1]]))
+    assert seen[True]
+    for one, every in zip(seen[True], seen[False], strict=True):
+        assert torch.equal(one, every[:, -1:])
 
 
 @pytest.mark.parametrize("alpha", [0.0, 2.5])

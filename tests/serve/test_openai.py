@@ -20,7 +20,7 @@ from hneuro.detector import Detector
 from hneuro.models.edits import scaled
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Job, generate
-from hneuro.serve.growing import Growing
+from hneuro.serve.growing import Growing, Said
 from hneuro.serve.service import SCALED, Service
 
 QUESTION = "Who wrote Hamlet?"
@@ -74,9 +74,14 @@ def test_a_stream_says_the_same_piece_by_piece(client: OpenAI) -> None:
     assert last[0]["finish"] == whole.finish_reason
     assert last[0]["risks"] == pytest.approx(whole.hneuro["risks"], abs=1e-6)
     assert chunks[-1].usage.completion_tokens == len(whole.hneuro["tokens"])
-    risks = [c.choices[0].hneuro for c in chunks if c.choices and c.choices[0].delta.content]
-    assert all(set(risk) == {"risk", "flagged", "state"} for risk in risks)
-    assert max(risk["risk"] for risk in risks) == pytest.approx(max(whole.hneuro["risks"]), abs=1e-6)
+    choices = [chunk.choices[0] for chunk in chunks if chunk.choices]
+    given = [choice.delta.content for choice in choices if choice.delta.content]
+    read = [found for choice in choices[:-1] if (found := getattr(choice, "hneuro", None))]
+    assert all(set(found) == {"start", "end", "risk", "flagged", "state"} for found in read)
+    assert [said[0][found["start"] : found["end"]] for found in read] == given, "each text is judged once, in order"
+    assert max(found["risk"] for found in read) == pytest.approx(max(whole.hneuro["risks"]), abs=1e-6)
+    assert not hasattr(choices[1], "hneuro"), "the first text is there before its token has been read"
+    assert choices[2].hneuro["end"] == len(given[0])
 
 
 def test_a_seed_says_what_is_drawn_alone_and_in_a_batch(client: OpenAI) -> None:
@@ -106,8 +111,10 @@ def test_stop_strings_end_an_answer_wherever_tokens_begin(client: OpenAI) -> Non
         assert "".join(found.hneuro.get("tokens", [])) == cut
         kept = len(found.hneuro.get("risks", []))
         np.testing.assert_allclose(found.hneuro.get("risks", []), whole.hneuro["risks"][:kept], atol=1e-5)
-        said, _, _ = texts(ask(client, max_tokens=60, temperature=1.0, seed=1, stop=stop, stream=True))
+        said, _, chunks = texts(ask(client, max_tokens=60, temperature=1.0, seed=1, stop=stop, stream=True))
         assert said[0] == cut
+        read = [found for chunk in chunks[:-1] if (found := getattr(chunk.choices[0], "hneuro", None))]
+        assert "".join(cut[one["start"] : one["end"]] for one in read) == cut, "all of it is judged"
 
 
 def test_characters_are_whole_and_stops_are_held_back(service: Service) -> None:
@@ -117,18 +124,20 @@ def test_characters_are_whole_and_stops_are_held_back(service: Service) -> None:
     model = service.detector.model.language_model
     ids = service.detector.model.token_ids("Ärger über 日本語 🙂 stop here")
     turn = Turn(prompt_ids=(1, 2), decoding=Decoding())
-    growing, pieces = Growing(turn, model.text_of, ["stop", "p he"]), []
+    growing, pieces, read = Growing(turn, model.text_of, ["stop", "p he"]), list[Said](), list[Said]()
     for number in ids:
         if turn.finish:
             break
         turn.token_ids.append(number)
         turn.log_odds.append(0.0)
-        if (new := growing.more()) is not None:
-            pieces.append(new)
-    assert "".join(text for text, _, _ in pieces) == "Ärger über 日本語 🙂 "
-    assert not any("\ufffd" in text for text, _, _ in pieces)
-    assert all(before[2] == after[1] for before, after in pairwise(pieces)), "every token is in one piece"
+        read += filter(None, [growing.read(len(turn.log_odds) - 1)])  # a step behind
+        pieces += filter(None, [growing.more()])
+    assert "".join(said.text for said in pieces) == "Ärger über 日本語 🙂 "
+    assert not any("\ufffd" in said.text for said in pieces)
+    assert all(before.stop == after.start < after.stop for before, after in pairwise(pieces)), "each token is in one"
     assert turn.finish == "stop"
+    assert growing.more() is None
+    assert read == pieces
 
 
 def test_logprobs_and_plain_completions(client: OpenAI, service: Service) -> None:
@@ -187,6 +196,34 @@ def test_curl_reads_health_metrics_and_a_stream(url: str) -> None:
     assert 'hneuro_requests_total{route="/v1/chat/completions",status="200"}' in metrics
     assert "hneuro_between_texts_seconds_bucket" in metrics
     assert "Hamlet" not in metrics
+
+
+def test_an_answer_goes_on_from_a_prefix(client: OpenAI, detector: Detector) -> None:
+    prefix = "It is 4 of "
+    expected = detector.score(QUESTION, prefix)
+    said = [
+        ask(client, max_tokens=20, temperature=1.0, seed=seed, extra_body={"prefix": prefix}).choices[0]
+        for seed in (1, 2)
+    ]
+    for choice in said:
+        assert choice.message.content.startswith(prefix)
+        risks = choice.hneuro["risks"]
+        assert len(risks) > len(expected.risk)
+        np.testing.assert_allclose(risks[: len(expected.risk)], expected.risk, atol=1e-5)
+    assert said[0].message.content != said[1].message.content
+    with pytest.raises(BadRequestError, match="'prefix' leaves no room"):
+        ask(client, max_tokens=2, extra_body={"prefix": prefix})
+
+
+def test_an_answer_says_which_neurons_drive_its_risk(client: OpenAI, detector: Detector) -> None:
+    expected = detector.answer(QUESTION, 12)
+    assert expected.added is not None
+    log_odds = expected.added.sum(axis=1) + detector.classifier.bias
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), expected.risk, atol=1e-6)
+    for drivers, added in zip(ask(client).choices[0].hneuro["drivers"], expected.added, strict=True):
+        found = {(one["layer"], one["index"]): one["adds"] for one in drivers}
+        assert found == pytest.approx(dict(zip(detector.neurons, added.tolist(), strict=True)), abs=2e-4)
+        assert [abs(adds) for adds in found.values()] == sorted(map(abs, found.values()), reverse=True)
 
 
 def test_a_scaled_answer_is_that_of_the_sweep_and_unchecked(detector: Detector, tmp_path: Path) -> None:

@@ -90,6 +90,52 @@ def test_it_asks_and_colours_what_is_said(detector: Detector, tmp_path: Path, mo
 
 
 @browser
+def test_a_token_names_its_neurons_and_is_drawn_again(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = """
+      at("question").value = "Who wrote Hamlet?";
+      press(at("question"), "Enter");
+      await until(() => document.querySelector(".drivers") && at("stop").disabled);
+      const answer = document.querySelector(".answer");
+      answer.focus();
+      press(answer, "Home");
+      answer.children[5].dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+      press(answer, "ArrowRight");
+      document.body.dataset.said = document.querySelector(".drivers").textContent;
+      press(answer, "Enter");
+      await until(() => document.querySelectorAll(".drivers").length === 2);
+      const kept = [...answer.children].slice(0, 6).map(node => node.textContent).join("");
+      document.body.dataset.kept = document.querySelector(".answer").textContent.startsWith(kept);
+    """
+    dom = driven(made_service(detector, tmp_path, tokens=300), steps, tmp_path, monkeypatch)
+    said = detector.answer("Who wrote Hamlet?", 256)
+    assert said.added is not None
+    assert f"risk {said.risk[6]:.2f}" in dom
+    layer, index = detector.neurons[int(np.abs(said.added[6]).argmax())]
+    found = re.search(r'data-said="[^"]*?layer (\d+), neuron (\d+): (.)([\d.]+) to', dom)
+    assert found is not None
+    assert (int(found[1]), int(found[2])) == (layer, index)
+    assert float(found[4]) == pytest.approx(np.abs(said.added[6]).max(), abs=0.01)
+    assert 'data-kept="true"' in dom
+
+
+@browser
+def test_it_shows_the_calibration_and_what_policies_promise(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = """
+      at("tab-kept").click();
+      await until(() => document.querySelectorAll("#policies tr").length === 5);
+    """
+    dom = driven(made_service(detector, tmp_path), steps, tmp_path, monkeypatch)
+    assert "200 answers of made" in dom
+    assert len(re.findall(r"--seen: [\d.]+%", dom)) == 10
+    assert "at most 10% of right answers are flagged (confidence 95%" in dom
+    assert "at most 20% of passed answers are hallucinated" in dom
+
+
+@browser
 def test_the_slider_scales_where_it_may(detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = made_service(detector, tmp_path, tokens=300, steering=True)
     steps = """
