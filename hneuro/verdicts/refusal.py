@@ -58,9 +58,15 @@ class RefusalDetector:
         kinds: tuple[tuple[Kind, Sequence[str]], ...] = (("refuses", self.refusing), ("corrects", self.correcting))
         for kind, patterns in kinds:
             if said := _first(patterns, text):
-                goes_on = _first(self.going_on, text[: said.start()] + text[said.end() :]) is not None
-                return Refusal(kind=kind, words=said[0].strip(), goes_on=goes_on)
+                return Refusal(kind=kind, words=said[0].strip(), goes_on=self._goes_on(text, patterns))
         return None
+
+    def _goes_on(self, text: str, patterns: Sequence[str]) -> bool:
+        """Whether there is more than refusals: "I'm not sure, but I don't know" has none."""
+        for pattern in patterns:
+            text = re.sub(pattern, " ", text)
+        found = _first(self.going_on, text)
+        return found is not None and bool((text[: found.start()] + text[found.end() :]).split())
 
 
 def declines(text: str) -> bool:

@@ -20,6 +20,7 @@ CLOSED = re.compile(rf".*(?:</(?:{TAGS})>|\[/THINK\])", flags=re.IGNORECASE | re
 # Harmony's channels, with their marks or without: "analysisWe need ...assistantfinalfour".
 CHANNEL = re.compile(r"\s*(?:(?:<\|start\|>assistant)?<\|channel\|>\w+|(?:analysis|commentary)(?=[A-Z]))")
 FINAL = re.compile(r".*(?:<\|channel\|>final(?: [^<]*)?<\|message\|>|assistantfinal)", flags=re.DOTALL)
+WATERS = {"sea", "gulf", "ocean", "strait", "bay"}
 END = re.compile(r"<\|(?:return|end)\|>")
 
 
@@ -145,11 +146,20 @@ def _candidates(names: tuple[str, ...]) -> tuple[frozenset[str], int]:
 
 def _why_not_said(text: str, words: Words, question: Question, stated: list[Place]) -> str:
     """Why a response does not say the gold answer that stands in it; empty where it does."""
+    if all(_in_water(words, place) for place in stated):
+        return "a gold answer inside the name of a sea"
     if not question.candidates and all(_in_a_name(text, words, place) for place in stated):
         return "a gold answer inside a longer name"
     # "I am not sure, Paris?" is an answer.
     said = asserts(text.rstrip("?？ "), _find(question.answers), question.text)
     return "" if said else "a gold answer that is denied or compared with"
+
+
+def _in_water(words: Words, place: Place) -> bool:
+    """China of the South China Sea, Mexico of the Gulf of Mexico."""
+    start, stop = place
+    before = words[start - 1 : start] == ["of"] and words[max(0, start - 2) : start - 1]
+    return any(part and part[0] in WATERS for part in (before, words[stop : stop + 1]))
 
 
 def _in_a_name(text: str, words: Words, place: Place) -> bool:

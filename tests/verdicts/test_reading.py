@@ -230,3 +230,39 @@ def test_agreement_with_people_on_what_real_models_said() -> None:
         ("refused", "refused"): 1, ("refused", "unjudged"): 1,
         ("unjudged", "unjudged"): 8, ("unjudged", "wrong"): 1,
     }  # fmt: skip
+
+
+def test_agreement_with_people_on_refusals() -> None:
+    """300 responses of SmolLM2-135M and Qwen2.5-Coder-0.5B to questions that ask them to say what they do not know, two
+    thirds of them about things that do not exist; labelled by reading them before the rule had seen them.
+    """
+    rows = [json.loads(line) for line in (REAL.parent / "real_refusals.jsonl").read_text(encoding="utf-8").splitlines()]
+    pairs = [
+        (known()[row["id"]], response("q", row["response"], truncated=row.get("truncated", False))) for row in rows
+    ]
+    found = [judgement.verdict.value for judgement in RuleJudge().judge(pairs)]
+    table = Counter((row["label"], verdict) for row, verdict in zip(rows, found, strict=True))
+    # 292 of 300 are refused in both or in neither; of 36 refusals 28 are seen, and 6 of the others are left unjudged.
+    assert table == {
+        ("refused", "refused"): 28, ("refused", "unjudged"): 6, ("refused", "wrong"): 2,
+        ("correct", "correct"): 30,
+        ("wrong", "wrong"): 230, ("wrong", "unjudged"): 2, ("wrong", "correct"): 1,
+        ("unjudged", "unjudged"): 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("Kofu is in the South China Sea.", "unjudged"),
+        ("Kofu is by the Gulf of China.", "unjudged"),
+        ("Kofu is on the South China Sea, in China.", "correct"),
+        ("Cannot answer.", "refused"),
+        ("You can't tell.", "refused"),
+        ("I'm not sure, but I don't know.", "refused"),
+        ("I'm not sure, but probably Japan.", "unjudged"),
+    ],
+)
+def test_names_of_seas_and_bare_refusals(said: str, verdict: str) -> None:
+    question = Question(id="q", dataset="d", text="In which country is Kofu?", answers=("China",), entity="")
+    assert RuleJudge().judge([(question, response("q", said))])[0].verdict.value == verdict
