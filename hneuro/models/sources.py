@@ -136,7 +136,8 @@ def folder_identity(folder: Path) -> str:
         raise UserError(f"{folder} holds a GGUF file: choose model=gguf model.chat.path={file}")
     if not (folder / "config.json").exists():
         raise UserError(f"{folder} is not a checkpoint: it has no config.json")
-    _check_config(folder)
+    for file in filter(Path.exists, sorted(folder.glob("*config.json"))):
+        _check_config(file)
     weights = weight_files(folder)
     if not weights and (pickled := next(folder.glob("*.bin"), None)):
         raise UserError(
@@ -179,15 +180,17 @@ def placed_tensors(folder: Path) -> Mapping[str, str]:
     return {str(tensor): str(file) for tensor, file in placed.items()}
 
 
-def _check_config(folder: Path) -> None:
+def _check_config(file: Path) -> None:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not file.is_file():  # a pipe would wait for ever
+            raise ValueError("it is not a file")
+        config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as fault:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {str(fault).splitlines()[0]}") from fault
+        raise UserError(f"{file} cannot be read: {str(fault).splitlines()[0]}") from fault
     if not isinstance(config, dict):
-        raise UserError(f"{folder / 'config.json'} is not the config of a model: it must be a JSON object")
+        raise UserError(f"{file} is not the config of a model: it must be a JSON object")
     if "transformers_weights" in config:
         raise UserError(
-            f"{folder / 'config.json'} names its weights (transformers_weights), which is not supported: save the "
-            "checkpoint again with transformers (from_pretrained, then save_pretrained)"
+            f"{file} names its weights (transformers_weights), which is not supported: save the checkpoint again with "
+            "transformers (from_pretrained, then save_pretrained)"
         )
