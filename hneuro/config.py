@@ -271,6 +271,10 @@ def _fill(kind: type[Any], values: dict[str, Any], key: str) -> Any:
     for name, f in fields.items():
         if name not in filled and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise UserError(f"{key}.{name}: {kind.__name__} needs a value here")
+    ours = kind.__module__.partition(".")[0] == __package__  # a lab's parts say themselves what fits
+    for name, value in filled.items():
+        if ours and isinstance(value, int | float) and value < 0:
+            raise UserError(f"{key}.{name} must not be negative, and is {value}")
     try:
         return kind(**filled)
     except ValueError as fault:
