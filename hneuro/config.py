@@ -22,6 +22,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hneuro.config_faults import explain, no_such_key
+from hneuro.disk import read_text
 from hneuro.records import UserError
 from hneuro.verdicts.base import word_list
 
@@ -214,8 +215,8 @@ def _needed(keys: Sequence[str]) -> str:
 def saved_experiment(file: Path) -> Experiment:
     """The experiment of a run, from the config.yaml that lies in its folder."""
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as fault:
+        config = yaml.safe_load(read_text(file))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as fault:
         raise UserError(f"{file} cannot be read: {' '.join(str(fault).split())}") from fault
     if not isinstance(config, dict):
         raise UserError(f"{file} is not the config of a run")

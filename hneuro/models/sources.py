@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
-from hneuro.disk import file_digest
+from hneuro.disk import file_digest, read_text
 from hneuro.models.patch import PATCH
 from hneuro.organism import SHIPPED
 from hneuro.records import UserError
@@ -182,9 +182,7 @@ def placed_tensors(folder: Path) -> Mapping[str, str]:
 
 def _check_config(file: Path) -> None:
     try:
-        if not file.is_file():  # a pipe would wait for ever
-            raise ValueError("it is not a file")
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(read_text(file))
     except (OSError, ValueError, RecursionError) as fault:
         raise UserError(f"{file} cannot be read: {str(fault).splitlines()[0]}") from fault
     if not isinstance(config, dict):
