@@ -17,7 +17,7 @@ from roman_numerals import InvalidRomanNumeralError, RomanNumeral
 from hneuro.questions.base import ARTICLES
 from hneuro.verdicts.numbers import BREAK, REIGN, iso_dates_spelt, with_dates, with_numbers
 
-NORMAL_FORM = 2  # in the keys of stages whose output depends on it
+NORMAL_FORM = 3  # in the keys of stages whose output depends on it
 BREAKS = set(",;:!?()[]\n、。，；：！？（）「」『』")
 
 GROUPED = regex.compile(r"(?<![\d.,])\d{1,3}(,\d{3})+(?!\d|,\d)")  # 1,000,000
