@@ -123,6 +123,7 @@ def read_state(folder: Path) -> RunState:
     try:
         said: Mapping[str, Any] = json.loads(read_text(file))
         state, code = State(said["state"]), int(said.get("code", OURS))
+        seconds = float(said["seconds"]) if "seconds" in said else None
     except FileNotFoundError:
         return RunState(state=State.MISSING)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as fault:
@@ -138,7 +139,7 @@ def read_state(folder: Path) -> RunState:
         return RunState(state=state, reason="the same command goes on where it was", code=THEIRS)
     if state is State.FAILED:
         return RunState(state=state, reason=str(said.get("error", "")), code=code)
-    return RunState(state=state, seconds=said.get("seconds"), until=said.get("until"))
+    return RunState(state=state, seconds=seconds, until=said.get("until"))
 
 
 def _living(folder: Path) -> list[str]:

@@ -344,6 +344,19 @@ def test_what_is_no_file_in_the_place_of_a_state(
     assert "status.json cannot be read: it is not a file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("said", ['{"state": "done", "seconds": "x"}', '{"state": "failed", "code": "x"}', "[]"])
+def test_a_state_that_makes_no_sense_costs_the_others_nothing(
+    said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("bad", said), ("good", '{"state": "done", "seconds": 2}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "status.json").write_text(text)
+    main(["status", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert "died" in out
+    assert "done" in out
+
+
 def test_a_fault_of_hneuro_is_code_1_with_its_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
