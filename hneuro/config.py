@@ -22,6 +22,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hneuro.config_faults import explain, no_such_key
+from hneuro.disk import read_text
 from hneuro.records import UserError
 from hneuro.verdicts.base import word_list
 
@@ -214,8 +215,8 @@ def _needed(keys: Sequence[str]) -> str:
 def saved_experiment(file: Path) -> Experiment:
     """The experiment of a run, from the config.yaml that lies in its folder."""
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as fault:
+        config = yaml.safe_load(read_text(file))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as fault:
         raise UserError(f"{file} cannot be read: {' '.join(str(fault).split())}") from fault
     if not isinstance(config, dict):
         raise UserError(f"{file} is not the config of a run")
@@ -271,6 +272,10 @@ def _fill(kind: type[Any], values: dict[str, Any], key: str) -> Any:
     for name, f in fields.items():
         if name not in filled and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise UserError(f"{key}.{name}: {kind.__name__} needs a value here")
+    ours = kind.__module__.partition(".")[0] == __package__  # a lab's parts say themselves what fits
+    for name, value in filled.items():
+        if ours and isinstance(value, int | float) and value < 0:
+            raise UserError(f"{key}.{name} must not be negative, and is {value}")
     try:
         return kind(**filled)
     except ValueError as fault:

@@ -52,6 +52,13 @@ def replacing(path: Path) -> Iterator[Path]:
         yield fresh
 
 
+def read_text(path: Path) -> str:
+    """The text of a file. `ValueError` for a folder or a pipe in its place, which would be waited for."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a file")
+    return path.read_text(encoding="utf-8")
+
+
 def write_text(path: Path, text: str) -> None:
     """Replaces a file as a whole."""
     with replacing(path) as fresh:

@@ -23,7 +23,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hneuro.disk import CLOSED, FULL, file_digest, write_text
+from hneuro.disk import CLOSED, FULL, file_digest, read_text, write_text
 from hneuro.records import UserError
 
 log = logging.getLogger(__name__)
@@ -121,13 +121,12 @@ def read_state(folder: Path) -> RunState:
     """The state of a run. Whether somebody works on it is asked of the operating system, not believed."""
     file = folder / "status.json"
     try:
-        if file.exists() and not file.is_file():  # a pipe would wait for ever
-            raise ValueError("it is not a file")
-        said: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        state = State(said["state"])
+        said: Mapping[str, Any] = json.loads(read_text(file))
+        state, code = State(said["state"]), int(said.get("code", OURS))
+        seconds = float(said["seconds"]) if "seconds" in said else None
     except FileNotFoundError:
         return RunState(state=State.MISSING)
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as fault:
         return RunState(state=State.DIED, reason=f"status.json cannot be read: {fault}", code=OURS)
     if state is State.RUNNING:
         owners = _living(folder)
@@ -139,8 +138,8 @@ def read_state(folder: Path) -> RunState:
     if state is State.INTERRUPTED:
         return RunState(state=state, reason="the same command goes on where it was", code=THEIRS)
     if state is State.FAILED:
-        return RunState(state=state, reason=str(said.get("error", "")), code=int(said.get("code", OURS)))
-    return RunState(state=state, seconds=said.get("seconds"), until=said.get("until"))
+        return RunState(state=state, reason=str(said.get("error", "")), code=code)
+    return RunState(state=state, seconds=seconds, until=said.get("until"))
 
 
 def _living(folder: Path) -> list[str]:

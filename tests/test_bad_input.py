@@ -64,7 +64,7 @@ COMPOSED = {
     "span=recorded span.path=gone.jsonl": ("gone.jsonl", "not exist"),
     "span=recorded span.path=recorded.jsonl": ("span", "has no answer tokens"),
     "seed=-1": ("seed must be between 0",),
-    "labeling=shuffled labeling.seed=-2": ("labeling.seed must be",),
+    "labeling=shuffled labeling.seed=-2": ("labeling.seed must not be negative",),
     "probe.C=[1,nan]": ("probe.C.1 must be a finite number, not nan",),
     "splits.fit=nan": ("splits.fit must be a finite number",),
     "dataset.limit=-1": ("dataset.limit must be at least 1",),
@@ -94,6 +94,9 @@ COMPOSED = {
     "probe.C=[]": ("probe", "at least one value"),
     "probe.C=[-1]": ("probe", "above 0"),
     "choice.tolerance=-1": ("choice", "tolerance must not be negative"),
+    "intervention.ranked=-1": ("intervention.ranked must not be negative, and is -1",),
+    "probe.tolerance=-0.5": ("probe.tolerance must not be negative, and is -0.5",),
+    "splits.most_per_class=0": ("splits: most_per_class must be at least 1",),
     "choice=papr": ("choice=papr", "did you mean 'paper'"),
     "stability.resamples=1": ("stability", "resamples must be 0 or at least 2"),
     "mechanism.samples=1": ("mechanism", "samples must be 0 or at least 2"),
@@ -339,6 +342,19 @@ def test_what_is_no_file_in_the_place_of_a_state(
     make(tmp_path / "status.json")
     assert main(["edit", str(tmp_path), "--alpha=0", "--out=x"]) == 2
     assert "status.json cannot be read: it is not a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", ['{"state": "done", "seconds": "x"}', '{"state": "failed", "code": "x"}', "[]"])
+def test_a_state_that_makes_no_sense_costs_the_others_nothing(
+    said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("bad", said), ("good", '{"state": "done", "seconds": 2}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "status.json").write_text(text)
+    main(["status", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert "died" in out
+    assert "done" in out
 
 
 def test_a_fault_of_hneuro_is_code_1_with_its_traceback(

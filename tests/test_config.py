@@ -22,7 +22,7 @@ from hneuro.config_faults import explain
 from hneuro.disk import safe_name
 from hneuro.experiment import Experiment
 from hneuro.questions.file import QuestionFile
-from hneuro.questions.splits import Splits
+from hneuro.questions.splits import PARTS, Splits, grouped, split_by_group
 from hneuro.records import UserError
 from hneuro.responses.recorded import RecordedSampler
 from hneuro.responses.vllm import VllmSampler
@@ -103,6 +103,13 @@ def test_every_choice_says_what_it_is_builds_and_shows_all_that_can_be_set(group
         module, _, name = node["_target_"].rpartition(".")
         fields = {f.name for f in dataclasses.fields(getattr(importlib.import_module(module), name)) if f.init}
         assert fields == set(node) - {"_target_"}, key
+
+
+@pytest.mark.parametrize("dataset", ["world", "organism", "organism_drugs"])
+def test_questions_that_come_with_the_package_can_be_split_as_their_config_says(dataset: str) -> None:
+    built = experiment(f"dataset={dataset}")
+    questions, _ = grouped(built.identification.load().questions, built.splits.by, dataset)
+    assert tuple(split_by_group(questions, built.splits, 0)) == PARTS
 
 
 def test_defaults_in_yaml_are_the_defaults_in_code() -> None:

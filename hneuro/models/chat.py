@@ -66,7 +66,7 @@ class Prompting:
             )
         except TemplateError as fault:  # some templates know no system role
             raise UserError(f"the chat template of {tokenizer.name_or_path} refuses the prompt: {fault}") from fault
-        if set(ids) <= set(tokenizer.all_special_ids):
+        if not _takes_in(tokenizer, str(tokenizer.get_chat_template())):
             raise UserError(f"the chat template of {tokenizer.name_or_path} leaves out what it is given: mend it")
         return _single_bos(tokenizer, ids)
 
@@ -105,6 +105,17 @@ def template_of(tokenizer: Any) -> str:
             "or have it complete texts with model.prompting.chat=false"
         )
     return str(tokenizer.get_chat_template())
+
+
+@lru_cache(maxsize=8)
+def _takes_in(tokenizer: Any, template: str) -> bool:
+    """Whether a chat template makes different prompts of different questions."""
+    said = [[{"role": "user", "content": word}] for word in ("A", "B")]
+    try:
+        one, two = (tokenizer.apply_chat_template(m, chat_template=template, tokenize=False) for m in said)
+    except TemplateError:  # it takes no such conversation
+        return True
+    return bool(one != two)
 
 
 def turn_end(tokenizer: Any) -> frozenset[int]:

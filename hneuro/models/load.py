@@ -194,8 +194,10 @@ def prove(model: Any, ffn: FFN) -> None:
 
     with calls(ffn, read):
         logits = model(input_ids=tokens, use_cache=False).logits
-    if logits.isnan().any():
-        raise UserError(f"{kind} computes NaN: its weights are damaged, or too large for model.dtype={model.dtype}")
+    if logits.isnan().any() or logits.isposinf().any():
+        raise UserError(
+            f"{kind} computes NaN or infinity: its weights are damaged, or too large for model.dtype={model.dtype}"
+        )
     if unproven := set(range(len(ffn.layers))) - proven:
         raise UserError(f"layer {min(unproven)} of {kind} does not compute h = W_down z for every token: not supported")
     with intervene(ffn, _each_layer_silenced(ffn)):
@@ -240,7 +242,8 @@ def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any
         return _from_gguf(auto, source, **options)
     try:
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else "main"
-        return auto.from_pretrained(where, revision=revision, **options)
+        # Said, for else transformers asks at the terminal whether the checkpoint's own code may run.
+        return auto.from_pretrained(where, revision=revision, trust_remote_code=False, **options)
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as fault:
         way = "its files may be damaged, or not belong together" if Path(where).is_dir() else "or name a local folder"
         raise UserError(f"cannot load {where}: {_line(fault)} ({way})") from fault

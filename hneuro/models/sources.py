@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
-from hneuro.disk import file_digest
+from hneuro.disk import file_digest, read_text
 from hneuro.models.patch import PATCH
 from hneuro.organism import SHIPPED
 from hneuro.records import UserError
@@ -136,7 +136,8 @@ def folder_identity(folder: Path) -> str:
         raise UserError(f"{folder} holds a GGUF file: choose model=gguf model.chat.path={file}")
     if not (folder / "config.json").exists():
         raise UserError(f"{folder} is not a checkpoint: it has no config.json")
-    _check_config(folder)
+    for file in filter(Path.exists, sorted(folder.glob("*config.json"))):
+        _check_config(file)
     weights = weight_files(folder)
     if not weights and (pickled := next(folder.glob("*.bin"), None)):
         raise UserError(
@@ -179,15 +180,15 @@ def placed_tensors(folder: Path) -> Mapping[str, str]:
     return {str(tensor): str(file) for tensor, file in placed.items()}
 
 
-def _check_config(folder: Path) -> None:
+def _check_config(file: Path) -> None:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(read_text(file))
     except (OSError, ValueError, RecursionError) as fault:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {str(fault).splitlines()[0]}") from fault
+        raise UserError(f"{file} cannot be read: {str(fault).splitlines()[0]}") from fault
     if not isinstance(config, dict):
-        raise UserError(f"{folder / 'config.json'} is not the config of a model: it must be a JSON object")
+        raise UserError(f"{file} is not the config of a model: it must be a JSON object")
     if "transformers_weights" in config:
         raise UserError(
-            f"{folder / 'config.json'} names its weights (transformers_weights), which is not supported: save the "
-            "checkpoint again with transformers (from_pretrained, then save_pretrained)"
+            f"{file} names its weights (transformers_weights), which is not supported: save the checkpoint again with "
+            "transformers (from_pretrained, then save_pretrained)"
         )

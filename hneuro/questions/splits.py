@@ -32,6 +32,8 @@ class Splits:
     def __post_init__(self) -> None:
         if min(self.fit, self.select, self.report) <= 0 or abs(self.fit + self.select + self.report - 1) > 1e-9:
             raise ValueError("fit, select and report must be positive and sum to 1")
+        if self.most_per_class < 1:
+            raise ValueError("most_per_class must be at least 1")
 
 
 def grouped(questions: Sequence[Question], by: GroupBy, dataset: str) -> tuple[tuple[Question, ...], FunnelStep]:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from hneuro.codec import from_plain
-from hneuro.disk import file_digest
+from hneuro.disk import file_digest, read_text
 from hneuro.records import UserError
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import Results
@@ -70,13 +70,13 @@ def is_run(folder: Path) -> bool:
 
 def read_results(file: Path) -> Results:
     """`UserError` in one line where the file is damaged or changed, or was written by an hneuro of other records."""
-    with suppress(OSError, ValueError, KeyError, TypeError):  # a copy without its status.json is taken as it is
-        status = json.loads((file.parent / "status.json").read_text(encoding="utf-8"))
-        if status["results"] != file_digest(file, whole=True):
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # a copy without its status.json is fine
+        status = json.loads(read_text(file.parent / "status.json"))
+        if file.is_file() and status["results"] != file_digest(file, whole=True):
             raise UserError(f"{file} is not what the run wrote: run the experiment again, which computes nothing anew")
     try:
-        found = from_plain(Results, json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+        found = from_plain(Results, json.loads(read_text(file)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise UserError(f"{file} cannot be read ({fault}): run the experiment again") from fault
     assert isinstance(found, Results)
     return found
@@ -134,8 +134,8 @@ def _state(folder: Path) -> tuple[str, str]:
 
 def _config(file: Path) -> Mapping[str, Any]:
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as fault:
+        config = yaml.safe_load(read_text(file))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as fault:
         raise UserError(f"{file} cannot be read ({' '.join(str(fault).split())})") from fault
     if not isinstance(config, Mapping):
         raise UserError(f"{file} is not the config of a run")

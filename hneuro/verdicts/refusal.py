@@ -13,6 +13,7 @@ from hneuro.verdicts.base import word_list
 Kind = Literal["refuses", "corrects"]
 
 APOSTROPHES = re.compile(r"[’‘ʼ`´]")
+BARE = re.compile(r"\b(do|does|did|is|was|are|were|ca|wo|could|would|should|has|have|had) ?nt\b")  # "dont know"
 OTHERS = re.compile(r"[^\w']+")
 FIRST = 30  # words of an answer, in which it declines if it does
 DECLINES = re.compile(
@@ -81,7 +82,7 @@ def opening(text: str) -> str:
 def plain(text: str) -> str:
     """ "I don’t know!" -> "i don't know"."""
     text = unicodedata.normalize("NFC", text)
-    return OTHERS.sub(" ", APOSTROPHES.sub("'", text)).casefold().strip()
+    return BARE.sub(r"\1n't", OTHERS.sub(" ", APOSTROPHES.sub("'", text)).casefold()).strip()
 
 
 def _first(patterns: Sequence[str], text: str) -> re.Match[str] | None:

@@ -15,10 +15,12 @@ from hneuro.verdicts.refusal import RefusalDetector
 from hneuro.verdicts.words import NO_BLANKS, NORMAL_FORM, key, normal_words
 
 TAGS = r"think|thinking|thought|thoughts|reasoning|seed:think"
-OPENED = re.compile(rf"\s*(?:<(?:{TAGS})>|\[THINK\])", flags=re.IGNORECASE)
-CLOSED = re.compile(rf".*(?:</(?:{TAGS})>|\[/THINK\])", flags=re.IGNORECASE | re.DOTALL)
+OPENED = re.compile(rf"\s*(?:[<\[◁](?:{TAGS})[>\]▷]|<\|START_THINKING\|>)", flags=re.IGNORECASE)
+CLOSED = re.compile(rf".*(?:[<\[◁]/(?:{TAGS})[>\]▷]|<\|END_THINKING\|>)", flags=re.IGNORECASE | re.DOTALL)
 # Harmony's channels, with their marks or without: "analysisWe need ...assistantfinalfour".
-CHANNEL = re.compile(r"\s*(?:(?:<\|start\|>assistant)?<\|channel\|>\w+|(?:analysis|commentary)(?=[A-Z]))")
+CHANNEL = re.compile(
+    r"\s*(?:(?:<\|start\|>assistant)?<\|channel\|>\w+|(?:assistant)?(?:analysis|commentary)(?=[A-Z])|assistantfinal)"
+)
 FINAL = re.compile(r".*(?:<\|channel\|>final(?: [^<]*)?<\|message\|>|assistantfinal)", flags=re.DOTALL)
 WATERS = {"sea", "gulf", "ocean", "strait", "bay"}
 END = re.compile(r"<\|(?:return|end)\|>")

@@ -39,6 +39,7 @@ def test_the_system_prompt_comes_first(tokenizer: Any) -> None:
     [
         ("", {}, "leaves out what it is given"),
         ("{{ bos_token }}<user><end><assistant>", {}, "leaves out what it is given"),
+        ("{{ bos_token }}Answer the question.", {}, "leaves out what it is given"),
         (None, {}, "has no chat template: use an instruction-tuned checkpoint"),
         ("{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}", {}, "two BOS tokens"),
         (

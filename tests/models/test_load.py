@@ -79,15 +79,16 @@ DOWN = "model.layers.1.mlp.down_proj.weight"
         ("gone", f"lacks the weights {DOWN}"),
         ("torn", "cannot load"),
         ("shape", "files may be damaged, or not belong together"),
-        ("lm_head.weight", "computes NaN: its weights are damaged"),
-        (DOWN, "computes NaN: its weights are damaged"),
+        ("lm_head.weight", "computes NaN or infinity: its weights are damaged"),
+        ("model.norm.weight", "computes NaN or infinity: its weights are damaged"),
+        (DOWN, "computes NaN or infinity: its weights are damaged"),
     ],
 )
 def test_refuses_weights_that_are_not_whole(harm: str, said: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     file = copy_of(tiny_checkpoint, tmp_path) / "model.safetensors"
     weights = load_file(file)
     if harm in weights:
-        weights[harm][7, 3] = float("nan")
+        weights[harm][7] = float("inf") if harm == "model.norm.weight" else float("nan")
     elif harm == "gone":
         del weights[DOWN]
     elif harm == "shape":
@@ -103,6 +104,21 @@ def test_refuses_a_config_with_fewer_layers_than_weights(tiny_checkpoint: Path, 
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
     assert "holds weights that its config.json leaves out, such as model.layers.2." in refusal(folder)
+
+
+def test_code_of_a_checkpoint_is_not_run_and_not_asked_about(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # what is asked at a terminal is soon agreed to
+    folder = copy_of(tiny_checkpoint, tmp_path)
+    config = json.loads((folder / "config.json").read_text()) | {
+        "model_type": "own",
+        "auto_map": {"AutoConfig": "own.C"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    assert "custom code" in refusal(folder)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -55,6 +57,16 @@ def test_what_is_no_checkpoint_is_said(config: str | None, others: list[str], wh
     if config is not None:
         (tmp_path / "config.json").write_text(config)
     with pytest.raises(UserError, match=why):
+        HubCheckpoint(path=str(tmp_path)).identity()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.write_text("[]")])
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer_config.json"])
+def test_a_config_that_is_none_is_named(make: Callable[[Path], object], name: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    with pytest.raises(UserError, match=rf"/{name} (is not the config of a model|cannot be read: it is not a file)"):
         HubCheckpoint(path=str(tmp_path)).identity()
 
 
@@ -129,7 +141,7 @@ def test_the_commit_that_is_identified_is_loaded(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     asked: list[str] = []
-    auto = SimpleNamespace(from_pretrained=lambda where, revision: asked.append(revision))
+    auto = SimpleNamespace(from_pretrained=lambda where, revision, **_: asked.append(revision))
     cached(tmp_path, "lab/two", "c" * 40)
     _from_pretrained(auto, HubCheckpoint(path="lab/two"))
     _from_pretrained(auto, HubCheckpoint(path=str(tiny_checkpoint)))

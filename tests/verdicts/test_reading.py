@@ -79,6 +79,7 @@ def read(said: str, *gold: str, asked: str = "?") -> Verdict:
         ("It may be Marlowe.</think>Shakespeare", "Shakespeare"),
         ("[THINK]Not Shakespeare?[/THINK]Shakespeare", "Shakespeare"),
         ("analysisWe need to answer.assistantfinalfour", "four"),
+        ("assistantanalysisFive?assistantfinalfour", "four"), ("◁think▷Rome?◁/think▷Paris", "Paris"),
         ("<|channel|>analysis<|message|>Five?<|end|><|start|>assistant<|channel|>final<|message|>four<|return|>", "4"),
     ],
 )  # fmt: skip
@@ -101,6 +102,7 @@ def test_right_answers(said: str, gold: str) -> None:
         ("Ce n'est pas Paris", "Paris", UNSAID), ("No es París", "París", UNSAID), ("不是东京", "东京", UNSAID),
         ("東京ではありません", "東京", UNSAID), ("東京じゃない", "東京", UNSAID), ("Is it Paris? It is Rome.",
         "Paris", UNSAID),
+        ("It is a common misconception that it is Paris", "Paris", UNSAID), ("Não é Paris", "Paris", UNSAID),
         # what is compared with
         ("Canada is larger than Russia", "Russia", UNSAID), ("Rome rather than Paris", "Paris", UNSAID),
         ("Rome instead of Paris", "Paris", UNSAID), ("Unlike Paris, Rome is the capital", "Paris", UNSAID),
@@ -160,6 +162,7 @@ REFUSALS = [
     "Je ne sais pas.", "Je n’ai pas cette information.", "Je ne peux pas répondre.", "Je ne suis pas sûr.",
     "Je l'ignore.",
     "J'ignore la réponse.", "Il est impossible de le dire.", "Aucune information n'est disponible.",
+    "I dont know", "Not sure.", "It's hard to say.", "I currently do not have access to that.",
     "No lo sé.", "No tengo esa información.", "Lo siento, no puedo responder.", "No se sabe.",
     "Desconozco la respuesta.",
     "No estoy seguro.", "No hay información disponible.",
@@ -242,9 +245,9 @@ def test_agreement_with_people_on_refusals() -> None:
     ]
     found = [judgement.verdict.value for judgement in RuleJudge().judge(pairs)]
     table = Counter((row["label"], verdict) for row, verdict in zip(rows, found, strict=True))
-    # 292 of 300 are refused in both or in neither; of 36 refusals 28 are seen, and 6 of the others are left unjudged.
+    # 293 of 300 are refused in both or in neither; of 36 refusals 29 are seen, and 6 of the others are left unjudged.
     assert table == {
-        ("refused", "refused"): 28, ("refused", "unjudged"): 6, ("refused", "wrong"): 2,
+        ("refused", "refused"): 29, ("refused", "unjudged"): 6, ("refused", "wrong"): 1,
         ("correct", "correct"): 30,
         ("wrong", "wrong"): 230, ("wrong", "unjudged"): 2, ("wrong", "correct"): 1,
         ("unjudged", "unjudged"): 1,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,20 @@ def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.
     listed = (outputs / "report" / "tables" / "runs.csv").read_text().splitlines()
     assert len(listed) == 1 + 7
     assert len(read_runs([outputs])) == 7, "the report is not a run"
+
+
+@pytest.mark.parametrize("name", ["status.json", "config.yaml", "results.json"])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.write_text("[" * 100_000)])
+def test_a_run_that_cannot_be_read_costs_the_others_nothing(
+    make: Callable[[Path], object], name: str, write: Write, tmp_path: Path
+) -> None:
+    for run in ("good", "bad"):
+        write(tmp_path / run, made=small())
+    (tmp_path / "bad" / name).unlink()
+    make(tmp_path / "bad" / name)
+    runs = {run.name: run for run in read_runs([tmp_path])}
+    assert runs["good"].results
+    assert name == "status.json" or (runs["bad"].state, runs["bad"].results) == ("unreadable", None)
 
 
 def test_versions_side_by_side_are_told_in_one_line(write: Write, tmp_path: Path) -> None:
