@@ -35,6 +35,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 INSTEAD = _pattern(
     r"\b(?:rather than|instead of|unlike|contrary to|opposed to|compared (?:to|with)|similar to|different from)\b"
+    r"|\b(?:near|next to|close to|adjacent to|borders?|bordering|neighbou?ring)(?: (?:to|with|of|the))*$"
     r"|\bno (?:es|fue|era|esta)\b|不 是|不 在|不 叫|[并並] [不非]|而 非|[没沒] 有"
 )
 THAN = _pattern(

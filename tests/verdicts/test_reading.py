@@ -260,12 +260,15 @@ def test_agreement_with_people_on_refusals() -> None:
         ("Kofu is in the South China Sea.", "unjudged"),
         ("Kofu is by the Gulf of China.", "unjudged"),
         ("Kofu is on the South China Sea, in China.", "correct"),
+        ("Kofu is near China.", "unjudged"),
+        ("Kofu is on the border of China.", "unjudged"),
+        ("Kofu is near the capital, in China.", "correct"),
         ("Cannot answer.", "refused"),
         ("You can't tell.", "refused"),
         ("I'm not sure, but I don't know.", "refused"),
         ("I'm not sure, but probably Japan.", "unjudged"),
     ],
 )
-def test_names_of_seas_and_bare_refusals(said: str, verdict: str) -> None:
+def test_names_of_seas_neighbours_and_bare_refusals(said: str, verdict: str) -> None:
     question = Question(id="q", dataset="d", text="In which country is Kofu?", answers=("China",), entity="")
     assert RuleJudge().judge([(question, response("q", said))])[0].verdict.value == verdict
