@@ -11,6 +11,7 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,8 @@ class Detector:
         try:
             known = json.loads((place / "detector.json").read_text(encoding="utf-8"))
             arrays = load_file(place / "detector.safetensors")
+            if known.pop("digest", None) != _digest(known, place):
+                raise ValueError("it was damaged, or changed by hand")
             classifier = Classifier(
                 columns=tuple(arrays["neurons"].tolist()),
                 weight=arrays["weight"],
@@ -163,6 +166,7 @@ class Detector:
             "calibration": on
             and {name: getattr(on, name) for name in ("slope", "offset", "dataset", "candidates", "method")},
         }
+        known["digest"] = _digest(known, place)
         (place / "detector.json").write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
         card = CARD.format(
             model=self.model_config["name"],
@@ -322,6 +326,12 @@ class Detector:
                 break
             live.step()
         return self.read(question, turn) if turn.token_ids else None
+
+
+def _digest(known: Mapping[str, Any], place: Path) -> str:
+    """Of all that a saved detector is read from."""
+    said = json.dumps(known, sort_keys=True).encode()
+    return sha256(said + (place / "detector.safetensors").read_bytes()).hexdigest()
 
 
 def _ours(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,14 +82,17 @@ def test_a_stream_has_the_risks_of_the_whole_answer(run_dir: Path) -> None:
 
 
 def test_a_detector_refuses_other_weights_foreign_classes_and_empty_folders(run_dir: Path, tmp_path: Path) -> None:
-    place = shutil.copytree(run_dir / "detector", tmp_path / "copy")
-    known = json.loads((place / "detector.json").read_text())
-    (place / "detector.json").write_text(json.dumps(known | {"weights": "0" * 64}))
+    own = hneuro.Detector.load(run_dir)
+    place = replace(own, weights="0" * 64).save(tmp_path / "other")
     with pytest.raises(UserError, match="the detector is of another model: of tiny with the weights 000"):
         hneuro.Detector.load(place).answer("Who?")
-    (place / "detector.json").write_text(json.dumps(known | {"model_config": {"_target_": "os.system", "name": "x"}}))
+    place = replace(own, model_config={"_target_": "os.system", "name": "x"}).save(tmp_path / "foreign")
     with pytest.raises(UserError, match="names a class that is not of hneuro"):
         hneuro.Detector.load(place).answer("Who?")
+    known = json.loads((place / "detector.json").read_text())
+    (place / "detector.json").write_text(json.dumps(known | {"threshold": known["threshold"] + 0.1}))
+    with pytest.raises(UserError, match="cannot be read: it was damaged, or changed by hand"):
+        hneuro.Detector.load(place)
     (place / "detector.safetensors").write_bytes(b"broken")
     with pytest.raises(UserError, match="cannot be read"):
         hneuro.Detector.load(place)
