@@ -104,7 +104,7 @@ def test_results_are_frames_and_figures(run_dir: Path) -> None:
     assert len(found.neurons) == len(found.results.neurons)
     assert found.path.chosen.sum() == 1
     name = next((run_dir / "figures").glob("*.svg")).stem
-    assert found.figure(name).axes
+    assert found.figure(name).to_dict()["layer"]
     with pytest.raises(UserError, match="there is no figure 'none'"):
         found.figure("none")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -22,7 +24,7 @@ from hneuro.report.figures.alpha import alpha_pictures, pictured
 from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
 from hneuro.report.figures.path import path_pictures
-from hneuro.report.figures.style import Picture, house_style, save
+from hneuro.report.figures.style import Picture, save
 from hneuro.report.findings import FEW, MANY_CUT, findings
 from hneuro.report.folders import DONE, Run
 from hneuro.report.published import Published, pairs, published_table
@@ -58,8 +60,8 @@ class Summary:
 def write_report(results: Results, folder: Path) -> Path:
     """Writes report.html, tables/, figures/, rows.parquet and, of several judges, disagreements.jsonl into `folder`.
 
-    The same results give the same bytes, and nothing of an earlier result stays. The page comes last: once it is there,
-    everything next to it is complete. Returns the path of the page.
+    The same results give the same bytes (PDFs the same objects in any order), and nothing of an earlier result stays.
+    The page comes last: once it is there, everything next to it is complete. Returns the path of the page.
     """
     compared = Compared.one(results, folder)
     return _write_page(compared, write_tables(compared, folder), folder, title=results.title)
@@ -108,12 +110,11 @@ def _write_page(
 ) -> Path:
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    with house_style():
-        drawn = {name: [save(one, figures) for one in found] for name, found in _pictures(compared).items()}
+    drawn = {name: [save(one, figures) for one in found] for name, found in _pictures(compared).items()}
     _remove_others(figures, {picture.name for found in drawn.values() for picture in found})
     results = compared.runs[0].found if compared.alone else None
     tidy = compared.runs[0].tidy
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    script = _script()
     text = _template().render(
         title=title,
         results=results,
@@ -130,6 +131,7 @@ def _write_page(
         links=links or {},
         tables=tables,
         figures=drawn,
+        specs={picture.name: picture.spec for found in drawn.values() for picture in found},
         script=Markup(script),
         # The page runs this script and no other, whatever a model said.
         allowed=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -138,8 +140,14 @@ def _write_page(
     return folder / PAGE
 
 
+@functools.cache
+def _script() -> str:
+    """Ours, with Vega-Lite in it: nothing is fetched when the page is opened."""
+    return vl_convert.javascript_bundle((TEMPLATES / "report.js").read_text(encoding="utf-8"))
+
+
 def pictures(results: Results) -> Iterator[Picture]:
-    """All figures of a run, to be drawn in the house style."""
+    """All figures of a run."""
     for section in _pictures(Compared.one(results)).values():
         yield from section
 
@@ -230,6 +238,6 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Our own figures are the only markup that is let through; matplotlib escapes the names in them.
+    # Our own figures are the only markup that is let through; Vega escapes the names in them.
     environment.filters["svg"] = lambda drawn: Markup(drawn.svg)
     return environment.get_template("report.html.jinja")

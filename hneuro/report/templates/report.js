@@ -1,5 +1,22 @@
-"use strict";
-// The page says everything without this: it opens what a link points to, opens all for paper, and filters answers.
+// The page says everything without this: it opens what a link points to, opens all for paper, filters answers, and draws
+// the figures anew when they come into view, so that they tell their values.
+const specs = JSON.parse(document.getElementById("specs").textContent);
+const draw = async (figure) => {
+  const spec = specs[figure.dataset.name];
+  spec.config.font = getComputedStyle(figure).fontFamily;
+  if (spec.width) spec.width = figure.clientWidth;
+  const box = document.createElement("div");
+  // Names and texts are data: an interpreter runs the expressions, which come from us, and the page allows no other code.
+  await vegaEmbed(box, spec, { actions: false, ast: true, logLevel: 1, renderer: "svg" });
+  figure.replaceChildren(box);
+};
+const watch = new IntersectionObserver((seen) => {
+  for (const { isIntersecting, target } of seen) {
+    if (isIntersecting) { watch.unobserve(target); draw(target).catch(console.error); }
+  }
+});
+document.querySelectorAll("figure[data-name]").forEach((figure) => watch.observe(figure));
+
 const every = [...document.querySelectorAll("main > section > details")];
 const reveal = () => {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
