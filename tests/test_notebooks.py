@@ -32,7 +32,7 @@ def executed(book: Path) -> dict[str, Any]:
         if isinstance(last, ast.Expr):
             shown = eval(compile(ast.Expression(last.value), book.name, "eval"), held)
             if isinstance(shown, altair.TopLevelMixin):
-                shown.save(io.BytesIO(), format="svg")
+                shown.save(io.StringIO(), format="svg")
         else:
             exec(compile(ast.Module([last], []), book.name, "exec"), held)
     return held

@@ -111,8 +111,8 @@ def test_figures_tell_their_values_and_names_are_no_code(results: Results, tmp_p
     page = write_report(named, tmp_path / "run")
     script = f"""{OPENED}
       const hover = (name) => {{
-        document.querySelector(`figure[data-name="${{name}}"] .mark-symbol path`)
-          .dispatchEvent(new MouseEvent("mousemove", {{ bubbles: true, clientX: 9, clientY: 9 }}));
+        [...document.querySelectorAll(`figure[data-name="${{name}}"] .mark-symbol`)].at(-1).firstChild
+          .dispatchEvent(new PointerEvent("pointermove", {{ bubbles: true, clientX: 9, clientY: 9 }}));
         return document.getElementById("vg-tooltip-element").innerText.replaceAll(/\\s+/g, " "); }};
       const images = () => document.querySelectorAll("img").length;
       Promise.all([...document.querySelectorAll("figure[data-name]")].map(draw)).then(() => setTimeout(() =>
@@ -121,6 +121,43 @@ def test_figures_tell_their_values_and_names_are_no_code(results: Results, tmp_p
     assert "alpha (1 = untouched)" in line
     assert HOSTILE in line
     assert "images: 0." in line
+
+
+CLICK = """const click = (one) => ["pointerdown", "pointerup", "click"].forEach((kind) =>
+    one.dispatchEvent(new PointerEvent(kind, { bubbles: true, clientX: 9, clientY: 9 })));
+  const find = (name, what) => [...document.querySelectorAll(`figure[data-name="${name}"] ${what}`)];"""
+
+
+def test_a_click_in_a_legend_leaves_one_set(page: Path, tmp_path: Path) -> None:
+    script = f"""{OPENED} {CLICK}
+      const name = "alpha_doubt_compliance";
+      const strong = () => find(name, ".mark-line path").filter((line) => line.getAttribute("opacity") >= 0.6).length;
+      draw(find(name, "")[0]).then(() => setTimeout(() => {{
+        const before = strong();
+        click(find(name, ".role-legend-symbol path")[1]);
+        setTimeout(() => console.error(`${{before}} lines, then ${{strong()}}.`), 3000); }}, 3000));"""
+    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", "--virtual-time-budget=60000").console
+    assert "21 lines, then 5." in line
+
+
+@pytest.mark.parametrize("way", ["document.querySelectorAll('#neurons td button')[1].click()",
+                                 "click(find('neurons', '.mark-symbol path')[1])"], ids=["table", "map"])  # fmt: skip
+def test_a_neuron_opens_its_panel(page: Path, tmp_path: Path, way: str) -> None:
+    """By a button, which a keyboard reaches, or on the map; what was asked and said is text."""
+    script = f"""{OPENED} {CLICK}
+      const focus = () => document.activeElement.tagName;
+      const said = () => panel.innerText.replaceAll(/\\s+/g, " ");
+      const before = panel.hidden;
+      draw(find("neurons", "")[0]).then(() => setTimeout(() => {{
+        {way};
+        setTimeout(() => console.error(`${{before}}, ${{panel.hidden}}; ${{focus()}}; ${{said()}};`,
+          panel.querySelectorAll("img").length, "images", panel.querySelectorAll("svg").length, "figure"),
+          3000); }}, 3000));"""
+    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", "--virtual-time-budget=60000").console
+    assert "true, false; H3; Neuron" in line
+    assert "Rank 2, weight 7.200" in line
+    assert "Its highest CETT at 60 answers" in line
+    assert "0 images 1 figure" in line
 
 
 @pytest.mark.parametrize("scheme", ["0", "1"], ids=["dark", "light"])

@@ -18,7 +18,7 @@ from hneuro.codec import from_plain, to_plain
 from hneuro.detection.scored import NO_REFUSAL
 from hneuro.records import UserError, Verdict, Vote
 from hneuro.report.findings import findings, headline
-from hneuro.report.page import TEMPLATES, rows_frame, write_report
+from hneuro.report.page import TEMPLATES, rows_frame, terms, write_report
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import Disagreement, FrequentText, ResultRow, Results
 from hneuro.tracking import LocalTracker
@@ -94,6 +94,8 @@ def test_the_page_is_complete_and_self_contained(html: str, results: Results) ->
     assert "ast: true" in own, "no code is made from the figures"
     assert len(html) < 4e6
     assert len(page.ids) == len(set(page.ids))
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
+    assert "#word-CETT" in page.addresses, "words lead to the glossary"
     assert page.text.count(f"Note: {NO_REFUSAL}.") == 1
     assert "Selected here by: l1, C = 12 x the smallest that selects." in page.text
 
@@ -119,6 +121,16 @@ def test_what_a_model_said_is_escaped_and_coloured_by_its_risk(html: str) -> Non
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in html
     assert '<span class="answer" style="--risk: 0.744" title="risk 0.93, answer token"> glass</span>' in html
     assert "gold: clock maker, maker of clocks" in Page(html).text
+
+
+def test_words_of_the_glossary_are_links_once_and_all_else_is_text() -> None:
+    shown = terms("Control sets <b>of</b> a control set, 3 > 2: funnels & CETT")
+    assert (
+        re.sub("<a [^>]*>|</a>", "", shown)
+        == "Control sets &lt;b&gt;of&lt;/b&gt; a control set, 3 &gt; 2: funnels &amp; CETT"
+    )
+    assert re.findall('href="#word-([^"]*)"', shown) == ["control_set", "funnel", "CETT"]
+    assert 'title="other neurons, treated as the H-Neurons are"' in shown
 
 
 def test_names_are_escaped_too(small: Results, tmp_path: Path) -> None:

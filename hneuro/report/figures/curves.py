@@ -48,7 +48,7 @@ def curves(lines: Sequence[Line], x: Spec, y: Spec, show: Callable[[HasInterval]
         ]
     return {"layer": shown([
         layer("area", bounded, shared | {"y": numeric("low", **y), "y2": {"field": "high"}} | faded(0.15)),
-        layer("line", _records(lines, True, show), shared | dash | tooltip(set="set") | faded(0.6), strokeWidth=0.8),
+        layer("line", _records(lines, True, show), shared | dash | tooltip(set="set") | faded(0.75), strokeWidth=1),
         layer("line", own, shared | dash | faded(1), strokeWidth=2),
         points,
     ])}  # fmt: skip

@@ -47,7 +47,9 @@ def of(
 
 def dots(values: Sequence[float], label: str, colour: str) -> Spec:
     """The draws of a control. They spread by rank, not at random: the same picture every time."""
-    drawn = [{"x": x, "offset": place * 0.618034 % 1 - 0.5} for place, x in enumerate(sorted(values))]
+    drawn = [
+        {"x": x, "said": f"{x:.3g}", "offset": place * 0.618034 % 1 - 0.5} for place, x in enumerate(sorted(values))
+    ]
     return {"label": label, "below": True, "colour": colour, "draws": drawn}
 
 
@@ -74,12 +76,12 @@ def forest(
     told = style.tooltip(label="row", said="value [95 %]", n="n")
     lines = [
         style.upright(chance),
-        style.layer("circle", draws, at | offset | style.tooltip(label="row", x="a set"), size=14, opacity=0.7),
+        style.layer("circle", draws, at | offset | style.tooltip(label="row", said="a set"), size=14, opacity=0.7),
         style.layer("rule", found, at | {"x": x | {"field": "low"}, "x2": {"field": "high"}}, strokeWidth=2),
         style.layer("point", found, at | told | {"fill": style.nominal("fill", scale=None)}, size=50, opacity=1),
     ]
-    step = 7 + LINE * max(len(label) for label in labels)
-    return style.finished({"height": {"step": step}, "layer": style.shown(lines)}, title, n)
+    height = len(rows) * (7 + LINE * max(len(label) for label in labels))
+    return style.finished({"height": height, "layer": style.shown(lines)}, title, n)
 
 
 def _picture(name: str, drawn: Spec, title: str, rows: Sequence[Spec], digits: int = 3) -> Picture:

@@ -70,7 +70,7 @@ def finished(figure: Spec, title: str, n: int | None = None) -> Spec:
 
 
 def layer(mark: str, records: Iterable[Spec], encoding: Spec, **look: Any) -> Spec:
-    """Marks of one kind, one a record. NaN is no JSON."""
+    """Marks of one kind, one a record; NaN becomes null, because JSON has no NaN."""
     values = [{key: None if value != value else value for key, value in record.items()} for record in records]
     return {"data": {"values": values}, "mark": {"type": mark, **look}, "encoding": encoding}
 
@@ -119,6 +119,7 @@ def safe(name: str) -> str:
 def save(picture: Picture, folder: Path) -> Drawn:
     """Writes NAME.png, NAME.svg and NAME.pdf, and returns what the page shows."""
     svg = vl_convert.vegalite_to_svg(picture.figure, allowed_base_urls=[])
+    svg = re.sub(r'(?<=id=")clip\d+|(?<=url\(#)clip\d+', "clip", svg)  # it counts them over all figures; each has one
     write_text(folder / f"{picture.name}.svg", svg)
     for ending, content in (("png", vl_convert.svg_to_png(svg, scale=2)), ("pdf", vl_convert.svg_to_pdf(svg))):
         with replacing(folder / f"{picture.name}.{ending}") as fresh:
