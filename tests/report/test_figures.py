@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from hneuro.report.compared import Compared
-from hneuro.report.figures.alpha import SMALLEST_SPAN, alpha_pictures
+from hneuro.report.figures.alpha import alpha_pictures
 from hneuro.report.figures.cost import cost_pictures
+from hneuro.report.figures.curves import SMALLEST_SPAN
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
 from hneuro.report.figures.path import path_pictures
 from hneuro.report.figures.style import PAGE_COLOURS, Picture, Spec, finished, inline, layer, numeric, save
@@ -98,7 +99,7 @@ def test_alpha_pictures_draw_every_control_and_never_zoom_into_noise(results: Re
         (limits[name],) = {
             tuple(mark["encoding"]["y"]["scale"]["domain"]) for mark in layers(figure) if "y" in mark["encoding"]
         }
-        assert limits[name][1] - limits[name][0] >= SMALLEST_SPAN
+        assert limits[name][1] - limits[name][0] >= SMALLEST_SPAN - 1e-9
     assert limits["alpha_doubt_compliance"] == limits["alpha_doubt_p_comply"]
     curve = Tidy(results).curve("compliance", "doubt", "h_neurons", None)
     assert own(found["alpha_doubt_compliance"]) == [r.value for r in curve]

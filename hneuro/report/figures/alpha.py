@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hneuro.report.compared import Compared
-from hneuro.report.figures.curves import Line, curves, over
+from hneuro.report.figures.curves import Line, curves, limits, over
 from hneuro.report.figures.style import HEIGHT, LOOKS, Look, Picture, Spec, finished, looks, safe, upright
 from hneuro.report.folders import Run
 from hneuro.report.tidy import Tidy
 from hneuro.report.wording import READINGS, condition_name, missing, percent, percent_interval, plain
 from hneuro.result_records import ResultRow
-
-SMALLEST_SPAN = 0.3  # of the y axis, so that noise does not look like an effect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +54,13 @@ def alpha_pictures(compared: Compared) -> Iterator[Picture]:
     """One picture for each (benchmark, reading, neuron set); both readings of a benchmark have the same scale."""
     for title, found in charts(compared).items():
         lines = [line for look, curve in zip(looks(), found, strict=False) for line in _lines(compared, curve, look)]
-        limits = _limits(compared, found[0].benchmark)
-        y = {"title": None, "scale": {"domain": limits, "nice": False}, "axis": {"format": ".0%", "tickCount": 5}}
-        drawn = {"height": HEIGHT, "layer": [upright(1.0), curves(lines, alpha_axis(lines), y, percent_interval)]}
+        y = {
+            "title": None,
+            "scale": limits(_shown(compared, found[0].benchmark)),
+            "axis": {"format": ".0%", "tickCount": 5},
+        }
+        lines_of = curves(lines, alpha_axis(lines), y, percent_interval, 2 if compared.alone else 1)
+        drawn = {"height": HEIGHT, "layer": [upright(1.0), lines_of]}
         name = "" if found[0].neuron_set == "h_neurons" else f"_{safe(found[0].neuron_set)}"
         told = (", ".join(f"{percent(r.value)} at alpha {r.alpha:g}" for r in curve.rows) for curve in found)
         yield Picture(
@@ -93,25 +95,17 @@ def short(control: str) -> str:
     return condition_name(control).partition(",")[0].removesuffix(" neurons")
 
 
-def xy(rows: Sequence[ResultRow]) -> tuple[list[float], list[float]]:
-    """Alphas and values."""
-    return [row.alpha for row in rows if row.alpha is not None], [row.value for row in rows]
-
-
 def measured(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Rows whose value is a number."""
     return [row for row in rows if not missing(row.value)]
 
 
-def _limits(compared: Compared, benchmark: str) -> list[float]:
-    values = [
+def _shown(compared: Compared, benchmark: str) -> list[float]:
+    """What every picture of a benchmark has room for."""
+    return [
         v
         for _, r in compared.rows()
         if r.stage == "causal" and r.dataset == benchmark and r.metric in READINGS and r.alpha is not None
         for v in ((r.low, r.value, r.high) if "/" not in r.condition else (r.value,))
         if v is not None and not missing(v)
     ]
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    span = max(SMALLEST_SPAN, high - low) + 0.04
-    bottom = min(max((low + high - span) / 2, -0.02), 1.02 - span)
-    return [bottom, bottom + span]

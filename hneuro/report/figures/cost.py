@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hneuro.report import wording as say
-from hneuro.report.figures.alpha import SMALLEST_SPAN, alpha_axis, measured
-from hneuro.report.figures.curves import Line, curves, over
+from hneuro.report.figures.alpha import alpha_axis, measured
+from hneuro.report.figures.curves import SMALLEST_SPAN, Line, curves, limits, over
 from hneuro.report.figures.style import DASHES, H_NEURONS, OTHER, WIDTH, Picture, Spec, finished, safe, upright
 from hneuro.report.tidy import Tidy, independent_mean
 from hneuro.result_records import ResultRow
@@ -104,23 +104,18 @@ def _draw(panel: Panel, last: bool) -> Spec:
     shown = [v for _, r in own.points for v in (r.value, r.low, r.high) if v is not None and not say.missing(v)]
     shown += [row.value for part in panel.parts for row in part]
     axis = {"format": ".0%" if panel.share else "~g", "tickCount": 3, "minExtent": TICKS, "maxExtent": TICKS}
-    y = {"title": None, "scale": {"domain": _limits(min(shown), max(shown), panel), "nice": False}, "axis": axis}
+    y = {
+        "title": None,
+        "scale": limits(shown, panel.span * (1 if panel.share else max(shown)), panel.share),
+        "axis": axis,
+    }
     x = alpha_axis([own])
     if not last:
         x["title"], x["axis"] = None, x["axis"] | {"labels": False}
-    drawn = curves([own, *parts], x, y, say.percent_interval if panel.share else say.with_interval, legend=False)
+    drawn = curves([own, *parts], x, y, say.percent_interval if panel.share else say.with_interval, columns=0)
     title = {"text": f"{panel.title}, n = {max(row.n for row in panel.rows):,}", "fontSize": 10,
              "fontWeight": "normal", "offset": 3, "frame": "group"}  # fmt: skip
     return {"title": title, "width": WIDTH - TICKS - 14, "height": HEIGHT, "layer": [upright(1.0), drawn]}
-
-
-def _limits(low: float, high: float, panel: Panel) -> list[float]:
-    """Wide enough that noise does not look like a cost; a rate stays between 0 and 1, with room for its line."""
-    span = max(panel.span if panel.share else panel.span * high, (high - low) * 1.1)
-    bottom = (low + high - span) / 2
-    if panel.share:
-        bottom = max(min(bottom, 1.02 - span), -0.04 * span)
-    return [bottom, bottom + span]
 
 
 def _said(panel: Panel) -> str:

@@ -9,6 +9,8 @@ from hneuro.report.figures.style import Look, Spec, layer, nominal, numeric, sho
 from hneuro.report.wording import HasInterval, missing
 from hneuro.result_records import Estimate, ResultRow
 
+SMALLEST_SPAN = 0.3  # of the y axis, so that noise does not look like an effect
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -25,24 +27,37 @@ def over(rows: Sequence[ResultRow]) -> list[tuple[float, ResultRow]]:
     return [(row.alpha, row) for row in rows if row.alpha is not None and not missing(row.value)]
 
 
-def curves(lines: Sequence[Line], x: Spec, y: Spec, show: Callable[[HasInterval], str], legend: bool = True) -> Spec:
-    """Hovering shows values; a click in the legend leaves only the lines of a label, another click adds others."""
+def limits(values: Sequence[float], smallest: float = SMALLEST_SPAN, share: bool = True) -> Spec:
+    """Wide enough that noise does not look like an effect; a share stays between 0 and 1, with room for its line."""
+    low, high = min(values), max(values)
+    span = max(smallest, (high - low) * 1.1)
+    bottom = (low + high - span) / 2
+    if share:
+        bottom = min(max(bottom, -0.04 * span), 1.02 - span)
+    return {"domain": [bottom, bottom + span], "nice": False}
+
+
+def curves(lines: Sequence[Line], x: Spec, y: Spec, show: Callable[[HasInterval], str], columns: int = 2) -> Spec:
+    """Hovering shows values; a click in the legend leaves only the lines of a label, another click adds others.
+
+    `columns`: of the legend; 0: none.
+    """
     looks = {line.label: line.look for line in sorted(lines, key=lambda line: line.thin)}
     colours, dashes = ([look[place] for look in looks.values()] for place in (0, 1))
-    key = {} if legend else {"legend": None}
+    key = {"legend": {"columns": columns, "labelLimit": 380 // columns} if columns else None}
     shared = {"x": numeric("x", **x), "y": numeric("value", **y), "detail": nominal("line"),
               "color": nominal("set", scale={"domain": [*looks], "range": colours}, **key)}  # fmt: skip
     dash = {"strokeDash": nominal("set", scale={"domain": [*looks], "range": dashes}, **key)}
 
     def faded(opacity: float) -> Spec:
         picked = {"condition": {"param": "picked", "value": opacity}, "value": opacity / 10}
-        return {"opacity": picked if legend else {"value": opacity}}
+        return {"opacity": picked if columns else {"value": opacity}}
 
     own = list(_records(lines, False, show))
     bounded = [record for record in own if not missing(record["low"])]
     told = tooltip(set="set", x=x.get("title") or "alpha", said="value [95 %]", n="n")
     points = layer("point", own, shared | told | faded(1), filled=True, size=36)
-    if legend:
+    if columns:
         points["params"] = [
             {"name": "picked", "select": {"type": "point", "fields": ["set"], "toggle": "true"}, "bind": "legend"}
         ]

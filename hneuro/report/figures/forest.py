@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 from hneuro.origin.settings import KINDS
 from hneuro.report.compared import Compared
 from hneuro.report.figures import style
 from hneuro.report.figures.alpha import short
-from hneuro.report.figures.style import (
-    FAINT,
-    H_NEURONS,
-    INK,
-    MATCHED,
-    OTHER,
-    PAPER,
-    RANDOM,
-    Picture,
-    Spec,
-    colour_of,
-    safe,
-)
+from hneuro.report.figures.style import Picture, Spec, colour_of, safe
 from hneuro.report.folders import Run
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CHANCE
@@ -37,19 +26,17 @@ def of(
 ) -> Spec:
     """A value with its interval; `below`: it belongs to the row above it; `points`: in percentage points."""
     scale = 100 if points else 1
-    x, low, high = (
-        scale * (row.value if end is None or missing(end) else end) for end in (row.value, row.low, row.high)
-    )
+    ends = (row.value if end is None or missing(end) else end for end in (row.value, row.low, row.high))
+    x, low, high = (scale * end for end in ends)
     said = points_interval(row) if points else with_interval(row)
-    return {"label": label, "below": below, "colour": colour, "fill": PAPER if hollow else colour, "x": x, "low": low,
-            "high": high, "said": said, "n": f"{row.n:,}"}  # fmt: skip
+    return {"label": label, "below": below, "colour": colour, "fill": style.PAPER if hollow else colour, "x": x,
+            "low": low, "high": high, "said": said, "n": f"{row.n:,}"}  # fmt: skip
 
 
 def dots(values: Sequence[float], label: str, colour: str) -> Spec:
     """The draws of a control. They spread by rank, not at random: the same picture every time."""
-    drawn = [
-        {"x": x, "said": f"{x:.3g}", "offset": place * 0.618034 % 1 - 0.5} for place, x in enumerate(sorted(values))
-    ]
+    offsets = (place * 0.618034 % 1 - 0.5 for place in count())
+    drawn = [{"x": x, "said": f"{x:.3g}", "offset": offset} for x, offset in zip(sorted(values), offsets, strict=False)]
     return {"label": label, "below": True, "colour": colour, "draws": drawn}
 
 
@@ -59,12 +46,10 @@ def forest(
     """The first row on top; `chance` is the upright line of no effect, `n` their count, `ends` those of the axis."""
     labels = [textwrap.wrap(row["label"], LABEL) or [""] for row in rows]
     # A key is the place, "-" where the row belongs to the one above, and the label: the same label may come again.
-    marks = ["-" if row["below"] else " " for row in rows]
-    keys = [
-        f"{place:03d}{mark}" + "\n".join(label) for place, (mark, label) in enumerate(zip(marks, labels, strict=True))
-    ]
+    keys = [f"{place:03d}{'-' if row['below'] else ' '}" for place, row in enumerate(rows)]
+    keys = [key + "\n".join(label) for key, label in zip(keys, labels, strict=True)]
     keyed = [row | {"row": key} for row, key in zip(rows, keys, strict=True)]
-    faint = {"condition": {"test": "datum.value[3] == '-'", "value": FAINT}, "value": INK}
+    faint = {"condition": {"test": "datum.value[3] == '-'", "value": style.FAINT}, "value": style.INK}
     axis = {"labelExpr": "split(slice(datum.value, 4), '\\n')", "labelLimit": 0, "labelLineHeight": LINE,
             "ticks": False, "domain": False, "labelColor": faint}  # fmt: skip
     x = style.numeric("x", title=xlabel, scale={"domain": [*ends], "nice": False} if ends else {"zero": False})
@@ -122,7 +107,7 @@ def change_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
             if own is None or missing(own.value):
                 continue
             counts.append(own.n)
-            rows.append(of(own, plain(benchmark), H_NEURONS, points=True))
+            rows.append(of(own, plain(benchmark), style.H_NEURONS, points=True))
             for control in tidy.controls("causal", benchmark, neuron_set):
                 draws = tidy.draws("causal", f"change_{metric}", benchmark, control)
                 values = [100 * r.value for r in draws if not missing(r.value)]
@@ -151,11 +136,11 @@ def _transfer(compared: Compared, run: Run, dataset: str) -> Iterator[Spec]:
     own = run.tidy.one("origin", "auroc", dataset, "h_neurons")
     if own is None or missing(own.value):
         return
-    yield of(own, compared.label(run) or "H-Neurons", H_NEURONS)
+    yield of(own, compared.label(run) or "H-Neurons", style.H_NEURONS)
     for stage, condition, label, colour in (
-        ("origin", "h_neurons/random", "random neurons", RANDOM),
-        ("origin", "base_probe", "own probe", OTHER),
-        ("detection", "h_neurons", "on chat", H_NEURONS),
+        ("origin", "h_neurons/random", "random neurons", style.RANDOM),
+        ("origin", "base_probe", "own probe", style.OTHER),
+        ("detection", "h_neurons", "on chat", style.H_NEURONS),
     ):
         if row := run.tidy.one(stage, "auroc", dataset, condition):
             yield of(row, label, colour, hollow=stage == "detection", below=True)
@@ -168,8 +153,8 @@ def _drift(compared: Compared, run: Run) -> Iterator[Spec]:
     for kind in KINDS if compared.alone else ("",):
         own, matched = (run.tidy.one("origin", f"drift_rank{kind}", "parameters", name) for name in names)
         if own is not None and not missing(own.value):
-            yield of(own, compared.label(run) or PARTS[kind], H_NEURONS)
+            yield of(own, compared.label(run) or PARTS[kind], style.H_NEURONS)
             if not kind and ranks:
-                yield dots(ranks, "each H-Neuron", H_NEURONS)
+                yield dots(ranks, "each H-Neuron", style.H_NEURONS)
             if matched is not None:
-                yield of(matched, "same layers", MATCHED, below=True)
+                yield of(matched, "same layers", style.MATCHED, below=True)

@@ -24,16 +24,12 @@ def neuron_pictures(compared: Compared) -> Iterator[Picture]:
         for n in found.neurons
     ]  # fmt: skip
     last = max([len(found.neurons_by_layer) - 1, *(n.layer for n in found.neurons)])
-    told = tooltip(
-        place="layer", index="index", told="weight", often="selected in", wrong="CETT wrong", right="CETT right"
-    )
-    at = {
-        "x": numeric(
-            "layer", title="layer", axis={"tickMinStep": 1}, scale={"domain": [-0.5, last + 0.5], "nice": False}
-        ),
-        "y": numeric("index", title="index"),
-        "size": numeric("weight", scale={"range": [20, 200]}, legend=None),
-    }
+    told = tooltip(place="layer", index="index", told="weight", often="selected in",
+                   wrong="CETT wrong", right="CETT right")  # fmt: skip
+    ends = {"domain": [-0.5, last + 0.5], "nice": False}
+    at = {"x": numeric("layer", title="layer", axis={"tickMinStep": 1}, scale=ends),
+          "y": numeric("index", title="index"),
+          "size": numeric("weight", scale={"range": [20, 200]}, legend=None)}  # fmt: skip
     points = layer("point", records, at | told, filled=True, opacity=0.7, color=H_NEURONS, cursor="pointer", clip=True)
     zoom = {"type": "interval", "zoom": "wheel![event.shiftKey]"}
     points["params"] = [{"name": "zoomed", "select": zoom, "bind": "scales"}]
@@ -51,9 +47,7 @@ def one_neuron() -> Spec:
     told = tooltip(question="question", said="said", cett="CETT")
     mean = {"x": x | {"aggregate": "mean"}, "y": at["y"]}
     marks = [
-        layer("circle", (), at | colour | offset | told, size=24, opacity=0.6),
-        layer("tick", (), mean, thickness=2, color=INK),
+        layer("circle", None, at | colour | offset | told, size=24, opacity=0.6),
+        layer("tick", None, mean, thickness=2, color=INK),
     ]
-    for mark in marks:
-        del mark["data"]
-    return finished({"height": 90, "data": {"values": []}, "layer": marks}, "At the answers of the fit part")
+    return finished({"height": 90, "layer": marks}, "At the answers of the fit part")

@@ -27,35 +27,20 @@ def path_pictures(compared: Compared) -> Iterator[style.Picture]:
     x = {"title": "strength (C, or how many were ranked in)", "axis": {"format": "~g", "tickCount": 6, "grid": False},
          "scale": {"type": "log" if wide else "linear", "nice": False}}  # fmt: skip
     y = {"title": "value" if compared.alone else "AUROC", "scale": {"zero": False}}
-    ring = style.layer(
-        "point",
-        rings,
-        {"x": style.numeric("x"), "y": style.numeric("value")},
-        size=160,
-        strokeWidth=1.5,
-        color=style.INK,
-    )
-    at = [style.upright(each["x"]) for each in rings]
-    drawn = {"height": style.HEIGHT, "layer": [*at, curves(lines, x, y, with_interval), ring]}
+    at = {"x": style.numeric("x"), "y": style.numeric("value")}
+    ring = style.layer("point", rings, at, size=160, strokeWidth=1.5, color=style.INK)
+    drawn = curves(lines, x, y, with_interval, 2 if compared.alone else 1)
+    drawn = {"height": style.HEIGHT, "layer": [*(style.upright(each["x"]) for each in rings), drawn, ring]}
     counts = [f": {each['count']:,} neuron{'s' * (each['count'] != 1)}" for each in rings if compared.alone]
-    yield style.Picture(
-        name="path",
-        alt="AUROC on the select split over the strength.",
-        figure=style.finished(drawn, f"On the select split (ring: chosen{''.join(counts)})"),
-    )
+    figure = style.finished(drawn, f"On the select split (ring: chosen{''.join(counts)})")
+    yield style.Picture(name="path", alt="AUROC on the select split over the strength.", figure=figure)
 
 
 def _others(points: Sequence[PathPoint]) -> Iterator[Line]:
-    yield Line(
-        label="accuracy",
-        look=(style.RANDOM, style.DASHES[1]),
-        points=[(p.strength, p.estimate("accuracy")) for p in points],
-    )
-    nothing = float("nan")
-    known = [
-        (p.strength, Estimate(value=p.suppressed_accuracy, low=nothing, high=nothing, n=0))
-        for p in points
-        if p.suppressed_accuracy is not None
-    ]
+    accuracy = [(p.strength, p.estimate("accuracy")) for p in points]
+    yield Line(label="accuracy", look=(style.RANDOM, style.DASHES[1]), points=accuracy)
+    known = [(p.strength, p.suppressed_accuracy) for p in points if p.suppressed_accuracy is not None]
     if known:
-        yield Line(label="known, suppressed", look=(style.OTHER, style.DASHES[3]), points=known)
+        no = float("nan")  # interval, nor count
+        found = [(strength, Estimate(value=value, low=no, high=no, n=0)) for strength, value in known]
+        yield Line(label="known, suppressed", look=(style.OTHER, style.DASHES[3]), points=found)

@@ -30,10 +30,10 @@ _STYLE: Mapping[str, Any] = {
     "aria": False,  # the figure as a whole has a text; its numbers are in the tables
     "background": PAPER, "padding": 4, "point": {"opacity": 1}, "view": {"stroke": None},
     "title": {"anchor": "start", "frame": "bounds", "fontSize": 12, "color": INK, "offset": 8},
-    "axis": {"domainColor": FAINT, "gridColor": GRID, "labelColor": INK, "labelFontSize": 10, "tickColor": FAINT,
-             "titleColor": INK, "titleFontSize": 11, "titleFontWeight": "normal"},
-    "legend": {"columns": 2, "labelColor": INK, "labelLimit": 190, "orient": "bottom", "symbolOpacity": 1,
-               "symbolStrokeWidth": 2, "symbolType": "stroke", "title": None},
+    "axis": {"domainColor": FAINT, "gridColor": GRID, "labelColor": INK, "labelFlush": False, "labelFontSize": 10,
+             "tickColor": FAINT, "titleColor": INK, "titleFontSize": 11, "titleFontWeight": "normal"},
+    "legend": {"columnPadding": 18, "labelColor": INK, "orient": "bottom", "symbolOpacity": 1, "symbolStrokeWidth": 2,
+               "symbolType": "stroke", "title": None},
 }  # fmt: skip
 
 Spec = dict[str, Any]  # (a part of) a figure in Vega-Lite
@@ -69,10 +69,11 @@ def finished(figure: Spec, title: str, n: int | None = None) -> Spec:
     return {"$schema": SCHEMA, "title": f"{title} (n = {n:,})" if n else title, "config": dict(_STYLE), **fit, **figure}
 
 
-def layer(mark: str, records: Iterable[Spec], encoding: Spec, **look: Any) -> Spec:
-    """Marks of one kind, one a record; NaN becomes null, because JSON has no NaN."""
-    values = [{key: None if value != value else value for key, value in record.items()} for record in records]
-    return {"data": {"values": values}, "mark": {"type": mark, **look}, "encoding": encoding}
+def layer(mark: str, records: Iterable[Spec] | None, encoding: Spec, **look: Any) -> Spec:
+    """Marks of one kind, one a record; NaN becomes null, because JSON has no NaN. None: those of the whole figure."""
+    values = [{key: None if value != value else value for key, value in record.items()} for record in records or ()]
+    own = {} if records is None else {"data": {"values": values}}
+    return own | {"mark": {"type": mark, **look}, "encoding": encoding}
 
 
 def shown(layers: Iterable[Spec]) -> list[Spec]:

@@ -2,7 +2,6 @@
 // the figures anew when they come into view, so that they tell their values.
 const data = JSON.parse(document.getElementById("data").textContent);
 const show = async (spec, place) => {
-  spec.config.font = getComputedStyle(place).fontFamily;
   if (spec.width) spec.width = place.clientWidth;
   const box = document.createElement("div");
   // Names and texts are data: an interpreter runs the expressions, which come from us, and the page allows no other code.
