@@ -24,8 +24,8 @@ from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
+    import altair
     import pandas as pd
-    from matplotlib.figure import Figure
 
 Neuron = tuple[int, int]  # (layer, index)
 
@@ -155,16 +155,20 @@ class RunResults:
         """What was selected at each C, and how well it did."""
         return _frame(self.results.path)
 
-    def figure(self, name: str) -> Figure:
-        """A figure of the report by its name, e.g. "alpha_doubt_compliance"; `UserError` lists them."""
-        from hneuro.report.figures.style import house_style
+    def figure(self, name: str) -> altair.LayerChart | altair.VConcatChart:
+        """An Altair chart of the report by its name, e.g. "alpha_doubt_compliance"; `UserError` lists them.
+
+        A notebook shows it; `.save("name.pdf")`, .png, .svg or .html writes it.
+        """
+        import altair
+
         from hneuro.report.page import pictures
 
-        with house_style():
-            found = {picture.name: picture for picture in pictures(self.results)}
+        found = {picture.name: picture for picture in pictures(self.results)}
         if name not in found:
             raise UserError(f"there is no figure {name!r}; there are {', '.join(found)}")
-        return found[name].figure
+        spec = found[name].figure
+        return (altair.LayerChart if "layer" in spec else altair.VConcatChart).from_dict(spec)
 
 
 def results(run_dir: str | Path) -> RunResults:

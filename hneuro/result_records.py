@@ -148,6 +148,16 @@ class NeuronRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAnswer:
+    """An answer of the fit split as the H-Neurons read it."""
+
+    question: str
+    said: str
+    verdict: Verdict
+    cett: tuple[float, ...]  # of the heaviest neurons, in the order of `Results.neurons`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resample:
     """The neurons that one resample of the entities gives a positive weight at one strength, ascending."""
 
@@ -256,4 +266,5 @@ class Results:
     space: NeuronSpace | None = None  # of the chat model; None in results from before it was kept
     neuron_sets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # flat neurons: "h_neurons", "ranked"
     detector: TrainedDetector | None = None  # None in results from before it was kept
+    read: tuple[ReadAnswer, ...] = ()  # some answers of either kind; empty in results from before they were kept
     calibration: Calibration | None = None  # None with too few answers, and in results from before it was kept

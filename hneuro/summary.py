@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hneuro.records import UserError
 from hneuro.report.compared import Compared
-from hneuro.report.figures.alpha import charts, xy
+from hneuro.report.figures.alpha import charts
 from hneuro.report.folders import Run, is_run, read_runs
 from hneuro.report.page import write_summary
 from hneuro.report.published import read_published
@@ -70,5 +70,8 @@ def _group(runs: Sequence[Run]) -> str:
 def _curves(compared: Compared) -> Iterator[Curves]:
     """Each chart's curves of the neuron sets themselves."""
     for title, curves in charts(compared).items():
-        lines = {compared.label(curve.run): xy(curve.rows) for curve in curves}
+        lines = {
+            compared.label(curve.run): ([r.alpha or 0.0 for r in curve.rows], [r.value for r in curve.rows])
+            for curve in curves
+        }
         yield Curves(title=title, lines=lines)

@@ -105,8 +105,14 @@ def test_results_are_frames_and_figures(run_dir: Path) -> None:
     assert {"stage", "metric", "value", "low", "high", "n"} <= set(found.rows.columns)
     assert len(found.neurons) == len(found.results.neurons)
     assert found.path.chosen.sum() == 1
+    read = found.results.read
+    assert all(len(answer.cett) == min(len(found.neurons), 100) for answer in read)
+    for verdict, mean in (("wrong", found.neurons.cett_wrong[0]), ("correct", found.neurons.cett_right[0])):
+        own = [answer.cett[0] for answer in read if answer.verdict.value == verdict]
+        assert 0 < len(own) < 100, "all of them"
+        assert sum(own) / len(own) == pytest.approx(mean, rel=1e-3)
     name = next((run_dir / "figures").glob("*.svg")).stem
-    assert found.figure(name).axes
+    assert found.figure(name).to_dict()["config"]
     with pytest.raises(UserError, match="there is no figure 'none'"):
         found.figure("none")
 

@@ -125,14 +125,14 @@ def test_nothing_is_pickled_and_no_code_comes_with_weights() -> None:
 
 def test_the_command_line_answers_without_the_heavy_libraries() -> None:
     """`hneuro --help` within a second: torch alone takes longer to import."""
-    heavy = ("torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib", "datasets", "wandb")
+    heavy = ("torch", "transformers", "sklearn", "scipy", "pandas", "altair", "datasets", "wandb")
     assert loaded_with("hneuro.cli", *heavy) == []
 
 
 def test_a_config_is_checked_and_cells_are_launched_without_the_heavy_libraries() -> None:
     """What is wrong with a part is said at once, and whoever waits for the cells of a sweep needs no memory for it."""
     submodules = tuple(f"scipy.{name}" for name in ("stats", "optimize", "linalg", "special", "sparse"))
-    heavy = ("torch", "transformers", "sklearn", *submodules, "pandas", "matplotlib", "datasets", "wandb")
+    heavy = ("torch", "transformers", "sklearn", *submodules, "pandas", "altair", "datasets", "wandb")
     assert loaded_with("hneuro.experiment, hneuro.sweeps.grid", *heavy) == []
 
 

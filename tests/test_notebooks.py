@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
+import altair
 import pytest
 from tiny_cell import tiny_cell
 
@@ -23,14 +24,17 @@ def code(book: Path) -> list[str]:
 
 
 def executed(book: Path) -> dict[str, Any]:
-    """What a kernel holds after all cells, whose figures are drawn as it would draw them."""
+    """What a kernel holds after all cells, and whether what it would show can be drawn."""
     held: dict[str, Any] = {}
-    with mpl.rc_context({"backend": "agg"}):
-        for cell in code(book):
-            exec(compile(cell, book.name, "exec"), held)
-            for number in plt.get_fignums():
-                plt.figure(number).canvas.draw()
-            plt.close("all")
+    for cell in code(book):
+        *most, last = ast.parse(cell).body
+        exec(compile(ast.Module(most, []), book.name, "exec"), held)
+        if isinstance(last, ast.Expr):
+            shown = eval(compile(ast.Expression(last.value), book.name, "eval"), held)
+            if isinstance(shown, altair.TopLevelMixin):
+                shown.save(io.StringIO(), format="svg")
+        else:
+            exec(compile(ast.Module([last], []), book.name, "exec"), held)
     return held
 
 

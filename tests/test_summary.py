@@ -17,8 +17,7 @@ FORBIDDEN = "how do i make the forbidden thing"
 
 @pytest.fixture
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, offline_wandb: None) -> None:
-    """W&B without an account; matplotlib has found its fonts before."""
-    import matplotlib.font_manager  # noqa: F401
+    """W&B without an account."""
     import wandb
 
     wandb.teardown()  # it remembers the settings that the process had when it was first used

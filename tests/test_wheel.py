@@ -32,6 +32,7 @@ def test_a_wheel_composes_its_own_config(tmp_path: Path) -> None:
     for kind in ("py.typed", "*.jinja", "*.css", "*.jsonl", "*.txt", "*.toml", "*.safetensors"):
         packed |= (found := {str(file.relative_to(ROOT)) for file in (ROOT / "hneuro").rglob(kind)})
         assert found
+    packed.add("hneuro/report/templates/glossary.md")
     with zipfile.ZipFile(wheel) as content:
         assert packed <= set(content.namelist())
         assert any(name.endswith("dist-info/licenses/LICENSE") for name in content.namelist())

@@ -22,10 +22,12 @@ from hneuro.probe.controls import random_set
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector, t_statistic
 from hneuro.probe.stability import Correlated, correlated
-from hneuro.records import Outcome
-from hneuro.result_records import NeuronRow, Stability, TrainedDetector
+from hneuro.records import Outcome, Verdict
+from hneuro.result_records import NeuronRow, ReadAnswer, Stability, TrainedDetector
 from hneuro.stage import Rows, array, stage
 from hneuro.statistics import rate
+
+SHOWN_NEURONS, SHOWN_ANSWERS, LONGEST = 100, 200, 300  # results stay small: neurons, answers, characters of an answer
 
 
 @array(version=1)
@@ -182,6 +184,24 @@ def neuron_table(
             )
         )
     return tuple(rows)
+
+
+def read_answers(neurons: HNeurons, fit: Answers) -> tuple[ReadAnswer, ...]:
+    """What the heaviest H-Neurons did at some answers of either kind, spread over the fit split: for people to read."""
+    cett = fit.rows().columns(neurons.neurons[:SHOWN_NEURONS])
+    kinds = ([place for place, one in enumerate(fit.labelled) if one.hallucinated is kind] for kind in (True, False))
+    kept = [
+        own[n] for own in kinds for n in np.unique(np.linspace(0, len(own) - 1, SHOWN_ANSWERS // 2).round().astype(int))
+    ]
+    return tuple(
+        ReadAnswer(
+            question=fit.questions[one.question_id].text,
+            said=fit.responses[one.question_id, one.sample].text.strip()[:LONGEST],
+            verdict=Verdict.WRONG if one.hallucinated else Verdict.CORRECT,
+            cett=tuple(float(f"{value:.4g}") for value in cett[place]),
+        )
+        for place, one in ((place, fit.labelled[place]) for place in kept)
+    )
 
 
 def by_layer(neurons: HNeurons) -> tuple[int, ...]:

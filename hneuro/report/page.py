@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
+import json
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hneuro.codec import write_jsonl
 from hneuro.disk import replacing, write_text
@@ -21,17 +25,19 @@ from hneuro.report.compared import Compared
 from hneuro.report.figures.alpha import alpha_pictures, pictured
 from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
+from hneuro.report.figures.neurons import neuron_pictures, one_neuron
 from hneuro.report.figures.path import path_pictures
-from hneuro.report.figures.style import Picture, house_style, save
+from hneuro.report.figures.style import Picture, on_page, safe, save
 from hneuro.report.findings import FEW, MANY_CUT, findings
 from hneuro.report.folders import DONE, Run
 from hneuro.report.published import Published, pairs, published_table
 from hneuro.report.table import Table, plain_text, write
 from hneuro.report.tables import all_tables
 from hneuro.report.tiles import tiles, warning, warnings
-from hneuro.result_records import ColouredResponse, ResultRow, Results
+from hneuro.result_records import ColouredResponse, NeuronRow, ResultRow, Results
 
 TEMPLATES = Path(__file__).parent / "templates"
+GLOSSARY = (TEMPLATES / "glossary.md", Path(__file__).parents[2] / "docs" / "glossary.md")  # in a wheel, in a clone
 PAGE = "report.html"
 GOLD_SHOWN = 5
 DEEPEST = 0.8  # opacity of the colour at a risk of 1, so that the text stays readable
@@ -58,8 +64,8 @@ class Summary:
 def write_report(results: Results, folder: Path) -> Path:
     """Writes report.html, tables/, figures/, rows.parquet and, of several judges, disagreements.jsonl into `folder`.
 
-    The same results give the same bytes, and nothing of an earlier result stays. The page comes last: once it is there,
-    everything next to it is complete. Returns the path of the page.
+    The same results give the same bytes (PDFs the same objects in any order), and nothing of an earlier result stays.
+    The page comes last: once it is there, everything next to it is complete. Returns the path of the page.
     """
     compared = Compared.one(results, folder)
     return _write_page(compared, write_tables(compared, folder), folder, title=results.title)
@@ -108,18 +114,18 @@ def _write_page(
 ) -> Path:
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    with house_style():
-        drawn = {name: [save(one, figures) for one in found] for name, found in _pictures(compared).items()}
+    drawn = {name: [save(one, figures) for one in found] for name, found in _pictures(compared).items()}
     _remove_others(figures, {picture.name for found in drawn.values() for picture in found})
     results = compared.runs[0].found if compared.alone else None
     tidy = compared.runs[0].tidy
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    script = _script()
     text = _template().render(
         title=title,
         results=results,
         tiles=tiles(compared),
         axes=compared.axes,
         few=FEW,
+        glossary=glossary(),
         many_cut=say.percent(MANY_CUT, 0),
         warning=next(iter(notes), "") or warning(compared),
         warnings=len(warnings(tidy)) if results else 0,
@@ -130,6 +136,12 @@ def _write_page(
         links=links or {},
         tables=tables,
         figures=drawn,
+        data={
+            "figures": {picture.name: picture.spec for found in drawn.values() for picture in found},
+            "one": json.loads(on_page(json.dumps(one_neuron()))),
+            "neurons": [_facts(neuron) for neuron in results.neurons] if results else [],
+            "read": [dataclasses.asdict(answer) for answer in results.read] if results else [],
+        },
         script=Markup(script),
         # The page runs this script and no other, whatever a model said.
         allowed=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -138,8 +150,14 @@ def _write_page(
     return folder / PAGE
 
 
+@functools.cache
+def _script() -> str:
+    """Ours, with Vega-Lite in it: nothing is fetched when the page is opened."""
+    return vl_convert.javascript_bundle((TEMPLATES / "report.js").read_text(encoding="utf-8"))
+
+
 def pictures(results: Results) -> Iterator[Picture]:
-    """All figures of a run, to be drawn in the house style."""
+    """All figures of a run."""
     for section in _pictures(Compared.one(results)).values():
         yield from section
 
@@ -153,9 +171,39 @@ def _pictures(compared: Compared) -> Mapping[str, Iterable[Picture]]:
     return {
         "detection": detection_pictures(compared),
         "cause": (*costs, *alpha_pictures(compared), *changes),
-        "neurons": path_pictures(compared),
+        "neurons": (*neuron_pictures(compared), *path_pictures(compared)),
         "base": origin_pictures(compared),
     }
+
+
+@functools.cache
+def glossary() -> Mapping[str, str]:
+    """Word -> what it is here."""
+    text = next(file for file in GLOSSARY if file.is_file()).read_text(encoding="utf-8").replace("`", "")
+    return dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", text, flags=re.MULTILINE))
+
+
+def terms(text: str) -> Markup:
+    """Escaped, with each word of the glossary as a link to it, once; hovering shows what it is."""
+    known = {word.lower(): (word, what) for word, what in glossary().items() if len(word) > 1}
+    seen = set[str]()
+
+    def link(found: re.Match[str]) -> str:
+        word, what = known[found[1].lower()]
+        if word in seen:
+            return found[0]
+        seen.add(word)
+        return f'<a class="term" href="#word-{safe(word)}" title="{escape(what)}">{found[0]}</a>'
+
+    either = "|".join(re.escape(str(escape(word))) for word in sorted(known, key=len, reverse=True))
+    return Markup(re.sub(rf"\b({either})s?\b", link, str(escape(text)), flags=re.IGNORECASE))
+
+
+def _facts(neuron: NeuronRow) -> Sequence[str]:
+    """What the panel of a neuron says above its answers."""
+    often = "" if neuron.frequency is None else f", selected in {say.percent(neuron.frequency, 0)} of the resamples"
+    about = f"Rank {neuron.rank}, weight {say.number(neuron.weight)}, own AUROC {say.number(neuron.auroc)}{often}."
+    return f"Neuron {neuron.index} of layer {say.layer(neuron)}", about
 
 
 def rows_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
@@ -230,6 +278,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Our own figures are the only markup that is let through; matplotlib escapes the names in them.
+    # Our own figures are the only markup that is let through; Vega escapes the names in them.
     environment.filters["svg"] = lambda drawn: Markup(drawn.svg)
+    environment.filters.update(terms=terms, safe_id=safe)
     return environment.get_template("report.html.jinja")

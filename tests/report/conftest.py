@@ -21,6 +21,7 @@ from hneuro.result_records import (
     NeuronRow,
     Overlap,
     PathPoint,
+    ReadAnswer,
     ResultRow,
     Results,
     Stability,
@@ -309,6 +310,19 @@ def responses() -> tuple[ColouredResponse, ...]:
     return (plain, hostile, refused, replace(plain, verdict=Verdict.CORRECT, risks=(0.1,) * 8, score=0.1))
 
 
+def read_answers(neurons: tuple[NeuronRow, ...]) -> tuple[ReadAnswer, ...]:
+    draw = np.random.default_rng(4)
+    return tuple(
+        ReadAnswer(
+            question=f"what is the job of person {n} ?" if n else HOSTILE,
+            said=HOSTILE if n == 1 else " a glass blower",
+            verdict=Verdict.WRONG if n % 2 else Verdict.CORRECT,
+            cett=tuple(float(f"{0.02 * draw.gamma(2 + 2 * (n % 2)):.4g}") for _ in neurons),
+        )
+        for n in range(60)
+    )  # fmt: skip
+
+
 def realistic() -> Results:
     neurons = neuron_rows()
     return Results(
@@ -332,6 +346,7 @@ def realistic() -> Results:
         neurons_by_layer=tuple(sum(n.layer == layer for n in neurons) for layer in range(4)),
         stability=stability_of(neurons),
         responses=responses(),
+        read=read_answers(neurons),
     )
 
 

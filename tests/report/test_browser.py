@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import axe_core_python
 import pytest
 
 from hneuro.report.page import write_report
@@ -39,7 +40,8 @@ def show(page: Path, profile: Path, *flags: str) -> Shown:
         timeout=120,
         check=True,
     )
-    return Shown(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
+    dom = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
+    return Shown(dom, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +53,10 @@ def with_script(page: Path, folder: Path, script: str, own: bool = True) -> Path
     """A copy that may run one more script, or no other than it, and says in the console what that finds."""
     text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
     if not own:
-        text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+        text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)  # that of the figures is data
     copy = folder / "copy.html"
-    copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+    before, end, after = text.rpartition("</body>")
+    copy.write_text(f"{before}<script>{{{script}}}</script>{end}{after}", encoding="utf-8")
     return copy
 
 
@@ -97,11 +100,83 @@ def test_answers_are_filtered(page: Path, tmp_path: Path) -> None:
     assert "left: 1 of 4 answers, false, correct" in line
 
 
+OPENED = "for (const each of document.querySelectorAll('main details')) each.open = true;"
+HOSTILE = "</script><img src=x onerror=console.error('owned')>"
+
+
+def test_figures_tell_their_values_and_names_are_no_code(results: Results, tmp_path: Path) -> None:
+    """In a page that may run anything: what is hovered over says its name as text."""
+    named = replace(results, rows=tuple(replace(r, dataset=HOSTILE if r.dataset == "false_premise" else r.dataset)
+                                        for r in results.rows))  # fmt: skip
+    page = write_report(named, tmp_path / "run")
+    script = f"""{OPENED}
+      const hover = (name) => {{
+        [...document.querySelectorAll(`figure[data-name="${{name}}"] .mark-symbol`)].at(-1).firstChild
+          .dispatchEvent(new PointerEvent("pointermove", {{ bubbles: true, clientX: 9, clientY: 9 }}));
+        return document.getElementById("vg-tooltip-element").innerText.replaceAll(/\\s+/g, " "); }};
+      const images = () => document.querySelectorAll("img").length;
+      Promise.all([...document.querySelectorAll("figure[data-name]")].map(draw)).then(() => setTimeout(() =>
+        console.error(`hovered: ${{hover("cost")}}; ${{hover("change_compliance")}}; images: ${{images()}}.`)));"""
+    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", "--virtual-time-budget=60000").console
+    assert "alpha (1 = untouched)" in line
+    assert HOSTILE in line
+    assert "images: 0." in line
+
+
+CLICK = """const click = (one) => ["pointerdown", "pointerup", "click"].forEach((kind) =>
+    one.dispatchEvent(new PointerEvent(kind, { bubbles: true, clientX: 9, clientY: 9 })));
+  const find = (name, what) => [...document.querySelectorAll(`figure[data-name="${name}"] ${what}`)];"""
+
+
+def test_a_click_in_a_legend_leaves_one_set(page: Path, tmp_path: Path) -> None:
+    script = f"""{OPENED} {CLICK}
+      const name = "alpha_doubt_compliance";
+      const strong = () => find(name, ".mark-line path").filter((line) => line.getAttribute("opacity") >= 0.6).length;
+      draw(find(name, "")[0]).then(() => setTimeout(() => {{
+        const before = strong();
+        click(find(name, ".role-legend-symbol path")[1]);
+        setTimeout(() => console.error(`${{before}} lines, then ${{strong()}}.`), 3000); }}, 3000));"""
+    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", "--virtual-time-budget=60000").console
+    assert "21 lines, then 5." in line
+
+
+@pytest.mark.parametrize("way", ["document.querySelectorAll('#neurons td button')[1].click()",
+                                 "click(find('neurons', '.mark-symbol path')[1])"], ids=["table", "map"])  # fmt: skip
+def test_a_neuron_opens_its_panel(page: Path, tmp_path: Path, way: str) -> None:
+    """By a button, which a keyboard reaches, or on the map; what was asked and said is text."""
+    script = f"""{OPENED} {CLICK}
+      const focus = () => document.activeElement.tagName;
+      const said = () => panel.innerText.replaceAll(/\\s+/g, " ");
+      const before = panel.hidden;
+      draw(find("neurons", "")[0]).then(() => setTimeout(() => {{
+        {way};
+        setTimeout(() => console.error(`${{before}}, ${{panel.hidden}}; ${{focus()}}; ${{said()}};`,
+          panel.querySelectorAll("img").length, "images", panel.querySelectorAll("svg").length, "figure"),
+          3000); }}, 3000));"""
+    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", "--virtual-time-budget=60000").console
+    assert "true, false; H3; Neuron" in line
+    assert "Rank 2, weight 7.200" in line
+    assert "Its highest CETT at 60 answers" in line
+    assert "0 images 1 figure" in line
+
+
+@pytest.mark.parametrize("scheme", ["0", "1"], ids=["dark", "light"])
+def test_everyone_can_read_it(small: Results, tmp_path: Path, scheme: str) -> None:
+    """Contrast, names, structure, keyboard: what axe finds, with everything open."""
+    page = write_report(small, tmp_path / "run")
+    script = f"""{(Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")};
+      for (const each of document.querySelectorAll("details")) each.open = true;
+      axe.run().then(({{ violations }}) => console.error("violations:", JSON.stringify(
+        violations.map(({{ id, nodes }}) => [id, nodes.map((node) => node.html)]))));"""
+    flags = (f"--blink-settings=preferredColorScheme={scheme}", "--virtual-time-budget=60000")
+    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", *flags).console
+    assert "violations: []" in line
+
+
 def test_paper_has_every_section(page: Path, tmp_path: Path) -> None:
     """As many pages with all sections closed, and no script, as with all of them open."""
-    opened = "for (const each of document.querySelectorAll('main details')) each.open = true;"
     counts = []
-    for script in ("", opened):
+    for script in ("", OPENED):
         copy, paper = with_script(page, tmp_path, script, own=False), tmp_path / "paper.pdf"
         show(copy, tmp_path / "profile", f"--print-to-pdf={paper}")
         counts.append(len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())))

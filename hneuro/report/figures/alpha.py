@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from hneuro.report.compared import Compared
-from hneuro.report.figures.style import FAINT, Picture, axes, below, colour_of, entitle, figure_of, lines, safe
+from hneuro.report.figures.curves import Line, curves, limits, over
+from hneuro.report.figures.style import HEIGHT, LOOKS, Look, Picture, Spec, finished, looks, safe, upright
 from hneuro.report.folders import Run
 from hneuro.report.tidy import Tidy
-from hneuro.report.wording import READINGS, condition_name, missing, percent, plain
+from hneuro.report.wording import READINGS, condition_name, missing, percent, percent_interval, plain
 from hneuro.result_records import ResultRow
-
-SMALLEST_SPAN = 0.3  # of the y axis, so that noise does not look like an effect
-STYLES: Mapping[str, Literal["-", "--", ":", "-."]] = {
-    "random": "-",
-    "layer_matched": "--",
-    "contribution_matched": ":",
-    "norm_matched": "-.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,47 +52,42 @@ def pictured(tidy: Tidy) -> list[str]:
 
 def alpha_pictures(compared: Compared) -> Iterator[Picture]:
     """One picture for each (benchmark, reading, neuron set); both readings of a benchmark have the same scale."""
-    for title, curves in charts(compared).items():
-        drawn = axes(legend=2 if compared.alone else len(curves))
-        for line, curve in zip(lines(), curves, strict=False):
-            own = condition_name(curve.neuron_set) if compared.alone else compared.label(curve.run)
-            _controls(drawn, curve, None if compared.alone else str(line["color"]))
-            _line(drawn, curve, line, f"{own} (n = {max(row.n for row in curve.rows)})")
-        drawn.axvline(1.0, color=FAINT, linewidth=0.8, linestyle=":")
-        drawn.set_ylim(*_limits(compared, curves[0].benchmark))
-        drawn.set_xticks(sorted({row.alpha for curve in curves for row in curve.rows if row.alpha is not None}))
-        drawn.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
-        entitle(drawn, title)
-        drawn.set_xlabel("alpha (1 = untouched)")
-        below(drawn, 2 if compared.alone else 1)
-        name = "" if curves[0].neuron_set == "h_neurons" else f"_{safe(curves[0].neuron_set)}"
-        told = (", ".join(f"{percent(r.value)} at alpha {r.alpha:g}" for r in curve.rows) for curve in curves)
+    for title, found in charts(compared).items():
+        lines = [line for look, curve in zip(looks(), found, strict=False) for line in _lines(compared, curve, look)]
+        y = {
+            "title": None,
+            "scale": limits(_shown(compared, found[0].benchmark)),
+            "axis": {"format": ".0%", "tickCount": 5},
+        }
+        lines_of = curves(lines, alpha_axis(lines), y, percent_interval, 2 if compared.alone else 1)
+        drawn = {"height": HEIGHT, "layer": [upright(1.0), lines_of]}
+        name = "" if found[0].neuron_set == "h_neurons" else f"_{safe(found[0].neuron_set)}"
+        told = (", ".join(f"{percent(r.value)} at alpha {r.alpha:g}" for r in curve.rows) for curve in found)
         yield Picture(
-            name=f"alpha_{safe(curves[0].benchmark)}_{curves[0].metric}{name}",
+            name=f"alpha_{safe(found[0].benchmark)}_{found[0].metric}{name}",
             alt=f"{title} over alpha: {'; '.join(told)}.",
-            figure=figure_of(drawn),
+            figure=finished(drawn, title),
         )
 
 
-def _controls(drawn: Axes, curve: Curve, colour: str | None) -> None:
-    """Each control set as a thin line: of one run in the colour of its kind, of many in that of the run."""
+def _lines(compared: Compared, curve: Curve, look: Look) -> Iterator[Line]:
+    """The set itself, and thin each of its control sets: of one run in the look of its kind, of many in the run's."""
+    own = condition_name(curve.neuron_set) if compared.alone else compared.label(curve.run)
+    own = f"{own} (n = {max(row.n for row in curve.rows)})"
+    yield Line(label=own, look=look, points=over(curve.rows))
     tidy = curve.run.tidy
     for control in tidy.controls("causal", curve.benchmark, curve.neuron_set):
-        label = None if colour else short(control)
+        label, its = (short(control), LOOKS[control.rpartition("/")[2]]) if compared.alone else (own, look)
         for seed in tidy.seeds(curve.metric, curve.benchmark, control):
-            rows = measured(tidy.curve(curve.metric, curve.benchmark, control, seed))
-            style = ":" if colour else STYLES[control.rpartition("/")[2]]
-            drawn.plot(
-                *xy(rows), color=colour or colour_of(control), linewidth=0.8, linestyle=style, alpha=0.6, label=label
-            )
-            label = None
+            points = over(tidy.curve(curve.metric, curve.benchmark, control, seed))
+            yield Line(label=label, look=its, points=points, thin=True)
 
 
-def _line(drawn: Axes, curve: Curve, look: Mapping[str, Any], label: str) -> None:
-    low, high = ([getattr(row, bound) for row in curve.rows] for bound in ("low", "high"))
-    if None not in (*low, *high):
-        drawn.fill_between(xy(curve.rows)[0], low, high, color=look["color"], alpha=0.15, linewidth=0)
-    drawn.plot(*xy(curve.rows), **look, markersize=4, label=label)
+def alpha_axis(lines: Sequence[Line]) -> Spec:
+    """With a tick for each alpha."""
+    ticks = sorted({alpha for line in lines for alpha, _ in line.points})
+    return {"title": "alpha (1 = untouched)", "axis": {"values": ticks, "format": "~g"},
+            "scale": {"domain": [ticks[0], ticks[-1]], "nice": False}}  # fmt: skip
 
 
 def short(control: str) -> str:
@@ -111,25 +95,17 @@ def short(control: str) -> str:
     return condition_name(control).partition(",")[0].removesuffix(" neurons")
 
 
-def xy(rows: Sequence[ResultRow]) -> tuple[list[float], list[float]]:
-    """Alphas and values."""
-    return [row.alpha for row in rows if row.alpha is not None], [row.value for row in rows]
-
-
 def measured(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Rows whose value is a number."""
     return [row for row in rows if not missing(row.value)]
 
 
-def _limits(compared: Compared, benchmark: str) -> tuple[float, float]:
-    values = [
+def _shown(compared: Compared, benchmark: str) -> list[float]:
+    """What every picture of a benchmark has room for."""
+    return [
         v
         for _, r in compared.rows()
         if r.stage == "causal" and r.dataset == benchmark and r.metric in READINGS and r.alpha is not None
         for v in ((r.low, r.value, r.high) if "/" not in r.condition else (r.value,))
         if v is not None and not missing(v)
     ]
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    span = max(SMALLEST_SPAN, high - low) + 0.04
-    bottom = min(max((low + high - span) / 2, -0.02), 1.02 - span)
-    return bottom, bottom + span

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-from hneuro.report.figures.alpha import SMALLEST_SPAN, measured, xy
-from hneuro.report.figures.style import FAINT, H_NEURONS, OTHER, WIDTH, Picture, entitle, safe
+from hneuro.report import wording as say
+from hneuro.report.figures.alpha import alpha_axis, measured
+from hneuro.report.figures.curves import SMALLEST_SPAN, Line, curves, limits, over
+from hneuro.report.figures.style import DASHES, H_NEURONS, OTHER, WIDTH, Picture, Spec, finished, safe, upright
 from hneuro.report.tidy import Tidy, independent_mean
-from hneuro.report.wording import READINGS, condition_name, missing, number, percent, plain
 from hneuro.result_records import ResultRow
 from hneuro.statistics import rate
 
-PANEL, GAP, TOP, BOTTOM, LEFT, RIGHT = 0.72, 0.27, 0.52, 0.45, 0.62, 0.15  # inches
+HEIGHT, TICKS = 56, 50  # pixels: of a panel, and beside it
 Curve = Sequence[ResultRow]
 
 
@@ -37,25 +34,13 @@ def cost_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
     if not costs:
         return
     panels = [*_effect(tidy, neuron_set), *costs]
-    height = TOP + len(panels) * PANEL + (len(panels) - 1) * GAP + BOTTOM
-    figure = Figure(figsize=(WIDTH, height))
-    first: Axes | None = None
-    for place, panel in enumerate(panels):
-        above = TOP + (place + 1) * PANEL + place * GAP
-        drawn = figure.add_axes(
-            (LEFT / WIDTH, 1 - above / height, (WIDTH - LEFT - RIGHT) / WIDTH, PANEL / height), sharex=first
-        )
-        first = first or drawn
-        _draw(drawn, panel)
-        drawn.tick_params(labelbottom=place == len(panels) - 1)
-    assert first is not None
-    first.set_xticks(sorted({row.alpha for panel in panels for row in panel.rows if row.alpha is not None}))
-    figure.axes[-1].set_xlabel("alpha (1 = untouched)")
-    entitle(first, f"What it costs: {condition_name(neuron_set)}")
+    drawn = {"vconcat": [_draw(panel, last=panel is panels[-1]) for panel in panels], "spacing": 6,
+             "resolve": {"scale": {"color": "independent", "strokeDash": "independent"}}}  # fmt: skip
     yield Picture(
         name="cost" if neuron_set == "h_neurons" else f"cost_{safe(neuron_set)}",
-        alt=f"What scaling {condition_name(neuron_set)} does and costs. " + " ".join(_said(panel) for panel in panels),
-        figure=figure,
+        alt=f"What scaling {say.condition_name(neuron_set)} does and costs. "
+        + " ".join(_said(panel) for panel in panels),
+        figure=finished(drawn, f"What it costs: {say.condition_name(neuron_set)}"),
     )
 
 
@@ -64,24 +49,24 @@ def _effect(tidy: Tidy, neuron_set: str) -> Iterator[Panel]:
     known = [curve for curve in curves if len(curve) > 1]
     mean = _mean(known)
     if len(known) == 1:
-        yield Panel(title=f"{READINGS['compliance']}: {plain(mean[0].dataset)}", rows=mean)
+        yield Panel(title=f"{say.READINGS['compliance']}: {say.plain(mean[0].dataset)}", rows=mean)
     elif len(mean) > 1:
-        yield Panel(title=f"{READINGS['compliance']}: mean (thin: each of {len(known)})", rows=mean, parts=known)
+        yield Panel(title=f"{say.READINGS['compliance']}: mean (thin: each of {len(known)})", rows=mean, parts=known)
 
 
 def _costs(tidy: Tidy, neuron_set: str) -> Iterator[Panel]:
     panels: list[Panel] = []
     for name in tidy.datasets("causal", "accuracy"):
         curve = _curve(tidy, "accuracy", name, neuron_set)
-        panels.append(Panel(title=f"{READINGS['accuracy']}: {plain(name)}", rows=curve))
+        panels.append(Panel(title=f"{say.READINGS['accuracy']}: {say.plain(name)}", rows=curve))
     for name in tidy.datasets("causal", "perplexity"):
         curve = _curve(tidy, "perplexity", name, neuron_set)
-        panels.append(Panel(title=f"perplexity: {plain(name)}", rows=curve, share=False))
+        panels.append(Panel(title=f"perplexity: {say.plain(name)}", rows=curve, share=False))
     each = [_curve(tidy, "degenerate", name, neuron_set) for name in tidy.datasets("causal", "degenerate")]
     panels.append(Panel(title="derailed: answers that repeat themselves", rows=_pooled(each), span=0.1))
     for name in tidy.datasets("causal", "over_refusal"):
         curve = _curve(tidy, "over_refusal", name, neuron_set)
-        panels.append(Panel(title=f"{READINGS['over_refusal']}: {plain(name)}", rows=curve, span=0.1))
+        panels.append(Panel(title=f"{say.READINGS['over_refusal']}: {say.plain(name)}", rows=curve, span=0.1))
     yield from (panel for panel in panels if len(panel.rows) > 1)
 
 
@@ -110,34 +95,29 @@ def _pooled(curves: Sequence[Curve]) -> list[ResultRow]:
     return found
 
 
-def _draw(drawn: Axes, panel: Panel) -> None:
-    for part in panel.parts:
-        drawn.plot(*xy(part), color=OTHER, linewidth=0.8, alpha=0.7)
-    x, y = xy(panel.rows)
-    lows = [row.low for row in panel.rows if row.low is not None and not missing(row.low)]
-    highs = [row.high for row in panel.rows if row.high is not None and not missing(row.high)]
-    if len(lows) == len(highs) == len(x):
-        drawn.fill_between(x, lows, highs, color=H_NEURONS, alpha=0.18, linewidth=0)
-    drawn.plot(x, y, color=H_NEURONS, marker="o", markersize=3.5)
-    drawn.axvline(1.0, color=FAINT, linewidth=0.8, linestyle=":")
-    shown = [*y, *lows, *highs, *(row.value for part in panel.parts for row in part)]
-    drawn.set_ylim(*_limits(min(shown), max(shown), panel))
-    drawn.yaxis.set_major_locator(MaxNLocator(3))
-    if panel.share:
-        drawn.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
-    drawn.set_title(panel.title, loc="left", fontsize=8, pad=3)
-    drawn.set_title(f"n = {max(row.n for row in panel.rows)}", loc="right", fontsize=8, color=FAINT, pad=3)
-
-
-def _limits(low: float, high: float, panel: Panel) -> tuple[float, float]:
-    """Wide enough that noise does not look like a cost; a rate stays between 0 and 1, with room for its line."""
-    span = max(panel.span if panel.share else panel.span * high, (high - low) * 1.1)
-    bottom = (low + high - span) / 2
-    if panel.share:
-        bottom = max(min(bottom, 1.02 - span), -0.04 * span)
-    return bottom, bottom + span
+def _draw(panel: Panel, last: bool) -> Spec:
+    own = Line(label=panel.title, look=(H_NEURONS, DASHES[0]), points=over(panel.rows))
+    parts = [
+        Line(label=say.plain(part[0].dataset), look=(OTHER, DASHES[0]), points=over(part), thin=True)
+        for part in panel.parts
+    ]
+    shown = [v for _, r in own.points for v in (r.value, r.low, r.high) if v is not None and not say.missing(v)]
+    shown += [row.value for part in panel.parts for row in part]
+    axis = {"format": ".0%" if panel.share else "~g", "tickCount": 3, "minExtent": TICKS, "maxExtent": TICKS}
+    y = {
+        "title": None,
+        "scale": limits(shown, panel.span * (1 if panel.share else max(shown)), panel.share),
+        "axis": axis,
+    }
+    x = alpha_axis([own])
+    if not last:
+        x["title"], x["axis"] = None, x["axis"] | {"labels": False}
+    drawn = curves([own, *parts], x, y, say.percent_interval if panel.share else say.with_interval, columns=0)
+    title = {"text": f"{panel.title}, n = {max(row.n for row in panel.rows):,}", "fontSize": 10,
+             "fontWeight": "normal", "offset": 3, "frame": "group"}  # fmt: skip
+    return {"title": title, "width": WIDTH - TICKS - 14, "height": HEIGHT, "layer": [upright(1.0), drawn]}
 
 
 def _said(panel: Panel) -> str:
-    show = percent if panel.share else number
+    show = say.percent if panel.share else say.number
     return f"{panel.title}: " + ", ".join(f"{show(row.value)} at alpha {row.alpha:g}" for row in panel.rows) + "."

@@ -4,102 +4,74 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from matplotlib.axes import Axes
+from itertools import count
 
 from hneuro.origin.settings import KINDS
 from hneuro.report.compared import Compared
+from hneuro.report.figures import style
 from hneuro.report.figures.alpha import short
-from hneuro.report.figures.style import (
-    FAINT,
-    GRID,
-    H_NEURONS,
-    INK,
-    MATCHED,
-    OTHER,
-    PAPER,
-    RANDOM,
-    Picture,
-    axes,
-    colour_of,
-    entitle,
-    figure_of,
-    safe,
-)
+from hneuro.report.figures.style import Picture, Spec, colour_of, safe
 from hneuro.report.folders import Run
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CHANCE
-from hneuro.report.wording import READINGS, condition_name, missing, number, plain
+from hneuro.report.wording import READINGS, condition_name, missing, number, plain, points_interval, with_interval
 from hneuro.result_records import ResultRow
 
-ROW_HEIGHT, LABELS = 0.27, 1.45  # inches
+LINE, LABEL = 11, 30  # pixels and characters of a line of a label
 PARTS = {"": "mean", "_up": "mean, up", "_down": "mean, down", "_gate": "mean, gate"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ForestRow:
-    """One line: a value with its interval, or the draws of a control."""
-
-    label: str
-    colour: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    draws: tuple[float, ...] = ()
-    hollow: bool = False
-    below: bool = False  # belongs to the row above it
-
-
-def forest(rows: Sequence[ForestRow], title: str, xlabel: str, chance: float, n: int | None = None) -> Axes:
-    """One axes with the first row on top; `chance` is the vertical line of no effect, `n` their count."""
-    drawn = axes(height=0.75 + ROW_HEIGHT * len(rows), left=LABELS)
-    drawn.axvline(chance, color=INK, linewidth=0.8, linestyle=":")
-    for place, row in enumerate(rows):
-        _row(drawn, row, place)
-    drawn.set_yticks(range(len(rows)), ["\n".join(textwrap.wrap(row.label, 22)[:3]) for row in rows])
-    for place, (label, row) in enumerate(zip(drawn.get_yticklabels(), rows, strict=True)):
-        if row.below:
-            label.set(color=FAINT, fontsize=7.5)
-        elif place and rows[place - 1].below:
-            drawn.axhline(place - 0.5, color=GRID, linewidth=0.8)
-    drawn.set_ylim(len(rows) - 0.5, -0.5)
-    drawn.tick_params(axis="y", length=0)
-    drawn.spines["left"].set_visible(False)
-    drawn.grid(visible=False, axis="y")
-    drawn.set_xlabel(xlabel)
-    entitle(drawn, title)
-    if n is not None:
-        drawn.set_title(f"n = {n}", loc="right", fontsize=8, color=FAINT)
-    return drawn
-
-
-def _row(drawn: Axes, row: ForestRow, place: int) -> None:
-    if row.draws:
-        # Spread by rank, not at random: the same picture every time.
-        order = np.argsort(np.argsort(row.draws, kind="stable"), kind="stable")
-        offset = (order * 0.618034 % 1 - 0.5) * 0.5
-        drawn.scatter(row.draws, place + offset, s=9, color=row.colour, alpha=0.7, linewidth=0)
-    if row.value is None or missing(row.value):
-        return
-    if row.low is not None and row.high is not None:
-        drawn.plot([row.low, row.high], [place, place], color=row.colour, linewidth=1.6, solid_capstyle="butt")
-    face = PAPER if row.hollow else row.colour
-    drawn.scatter([row.value], [place], s=32, facecolor=face, edgecolor=row.colour, linewidth=1.2, zorder=3)
-
-
 def of(
-    row: ResultRow, label: str, colour: str, hollow: bool = False, below: bool = False, scale: float = 1.0
-) -> ForestRow:
-    """A row of the results, times `scale`."""
-    value, low, high = (None if v is None else scale * v for v in (row.value, row.low, row.high))
-    return ForestRow(label=label, colour=colour, value=value, low=low, high=high, hollow=hollow, below=below)
+    row: ResultRow, label: str, colour: str, hollow: bool = False, below: bool = False, points: bool = False
+) -> Spec:
+    """A value with its interval; `below`: it belongs to the row above it; `points`: in percentage points."""
+    scale = 100 if points else 1
+    ends = (row.value if end is None or missing(end) else end for end in (row.value, row.low, row.high))
+    x, low, high = (scale * end for end in ends)
+    said = points_interval(row) if points else with_interval(row)
+    return {"label": label, "below": below, "colour": colour, "fill": style.PAPER if hollow else colour, "x": x,
+            "low": low, "high": high, "said": said, "n": f"{row.n:,}"}  # fmt: skip
 
 
-def _picture(name: str, drawn: Axes, title: str, rows: Sequence[ForestRow], digits: int = 3) -> Picture:
-    told = ", ".join(f"{row.label} {number(row.value, digits)}" for row in rows if row.value is not None)
-    return Picture(name=name, alt=f"{title}: {told}.", figure=figure_of(drawn))
+def dots(values: Sequence[float], label: str, colour: str) -> Spec:
+    """The draws of a control. They spread by rank, not at random: the same picture every time."""
+    offsets = (place * 0.618034 % 1 - 0.5 for place in count())
+    drawn = [{"x": x, "said": f"{x:.3g}", "offset": offset} for x, offset in zip(sorted(values), offsets, strict=False)]
+    return {"label": label, "below": True, "colour": colour, "draws": drawn}
+
+
+def forest(
+    rows: Sequence[Spec], title: str, xlabel: str, chance: float, n: int | None = None, ends: Sequence[float] = ()
+) -> Spec:
+    """The first row on top; `chance` is the upright line of no effect, `n` their count, `ends` those of the axis."""
+    labels = [textwrap.wrap(row["label"], LABEL) or [""] for row in rows]
+    # A key is the place, "-" where the row belongs to the one above, and the label: the same label may come again.
+    keys = [f"{place:03d}{'-' if row['below'] else ' '}" for place, row in enumerate(rows)]
+    keys = [key + "\n".join(label) for key, label in zip(keys, labels, strict=True)]
+    keyed = [row | {"row": key} for row, key in zip(rows, keys, strict=True)]
+    faint = {"condition": {"test": "datum.value[3] == '-'", "value": style.FAINT}, "value": style.INK}
+    axis = {"labelExpr": "split(slice(datum.value, 4), '\\n')", "labelLimit": 0, "labelLineHeight": LINE,
+            "ticks": False, "domain": False, "labelColor": faint}  # fmt: skip
+    x = style.numeric("x", title=xlabel, scale={"domain": [*ends], "nice": False} if ends else {"zero": False})
+    at = {"y": style.nominal("row", sort=None, title=None, axis=axis, scale={"domain": keys}), "x": x}
+    at["color"] = style.nominal("colour", scale=None)
+    found = [row for row in keyed if not missing(row.get("x"))]
+    draws = [row | draw for row in keyed for draw in row.pop("draws", ())]
+    offset = {"yOffset": style.numeric("offset", scale={"domain": [-1, 1]})}
+    told = style.tooltip(label="row", said="value [95 %]", n="n")
+    lines = [
+        style.upright(chance),
+        style.layer("circle", draws, at | offset | style.tooltip(label="row", said="a set"), size=14, opacity=0.7),
+        style.layer("rule", found, at | {"x": x | {"field": "low"}, "x2": {"field": "high"}}, strokeWidth=2),
+        style.layer("point", found, at | told | {"fill": style.nominal("fill", scale=None)}, size=50, opacity=1),
+    ]
+    height = len(rows) * (7 + LINE * max(len(label) for label in labels))
+    return style.finished({"height": height, "layer": style.shown(lines)}, title, n)
+
+
+def _picture(name: str, drawn: Spec, title: str, rows: Sequence[Spec], digits: int = 3) -> Picture:
+    told = ", ".join(f"{row['label']} {number(row['x'], digits)}" for row in rows if "x" in row)
+    return Picture(name=name, alt=f"{title}: {told}.", figure=drawn)
 
 
 def detection_pictures(compared: Compared) -> Iterator[Picture]:
@@ -111,12 +83,12 @@ def detection_pictures(compared: Compared) -> Iterator[Picture]:
         if all(missing(r.value) for r in own):
             continue
         rows = [row for run in compared.runs for row in _detectors(compared, run, dataset)]
-        drawn = forest(rows, plain(dataset), "AUROC", CHANCE, n=max(r.n for r in own) if compared.alone else None)
-        drawn.set_xlim(low, 1.02)
+        n = max(r.n for r in own) if compared.alone else None
+        drawn = forest(rows, plain(dataset), "AUROC", CHANCE, n, (low, 1.02))
         yield _picture(f"detection_{safe(dataset)}", drawn, f"AUROC on {plain(dataset)}", rows)
 
 
-def _detectors(compared: Compared, run: Run, dataset: str) -> Iterator[ForestRow]:
+def _detectors(compared: Compared, run: Run, dataset: str) -> Iterator[Spec]:
     for name in run.tidy.conditions("detection", "auroc") if compared.alone else ("h_neurons", "h_neurons/random"):
         row = run.tidy.one("detection", "auroc", dataset, name)
         if row is not None:
@@ -128,18 +100,18 @@ def _detectors(compared: Compared, run: Run, dataset: str) -> Iterator[ForestRow
 def change_pictures(tidy: Tidy, neuron_set: str) -> Iterator[Picture]:
     """The change from the lowest to the highest alpha and the changes under the controls, one picture a reading."""
     for metric in READINGS:
-        rows: list[ForestRow] = []
+        rows: list[Spec] = []
         counts: list[int] = []
         for benchmark in tidy.datasets("causal", f"change_{metric}"):
             own = tidy.one("causal", f"change_{metric}", benchmark, neuron_set)
             if own is None or missing(own.value):
                 continue
             counts.append(own.n)
-            rows.append(of(own, plain(benchmark), H_NEURONS, scale=100))
+            rows.append(of(own, plain(benchmark), style.H_NEURONS, points=True))
             for control in tidy.controls("causal", benchmark, neuron_set):
                 draws = tidy.draws("causal", f"change_{metric}", benchmark, control)
-                values = tuple(100 * r.value for r in draws if not missing(r.value))
-                rows.append(ForestRow(label=short(control), colour=colour_of(control), draws=values, below=True))
+                values = [100 * r.value for r in draws if not missing(r.value)]
+                rows.append(dots(values, short(control), colour_of(control)))
         if rows:
             title = f"Change in {READINGS[metric]}"
             drawn = forest(rows, title, "percentage points", 0.0, n=max(counts))
@@ -153,38 +125,36 @@ def origin_pictures(compared: Compared) -> Iterator[Picture]:
         rows = [row for run in compared.runs for row in _transfer(compared, run, dataset)]
         if rows:
             drawn = forest(rows, f"{plain(dataset)}, base model", "AUROC", CHANCE)
-            drawn.set_xlim(right=1.02)
             title = f"AUROC of the chat model's detector on {plain(dataset)}"
             yield _picture(f"origin_transfer_{safe(dataset)}", drawn, title, rows)
     if means := [row for run in compared.runs for row in _drift(compared, run)]:
-        drawn = forest(means, "Drift rank", "0 = changed most, 1 = least", 0.5)
-        drawn.set_xlim(-0.03, 1.03)
+        drawn = forest(means, "Drift rank", "0 = changed most, 1 = least", 0.5, ends=(-0.03, 1.03))
         yield _picture("origin_drift", drawn, "Mean drift ranks", means)
 
 
-def _transfer(compared: Compared, run: Run, dataset: str) -> Iterator[ForestRow]:
+def _transfer(compared: Compared, run: Run, dataset: str) -> Iterator[Spec]:
     own = run.tidy.one("origin", "auroc", dataset, "h_neurons")
     if own is None or missing(own.value):
         return
-    yield of(own, compared.label(run) or "H-Neurons", H_NEURONS)
+    yield of(own, compared.label(run) or "H-Neurons", style.H_NEURONS)
     for stage, condition, label, colour in (
-        ("origin", "h_neurons/random", "random neurons", RANDOM),
-        ("origin", "base_probe", "own probe", OTHER),
-        ("detection", "h_neurons", "on chat", H_NEURONS),
+        ("origin", "h_neurons/random", "random neurons", style.RANDOM),
+        ("origin", "base_probe", "own probe", style.OTHER),
+        ("detection", "h_neurons", "on chat", style.H_NEURONS),
     ):
         if row := run.tidy.one(stage, "auroc", dataset, condition):
             yield of(row, label, colour, hollow=stage == "detection", below=True)
 
 
-def _drift(compared: Compared, run: Run) -> Iterator[ForestRow]:
+def _drift(compared: Compared, run: Run) -> Iterator[Spec]:
     """The mean rank, of one run by each part of the weights, and below it that of neurons of the same layers."""
     ranks = [n.drift_rank for n in run.found.neurons if n.drift_rank is not None and not missing(n.drift_rank)]
     names = ("h_neurons", "h_neurons/layer_matched")
     for kind in KINDS if compared.alone else ("",):
         own, matched = (run.tidy.one("origin", f"drift_rank{kind}", "parameters", name) for name in names)
         if own is not None and not missing(own.value):
-            yield of(own, compared.label(run) or PARTS[kind], H_NEURONS)
+            yield of(own, compared.label(run) or PARTS[kind], style.H_NEURONS)
             if not kind and ranks:
-                yield ForestRow(label="each H-Neuron", colour=H_NEURONS, draws=tuple(ranks), below=True)
+                yield dots(ranks, "each H-Neuron", style.H_NEURONS)
             if matched is not None:
-                yield of(matched, "same layers", MATCHED, below=True)
+                yield of(matched, "same layers", style.MATCHED, below=True)

@@ -2,68 +2,46 @@
 
 from __future__ import annotations
 
-import io
+import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-from cycler import cycler
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+import vl_convert
 
 from hneuro.disk import replacing, safe_name, write_text
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart. On the page each is a CSS variable of this name.
-INK, FAINT, GRID = "#24292f", "#6e7781", "#dfe3e8"
+INK, FAINT, GRID = "#24292f", "#656d76", "#dfe3e8"
 PAPER = "#ffffff"
 H_NEURONS, RANDOM, MATCHED, OTHER = "#d55e00", "#0072b2", "#009e73", "#7a6f9b"
-PAGE_COLOURS = {
-    INK: "ink",
-    FAINT: "faint",
-    GRID: "grid",
-    PAPER: "paper",
-    H_NEURONS: "h-neurons",
-    RANDOM: "random",
-    MATCHED: "matched",
-    OTHER: "other",
-}
+PAGE_COLOURS = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper", H_NEURONS: "h-neurons", RANDOM: "random",
+                MATCHED: "matched", OTHER: "other"}  # fmt: skip
+DASHES = ([1, 0], [5, 2], [1, 2], [6, 2, 1, 2])
+COLOURS = (H_NEURONS, RANDOM, MATCHED, "#cc79a7", "#56b4e9", "#e69f00", OTHER)
 
-WIDTH, HEIGHT = 3.9, 2.55  # inches; drawn small so that the text stays readable on a phone
-_STYLE = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 8.5,
-    "text.color": INK,
-    "text.parse_math": False,  # names of data sets are data
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "legend.columnspacing": 0.9,
-    "legend.handlelength": 1.6,
-    "legend.handletextpad": 0.5,
-    "lines.linewidth": 1.8,
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,  # text that can be searched and edited
-    "svg.hashsalt": "hneuro",
-}
+WIDTH, HEIGHT = 400, 200  # pixels; drawn small so that the text stays readable on a phone
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+_STYLE: Mapping[str, Any] = {
+    "font": "Liberation Sans, Arial, sans-serif",  # vl-convert brings it along: the same files everywhere
+    "aria": False,  # the figure as a whole has a text; its numbers are in the tables
+    "background": PAPER, "padding": 4, "point": {"opacity": 1}, "view": {"stroke": None},
+    "title": {"anchor": "start", "frame": "bounds", "fontSize": 12, "color": INK, "offset": 8},
+    "axis": {"domainColor": FAINT, "gridColor": GRID, "labelColor": INK, "labelFlush": False, "labelFontSize": 10,
+             "tickColor": FAINT, "titleColor": INK, "titleFontSize": 11, "titleFontWeight": "normal"},
+    "legend": {"columnPadding": 18, "labelColor": INK, "orient": "bottom", "symbolOpacity": 1, "symbolStrokeWidth": 2,
+               "symbolType": "stroke", "title": None},
+}  # fmt: skip
+
+Spec = dict[str, Any]  # (a part of) a figure in Vega-Lite
+Look = tuple[str, Sequence[float]]  # colour and dashes
+LOOKS: Mapping[str, Look] = {  # of the lines of controls
+    "random": (RANDOM, DASHES[0]), "layer_matched": (MATCHED, DASHES[1]),
+    "contribution_matched": (COLOURS[3], DASHES[2]), "norm_matched": (COLOURS[4], DASHES[3]),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,56 +50,58 @@ class Picture:
 
     name: str
     alt: str
-    figure: Figure
+    figure: Spec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """A figure as the page shows it: inline SVG that takes its colours from the page."""
+    """A figure as the page shows it, in the page's colours: inline SVG, and what the page's script draws it from."""
 
     name: str
     alt: str
     svg: str
+    spec: Spec
 
 
-@contextmanager
-def house_style() -> Iterator[None]:
-    """Every figure is made and saved inside this."""
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
-        yield
+def finished(figure: Spec, title: str, n: int | None = None) -> Spec:
+    """With its title and the house style; `n`: how many answers it is about."""
+    fit = {"width": WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}} if "layer" in figure else {}
+    return {"$schema": SCHEMA, "title": f"{title} (n = {n:,})" if n else title, "config": dict(_STYLE), **fit, **figure}
 
 
-def axes(height: float = HEIGHT, left: float = 0.55, legend: int = 0) -> Axes:
-    """One set of axes on its own figure, with room for as many lines of a legend below it.
-
-    Margins are in inches, so that figures side by side line up.
-    """
-    top, right, bottom = 0.3, 0.15, 0.45 + LEGEND_LINE * legend
-    height += LEGEND_LINE * legend
-    figure = Figure(figsize=(WIDTH, height))
-    return figure.add_axes(
-        (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - bottom - top) / height)
-    )
+def layer(mark: str, records: Iterable[Spec] | None, encoding: Spec, **look: Any) -> Spec:
+    """Marks of one kind, one a record; NaN becomes null, because JSON has no NaN. None: those of the whole figure."""
+    values = [{key: None if value != value else value for key, value in record.items()} for record in records or ()]
+    own = {} if records is None else {"data": {"values": values}}
+    return own | {"mark": {"type": mark, **look}, "encoding": encoding}
 
 
-def figure_of(drawn: Axes) -> Figure:
-    figure = drawn.figure
-    assert isinstance(figure, Figure)
-    return figure
+def shown(layers: Iterable[Spec]) -> list[Spec]:
+    """Those that have any marks."""
+    return [one for one in layers if one["data"]["values"]]
 
 
-def entitle(drawn: Axes, text: str) -> None:
-    """A title from the left edge of the figure, where there is most room."""
-    figure = figure_of(drawn)
-    width, height = figure.get_size_inches()
-    figure.text(0.08 / width, 1 - 0.08 / height, text, ha="left", va="top", fontsize=9.5, fontweight="bold")
+def numeric(field: str, **more: Any) -> Spec:
+    return {"field": field, "type": "quantitative", **more}
 
 
-def below(drawn: Axes, columns: int) -> None:
-    """The legend, in the room that `axes` left for it."""
-    figure_of(drawn).legend(
-        loc="lower left", ncols=columns, bbox_to_anchor=(0.0, -0.01), fontsize=7.5, labelspacing=0.2
-    )
+def nominal(field: str, **more: Any) -> Spec:
+    return {"field": field, "type": "nominal", **more}
+
+
+def tooltip(**titles: str) -> Spec:
+    """What hovering shows: fields, and what they are called."""
+    return {"tooltip": [nominal(field, title=title) for field, title in titles.items()]}
+
+
+def upright(x: float) -> Spec:
+    """The line where nothing has an effect."""
+    return layer("rule", [{"x": x}], {"x": numeric("x")}, color=FAINT, strokeDash=[1.5, 2.5])
+
+
+def looks() -> Iterator[Look]:
+    """Of the line of each run, without end: another dash pattern each time round."""
+    yield from ((colour, dash) for dash, colour in cycle(product(DASHES, COLOURS)))
 
 
 def colour_of(condition: str) -> str:
@@ -137,42 +117,29 @@ def safe(name: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in safe_name(name))
 
 
-# Okabe and Ito's colours without the yellow; another dash pattern each time round, and markers for black and white.
-_LINES = cycler(linestyle=["-", "--", "-.", ":"]) * (
-    cycler(color=[H_NEURONS, RANDOM, MATCHED, "#cc79a7", "#56b4e9", "#e69f00", OTHER]) + cycler(marker=list("osD^vP<"))
-)
-LEGEND_LINE = 0.17  # inches
-
-
-def lines() -> Iterator[dict[str, Any]]:
-    """How the line of each run looks, without end."""
-    yield from _LINES()
-
-
 def save(picture: Picture, folder: Path) -> Drawn:
-    """Writes NAME.png (white), NAME.svg and NAME.pdf (for papers), and returns the inline form for the page.
-
-    The same figure gives the same bytes.
-    """
-    figure = picture.figure
-    FigureCanvasAgg(figure)
-    with replacing(folder / f"{picture.name}.png") as fresh:
-        figure.savefig(fresh, format="png", dpi=160, facecolor=PAPER, metadata={"Software": None})
-    FigureCanvasSVG(figure)
-    written = io.StringIO()
-    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    write_text(folder / f"{picture.name}.svg", written.getvalue())
-    FigureCanvasPdf(figure)
-    with replacing(folder / f"{picture.name}.pdf") as fresh:
-        figure.savefig(fresh, format="pdf", metadata={"CreationDate": None})
-    return Drawn(name=picture.name, alt=picture.alt, svg=inline(written.getvalue(), picture.name))
+    """Writes NAME.png, NAME.svg and NAME.pdf, and returns what the page shows."""
+    svg = vl_convert.vegalite_to_svg(picture.figure, allowed_base_urls=[])
+    svg = re.sub(r'(?<=id=")clip\d+|(?<=url\(#)clip\d+', "clip", svg)  # it counts them over all figures; each has one
+    write_text(folder / f"{picture.name}.svg", svg)
+    for ending, content in (("png", vl_convert.svg_to_png(svg, scale=2)), ("pdf", vl_convert.svg_to_pdf(svg))):
+        with replacing(folder / f"{picture.name}.{ending}") as fresh:
+            fresh.write_bytes(content)
+    return Drawn(
+        name=picture.name,
+        alt=picture.alt,
+        svg=inline(svg, picture.name),
+        spec=json.loads(on_page(json.dumps(picture.figure))),
+    )
 
 
 def inline(svg: str, name: str) -> str:
-    """An SVG file as an element of the page: no header or style sheet, ids of its own, the page's colours and font."""
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r'<svg \1 aria-hidden="true">', svg, count=1)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = svg.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
-    svg = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", svg)
-    return re.sub("|".join(PAGE_COLOURS), lambda found: f"var(--{PAGE_COLOURS[found[0]]})", svg, flags=re.IGNORECASE)
+    """An SVG file as an element of the page: no size, ids of its own, the page's colours and font."""
+    svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r"<svg \1>", svg, count=1)
+    svg = re.sub(r' (font-family|role|aria-\w+)="[^"]*"', "", svg)
+    return on_page(re.sub(r'\bid="|(?<=url\()#|(?<=href=")#', lambda found: f"{found[0]}{name}-", svg))
+
+
+def on_page(text: str) -> str:
+    """SVG or JSON with each colour of the house as the page's variable."""
+    return re.sub(f'"({"|".join(PAGE_COLOURS)})"', lambda found: f'"var(--{PAGE_COLOURS[found[1]]})"', text)
