@@ -123,7 +123,7 @@ class Detector:
             known = json.loads((place / "detector.json").read_text(encoding="utf-8"))
             arrays = load_file(place / "detector.safetensors")
             if known.pop("digest", None) != _digest(known, place):
-                raise ValueError("it was damaged, or changed by hand")
+                raise ValueError("it was damaged, changed by hand, or saved by an earlier version")
             classifier = Classifier(
                 columns=tuple(arrays["neurons"].tolist()),
                 weight=arrays["weight"],

@@ -91,7 +91,7 @@ def test_a_detector_refuses_other_weights_foreign_classes_and_empty_folders(run_
         hneuro.Detector.load(place).answer("Who?")
     known = json.loads((place / "detector.json").read_text())
     (place / "detector.json").write_text(json.dumps(known | {"threshold": known["threshold"] + 0.1}))
-    with pytest.raises(UserError, match="cannot be read: it was damaged, or changed by hand"):
+    with pytest.raises(UserError, match="cannot be read: it was damaged, changed by hand"):
         hneuro.Detector.load(place)
     (place / "detector.safetensors").write_bytes(b"broken")
     with pytest.raises(UserError, match="cannot be read"):
