@@ -7,23 +7,18 @@ answer.text, answer.score, answer.flagged, answer.risk
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from scipy.special import expit
 
-from hneuro import __version__
+from hneuro import detector_files
 from hneuro.api import Model, Neuron
-from hneuro.codec import from_plain
 from hneuro.detection.detector import Classifier
 from hneuro.neurons import NeuronSpace
 from hneuro.records import AnswerSpan, Question, Response, UserError
@@ -31,22 +26,6 @@ from hneuro.result_records import Calibration, Results
 
 if TYPE_CHECKING:
     from hneuro.detection.live import Turn
-
-FOLDER = "detector"  # of a run
-CARD = """---
-library_name: hneuro
-tags: [hallucination-detection, interpretability]
----
-
-# A hallucination detector for {model}
-
-A logistic regression on the contributions (CETT) of {count} of {size:,} FFN neurons (H-Neurons, arXiv:2512.01797),
-for the checkpoint with this identity alone: `{weights}`. Trained by hneuro {version} on {trained}.
-
-    import hneuro
-
-    hneuro.Detector.load("FOLDER").answer("Who wrote Hamlet?")
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,67 +96,11 @@ class Detector:
     @classmethod
     def load(cls, folder: str | Path) -> Detector:
         """From the folder of a run, or from one that `save` has written. `UserError` where there is none."""
-        place = Path(folder)
-        place = place / FOLDER if (place / FOLDER).is_dir() else place
-        try:
-            known = json.loads((place / "detector.json").read_text(encoding="utf-8"))
-            arrays = load_file(place / "detector.safetensors")
-            if known.pop("digest", None) != _digest(known, place):
-                raise ValueError("it was damaged, changed by hand, or saved by an earlier version")
-            classifier = Classifier(
-                columns=tuple(arrays["neurons"].tolist()),
-                weight=arrays["weight"],
-                bias=known.pop("bias"),
-                threshold=known.pop("threshold"),
-            )
-            if calibration := known.pop("calibration", None):
-                calibration = Calibration(
-                    log_odds=tuple(arrays["calibration_log_odds"].tolist()),
-                    hallucinated=tuple(arrays["calibration_hallucinated"].astype(bool).tolist()),
-                    candidates=tuple(calibration.pop("candidates")),
-                    **calibration,
-                )
-            space = from_plain(NeuronSpace, known.pop("space"))
-            return cls(classifier=classifier, space=space, calibration=calibration, **known)
-        except FileNotFoundError as fault:
-            raise UserError(f"{folder} has no detector: name the folder of a finished run") from fault
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as fault:
-            raise UserError(f"the detector in {place} cannot be read: {' '.join(str(fault).split())}") from fault
+        return cls(**detector_files.read(Path(folder)))
 
     def save(self, folder: str | Path) -> Path:
         """Writes detector.safetensors, detector.json and a model card: a few kB, in the layout of a hub repository."""
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        own, on = self.classifier, self.calibration
-        arrays: dict[str, NDArray[Any]] = {"neurons": np.array(own.columns, dtype=np.int64), "weight": own.weight}
-        if on is not None:
-            arrays["calibration_log_odds"] = np.array(on.log_odds, dtype=np.float64)
-            arrays["calibration_hallucinated"] = np.array(on.hallucinated, dtype=np.uint8)
-        save_file(arrays, place / "detector.safetensors")
-        known = {
-            "bias": own.bias,
-            "threshold": own.threshold,
-            "space": asdict(self.space),
-            "position": self.position,
-            "span": dict(self.span),
-            "model_config": dict(self.model_config),
-            "weights": self.weights,
-            "trained": self.trained,
-            "calibration": on
-            and {name: getattr(on, name) for name in ("slope", "offset", "dataset", "candidates", "method")},
-        }
-        known["digest"] = _digest(known, place)
-        (place / "detector.json").write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
-        card = CARD.format(
-            model=self.model_config["name"],
-            count=len(own.columns),
-            size=self.space.size,
-            weights=self.weights,
-            version=__version__,
-            trained=self.trained,
-        )
-        (place / "README.md").write_text(card, encoding="utf-8")
-        return place
+        return detector_files.write(Path(folder), **{one.name: getattr(self, one.name) for one in fields(self)})
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:
@@ -326,12 +249,6 @@ class Detector:
                 break
             live.step()
         return self.read(question, turn) if turn.token_ids else None
-
-
-def _digest(known: Mapping[str, Any], place: Path) -> str:
-    """Of all that a saved detector is read from."""
-    said = json.dumps(known, sort_keys=True).encode()
-    return sha256(said + (place / "detector.safetensors").read_bytes()).hexdigest()
 
 
 def _ours(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -266,5 +266,5 @@ class Results:
     space: NeuronSpace | None = None  # of the chat model; None in results from before it was kept
     neuron_sets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # flat neurons: "h_neurons", "ranked"
     detector: TrainedDetector | None = None  # None in results from before it was kept
-    read: tuple[ReadAnswer, ...] = ()  # some answers of either kind; empty in results from before they were kept
+    fit_answers: tuple[ReadAnswer, ...] = ()  # some answers of either kind; empty in results from before they were kept
     calibration: Calibration | None = None  # None with too few answers, and in results from before it was kept

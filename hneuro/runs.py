@@ -43,8 +43,8 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
         with writing("results", store.root.absolute()):
             store.root.mkdir(parents=True, exist_ok=True)
         experiment.model.chat.identity()  # a model that cannot be had is said before torch is imported
-        from hneuro.detector import FOLDER as DETECTOR
         from hneuro.detector import Detector
+        from hneuro.detector_files import FOLDER as DETECTOR
         from hneuro.pipeline import method
         from hneuro.provenance import run_card
 
@@ -52,7 +52,7 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
         card = f"run_card-until-{until}.json" if until else "run_card.json"
         write_text(folder / card, json.dumps(run_card(experiment, overrides), indent=1))
         if until:
-            text = f"{method.run_until(experiment, store, until)}\nThe same command without until={until} goes on."
+            text = f"{method.run_until(experiment, store, until)}\nThe same command without until={until} continues."
         else:
             results = method.run(experiment, store)
             write_text(folder / card, json.dumps(run_card(experiment, overrides, results.data), indent=1))

@@ -136,7 +136,7 @@ def read_state(folder: Path) -> RunState:
             state=State.DIED, reason=f"{said.get('owner', 'its process')} has ended without a word", code=OURS
         )
     if state is State.INTERRUPTED:
-        return RunState(state=state, reason="the same command goes on where it was", code=THEIRS)
+        return RunState(state=state, reason="the same command resumes it", code=THEIRS)
     if state is State.FAILED:
         return RunState(state=state, reason=str(said.get("error", "")), code=code)
     return RunState(state=state, seconds=seconds, until=said.get("until"))

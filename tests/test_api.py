@@ -105,7 +105,7 @@ def test_results_are_frames_and_figures(run_dir: Path) -> None:
     assert {"stage", "metric", "value", "low", "high", "n"} <= set(found.rows.columns)
     assert len(found.neurons) == len(found.results.neurons)
     assert found.path.chosen.sum() == 1
-    read = found.results.read
+    read = found.results.fit_answers
     assert all(len(answer.cett) == min(len(found.neurons), 100) for answer in read)
     for verdict, mean in (("wrong", found.neurons.cett_wrong[0]), ("correct", found.neurons.cett_right[0])):
         own = [answer.cett[0] for answer in read if answer.verdict.value == verdict]

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from commands import composed
 
-from hneuro.config import build_experiment, config_folder, register_schema
+from hneuro.config import build_experiment
 from hneuro.experiment import Experiment
 from hneuro.models.sources import HubCheckpoint
 from hneuro.provenance import _commit, code_of, run_card
@@ -30,9 +30,7 @@ def experiment(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         *("+benchmark.yes_no={_target_: lab_parts.YesNo}", f"output_dir={tmp_path}/outputs", "until=responses"),
         *("sampling.samples=2", "sampling.decoding.max_new_tokens=3", "seed=7", "splits.by=entity"),
     ]
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return build_experiment(compose("config", words))
+    return build_experiment(composed(*words))
 
 
 def test_a_card_says_what_repeats_the_run(experiment: Experiment, tiny_checkpoint: Path) -> None:

@@ -112,7 +112,7 @@ def test_sampled_by_vllm_in_another_environment(
         code, out, errors = end(start(tmp_path, "run", *words, "until=responses"), tmp_path)
     assert code == 0, errors
     assert "Stopped after responses" in out
-    assert "The same command without until=responses goes on." in out
+    assert "The same command without until=responses continues." in out
     made = stages("responses")
     assert len(made) == 7, "fit and select in rounds, the base model's fit, the report split by both, twice"
     stored = {folder.name for folder in Path("outputs/store").iterdir() if folder.is_dir()}

@@ -84,7 +84,7 @@ def build_service(wanted: Wanted) -> Service:
         waiting=4 * wanted.rows,
         alpha=wanted.alpha,
         steering=wanted.steering,
-        scored=wanted.engine != "vllm",
+        given_text=wanted.engine != "vllm",
     )
     queue = Queue(file=wanted.queue or wanted.run_dir / "review.sqlite", texts=not wanted.no_texts, days=wanted.days)
     limit = policy.limit(detector)

@@ -18,7 +18,7 @@ from hneuro.questions.splits import in_turn, place_in_draw
 from hneuro.records import Fact, LabelledResponse, Verdict
 from hneuro.result_records import FunnelStep
 
-FEWEST_REFUSED = 10  # made-up things, below which the answers about them have nothing to stand against
+FEWEST_REFUSED = 10  # made-up things: with fewer, an AUROC of the answers about them says nothing
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,6 @@ def run(experiment: Experiment, store: Store) -> Results:
         space=neurons.space,
         neuron_sets=selection.neuron_sets(this, neurons, fit),
         detector=detector,
-        read=selection.read_answers(neurons, fit),
+        fit_answers=selection.read_answers(neurons, fit),
         calibration=kept,
     )

@@ -140,7 +140,7 @@ def _write_page(
             "figures": {picture.name: picture.spec for found in drawn.values() for picture in found},
             "one": json.loads(on_page(json.dumps(one_neuron()))),
             "neurons": [_facts(neuron) for neuron in results.neurons] if results else [],
-            "read": [dataclasses.asdict(answer) for answer in results.read] if results else [],
+            "answers": [dataclasses.asdict(answer) for answer in results.fit_answers] if results else [],
         },
         script=Markup(script),
         # The page runs this script and no other, whatever a model said.

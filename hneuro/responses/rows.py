@@ -198,7 +198,7 @@ def _watched(rows: Rows, ids: Tensor) -> Rows:
 
 
 def _forward(rows: Rows, ids: Tensor) -> Rows:
-    """The rows behind these ids [row, position], under what is done to them, and read. The cache is changed."""
+    """The rows after these ids [row, position], under what is done to them, and read. The cache is changed."""
     if rows.reader is None:
         return replace(rows, logits=_logits(rows, ids, 1)[:, 0])
     with rows.reader.read(rows.loaded, len(ids)) as found:

@@ -40,7 +40,9 @@ class Limits:
     patience: float = 10.0  # seconds that a body may take to arrive
     alpha: float = 1.0  # the factor of the H-Neurons in every answer
     steering: bool = False  # whether a request may name another
-    scored: bool = True  # whether text from elsewhere can be read: an answer, or what one begins with
+    given_text: bool = (
+        True  # whether text can be read that the engine has not drawn: an answer, or what one begins with
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +158,7 @@ class Service:
     async def score(self, asked: ToScore) -> Json:
         """An answer that was given elsewhere."""
         self._check_model(asked.model)
-        if not self.limits.scored:
+        if not self.limits.given_text:
             raise Refused(501, "this engine reads only what it says itself: hneuro score reads answers from elsewhere")
 
         def work() -> Answer:
@@ -199,7 +201,7 @@ class Service:
 
     def _begins(self, asked: Chat | Completion) -> tuple[int, ...]:
         """The tokens of a prefix, each of which is a step, so that it is read as if it had been drawn."""
-        if isinstance(asked, Chat) and asked.prefix is not None and not self.limits.scored:
+        if isinstance(asked, Chat) and asked.prefix is not None and not self.limits.given_text:
             raise Refused(501, "this engine cannot go on from a 'prefix'", param="prefix")
         if not isinstance(asked, Chat) or asked.prefix is None:
             return ()

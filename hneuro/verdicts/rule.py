@@ -22,7 +22,7 @@ CHANNEL = re.compile(
     r"\s*(?:(?:<\|start\|>assistant)?<\|channel\|>\w+|(?:assistant)?(?:analysis|commentary)(?=[A-Z])|assistantfinal)"
 )
 FINAL = re.compile(r".*(?:<\|channel\|>final(?: [^<]*)?<\|message\|>|assistantfinal)", flags=re.DOTALL)
-WATERS = {"sea", "gulf", "ocean", "strait", "bay"}
+WATERS = frozenset(word_list("waters"))
 END = re.compile(r"<\|(?:return|end)\|>")
 
 

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from commands import composed
 
-from hneuro.config import build_experiment, config_folder, register_schema
+from hneuro.config import build_experiment
 from hneuro.pipeline.checks import check_labelled
 from hneuro.pipeline.questions import load_questions
 from hneuro.provenance import run_card
 from hneuro.questions.splits import assert_disjoint
 from hneuro.records import UserError
 from hneuro.result_records import FunnelStep
-
-
-@pytest.fixture(autouse=True)
-def _hydra() -> Iterator[None]:
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        yield
-    GlobalHydra.instance().clear()
 
 
 def test_the_paper_s_sets_are_loaded_disjoint_and_their_origins_recorded(tmp_path: Path, tiny_checkpoint: Path) -> None:
@@ -46,7 +36,7 @@ def test_the_paper_s_sets_are_loaded_disjoint_and_their_origins_recorded(tmp_pat
         "dataset.evaluation.nonexist.count=1000",
         "dataset.limit=500",
     ]
-    experiment = build_experiment(compose("config", words))
+    experiment = build_experiment(composed(*words))
     asked = load_questions(experiment)
 
     assert {name: len(questions) for name, questions in asked.parts.items()} == {"fit": 12, "select": 3, "report": 5}

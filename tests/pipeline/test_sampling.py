@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+from commands import composed
 
-from hneuro.config import build_experiment, config_folder, register_schema
+from hneuro.config import build_experiment
 from hneuro.pipeline.answers import identify
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.sampling import one_each, repeated
@@ -16,9 +16,7 @@ WORDS = ["experiment=smoke", "sampling.samples=10", "sampling.decoding.temperatu
 
 
 def organism(folder: Path, *words: str) -> Run:
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        experiment = build_experiment(compose("config", overrides=[*WORDS, f"output_dir={folder}", *words]))
+    experiment = build_experiment(composed(*WORDS, f"output_dir={folder}", *words))
     return Run.of(experiment, Store(folder / "store"))
 
 

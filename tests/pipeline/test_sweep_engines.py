@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from commands import composed
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerFast
 
 from hneuro.causal.grid import Cell
 from hneuro.causal.vllm_sweep import VllmSweep
-from hneuro.config import build_experiment, config_folder, register_schema
+from hneuro.config import build_experiment
 from hneuro.models import load
 from hneuro.models.language_model import LanguageModel
 from hneuro.pipeline.method import run
@@ -68,17 +67,9 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, language_model: Langu
     Path("questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
-@pytest.fixture(autouse=True)
-def _hydra() -> Iterator[None]:
-    register_schema()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        yield
-    GlobalHydra.instance().clear()
-
-
 def rows_of(*words: str) -> tuple[ResultRow, ...]:
     """The tidy rows of a run."""
-    return run(build_experiment(compose("config", overrides=[*SMALL, *words])), Store(Path("store"))).rows
+    return run(build_experiment(composed(*SMALL, *words)), Store(Path("store"))).rows
 
 
 def test_a_run_that_vllm_sweeps_finds_the_same_and_goes_on_where_it_was_killed(

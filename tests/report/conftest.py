@@ -346,7 +346,7 @@ def realistic() -> Results:
         neurons_by_layer=tuple(sum(n.layer == layer for n in neurons) for layer in range(4)),
         stability=stability_of(neurons),
         responses=responses(),
-        read=read_answers(neurons),
+        fit_answers=read_answers(neurons),
     )
 
 

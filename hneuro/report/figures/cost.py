@@ -13,7 +13,7 @@ from hneuro.report.tidy import Tidy, independent_mean
 from hneuro.result_records import ResultRow
 from hneuro.statistics import rate
 
-HEIGHT, TICKS = 56, 50  # pixels: of a panel, and beside it
+HEIGHT, TICKS = 56, 50  # pixels: of a panel, and of its labels
 Curve = Sequence[ResultRow]
 
 

@@ -24,7 +24,7 @@ document.querySelectorAll("figure[data-name]").forEach((figure) => watch.observe
 const panel = document.querySelector(".panel");
 const put = (tag, text, into) => into.appendChild(Object.assign(document.createElement(tag), { textContent: text }));
 const openPanel = (place) => {
-  const answers = data.read.filter((answer) => place < answer.cett.length).map(({ question, said, verdict, cett }, n) => (
+  const answers = data.answers.filter((answer) => place < answer.cett.length).map(({ question, said, verdict, cett }, n) => (
     { question, said, verdict, cett: cett[place], kind: verdict === "wrong" ? verdict : "right", offset: n * 0.618034 % 1 - 0.5 }));
   if (!answers.length) return;
   const [name, about] = data.neurons[place];
@@ -40,9 +40,9 @@ const openPanel = (place) => {
   }
   panel.firstChild.focus();
 };
-if (data.read.length) {
+if (data.answers.length) {
   document.querySelectorAll("[aria-label='Table neurons'] tbody tr").forEach(({ cells: [cell] }, place) => {
-    if (place >= data.read[0].cett.length) return;
+    if (place >= data.answers[0].cett.length) return;
     const button = put("button", cell.textContent, cell);
     button.ariaLabel = `Open ${data.neurons[place][0]}`;
     button.addEventListener("click", () => openPanel(place));
