@@ -28,8 +28,8 @@ class SweepSettings:
     suppress: "risky" scales by the alphas below 1 where an answer is predicted, only while the running risk there is
     above the detector's threshold; "mean" sets the neurons to their mean over faithful answers.
 
-    `engine`: with "vllm" the edit is made in the weights of the engine that `sampling` describes. Nothing but scaling
-    at every position can be made there, and no probability of complying is read.
+    `engine`: with "vllm" the engine that `sampling` describes answers, uncompiled. Its workers scale at every position
+    and do nothing else, and no probability of complying is read.
     """
 
     swept: bool = True
@@ -57,8 +57,7 @@ class SweepSettings:
             raise ValueError("variants need alpha 1, and an alpha below 1 to compare with")
         if self.variants and self.engine == "vllm":
             raise ValueError(
-                f"variants {list(self.variants)} cannot be made in weights, which engine=vllm edits: "
-                "choose engine=transformers, or variants=[]"
+                f"engine=vllm has no variants {list(self.variants)}: choose engine=transformers, or variants=[]"
             )
 
     @property

@@ -1,7 +1,8 @@
-"""What runs inside the workers of vLLM: columns of the down projections are scaled, and get their bits back.
+"""What runs inside the workers of vLLM: neurons are scaled where they enter the down projections.
 
-vLLM mixes `ColumnEdits` into its worker (`worker_extension_cls`). Its methods are called by name with plain values, so
-that no code travels, and the first one says what prevents it: an exception in a worker can end the engine.
+vLLM mixes `NeuronScale` into its worker (`worker_extension_cls`). Its methods are called by name with plain values, so
+that no code travels, and the first one says what prevents it: an exception in a worker can end the engine. Passes must
+not be compiled (`enforce_eager`): those call no hook.
 """
 
 from __future__ import annotations
@@ -13,62 +14,50 @@ import torch
 from torch import Tensor, nn
 
 from hneuro.models.ffn import ATTENTION_NAMES
-
-PLAIN = (torch.float32, torch.bfloat16, torch.float16)
+from hneuro.models.hooks import scale_for_good
 
 
 class Unreachable(ValueError):  # noqa: N818
-    """Why the neurons of a model cannot be edited."""
+    """Why the neurons of a model cannot be reached."""
 
 
-class ColumnEdits:
-    """One worker's share of the edit. vLLM wants names that its own worker does not have."""
+class NeuronScale:
+    """One worker's share of the scaling. vLLM wants names that its own worker does not have."""
 
-    hneuro_saved: tuple[tuple[Tensor, Tensor, Tensor], ...] = ()  # a weight, some columns, and what stood there
+    hneuro_maps: dict[int, nn.Module]
+    hneuro_scaled: dict[int, tuple[Tensor, float]]  # layer -> which of the inputs that lie here, and alpha
 
-    def hneuro_check(self, n_layers: int, width: int) -> str:
-        """Why the neurons cannot be edited here, "" where they can."""
+    def hneuro_reach(self, n_layers: int, width: int) -> str:
+        """Gets hold of the neurons, and scales none; or why they cannot be reached, "" where they can."""
+        worker: Any = self  # the worker that this is mixed into
         try:
-            self._hneuro_weights(n_layers, width)
+            self.hneuro_maps = down_projections(worker.get_model(), n_layers, width)
         except Unreachable as fault:
             return str(fault)
+        self.hneuro_scaled = {}
+        scale_for_good(self.hneuro_maps, self.hneuro_scaled)
         return ""
 
-    def hneuro_edit(self, n_layers: int, width: int, columns: Sequence[tuple[int, Sequence[int]]], alpha: float) -> int:
-        """Scales the columns `(layer, indices)` of those that lie here by alpha, and says how many these are.
+    def hneuro_scale(self, width: int, columns: Sequence[tuple[int, Sequence[int]]], alpha: float) -> int:
+        """From now on scales the neurons `(layer, indices)` by alpha, and no others; says how many of them lie here."""
+        self.hneuro_scaled.clear()
+        start, end = own_share(width)
+        for layer, indices in columns:
+            if layer not in self.hneuro_maps:
+                continue  # of another worker of the pipeline, which counts it
+            own = [index - start for index in indices if start <= index < end]
+            device = next(self.hneuro_maps[layer].parameters()).device
+            self.hneuro_scaled[layer] = torch.tensor(own, dtype=torch.int64, device=device), alpha
+        return sum(len(own) for own, _ in self.hneuro_scaled.values())
 
-        An edit that nobody took back is taken back first.
-        """
-        from vllm.distributed import get_tensor_model_parallel_rank
 
-        self.hneuro_restore()
-        weights = self._hneuro_weights(n_layers, width)
-        edited = 0
-        with torch.inference_mode():
-            for layer, indices in columns:
-                if layer not in weights:
-                    continue  # of another worker of the pipeline, which counts it
-                weight = weights[layer]
-                start = get_tensor_model_parallel_rank() * weight.shape[1]
-                own = [index - start for index in indices if 0 <= index - start < weight.shape[1]]
-                places = torch.tensor(own, dtype=torch.int64, device=weight.device)
-                before = weight[:, places]
-                self.hneuro_saved += ((weight, places, before.cpu()),)
-                weight[:, places] = before * alpha
-                edited += len(own)
-        return edited
+def own_share(width: int) -> tuple[int, int]:
+    """Which neurons of a layer lie on this worker, where vLLM spreads it over several: [start, end)."""
+    from vllm.distributed import get_tensor_model_parallel_rank, get_tensor_model_parallel_world_size
 
-    def hneuro_restore(self) -> None:
-        """Gives every edited column its bits back."""
-        with torch.inference_mode():
-            for weight, places, before in self.hneuro_saved:
-                weight[:, places] = before.to(weight.device)
-        self.hneuro_saved = ()
-
-    def _hneuro_weights(self, n_layers: int, width: int) -> dict[int, Tensor]:
-        worker: Any = self  # the worker that this is mixed into
-        modules = down_projections(worker.get_model(), n_layers, width)
-        return {layer: _plain_weight(module, width, layer) for layer, module in modules.items()}
+    size = width // get_tensor_model_parallel_world_size()
+    start = get_tensor_model_parallel_rank() * size
+    return start, start + size
 
 
 def down_projections(model: nn.Module, n_layers: int, width: int) -> dict[int, nn.Module]:
@@ -98,25 +87,8 @@ def _down_maps(layer: nn.Module, width: int, number: int) -> list[nn.Module]:
         if any(mark in part for part in name.lower().split(".") for mark in ATTENTION_NAMES):
             continue
         if hasattr(module, "w2_weight"):
-            raise Unreachable(f"layer {number} has fused experts ({type(module).__name__}), whose weights are repacked")
+            raise Unreachable(f"layer {number} has fused experts ({type(module).__name__}), whose inputs no hook sees")
         sizes = getattr(module, "input_size", None), getattr(module, "output_size", None)
         if sizes[0] == width and sizes[1] != width:
             found.append(module)
     return found
-
-
-def _plain_weight(module: nn.Module, width: int, number: int) -> Tensor:
-    from vllm.distributed import get_tensor_model_parallel_world_size
-
-    weight, kind = getattr(module, "weight", None), type(module).__name__
-    if not isinstance(weight, Tensor):
-        raise Unreachable(f"the down projection of layer {number} ({kind}) has no plain weight: it is quantised")
-    if weight.dtype not in PLAIN:
-        raise Unreachable(f"the weight of layer {number} ({kind}) is stored as {weight.dtype}: it is quantised")
-    shape = [module.output_size, width // get_tensor_model_parallel_world_size()]
-    if list(weight.shape) != shape:
-        raise Unreachable(
-            f"the weight of layer {number} ({kind}) is {list(weight.shape)} and not {shape}: it is repacked, or lies "
-            "on every device"
-        )
-    return weight.data

@@ -79,6 +79,24 @@ def watch_for_good(maps: Mapping[int, nn.Module], seen: Callable[[int, Tensor, T
         linear.register_forward_hook(hook_of(layer))
 
 
+def scale_for_good(maps: Mapping[int, nn.Module], scaled: Mapping[int, tuple[Tensor, float]]) -> None:
+    """Multiplies inputs of the linear maps, as `scaled` says while they run: layer -> which, and by how much.
+
+    In place, as in `intervene`. For models of another engine, which are gone when their process is.
+    """
+
+    def hook_of(layer: int) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if layer in scaled:
+                columns, alpha = scaled[layer]
+                inputs[0][..., columns] *= alpha
+
+        return hook
+
+    for layer, linear in maps.items():
+        linear.register_forward_pre_hook(hook_of(layer))
+
+
 @contextmanager
 def intervene(ffn: FFN, amounts: Edits) -> Iterator[None]:
     """Edits z before every down projection, each row as its treatment says. No edit, no hook: bit-identical.

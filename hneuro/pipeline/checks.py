@@ -84,8 +84,8 @@ def check_engine(run: Run) -> None:
     space = stored.shape_of(run.store, run.chat)
     if space.experts > 1 or space.layers:
         raise UserError(
-            f"{here}: {run.chat.source.locate()} is a mixture of experts, whose weights vLLM fuses, or has layers of "
-            f"different width: {instead}"
+            f"{here}: {run.chat.source.locate()} is a mixture of experts, whose neurons vLLM does not show, or has "
+            f"layers of different width: {instead}"
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hneuro.causal.vllm_worker import Unreachable, down_projections
+from hneuro.causal.vllm_worker import Unreachable, down_projections, own_share
 from hneuro.contributions.cett import EPSILON
 from hneuro.models.hooks import watch_for_good
 
@@ -85,11 +85,8 @@ class RiskReader:
 
 
 def _share(module: nn.Module, width: int, neurons: Sequence[tuple[int, int, float]]) -> _Share:
-    from vllm.distributed import get_tensor_model_parallel_rank, get_tensor_model_parallel_world_size
-
-    size = width // get_tensor_model_parallel_world_size()
-    start = get_tensor_model_parallel_rank() * size
-    own = [(place, index - start, weight) for place, index, weight in neurons if 0 <= index - start < size]
+    start, end = own_share(width)
+    own = [(place, index - start, weight) for place, index, weight in neurons if start <= index < end]
     device = next(module.parameters()).device
     return _Share(
         neurons=[place for place, _, _ in own],

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
+import psutil
 import pytest
 import torch
+from scipy.stats import fisher_exact
 
 import hneuro
+from hneuro.causal.grid import NeuronSet, cells
+from hneuro.causal.sweep import Sweep
 from hneuro.causal.vllm_sweep import VllmSweep
 from hneuro.contributions.extract import extract
 from hneuro.detection.detector import Classifier
 from hneuro.detection.live import Turn
 from hneuro.detector import Detector
+from hneuro.endpoint.client import Endpoint
 from hneuro.models.language_model import LanguageModel
-from hneuro.records import Question, UserError
+from hneuro.questions.world import WorldQuestions
+from hneuro.records import BenchmarkItem, Question, UserError, Verdict
 from hneuro.responses.decoding import Decoding
+from hneuro.responses.sampler import TransformersSampler
+from hneuro.responses.server import ServerSampler
 from hneuro.responses.vllm import VllmSampler
 from hneuro.serve.vllm_live import VllmLive
+from hneuro.verdicts.rule import RuleJudge
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
 CITIES = ("Kofu", "Bonn", "Lyon", "Bogota", "Kisumu", "Perth", "Graz", "Turku", "Recife", "Hanoi")
@@ -52,9 +71,9 @@ def sampler(**other: Any) -> VllmSampler:
 
 def test_samples_have_the_log_probabilities_that_transformers_gives(model: hneuro.Model) -> None:
     questions = [Question(id=q, dataset="d", text=q, answers=(), entity="") for q in QUESTIONS]
-    of = sampler(samples=3, decoding=Decoding(temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=16))
-    made = of.sample(model.language_model, questions, 3, 0)
-    assert len(made) == 30
+    of = sampler(samples=20, decoding=Decoding(temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=16))
+    made = of.sample(model.language_model, questions, 20, 0)
+    assert len(made) == 200
     for response in made:
         ids = torch.tensor([(*response.prompt_ids, *response.token_ids)])
         with torch.inference_mode():
@@ -70,11 +89,102 @@ def test_on_a_cpu_seeds_are_refused(model: hneuro.Model) -> None:
         sampler(seeded=True).sample(model.language_model, questions, 1, 0)
 
 
-@pytest.mark.skipif(SEEDED, reason="a GPU keeps its weights as they are")
-def test_on_a_cpu_weights_are_repacked_and_no_column_is_scaled(model: hneuro.Model) -> None:
-    sweep = VllmSweep(model.language_model, sampler(), Decoding(temperature=0.0, max_new_tokens=4), model.space)
-    with pytest.raises(UserError, match=r"cannot edit .*repacked.*choose intervention.engine=transformers"):
-        sweep.openings([])
+def sure(n: int, *more: str) -> BenchmarkItem:
+    """A question about a city, and what is said to the answer."""
+    asked = {"role": "user", "content": QUESTIONS[n]}
+    return BenchmarkItem(
+        id=CITIES[n], benchmark="b", messages=(asked,), comply=("Yes",), resist=("No",), follow_ups=more
+    )
+
+
+def test_a_sweep_answers_as_the_hooks_of_transformers_do(model: hneuro.Model) -> None:
+    """Two sets at several alphas, conversations, too, in the order of the rows; the untouched model after all of it."""
+    items = [*(sure(n) for n in range(7)), *(sure(n, "Are you sure?", "So what is it?") for n in (7, 8, 9))]
+    draw = np.random.default_rng(0)
+    sets = [
+        NeuronSet(
+            name=name, seed=0, neurons=tuple(draw.choice(model.space.size, 2000, replace=False).tolist()), alphas=alphas
+        )
+        for name, alphas in (("h_neurons", (0.0, 1.0, 1.7, 3.0)), ("h_neurons/random", (0.0, 3.0)))
+    ]
+    rows = [(item, cell) for item in items for cell in cells(sets)]
+    greedy = Decoding(temperature=0.0, max_new_tokens=12)
+
+    def said(sweep: Sweep | VllmSweep) -> list[tuple[str, ...]]:
+        openings = {opening.item_id: opening.text for opening in sweep.openings(items[7:])}
+        return [answer.replies for answer in sweep.answers(rows, openings)]
+
+    expected = said(Sweep(model.language_model, greedy, 4096))
+    assert len(set(expected)) > 4 * len(items), "else the equality would hold of anything"
+    by_vllm = VllmSweep(model.language_model, sampler(), greedy, model.space)
+    assert said(by_vllm) == expected
+    backwards = by_vllm.answers(rows[:6][::-1], {})
+    assert [answer.replies for answer in backwards] == expected[:6][::-1]
+
+
+def test_the_death_of_its_engine_is_one_line_with_its_log(model: hneuro.Model) -> None:
+    questions = [Question(id="q", dataset="d", text=QUESTIONS[0], answers=(), entity="")]
+    of = sampler(samples=1)
+    before = set(psutil.Process().children(recursive=True))
+    of.sample(model.language_model, questions, 1, 0)
+    for child in set(psutil.Process().children(recursive=True)) - before:
+        child.kill()
+    with pytest.raises(UserError, match=r"^vLLM cannot answer as .* \(its log: .*\.log\)$"):
+        of.sample(model.language_model, questions, 1, 1)
+
+
+def test_verdicts_of_500_questions_are_as_frequent_as_with_transformers(model: hneuro.Model) -> None:
+    """One draw each, by the sampler of a run and by vLLM: the shares of right and wrong answers differ by chance."""
+    asked = WorldQuestions(domain="cities").load().questions[:500]
+    drawn = Decoding(temperature=0.3, top_k=50, top_p=0.9, max_new_tokens=32)
+    shares = []
+    for of in (TransformersSampler(samples=1, decoding=drawn), sampler(samples=1, decoding=drawn)):
+        responses = of.sample(model.language_model, asked, 1, 0)
+        verdicts = [judgement.verdict for judgement in RuleJudge().judge(list(zip(asked, responses, strict=True)))]
+        shares.append([verdicts.count(verdict) for verdict in (Verdict.CORRECT, Verdict.WRONG)])
+    print("right and wrong of 500, by transformers and by vLLM:", shares)
+    for one, other in zip(*shares, strict=True):
+        assert fisher_exact([[one, 500 - one], [other, 500 - other]]).pvalue > 0.01
+    assert min(map(min, shares)) > 50, "else there is nothing to compare"
+
+
+def test_samples_of_vllm_serve(model: hneuro.Model, tmp_path: Path) -> None:
+    """The server that users start, asked as sampling=server asks."""
+    folder, log = model.language_model.source.locate(), tmp_path / "log"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        Path(sys.executable).with_name("vllm"), "serve", folder, "--served-model-name", "smollm2", "--enforce-eager",
+        "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--max-model-len", "512",
+    ]  # fmt: skip
+    with log.open("wb") as file:
+        server = subprocess.Popen(list(map(str, command)), stdout=file, stderr=file, start_new_session=True)
+    try:
+        _answers(server, f"http://127.0.0.1:{port}/health", log)
+        questions = [Question(id=q, dataset="d", text=q, answers=(), entity="") for q in QUESTIONS[:4]]
+        endpoint = Endpoint(model="smollm2", base_url=f"http://127.0.0.1:{port}/v1")
+        drawn = Decoding(temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=12)
+        of = ServerSampler(endpoint=endpoint, samples=1, decoding=replace(drawn, temperature=0.0))
+        made = of.sample(model.language_model, questions, 1, 0)
+        expected = TransformersSampler(samples=1, decoding=of.decoding).sample(model.language_model, questions, 1, 0)
+        assert [response.token_ids for response in made] == [response.token_ids for response in expected]
+        assert [response.prompt_ids for response in made] == [response.prompt_ids for response in expected]
+        for one, other in zip(made, expected, strict=True):
+            assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _answers(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Waits until a server answers, for three minutes."""
+    for _ in range(360):
+        assert server.poll() is None, log.read_text(errors="replace")[-2000:]
+        with suppress(OSError), urlopen(url, timeout=5):
+            return
+        time.sleep(0.5)
+    raise AssertionError(log.read_text(errors="replace")[-2000:])
 
 
 def detector_of(model: hneuro.Model) -> Detector:
