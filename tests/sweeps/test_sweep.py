@@ -19,8 +19,6 @@ from tiny_cell import tiny_cell
 from hneuro.cli import main
 from hneuro.models.language_model import LanguageModel
 
-PARTS = Path(__file__).parent.parent / "parts"
-
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> list[str]:
@@ -87,23 +85,6 @@ def test_a_sweep_killed_twice_is_finished_by_the_same_command_to_the_same_bits(
     assert "4 cells, 0 of them to run" in out
     assert before == {file: file.stat().st_mtime_ns for file in before}
     assert end(start(killed, "status", "outputs"), killed)[0] == 0
-
-
-def test_slurm_is_asked_for_one_array_and_a_cell_that_fails_is_told_though_its_job_is_completed(tmp_path: Path) -> None:
-    """The launcher's own log says "Job completed successfully" of both."""
-    cells = ["dataset=file", "benchmark=none", "model=hub", "model.name=m", "model.chat.path=/nowhere"]
-    cells.append("dataset.identification.path=a.jsonl,b.jsonl")
-    sweep = ["run", "-m", "launcher=slurm", "hydra.launcher.partition=long", *cells]
-    path = f"{PARTS / 'slurm'}{os.pathsep}{os.environ['PATH']}"
-    code, out, errors = end(start(tmp_path, *sweep, PATH=path, SEEN=str(tmp_path / "seen")), tmp_path)
-    assert code == 2, errors
-    assert "the file a.jsonl does not exist" in out
-    assert "the file b.jsonl does not exist" in out
-    asked = (tmp_path / "seen").read_text()
-    for line in ("--array=0-1", "--partition=long", "--time=1440", "--gpus-per-node=1", "--job-name=hneuro"):
-        assert f"#SBATCH {line}" in asked
-    for state in tmp_path.glob("outputs/hneuro/*/status.json"):
-        assert "Traceback" in (state.parent / "traceback.txt").read_text()
 
 
 def test_a_run_is_rehearsed_then_run(

@@ -1,0 +1,37 @@
+"""Jobs that submitit has sent to SLURM, watched by the queue: accounting, which it asks, not every cluster has."""
+
+from __future__ import annotations
+
+import getpass
+import time
+
+from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+
+SECONDS = 10  # between two looks
+GONE = "GONE"  # from the queue, some minutes after its end
+
+
+class Queue(SlurmInfoWatcher):
+    """`squeue` in the place of `sacct`."""
+
+    def _make_command(self) -> list[str] | None:
+        if not self._registered - self._finished:
+            return None
+        return ["squeue", "--noheader", "--array", "--states=all", f"--user={getpass.getuser()}", "--format=%i|%T"]
+
+    def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
+        said = string if isinstance(string, str) else string.decode()
+        listed = dict(line.split("|") for line in said.splitlines())
+        return {job: {"State": listed.get(job, GONE)} for job in self._registered}
+
+    def outlast(self) -> None:
+        """Returns when no job is left: those of an array go on, and others wait their turn, where one has died."""
+        while self._registered - self._finished:
+            self.update()
+            time.sleep(SECONDS)
+
+
+def watched() -> Queue:
+    """The queue, which submitit asks from now on."""
+    SlurmJob.watcher = queue = Queue(delay_s=SECONDS)
+    return queue
