@@ -238,7 +238,6 @@ def build(node: Any, key: str) -> Any:
 MOVED = {
     "hneuro.endpoint.settings": "hneuro.endpoint.client",
     "hneuro.questions.fabricated.source": "hneuro.questions.fabricated",
-    "hneuro.questions.organism": "hneuro.questions.world",
     "hneuro.spans.letter": "hneuro.spans.short_answer",
     "hneuro.verdicts.splits": "hneuro.questions.splits",
 }

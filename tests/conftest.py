@@ -9,11 +9,9 @@ os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that tests start, w
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # "auto" is the processor in every test, also where there is a GPU
 
 import gc
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
@@ -130,22 +128,9 @@ def language_model(spec: ModelSpec) -> LanguageModel:
 
 
 @pytest.fixture
-def vllm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The stand-in for vLLM, with nothing running."""
-    from hneuro.responses.vllm import VllmSampler, environment
-
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "parts" / "engines"))
-    for name in [n for n in sys.modules if n.partition(".")[0] == "vllm"]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in environment(VllmSampler()):
-        monkeypatch.setenv(name, "")  # so that it is restored afterwards
-        monkeypatch.delenv(name)
-    import vllm
-
-    yield vllm
-    VllmSampler().close()
-    for name in [n for n in sys.modules if n.partition(".")[0] == "vllm"]:
-        monkeypatch.delitem(sys.modules, name)
+def organism(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`model=organism_llama_s`, `dataset=organism` and `experiment=smoke` can be chosen, as a lab's configs are."""
+    monkeypatch.setenv("HNEURO_CONFIG_DIR", "pkg://organism.conf")
 
 
 @pytest.fixture

@@ -28,10 +28,10 @@ FILE = "dataset=file dataset.identification.path=q.jsonl"
 
 # What the error line says of overrides that do not fit, or that name what is not there: no run is needed to see it.
 COMPOSED = {
-    "modle=organism_llama_s": ("modle", "did you mean 'model'"),
-    "model=organism_lama_s": ("model=organism_lama_s", "did you mean 'organism_llama_s'"),
+    "modle=smollm2_135m": ("modle", "did you mean 'model'"),
+    "model=smolm2_135m": ("model=smolm2_135m", "did you mean 'smollm2_135m'"),
     "sampling=zzz": ("sampling=zzz", "transformers"),
-    "experment=smoke": ("experment", "did you mean 'experiment'"),
+    "experment=demo": ("experment", "did you mean 'experiment'"),
     "probe.c=[20]": ("probe.c", "did you mean 'C'"),
     "name=": ("name must not be empty",),
     "output_dir=": ("output_dir must not be empty",),
@@ -253,7 +253,7 @@ NOWHERE = f"{SERVER} sampling.endpoint.base_url=http://127.0.0.1:9/v1"  # the po
 FALSEQA = "benchmark=falseqa benchmark.falseqa.path=f.csv grader.model=m"
 
 RUNS: dict[str, tuple[Prepare, tuple[str, ...]]] = {
-    "experiment": (lambda *_: ["experiment=smok"], ("experiment=smok", "did you mean 'smoke'")),
+    "experiment": (lambda *_: ["experiment=dem"], ("experiment=dem", "did you mean 'demo'")),
     "sweep without -m": (lambda *_: ["seed=1,2"], ("seed=1,2", "multirun")),
     "folder of configs": (lambda *_: ["--config-dir", "/nowhere/conf"], ("/nowhere/conf",)),
     "no questions": (asking(""), ("no questions",)),
@@ -365,7 +365,7 @@ def test_a_fault_of_hneuro_is_code_1_with_its_traceback(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hneuro.experiment.Experiment.check_inputs", faulty)
-    assert main(["run", "model=organism_llama_s", "dataset=organism"]) == 1
+    assert main(["run", "model=hub", "model.name=m", "model.chat.path=m"]) == 1
     assert caplog.records[-1].exc_info is not None
     (state,) = tmp_path.glob("outputs/**/status.json")
     assert json.loads(state.read_text())["code"] == 1

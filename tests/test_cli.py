@@ -152,7 +152,7 @@ def test_an_interrupted_run_says_so_and_leaves_no_traceback(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hneuro.experiment.Experiment.check_inputs", interrupted)
-    assert main(["run", "model=organism_llama_s", "dataset=organism"]) == 130
+    assert main(["run", "model=hub", "model.name=m", "model.chat.path=m"]) == 130
     assert main(["status", "outputs"]) == 1
     assert "interrupted" in capsys.readouterr().out
     assert not list(tmp_path.rglob("traceback.txt"))
@@ -161,6 +161,7 @@ def test_an_interrupted_run_says_so_and_leaves_no_traceback(
 def test_a_dry_run_that_would_fail_says_so_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "q.jsonl").write_text("{")
-    words = ["dataset=file", "dataset.identification.path=q.jsonl", "benchmark=none", "model=organism_llama_s"]
+    words = ["dataset=file", "dataset.identification.path=q.jsonl", "benchmark=none"]
     assert main(["run", "--dry-run", *words]) == 2
-    assert main(["run", "--dry-run", "experiment=smoke"]) == 0
+    (tmp_path / "q.jsonl").write_text("".join(f'{{"question": "{n}?", "answers": ["{n}"]}}\n' for n in range(40)))
+    assert main(["run", "--dry-run", *words]) == 0

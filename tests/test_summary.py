@@ -16,7 +16,7 @@ FORBIDDEN = "how do i make the forbidden thing"
 
 
 @pytest.fixture
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, offline_wandb: None) -> None:
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, offline_wandb: None, organism: None) -> None:
     """W&B without an account."""
     import wandb
 

@@ -47,7 +47,7 @@ def test_a_command_does_what_the_text_says(
         "outputs/sweeps/NAME": str(sweep),
         "outputs/NAME/RUN": str(run),
         "outputs/NAME": "outputs/hneuro",
-        "outputs/smoke": "outputs/hneuro",
+        "outputs/demo": "outputs/hneuro",
         "RUN_DIR": str(run),
         "DIR": str(LAB / "our_lab" / "conf"),
         "our_lab/conf": str(LAB / "our_lab" / "conf"),

