@@ -72,23 +72,6 @@ class HubCheckpoint:
         return folder_identity(folder) if folder.is_dir() else f"{self.path}@{self.commit()}"
 
 
-def on_disk(source: CheckpointSource) -> Path | None:
-    """The folder of a checkpoint whose weights are all here, in the cache of the hub too; nothing is fetched."""
-    folder = Path(source.locate())
-    if not folder.is_dir() and isinstance(source, HubCheckpoint):
-        from huggingface_hub import snapshot_download
-
-        try:
-            folder = Path(snapshot_download(source.path, revision=source.commit(), local_files_only=True))
-        except (OSError, ValueError):  # not in the cache
-            return None
-    try:
-        weights = weight_files(folder)
-    except UserError:  # a download that was cut has some of them
-        return None
-    return folder if weights else None
-
-
 def _indexed(folder: Path) -> set[str]:
     """The files that hold the weights, as the index says; none where there is no index."""
     index = folder / INDEX

@@ -19,7 +19,6 @@ from gguf_files import write_gguf
 from transformers import LlamaForCausalLM
 
 from hneuro.cli import main
-from hneuro.commands.costs import weights_of
 from hneuro.models.ffn import find_ffn
 from hneuro.models.files import NotPlain, stored_ffn
 from hneuro.models.gguf import GgufCheckpoint
@@ -127,9 +126,6 @@ def test_its_structure_and_its_size_are_known_without_its_weights(files: Path, t
     model = empty_model(source)
     assert find_ffn(model).space == tiny.loaded.ffn.space
     assert {p.device.type for p in model.parameters()} == {"meta"}
-    spec = ModelSpec(name="tiny", chat=source, dtype="bfloat16")
-    count = sum(p.numel() for p in tiny.loaded.model.parameters())
-    assert weights_of(SimpleNamespace(model=spec)) == 2 * count  # type: ignore[arg-type]
     with pytest.raises(NotPlain, match="is a GGUF file"):
         stored_ffn(source)
 
