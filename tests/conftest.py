@@ -8,6 +8,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that tests start, which share the cores
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # "auto" is the processor in every test, also where there is a GPU
 
+import contextlib
 import gc
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,9 +17,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from tiny_cell import tiny_cell
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from hneuro.cli import main
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
@@ -125,6 +128,16 @@ def spec(tiny_checkpoint: Path) -> ModelSpec:
 def language_model(spec: ModelSpec) -> LanguageModel:
     """The tiny chat model, read only: every test shares its weights."""
     return LanguageModel(spec.chat, spec, completion=False)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> Path:
+    """A folder in which `hneuro run -m name=demo seed=0,1` has finished on the tiny model: for tests that only read."""
+    folder = tmp_path_factory.mktemp("finished")
+    words = [*tiny_cell(folder, tiny_checkpoint, language_model), "mechanism=none", "name=demo", "seed=0,1"]
+    with contextlib.chdir(folder):
+        assert main(["run", "-m", *words]) == 0
+    return folder
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_sampled_by_an_engine_in_another_environment(
     assert "contributions of " in said_now
     assert "answers to file (base model)" in said_now
     extracted = stages("contributions")
-    assert len(extracted) == 4
+    assert len(extracted) == 5
     assert not stages("probe")
     assert main(["run", *words]) == 0, capsys.readouterr().err
     assert (stages("responses"), stages("contributions")) == (made, extracted)

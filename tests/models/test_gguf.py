@@ -172,13 +172,11 @@ def alone(folder: Path, files: Path) -> list[str]:
 
 
 BAD: dict[str, tuple[Prepare, str]] = {
-    "no file": (lambda *_: ["model=gguf", "model.chat.path=no.gguf"], "the file no.gguf does not exist"),
     "no magic": (file(lambda b: b"PK" + b[2:]), "m.gguf is not a GGUF file"),
     "cut in its header": (file(lambda b: b[:900]), "m.gguf is truncated or damaged: its header"),
     "cut in its weights": (file(lambda b: b[:-100]), "m.gguf is truncated: it has"),
     "a split file by its header": (ready("split.gguf"), "is one of several files"),
     "another architecture": (ready("rwkv.gguf"), "cannot convert the architecture rwkv6; it can bloom, "),
-    "a folder of several": (lambda _, files: ["model=gguf", f"model.chat.path={files}"], "model.chat.path=FILE.gguf"),
     "a folder of one": (alone, "model.chat.path=one/m.gguf"),
     "no chat template": (ready("base.gguf"), "has no chat template: use an instruction-tuned checkpoint"),
     "as a hub checkpoint": (
@@ -188,10 +186,6 @@ BAD: dict[str, tuple[Prepare, str]] = {
     "its folder as a hub checkpoint": (
         lambda *words: ["model=hub", "model.name=m", *alone(*words)[1:]],
         "choose model=gguf model.chat.path=one/m.gguf",
-    ),
-    "a system prompt without a template": (
-        ready("base.gguf", "model.prompting.chat=false", "model.prompting.system=Hi"),
-        "model.prompting: system and template_options go to a chat template",
     ),
 }
 

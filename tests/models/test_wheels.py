@@ -17,7 +17,7 @@ from hneuro.cli import main
 from hneuro.models.gguf import GgufCheckpoint
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
-from hneuro.models.wheels import WheelCheckpoint, _cache, _reason
+from hneuro.models.wheels import WheelCheckpoint, _reason
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
@@ -198,11 +198,3 @@ def test_a_model_whose_terms_were_not_accepted_ends_a_run_at_once(
     assert "Gemma Terms of Use (ai.google.dev/gemma/terms)" in error
     assert "model.accept_terms=true" in error
     assert kept(cache) == []
-
-
-def test_the_cache_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-    monkeypatch.delenv("HNEURO_CACHE", raising=False)
-    assert _cache() == Path("/x/hneuro")
-    monkeypatch.setenv("HNEURO_CACHE", "/y")
-    assert _cache() == Path("/y")

@@ -87,15 +87,13 @@ def test_one_entity_in_two_data_sets_is_a_leak() -> None:
     assert_disjoint({"fit": [one], "drugs": [replace(one, id="other", text="Another?", group="another")]})
 
 
-@pytest.mark.parametrize("wrong", [{"fit": 0.7}, {"fit": 0.75, "select": 0.0}, {"fit": 1.1, "report": -0.25}])
+@pytest.mark.parametrize("wrong", [{"fit": 0.7}, {"fit": 0.75, "select": 0.0}])
 def test_shares_that_do_not_make_a_whole_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive and sum to 1"):
         Splits(**wrong)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "right", "limit", "each"), [(30, 50, None, 30), (50, 30, None, 30), (30, 50, 10, 10), (0, 5, None, 0)]
-)
+@pytest.mark.parametrize(("wrong", "right", "limit", "each"), [(30, 50, None, 30), (30, 50, 10, 10), (0, 5, None, 0)])
 def test_as_many_wrong_as_right(wrong: int, right: int, limit: int | None, each: int) -> None:
     responses = labelled(wrong, right)
     kept, step = balance(responses, "d", seed=0, limit=limit)
@@ -104,12 +102,6 @@ def test_as_many_wrong_as_right(wrong: int, right: int, limit: int | None, each:
     assert (step.entered, step.left) == (wrong + right, 2 * each)
     over = {"hallucinated, over": wrong - each, "faithful, over": right - each}
     assert step.lost == {reason: count for reason, count in over.items() if count}
-
-
-def test_the_draw_is_seeded() -> None:
-    responses = labelled(30, 50)
-    assert balance(responses, "d", seed=0) == balance(responses, "d", seed=0)
-    assert balance(responses, "d", seed=0) != balance(responses, "d", seed=1)
 
 
 @pytest.mark.parametrize(("size", "homes"), [(16, {"fit", "report"}), (25, {"fit", "report"}), (60, {"fit"})])

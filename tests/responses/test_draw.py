@@ -26,10 +26,7 @@ def drawn_over_all(logits: torch.Tensor, step: int, decoding: Decoding) -> torch
     "decoding",
     [
         Decoding(),
-        Decoding(top_p=1),
-        Decoding(top_k=0),
         Decoding(top_k=0, top_p=1),
-        Decoding(top_k=1),
         Decoding(temperature=0.7, top_k=5, top_p=0.8),
         Decoding(temperature=3.0, top_k=400),
     ],

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hneuro.records import Question, Response
-from hneuro.spans.llm import Client, LlmLocator, Messages
+from hneuro.spans.llm import LlmLocator, Messages
 
 PROMPT = "Q: {question}\nR: {response}\nCopy, or say {none}:"
 
@@ -47,31 +47,18 @@ def asked(locator: LlmLocator) -> list[Messages]:
     return locator.client.asked
 
 
-def test_the_fake_is_a_client() -> None:
-    assert isinstance(Canned(()), Client)
-
-
 @pytest.mark.parametrize(
     ("said", "copied", "found"),
     [
         ("I believe it is Paris, in France.", "Paris", "Paris"),
-        ("Eugene O'Neill", "Eugene O'Neill", "Eugene O'Neill"),
         ("Eugene O’Neill.", "Eugene O'Neill", "Eugene O’Neill"),
-        ("Eugene O'Neill.", "Eugene O’Neill", "Eugene O'Neill"),
         ("It is d’Artagnan", "`d`Artagnan`", "d’Artagnan"),
         ("“Hamlet”, of course", '"Hamlet"', "“Hamlet”"),
-        ("It's Hamlet", '"Hamlet"', "Hamlet"),
         ("It is HAMLET!", "Hamlet.", "HAMLET"),
         ("Beyonce\u0301 sang", "Beyoncé", "Beyonce\u0301"),
-        ("New\n York", "New York", "New\n York"),
         ("It is Washington, DC", "Washington DC", "Washington, DC"),
-        ("答えは東京です", "東京", "東京"),
-        ("هي القاهرة.", "القاهرة", "القاهرة"),
-        ("a 🦊!", "🦊", "🦊"),
-        ("R.E.M. it is", "R.E.M.", "R.E.M."),
         ("It is O'Neill, I say", "['O', \"'\", 'Neill']", "O'Neill"),  # a printed list is a text like any other
         ("None of them", "None", "None"),  # an answer, unlike the word for no answer
-        ("Bonaparte liked art", "art", "art"),
     ],
 )
 def test_a_copy_is_found_as_text(said: str, copied: str, found: str, ask: Any) -> None:
@@ -118,9 +105,7 @@ def test_a_word_for_word_copy_is_found_in_any_text(before: str, answer: str, aft
         ("NONE", "the model sees no answer"),
         (' "NONE". ', "the model sees no answer"),
         ("", "the model replied nothing"),
-        (" \n", "the model replied nothing"),
         ("London", "the copied text is not in the response"),
-        ("...", "the copied text is not in the response"),
         (Refused("the server gave up"), "the server gave up"),
     ],
 )
@@ -172,7 +157,6 @@ def test_the_occurrence_is_a_setting(ask: Any) -> None:
     ("options", "says"),
     [
         ({"prompt": "Copy from {response}"}, "prompt must contain {question}"),
-        ({"prompt": "Copy"}, "prompt must contain {question} and {response}"),
         ({"none": " "}, "none must not be empty"),
         ({"attempts": 0}, "attempts must be at least 1"),
     ],

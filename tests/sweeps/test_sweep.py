@@ -80,6 +80,9 @@ def test_a_sweep_killed_twice_is_finished_by_the_same_command_to_the_same_bits(
     assert "4 done" in out
     assert end(start(straight, "run", "-m", *cells), straight)[0] == 0
     assert results(killed) == results(straight)
+    cards = [json.loads(file.read_text()) for file in killed.glob("outputs/hneuro/*/run_card-until-contributions.json")]
+    assert sorted(card["overrides"][-1] for card in cards) == [f"seed={n}" for n in range(4)]
+    assert all("launcher=joblib" in card["overrides"] for card in cards)
 
     before = {file: file.stat().st_mtime_ns for file in killed.glob("outputs/hneuro/*/status.json")}
     code, out, _ = end(start(killed, "run", "-m", *cells), killed)
