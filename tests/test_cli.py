@@ -73,13 +73,6 @@ def test_a_name_beside_a_model_s_path_is_kept(capsys: Capsys) -> None:
     assert yaml.safe_load(capsys.readouterr().out)["model"]["name"] == "ours"
 
 
-def test_help_of_run_lists_the_groups(capsys: Capsys) -> None:
-    assert main(["run", "--help"]) == 0
-    said = capsys.readouterr().out
-    for group in ("model:", "dataset:", "labeling:", "probe:", "experiment:"):
-        assert group in said
-
-
 @pytest.mark.parametrize(
     ("line", "offered"),
     [

@@ -18,7 +18,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = """
 records neurons result_records progress significance statistics disk states codec making endpoint store stage
 models questions responses verdicts spans contributions probe detection causal origin
-report tracking experiment pipeline config_faults config overrides hydra_keys provenance api detector_files detector
+report tracking experiment pipeline config_faults config hydra_keys provenance api detector_files detector
 serve runs sweeps summary editing commands cli __main__
 """
 ORDER = LAYERS.split()

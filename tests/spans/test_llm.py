@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hneuro.endpoint.client import Failure
 from hneuro.records import Question, Response
 from hneuro.spans.llm import LlmLocator, Messages
 
@@ -18,27 +19,22 @@ PROMPT = "Q: {question}\nR: {response}\nCopy, or say {none}:"
 
 
 @dataclass(frozen=True)
-class Refused:
-    reason: str
-
-
-@dataclass(frozen=True)
 class Canned:
     """Gives its replies in order, and remembers what it was asked."""
 
-    replies: tuple[str | Refused, ...]
+    replies: tuple[str | Failure, ...]
     asked: list[Messages] = field(default_factory=list)
 
     def check(self) -> None:
         pass
 
-    def ask(self, prompts: Sequence[Messages]) -> Sequence[str | Refused]:
+    def ask(self, prompts: Sequence[Messages]) -> Sequence[str | Failure]:
         begin = len(self.asked)
         self.asked.extend(prompts)
         return self.replies[begin : begin + len(prompts)]
 
 
-def llm(*replies: str | Refused, **options: Any) -> LlmLocator:
+def llm(*replies: str | Failure, **options: Any) -> LlmLocator:
     return LlmLocator(client=Canned(replies), **{"prompt": PROMPT, **options})
 
 
@@ -106,10 +102,10 @@ def test_a_word_for_word_copy_is_found_in_any_text(before: str, answer: str, aft
         (' "NONE". ', "the model sees no answer"),
         ("", "the model replied nothing"),
         ("London", "the copied text is not in the response"),
-        (Refused("the server gave up"), "the server gave up"),
+        (Failure(reason="the server gave up"), "the server gave up"),
     ],
 )
-def test_what_the_model_does_not_do_is_counted(reply: str | Refused, reason: str, ask: Any) -> None:
+def test_what_the_model_does_not_do_is_counted(reply: str | Failure, reason: str, ask: Any) -> None:
     assert ask(llm(reply, attempts=1), "It is Paris").reason == reason
 
 
@@ -133,7 +129,7 @@ def test_only_copies_that_are_not_there_are_asked_for_again(
         (Question(id="q", dataset="d", text=f"{n}?", answers=(), entity="e"), bytes_speaker.response(text))
         for n, text in enumerate(said)
     ]
-    locator = llm("Paris", "London", Refused("too late"), "NONE", "Rome")
+    locator = llm("Paris", "London", Failure(reason="too late"), "NONE", "Rome")
     spans = locator.locate(items, bytes_speaker.decode)
     assert [span.text or span.reason for span in spans] == ["Paris", "Rome", "too late", "the model sees no answer"]
     assert [messages[0]["content"][:5] for messages in asked(locator)] == ["Q: 0?", "Q: 1?", "Q: 2?", "Q: 3?", "Q: 1?"]
