@@ -88,15 +88,14 @@ def test_faults_of_a_shared_folder_are_said_line_by_line(lab: Path, capsys: pyte
         assert all(said in line for line in told), told
 
 
-@pytest.mark.parametrize("also", ["--dry-run", "--cfg=job", "--multirun"])
 @pytest.mark.parametrize(
-    "node",
+    ("node", "also"),
     [
-        "callbacks: {x: {_target_: lab_calls.called}}",
-        'callbacks: {x: "${probe}"}',
-        "launcher: {_target_: lab_calls.called}",
-        'job_logging: {formatters: {x: {"()": lab_calls.called}}}',
-        "hydra_logging: {handlers: {x: {class: lab_calls.called}}, root: {handlers: [x]}}",
+        ("callbacks: {x: {_target_: lab_calls.called}}", "--dry-run"),
+        ('callbacks: {x: "${probe}"}', "--cfg=job"),
+        ("launcher: {_target_: lab_calls.called}", "--multirun"),
+        ('job_logging: {formatters: {x: {"()": lab_calls.called}}}', "--dry-run"),
+        ("hydra_logging: {handlers: {x: {class: lab_calls.called}}, root: {handlers: [x]}}", "--multirun"),
     ],
 )
 def test_a_shared_config_calls_nothing(

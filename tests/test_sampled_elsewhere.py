@@ -152,12 +152,6 @@ def test_an_engine_has_left_the_device_before_the_weights_come(
     assert beside == [[]]
 
 
-@pytest.mark.parametrize("wrong", ["response", "probe"])
-def test_another_stage_to_stop_behind_is_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", f"until={wrong}"]) == 2
-    assert f"until: '{wrong}' is not a stage to stop after: responses, verdicts" in capsys.readouterr().err
-
-
 def recorded(path: str, rows: dict[str, tuple[str, list[str]]]) -> None:
     lines = (
         {"question_id": name, "question": text + SUFFIX, "text": one}

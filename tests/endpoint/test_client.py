@@ -15,7 +15,7 @@ import pytest
 from model_server import Dies, Fails, Hangs, ModelServer, Raw, Received, Says, Trickles, model_server, says
 
 from hneuro.endpoint.chat import ChatClient, Said, converse
-from hneuro.endpoint.client import Endpoint, Failure, Request, ask, usage
+from hneuro.endpoint.client import Endpoint, Failure, usage
 from hneuro.records import UserError
 
 SECRET = "sk-not-for-anybody-0123456789"
@@ -299,16 +299,3 @@ def test_without_a_key_no_other_service_s_key_is_sent(monkeypatch: pytest.Monkey
     with model_server(echo) as server:
         converse(endpoint(server), prompts("a"), 50, "asking")
         assert SECRET not in json.dumps(dict(server.received[0].headers))
-
-
-def test_completions_go_to_their_own_path() -> None:
-    def answer(one: Received, before: int) -> Any:
-        return says("a", "b")
-
-    with model_server(answer) as server:
-        request = Request(path="completions", body={"prompt": [1, 2, 3], "n": 2}, extras={"top_k": 5})
-        (reply,) = ask(endpoint(server), [request], "asking")
-        assert not isinstance(reply, Failure)
-        assert [choice["text"] for choice in reply["choices"]] == ["a", "b"]
-        assert server.received[0].path == "/v1/completions"
-        assert server.bodies()[0] == {"model": "served", "prompt": [1, 2, 3], "n": 2, "top_k": 5}

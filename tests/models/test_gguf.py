@@ -23,13 +23,11 @@ from hneuro.models.ffn import find_ffn
 from hneuro.models.files import NotPlain, stored_ffn
 from hneuro.models.gguf import GgufCheckpoint
 from hneuro.models.language_model import LanguageModel
-from hneuro.models.load import empty_model, load
+from hneuro.models.load import empty_model
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
 from hneuro.models.weights import is_quantised
 from hneuro.pipeline.reading import _precision
-from hneuro.records import UserError
-from hneuro.responses.vllm import VllmSampler
 
 IDS = torch.arange(5, 25)[None]
 
@@ -143,11 +141,6 @@ def test_what_the_weights_went_through(files: Path, name: str, said: str) -> Non
     assert _precision(run) == f"float32, dequantised from GGUF {said}"  # type: ignore[arg-type]
 
 
-def test_vllm_does_not_take_it(tiny: LanguageModel) -> None:
-    with pytest.raises(UserError, match=r"is a GGUF file.*choose sampling=transformers"):
-        VllmSampler().check(tiny, [])
-
-
 Prepare = Callable[[Path, Path], list[str]]  # (folder, GGUF files) -> overrides
 
 
@@ -202,24 +195,3 @@ def test_one_clear_line_and_exit_code_2(
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line]
     assert error.startswith("error: ")
     assert said in error
-
-
-def test_edits_are_not_written_into_it(
-    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = SimpleNamespace(chat=GgufCheckpoint(path=str(files / "tiny.gguf")))
-    run = SimpleNamespace(experiment=SimpleNamespace(model=model, quiet=True), weights=model.chat.identity())
-    monkeypatch.setattr("hneuro.editing.command.finished_run", lambda _: run)
-    assert main(["edit", "run", "--alpha", "0", "--out", str(tmp_path / "edited")]) == 2
-    assert "edits are written for folders of safetensors: make a patch with --patch-only" in capsys.readouterr().err
-    assert not (tmp_path / "edited").exists()
-
-
-def test_a_file_that_transformers_stumbles_over(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stumble(*_: object, **__: object) -> None:
-        raise KeyError("llama.block_count")
-
-    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", stumble)
-    spec = ModelSpec(name="tiny", chat=GgufCheckpoint(path=str(files / "tiny.gguf")))
-    with pytest.raises(UserError, match=r"cannot load .*tiny.gguf: transformers says 'llama.block_count'"):
-        load(spec.chat, spec)

@@ -148,13 +148,6 @@ def test_what_cannot_be_edited_is_told_and_leaves_nothing(
     assert {f.name for f in tmp_path.iterdir()} == {"original"}
 
 
-def test_a_target_that_cannot_be_written_is_one_line(layout: Callable[[str], Any], tmp_path: Path) -> None:
-    source = made(layout("llama"), tmp_path / "original")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"^cannot keep the edited checkpoint in .*file"):
-        edit_checkpoint(source, tmp_path / "file" / "edited", patch_of(source, 0.0))
-
-
 @pytest.mark.parametrize("text", ["", '{"neurons": [1]}'])
 def test_a_file_that_is_no_patch_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / PATCH).parent.mkdir()

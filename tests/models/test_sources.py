@@ -7,14 +7,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file, save_file
 
-from hneuro.models.load import _from_pretrained, load
+from hneuro.models.load import load
 from hneuro.models.patch import PATCH
 from hneuro.models.sources import INDEX, SINGLE, HubCheckpoint, _commit
 from hneuro.models.spec import ModelSpec
@@ -133,18 +132,6 @@ def test_a_branch_stands_for_the_commit_it_names(tmp_path: Path, monkeypatch: py
     _commit.cache_clear()
     assert source.identity() == f"lab/one@{second}"
     assert HubCheckpoint(path="lab/one", revision=first).identity() == f"lab/one@{first}"
-
-
-def test_the_commit_that_is_identified_is_loaded(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    asked: list[str] = []
-    auto = SimpleNamespace(from_pretrained=lambda where, revision, **_: asked.append(revision))
-    cached(tmp_path, "lab/two", "c" * 40)
-    _from_pretrained(auto, HubCheckpoint(path="lab/two"))
-    _from_pretrained(auto, HubCheckpoint(path=str(tiny_checkpoint)))
-    assert asked == ["c" * 40, "main"]
 
 
 def sharded(checkpoint: Path, folder: Path, *, below: str = "") -> Path:

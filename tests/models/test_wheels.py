@@ -17,7 +17,7 @@ from hneuro.cli import main
 from hneuro.models.gguf import GgufCheckpoint
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.spec import ModelSpec
-from hneuro.models.wheels import WheelCheckpoint, _reason
+from hneuro.models.wheels import WheelCheckpoint
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
@@ -160,21 +160,6 @@ def test_without_room(source: WheelCheckpoint, cache: Path, monkeypatch: pytest.
         with pytest.raises(UserError, match=r"cannot keep tiny\.gguf in .* \(No space left on device\)"):
             source.file()
     assert kept(cache) == []
-
-
-def test_without_a_cache(source: WheelCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("HNEURO_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(UserError, match=r"cannot keep tiny\.gguf in .* or set HNEURO_CACHE to another folder"):
-        source.file()
-
-
-def test_the_line_of_pip_that_says_most() -> None:
-    retries = "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError(...)': /simple/x/\n"
-    missing = "ERROR: Could not find a version that satisfies x\nERROR: No matching distribution found for x\n"
-    assert _reason(retries + missing).startswith("the package index cannot be reached")
-    assert _reason(missing + "\n[notice] a new release of pip\n") == "No matching distribution found for x"
-    assert _reason("") == "it does not say why"
 
 
 def test_a_config_that_cannot_be_meant(source: WheelCheckpoint) -> None:

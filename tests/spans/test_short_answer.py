@@ -84,21 +84,6 @@ def test_every_kind_of_tokenizer(said: str, ask_any: Any) -> None:
     assert len(ask_any.shown(span, said)) <= len(span.text) + 1  # the blank of its first token
 
 
-def test_an_answer_quoted_in_the_question_is_found_in_the_response_only(ask: Any) -> None:
-    """Peers searched from token 0, or the first token that looks the same: here positions count from the response."""
-    span = ask(ShortAnswer(), "It is Paris", text="Is it Paris?")
-    ids = ask.speaker.ids("It is Paris")
-    assert span.tokens[-1] == len(ids) - 2
-    assert ask.speaker.decode(ids[: span.tokens[0]]) == "It is "  # this tokenizer has the blank as a token
-
-
-def test_the_end_token_and_blanks_are_not_in_the_span(ask: Any) -> None:
-    span = ask(ShortAnswer(), "\n Paris\n\n")
-    ids = ask.speaker.ids("\n Paris\n\n")
-    assert ask.speaker.tokenizer.eos_token_id not in [ids[n] for n in span.tokens]
-    assert all(ask.speaker.decode([ids[n]]).strip() for n in span.tokens)
-
-
 @pytest.mark.parametrize(
     "said", ["", "   ", "The answer is", "It was.", "...", "\n", '""', "()", "**", "\f", "\u00a0 \u3000"]
 )

@@ -65,16 +65,6 @@ def test_strict_does_not_judge_what_says_more(said: str) -> None:
     assert judged("Arno", "Tiber", match="strict").verdict is Verdict.WRONG
 
 
-@pytest.mark.parametrize(
-    "said", ["It is not Paris", "Not in Paris", "It isn't Paris", "It wasn’t in Paris!", "never Paris"]
-)
-def test_a_gold_answer_that_is_denied_is_unjudged(said: str) -> None:
-    found = judged(said, "Paris")
-    assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "a gold answer that is denied or compared with")
-    assert judged("Not to be", "Not to be").verdict is Verdict.CORRECT
-    assert judged(f"{said}. Paris!", "Paris").verdict is Verdict.CORRECT
-
-
 def test_what_states_no_gold_answer_can_be_left_to_another_judge() -> None:
     for match in ("contains", "strict", "exact"):
         found = judged("The City of Light", "Paris", match=match, unstated="unjudged")
@@ -155,25 +145,6 @@ def test_refusals_and_corrections(said: str, kind: Kind) -> None:
     assert found is not None
     assert (found.kind, found.goes_on) == (kind, False)
     assert found.words in plain(said)
-
-
-@pytest.mark.parametrize(
-    "said",
-    ["Paris", "The Unknown Soldier", "Knowing me, knowing you", "Database", "A fictional detective", "No. 5", "Nothing",
-     "Not Paris", "I know it is Paris", "Information theory", "Neverland", "The Real Thing", "Can't Buy Me Love",
-     "No Country for Old Men", "Never on Sunday", ""],
-)  # fmt: skip
-def test_an_answer_is_no_refusal(said: str) -> None:
-    assert DETECTOR.find(said) is None
-
-
-@pytest.mark.parametrize(
-    "said", ["I'm not sure, but it may be Paris", "I don't know. Probably Paris", "It doesn't exist; however, Bayer"]
-)
-def test_a_refusal_that_goes_on_is_told_apart(said: str) -> None:
-    found = DETECTOR.find(said)
-    assert found is not None
-    assert found.goes_on
 
 
 def test_patterns_that_are_none() -> None:
