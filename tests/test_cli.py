@@ -38,7 +38,7 @@ def test_cfg_job_shows_the_composed_config_and_runs_nothing(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lab" / "probe").mkdir(parents=True)
     (tmp_path / "lab" / "probe" / "sparse.yaml").write_text("defaults: [l1]\nC: [1.1, 1.2]\n")
-    assert main(["run", "--config-dir", "lab", "probe=sparse", "--cfg", "job", "seed=7"]) == 0
+    assert main(["run", "--config-dir", "lab", "probe=sparse", "seed=7", "--cfg", "job"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert (shown["seed"], shown["probe"]["C"]) == (7, [1.1, 1.2])
     assert shown["probe"]["_target_"] == "hneuro.probe.selectors.L1"
