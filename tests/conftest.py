@@ -132,7 +132,7 @@ def language_model(spec: ModelSpec) -> LanguageModel:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> Path:
-    """A folder in which `hneuro run -m name=demo seed=0,1` has finished on the tiny model: for tests that only read."""
+    """A folder in which `hneuro run -m name=demo seed=0,1` has finished on the tiny model. Tests add reports alone."""
     folder = tmp_path_factory.mktemp("finished")
     words = [*tiny_cell(folder, tiny_checkpoint, language_model), "mechanism=none", "name=demo", "seed=0,1"]
     with contextlib.chdir(folder):

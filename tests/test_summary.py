@@ -44,8 +44,8 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     outputs = tmp_path / "outputs"
-    shutil.copytree(finished / "outputs", outputs, ignore=shutil.ignore_patterns("store"))
-    runs = sorted((outputs / "demo").iterdir())
+    shutil.copytree(finished / "outputs", outputs, ignore=shutil.ignore_patterns("store", "report"))
+    runs = sorted(file.parent for file in outputs.glob("demo/*/results.json"))
     # What a run may hold beside its numbers: a text of a benchmark.
     for run in runs:
         (run / "disagreements.jsonl").write_text(json.dumps({"question": FORBIDDEN}))
