@@ -35,8 +35,7 @@ def load(name: str | Path, **fields: Any) -> Model:
 
     `fields` of `ModelSpec`, such as dtype="bfloat16" or device="cuda". `UserError` says what cannot be found.
     """
-    from hneuro.config import build, model_node
-    from hneuro.overrides import as_hydra_reads
+    from hneuro.config import as_hydra_reads, build, model_node
 
     return Model(build(model_node(list(as_hydra_reads([f"model={name}"], ()))) | fields, "model"))
 

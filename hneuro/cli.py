@@ -12,6 +12,7 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,18 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro serve outputs/NAME/RUN           its model as an OpenAI-compatible server, with the risk of every token
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint
 """
-COMMANDS = ("run", "score", "watch", "serve", "calibrate", "report", "edit", "status", "configs")
+# The module and function of each command but `run`; imported when it is called. The options are its arguments.
+CALLED = {
+    "score": ("commands.score", "score"),
+    "watch": ("commands.score", "watch"),
+    "serve": ("commands.serve", "serve"),
+    "calibrate": ("commands.score", "calibrate"),
+    "report": ("summary", "report_on"),
+    "edit": ("editing.command", "edit"),
+    "status": ("commands.status", "status"),
+    "configs": ("commands.configs", "configs"),
+}
+COMMANDS = ("run", *CALLED)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,37 +76,14 @@ def _others(words: Sequence[str]) -> int:
         near = difflib.get_close_matches(words[0], COMMANDS, n=1)
         said = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
         raise UserError(f"hneuro {words[0]}: there is no such command; {said}")
-    options = _parser().parse_args(words)
-    if options.command == "configs":
-        from hneuro.commands.configs import configs as tell
-
-        return tell(options.config_dir, options.check)
-    if options.command == "status":
-        from hneuro.commands.status import status as show
-
-        return show(options.folder)
-    if options.command == "edit":
-        return _edit(options)
-    if options.command == "watch":
-        from hneuro.commands.watch import watch
-
-        return watch(options.run_dir, options.question, options.max_tokens)
-    if options.command == "serve":
-        from hneuro.commands.serve import Wanted, serve
-
-        return serve(Wanted(**{name: value for name, value in vars(options).items() if name != "command"}))
-    if options.command == "calibrate":
-        from hneuro.commands.calibrate import calibrate
-
-        return calibrate(options.run_dir, options.labels, options.out)
-    if options.command == "score":
-        from hneuro.commands.score import score
-
-        return score(options.run_dir, options.question, options.answer, options.file)
-    from hneuro.summary import report_on
-
-    print(report_on(options.folder, options.out, options.published, options.wandb))
-    return 0
+    options = vars(_parser().parse_args(words))
+    module, name = CALLED[options.pop("command")]
+    found = import_module(f"hneuro.{module}")
+    call, wanted = getattr(found, name), getattr(found, "Wanted", None)  # the options as one, where there are many
+    done = call(**options) if wanted is None else call(wanted(**options))
+    if isinstance(done, str):
+        print(done)
+    return 0 if isinstance(done, str) else int(done)
 
 
 def _add_live(commands: Any) -> None:
@@ -140,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser("run", help="run the method; takes Hydra overrides", add_help=False)
     report = commands.add_parser("report", help="the report of one run again, or tables and figures over several")
-    report.add_argument("folder", nargs="+", type=Path, help="of a run, or with runs in it")
+    report.add_argument("folders", metavar="folder", nargs="+", type=Path, help="of a run, or with runs in it")
     report.add_argument("--out", type=Path, help="where the report over several runs goes (default: FOLDER/report)")
     report.add_argument(
         "--published", action="append", default=[], type=Path, metavar="CSV", help="figures to compare ours with"
@@ -166,23 +155,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     edit.add_argument("--model", help="a folder or hub id to edit instead of the chat model of the run")
     edit.add_argument(
-        "--no-validate", action="store_true", help="skip comparing the edited checkpoint with the original"
+        "--no-validate",
+        dest="validate",
+        action="store_false",
+        help="skip comparing the edited checkpoint with the original",
     )
     status = commands.add_parser("status", help="what is done, running, failed and missing of a sweep or of all runs")
-    status.add_argument("folder", nargs="+", type=Path, help="the folder of a sweep, or outputs/")
+    status.add_argument("folders", metavar="folder", nargs="+", type=Path, help="the folder of a sweep, or outputs/")
     configs = commands.add_parser("configs", help="every choice of every group, and where it comes from")
     configs.add_argument(
-        "--config-dir", action="append", default=[], help="a folder of configs, or pkg://package.folder"
+        "--config-dir", dest="sources", action="append", default=[], help="a folder of configs, or pkg://package.folder"
     )
     configs.add_argument(
         "--check", metavar="DIR", help="compose and build all choices of a folder, or of pkg://package.folder"
     )
     return parser
-
-
-def _edit(options: argparse.Namespace) -> int:
-    from hneuro.editing.command import Wanted, edit
-
-    fields = {name: value for name, value in vars(options).items() if name not in ("command", "no_validate")}
-    print(edit(Wanted(**fields, validate=not options.no_validate)))
-    return 0

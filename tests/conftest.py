@@ -8,19 +8,20 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that tests start, which share the cores
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # "auto" is the processor in every test, also where there is a GPU
 
+import contextlib
 import gc
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
 import torch
+from tiny_cell import tiny_cell
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from hneuro.cli import main
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec
@@ -129,23 +130,20 @@ def language_model(spec: ModelSpec) -> LanguageModel:
     return LanguageModel(spec.chat, spec, completion=False)
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> Path:
+    """A folder in which `hneuro run -m name=demo seed=0,1` has finished on the tiny model. Tests add reports alone."""
+    folder = tmp_path_factory.mktemp("finished")
+    words = [*tiny_cell(folder, tiny_checkpoint, language_model), "mechanism=none", "name=demo", "seed=0,1"]
+    with contextlib.chdir(folder):
+        assert main(["run", "-m", *words]) == 0
+    return folder
+
+
 @pytest.fixture
-def vllm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The stand-in for vLLM, with nothing running."""
-    from hneuro.responses.vllm import VllmSampler, environment
-
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "parts" / "engines"))
-    for name in [n for n in sys.modules if n.partition(".")[0] == "vllm"]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in environment(VllmSampler()):
-        monkeypatch.setenv(name, "")  # so that it is restored afterwards
-        monkeypatch.delenv(name)
-    import vllm
-
-    yield vllm
-    VllmSampler().close()
-    for name in [n for n in sys.modules if n.partition(".")[0] == "vllm"]:
-        monkeypatch.delitem(sys.modules, name)
+def organism(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`model=organism_llama_s`, `dataset=organism` and `experiment=smoke` can be chosen, as a lab's configs are."""
+    monkeypatch.setenv("HNEURO_CONFIG_DIR", "pkg://organism.conf")
 
 
 @pytest.fixture

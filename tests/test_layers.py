@@ -17,8 +17,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Every module or package of hneuro may import itself and what is named before it; the stages come as the data walks.
 LAYERS = """
 records neurons result_records progress significance statistics disk states codec making endpoint store stage
-organism models questions responses verdicts spans contributions probe detection causal origin
-report tracking experiment pipeline config_faults config overrides hydra_keys provenance api detector_files detector
+models questions responses verdicts spans contributions probe detection causal origin
+report tracking experiment pipeline config_faults config hydra_keys provenance api detector_files detector
 serve runs sweeps summary editing commands cli __main__
 """
 ORDER = LAYERS.split()

@@ -87,15 +87,6 @@ def results_of(root: Path, labeling: str) -> Results:
     return from_plain(Results, json.loads(found.read_text()))
 
 
-def test_a_base_model_that_writes_no_letters_is_refused_before_anything_is_sampled(
-    words: list[str], base_model: LanguageModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    base = f"model.base={{_target_:hneuro.models.sources.HubCheckpoint,path:{base_model.source.locate()}}}"
-    assert main(["run", *words, base, 'model.prompting.completion="{question}\nAnswer:"']) == 2
-    assert "does not write ' A' as one token" in capsys.readouterr().err
-    assert not (tmp_path / "outputs" / "store" / "responses").exists()
-
-
 def test_both_modes_end_to_end(
     words: list[str], base_model: LanguageModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

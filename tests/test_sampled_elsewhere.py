@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import lab_parts
 import pytest
-from processes import end, start
 from published import converted
 
 from hneuro.cli import main
 from hneuro.codec import from_plain
+from hneuro.models import load
 from hneuro.models.language_model import LanguageModel
 from hneuro.questions.recorded import read_recordings
 from hneuro.records import Question
@@ -22,7 +22,6 @@ from hneuro.responses.sampler import TransformersSampler
 from hneuro.result_records import Results
 from hneuro.verdicts.rule import normal_words
 
-ENGINES = Path(__file__).parent / "parts" / "engines"
 SUFFIX = " Respond with the answer only, without any explanation."
 SMALL = [
     "splits.by=entity",
@@ -87,30 +86,26 @@ def lost(found: Results, stage: str) -> dict[str, int]:
     return counts
 
 
-def test_sampled_by_vllm_in_another_environment(
+def test_sampled_by_an_engine_in_another_environment(
     tiny_checkpoint: Path,
     language_model: LanguageModel,
     base_model: LanguageModel,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Only responses are made there, of all sets and both models; here, where there is no vLLM, the run goes on."""
-    said = said_by(language_model, 48)
-    write_questions({q.id: (q.text, [text if n % 2 else "else"]) for n, (q, text) in enumerate(said.values())})
+    """Only responses are made there, of all sets and both models; here, where there is no engine, the run goes on."""
+    write_questions({str(n): (f"Where is number {n}?", ["Rome"]) for n in range(48)})
     words = [
         *SMALL,
         f"model.chat.path={tiny_checkpoint}",
         f"model.base={{_target_:hneuro.models.sources.HubCheckpoint,path:{base_model.source.locate()}}}",
-        "sampling=vllm",
+        "sampling._target_=lab_parts.Engine",
         "sampling.samples=2",
         "sampling.decoding.temperature=0",
         "sampling.decoding.max_new_tokens=6",
     ]
-    with monkeypatch.context() as there:
-        there.syspath_prepend(str(ENGINES))
-        code, out, errors = end(start(tmp_path, "run", *words, "until=responses"), tmp_path)
-    assert code == 0, errors
+    assert main(["run", *words, "until=responses"]) == 0, capsys.readouterr().err
+    out = capsys.readouterr().out
     assert "Stopped after responses" in out
     assert "The same command without until=responses continues." in out
     made = stages("responses")
@@ -122,7 +117,7 @@ def test_sampled_by_vllm_in_another_environment(
     assert (said["state"], said["until"]) == ("done", "responses")
     assert (status.parent / "run_card-until-responses.json").exists()
 
-    monkeypatch.setitem(sys.modules, "vllm", None)
+    monkeypatch.setattr(lab_parts.Engine, "sample", lambda *_: pytest.fail("it is sampled again"))
     assert main(["run", *words, "until=verdicts"]) == 0, capsys.readouterr().err
     assert "verdicts on file (fit and select): " in capsys.readouterr().out
     assert main(["run", *words, "until=contributions"]) == 0, capsys.readouterr().err
@@ -130,7 +125,7 @@ def test_sampled_by_vllm_in_another_environment(
     assert "contributions of " in said_now
     assert "answers to file (base model)" in said_now
     extracted = stages("contributions")
-    assert len(extracted) == 4
+    assert len(extracted) == 5
     assert not stages("probe")
     assert main(["run", *words]) == 0, capsys.readouterr().err
     assert (stages("responses"), stages("contributions")) == (made, extracted)
@@ -145,34 +140,16 @@ def test_sampled_by_vllm_in_another_environment(
 
 
 def test_an_engine_has_left_the_device_before_the_weights_come(
-    tiny_checkpoint: Path, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(ENGINES))
-    monkeypatch.delitem(sys.modules, "vllm", raising=False)
-    for name in ("VLLM_BATCH_INVARIANT", "VLLM_ENABLE_V1_MULTIPROCESSING"):
-        monkeypatch.setenv(name, "0")
-        monkeypatch.delenv(name)
-    import vllm
-
-    from hneuro.models import load
-
-    running: list[int] = []
-    build = load.find_ffn
-    monkeypatch.setattr(load, "find_ffn", lambda model: (running.append(len(vllm.running)), build(model))[1])
-    said = said_by(language_model, 12)
-    write_questions({q.id: (q.text, ["else"]) for q, _ in said.values()})
-    words = [*SMALL, f"model.chat.path={tiny_checkpoint}", "sampling=vllm", "sampling.samples=1"]
-    assert main(["run", *words, "sampling.decoding.max_new_tokens=4"]) == 2  # it knows nothing
-    assert running == [0]
+    beside: list[list[str]] = []
+    find = load.find_ffn
+    monkeypatch.setattr(load, "find_ffn", lambda model: (beside.append([*lab_parts.running]), find(model))[1])
+    write_questions({str(n): (f"Where is number {n}?", ["Rome"]) for n in range(0, 24, 2)})
+    words = [*SMALL, f"model.chat.path={tiny_checkpoint}", "sampling._target_=lab_parts.Engine", "sampling.samples=1"]
+    assert main(["run", *words]) == 2  # it knows nothing
     assert len(stages("responses")) == 3
-    assert len(vllm.started) == 1
-    monkeypatch.delitem(sys.modules, "vllm")
-
-
-@pytest.mark.parametrize("wrong", ["response", "probe"])
-def test_another_stage_to_stop_behind_is_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", f"until={wrong}"]) == 2
-    assert f"until: '{wrong}' is not a stage to stop after: responses, verdicts" in capsys.readouterr().err
+    assert beside == [[]]
 
 
 def recorded(path: str, rows: dict[str, tuple[str, list[str]]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from pathlib import Path
 
@@ -40,20 +41,11 @@ def write_failure_of(folder: Path, why: str) -> None:
 
 @pytest.mark.usefixtures("_alone")
 def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    sweep = ["run", "-m", "experiment=smoke", "quiet=true", "benchmark=none", "stability.resamples=0"]
-    logged = ["tracker=wandb", "tracker.group=lot7"]
-    small = [
-        *logged,
-        "model.base=null",
-        "detection.control_seeds=2",
-        "intervention.control_seeds=1",
-        "intervention.ranked=0",
-    ]
-    assert main([*sweep, *small, "labeling=three_vs_one,one_vs_one"]) == 0, capsys.readouterr().err
     outputs = tmp_path / "outputs"
-    runs = sorted((outputs / "smoke").iterdir())
+    shutil.copytree(finished / "outputs", outputs, ignore=shutil.ignore_patterns("store", "report"))
+    runs = sorted(file.parent for file in outputs.glob("demo/*/results.json"))
     # What a run may hold beside its numbers: a text of a benchmark.
     for run in runs:
         (run / "disagreements.jsonl").write_text(json.dumps({"question": FORBIDDEN}))
@@ -61,18 +53,13 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
     with caplog.at_level(logging.WARNING):
         assert main(["report", str(outputs), "--wandb", "team/h-neurons"]) == 0
     report = outputs / "report"
-    said = capsys.readouterr().out
-    assert str(report / "report.html") in said
+    assert str(report / "report.html") in capsys.readouterr().out
     table = pd.read_csv(report / "tables" / "detection.csv")
-    assert set(table[table.flag_rate.notna()].dataset) == {"fabricated_people", "fabricated_drugs"}
     table = table[(table.answers == "all") & table.auroc.notna()]
     for run in runs:
         metrics = json.loads((run / "metrics.json").read_text())
-        kept = table[(table.run == run.name) & (table.condition == "h_neurons")]
-        assert set(kept.dataset) == {"people", "drugs"}
-        for line in kept.itertuples():
-            assert line.auroc == pytest.approx(metrics[f"detection/{line.dataset}/auroc/h_neurons"])
-    assert set(table.labeling) == {"1-vs-1", "3-vs-1"}
+        (kept,) = table[(table.run == run.name) & (table.condition == "h_neurons")].itertuples()
+        assert kept.auroc == pytest.approx(metrics[f"detection/{kept.dataset}/auroc/h_neurons"])
     assert pd.read_csv(report / "tables" / "runs.csv").per_mille.between(0, 100).all()
 
     # The sweep's own folder stands for the runs of its cells, done or not.
@@ -86,14 +73,9 @@ def test_a_sweep_becomes_one_report_and_one_w_and_b_run(
     pd.testing.assert_frame_equal(again, first)
     assert "no such file" in (swept / "report" / "report.html").read_text()
 
-    for run in runs:
-        (log,) = run.glob("wandb/offline-run-*/run-*.wandb")
-        assert comes_to_hold(log, b"lot7")
     assert "wandb sync" in caplog.text
     (log,) = report.glob("wandb/offline-run-*/run-*.wandb")
-    wanted = (b"h-neurons", b"summary", b"lot7", b"tables/detection", b"figures/detection_people",
-              b"plots/known facts: right answers", b"report.html")  # fmt: skip
-    for kept in wanted:
+    for kept in (b"h-neurons", b"summary", b"tables/detection", b"figures/detection", b"plots/", b"report.html"):
         assert comes_to_hold(log, kept), kept
     sent = [file for file in (*(report / "wandb").rglob("*"), *(tmp_path / "data").rglob("*")) if file.is_file()]
     assert sent

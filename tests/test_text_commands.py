@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from pathlib import Path
 
 import pytest
 from texts import ROOT, lines
-from tiny_cell import tiny_cell
 
 from hneuro.cli import main
-from hneuro.models.language_model import LanguageModel
 
 LAB = ROOT / "experiments" / "lab_template"
 FOUND = lines(r"hneuro (?:status|score|configs|report|edit)\b")
@@ -20,16 +17,6 @@ ELSEWHERE = ("--published", "--wandb", "outputs/figure", "--check conf")
 WORDS = [line for line in FOUND if not any(word in line for word in ELSEWHERE)]
 WORDS = [line for line in WORDS if "edit" not in line or "--patch-only" in line]
 REHEARSED = lines(r"hneuro run [^`\n]*--dry-run")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, language_model: LanguageModel) -> Path:
-    """A folder in which `hneuro run -m` has been at work."""
-    folder = tmp_path_factory.mktemp("finished")
-    words = [*tiny_cell(folder, tiny_checkpoint, language_model), "mechanism=none", "probe.C=[50]"]
-    with contextlib.chdir(folder):
-        assert main(["run", "-m", *words]) == 0
-    return folder
 
 
 def test_there_is_something_to_execute() -> None:
@@ -41,13 +28,12 @@ def test_there_is_something_to_execute() -> None:
 def test_a_command_does_what_the_text_says(
     command: str, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (run,) = (file.parent for file in finished.glob("outputs/hneuro/*/results.json"))
+    run = min(finished.glob("outputs/demo/*/results.json")).parent
     (sweep,) = finished.glob("outputs/sweeps/*")
     meant = {
         "outputs/sweeps/NAME": str(sweep),
         "outputs/NAME/RUN": str(run),
-        "outputs/NAME": "outputs/hneuro",
-        "outputs/smoke": "outputs/hneuro",
+        "outputs/NAME": "outputs/demo",
         "RUN_DIR": str(run),
         "DIR": str(LAB / "our_lab" / "conf"),
         "our_lab/conf": str(LAB / "our_lab" / "conf"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hneuro.tracking import LocalTracker, WandbTracker
+from hneuro.tracking import WandbTracker
 
 
 @pytest.fixture
@@ -27,11 +27,6 @@ def run_dir(tmp_path: Path) -> Path:
 
 
 pytestmark = pytest.mark.usefixtures("offline_wandb")
-
-
-def test_the_local_tracker_writes_the_metrics(run_dir: Path) -> None:
-    LocalTracker().publish(run_dir, "name", {"seed": 0}, {"auroc": 0.9})
-    assert json.loads((run_dir / "metrics.json").read_text()) == {"auroc": 0.9}
 
 
 def test_offline_without_an_account_keeps_everything(run_dir: Path, caplog: pytest.LogCaptureFixture) -> None:

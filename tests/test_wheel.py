@@ -29,7 +29,7 @@ def test_a_wheel_composes_its_own_config(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "hneuro.probe.selectors.L1" in shown.stdout
     packed = {f"hneuro/conf/{file.relative_to(ROOT / 'conf')}" for file in (ROOT / "conf").rglob("*.yaml")}
-    for kind in ("py.typed", "*.jinja", "*.css", "*.jsonl", "*.txt", "*.toml", "*.safetensors"):
+    for kind in ("py.typed", "*.jinja", "*.css", "*.jsonl", "*.txt", "*.toml"):
         packed |= (found := {str(file.relative_to(ROOT)) for file in (ROOT / "hneuro").rglob(kind)})
         assert found
     packed.add("hneuro/report/templates/glossary.md")

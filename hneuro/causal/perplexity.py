@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.grid import Cell
-from hneuro.organism import SHIPPED
 from hneuro.records import UserError
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.significance import signed_rank
@@ -57,16 +56,6 @@ class TextFile:
 
     def check(self) -> None:
         self.passages()
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrganismText:
-    """Documents of the organism's world about entities that it has never read of."""
-
-    count: int = 200  # of the 200 that there are
-
-    def passages(self) -> tuple[str, ...]:
-        return tuple((SHIPPED / "text.txt").read_text(encoding="utf-8").splitlines()[: self.count])
 
 
 def perplexity_rows(cells: Sequence[Cell], found: NDArray[np.float32], sets: Sequence[str]) -> tuple[ResultRow, ...]:

@@ -17,7 +17,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import NeuronSpace
 from hneuro.records import BenchmarkItem, Opening, SweepAnswer, UserError
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.noise import row_seed
+from hneuro.responses.draw import row_seed
 from hneuro.responses.vllm import VllmSampler, generated, in_one_line, sampling_params
 
 EXTENSION = "hneuro.causal.vllm_worker.NeuronScale"

@@ -67,9 +67,8 @@ def run(words: Sequence[str]) -> int:
 
 def _with_sources(words: Sequence[str]) -> list[str]:
     """The words for Hydra, with every --config-dir, a folder or pkg://package.folder, in its search path."""
-    from hneuro.config import config_source, folder_of, lab_source
+    from hneuro.config import as_hydra_reads, config_source, folder_of, lab_source
     from hneuro.config_faults import quoted
-    from hneuro.overrides import as_hydra_reads
 
     left, named = [], []
     rest = iter(words)

@@ -1,13 +1,18 @@
-"""`hneuro score`: the risk of an answer by the detector of a run: of one question, or of a file of them."""
+"""What the detector of a run says: `hneuro score` and `watch` of answers, `hneuro calibrate` of another domain's."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 from hneuro.detector import Answer, Detector
 from hneuro.questions.rows import read_rows
 from hneuro.records import UserError
+
+CALM, ALARM = (90, 160, 90), (225, 60, 45)  # red, green, blue
 
 
 def score(run_dir: Path, question: str | None, answer: str | None, file: Path | None) -> int:
@@ -48,3 +53,39 @@ def verdict(answer: Answer) -> str:
 def harmless(text: str) -> str:
     """Without what a terminal obeys."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def watch(run_dir: Path, question: str, max_tokens: int) -> int:
+    """Prints the answer, each token coloured by its risk as it comes, and what the detector says of it as a whole."""
+    console, stream = Console(highlight=False), Detector.load(run_dir).stream(question, max_tokens)
+    while True:
+        try:
+            token = next(stream)
+        except StopIteration as end:
+            said = "unchecked: nothing was said" if end.value is None else verdict(end.value)
+            console.print("\n" + said, markup=False)
+            return 0
+        console.print(Text(harmless(token.text), style=_colour(token.risk)), end="", soft_wrap=True)
+
+
+def _colour(risk: float) -> str:
+    red, green, blue = (round(calm + risk * (alarm - calm)) for calm, alarm in zip(CALM, ALARM, strict=True))
+    return f"{'bold ' if risk > 0.5 else ''}rgb({red},{green},{blue})"
+
+
+def calibrate(run_dir: Path, labels: Path, out: Path | None) -> int:
+    """Says how right the probability was and is, and writes the detector to `out`, which `hneuro serve` takes."""
+    from hneuro.report.wording import with_interval
+    from hneuro.serve.calibrate import calibrate as calibrated
+
+    if out is not None and out.exists():
+        raise UserError(f"{out} is there already: name a new folder")
+    found = calibrated(Detector.load(run_dir), labels)
+    print(f"{found.right} right and {found.wrong} wrong answers, and {found.unread} that the detector cannot read")
+    print("\n| probability | ECE | Brier |\n|---|---|---|")
+    for name, quality in (("of the run", found.before), ("calibrated, on answers it has not seen", found.after)):
+        if quality is not None:
+            print(f"| {name} | {' | '.join(with_interval(row) for row in quality)} |")
+    if out is not None:
+        print(f"\nhneuro serve {found.detector.save(out)}")
+    return 0

@@ -16,9 +16,8 @@ from hneuro.detection.monitor import RiskMonitor
 from hneuro.models.edits import UNTOUCHED, Edits, Treatment, edits
 from hneuro.models.language_model import LanguageModel
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.draw import draw
+from hneuro.responses.draw import draw, row_seed
 from hneuro.responses.generate import end_ids
-from hneuro.responses.noise import row_seed
 from hneuro.responses.rows import Rows, begin
 
 

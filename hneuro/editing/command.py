@@ -11,7 +11,7 @@ from pathlib import Path
 from hneuro.codec import from_plain, to_plain
 from hneuro.disk import appearing, writing
 from hneuro.editing.card import Provenance, active, as_text, card
-from hneuro.editing.neurons import Chosen, FinishedRun, activity_of, finished_run, neurons_of_file, neurons_of_run
+from hneuro.editing.neurons import FinishedRun, activity_of, finished_run, patch_of_file, patch_of_run
 from hneuro.editing.validation import original_side, validate
 from hneuro.models.gguf import GgufSource
 from hneuro.models.patch import TRACES, Patch, found_elsewhere, write_patch
@@ -59,14 +59,7 @@ def edit(wanted: Wanted) -> str:
             f"{source.locate()} is a GGUF file, and edits are written for folders of safetensors: make a patch with "
             "--patch-only, which model.patch=FILE applies"
         )
-    chosen = _chosen(wanted, run, source)
-    patch = Patch(
-        neurons=tuple(sorted(set(chosen.neurons))),
-        alpha=wanted.alpha,
-        space=chosen.space,
-        weights=chosen.weights,
-        note=chosen.origin,
-    )
+    patch = _patch(wanted, wanted.alpha, run, source)
     if wanted.patch_only:
         return _patch_alone(patch, wanted.out)
     return _checkpoint(wanted.out, run, source, patch, wanted.validate)
@@ -83,21 +76,21 @@ def _source(wanted: Wanted, run: FinishedRun | None) -> CheckpointSource:
     return source
 
 
-def _chosen(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource) -> Chosen:
+def _patch(wanted: Wanted, alpha: float, run: FinishedRun | None, source: CheckpointSource) -> Patch:
     """The neurons; with --model they are taken to be meant for it, whatever weights they were found on."""
     from hneuro.models.rewrite import editable
 
     file = Path(wanted.neurons)
     if file.is_file():
-        chosen = neurons_of_file(file, editable(source).space, source.identity())
+        patch = patch_of_file(file, alpha, editable(source).space, source.identity())
     else:
         assert run is not None
-        chosen = neurons_of_run(run, wanted.neurons)
-    here = source.identity() if wanted.model is not None else chosen.weights
-    if told := found_elsewhere(chosen.weights, chosen.origin, here, source.locate()):
+        patch = patch_of_run(run, wanted.neurons, alpha)
+    here = source.identity() if wanted.model is not None else patch.weights
+    if told := found_elsewhere(patch.weights, patch.note, here, source.locate()):
         log.warning(told)
-        return replace(chosen, weights=here, origin=f"{chosen.origin}, found on other weights ({chosen.weights})")
-    return chosen
+        return replace(patch, weights=here, note=f"{patch.note}, found on other weights ({patch.weights})")
+    return patch
 
 
 def _patch_alone(patch: Patch, file: Path) -> str:

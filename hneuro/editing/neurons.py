@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hneuro.config import saved_experiment
 from hneuro.experiment import Experiment
-from hneuro.models.patch import read_patch
+from hneuro.models.patch import Patch, read_patch
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.result_records import Results
@@ -31,16 +31,6 @@ class FinishedRun:
     experiment: Experiment
     results: Results
     weights: str  # identity of the chat model
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chosen:
-    """Flat neurons of a model with this space, found on these weights, and where they come from."""
-
-    neurons: tuple[int, ...]
-    space: NeuronSpace
-    weights: str
-    origin: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +64,10 @@ def finished_run(folder: Path) -> FinishedRun:
     return FinishedRun(folder=folder, experiment=experiment, results=results, weights=str(card.get("chat")))
 
 
-def neurons_of_run(run: FinishedRun, name: str) -> Chosen:
-    """A neuron set that the run knows: "h_neurons", or "ranked"."""
+def patch_of_run(run: FinishedRun, name: str, alpha: float) -> Patch:
+    """Of a neuron set that the run knows: "h_neurons", or "ranked"."""
     results = run.results
-    if results.space is None:
-        raise UserError(
-            f"{run.folder} is of an older version, which did not keep its neurons: run it again (it is quick)"
-        )
+    assert results.space is not None
     if name not in results.neuron_sets:
         known = ", ".join(results.neuron_sets)
         raise UserError(
@@ -89,11 +76,12 @@ def neurons_of_run(run: FinishedRun, name: str) -> Chosen:
         )
     if not results.neuron_sets[name]:
         raise UserError(f"{run.folder} found no {name}: there is nothing to edit")
-    return Chosen(
-        neurons=results.neuron_sets[name],
+    return Patch(
+        neurons=tuple(sorted(set(results.neuron_sets[name]))),
+        alpha=alpha,
         space=results.space,
         weights=run.weights,
-        origin=f"{name} of the run {run.folder.resolve().name}",
+        note=f"{name} of the run {run.folder.resolve().name}",
     )
 
 
@@ -114,22 +102,19 @@ def activity_of(run: FinishedRun | None, neurons: Sequence[int]) -> Activity | N
     )
 
 
-def neurons_of_file(file: Path, space: NeuronSpace, weights: str) -> Chosen:
-    """The neurons of a patch, or of a JSON list of [layer, index] pairs, which is taken to be of the model at hand."""
+def patch_of_file(file: Path, alpha: float, space: NeuronSpace, weights: str) -> Patch:
+    """Of the neurons of a patch, or of a JSON list of [layer, index] pairs, taken to be of the model at hand."""
     found = _json(file, f"{file} cannot be read")
     if isinstance(found, Mapping):
-        patch = read_patch(file)
-        return Chosen(neurons=patch.neurons, space=patch.space, weights=patch.weights, origin=f"the patch {file}")
+        return replace(read_patch(file), alpha=alpha, note=f"the patch {file}")
     try:
         pairs = TypeAdapter(Pairs).validate_python(found, strict=False)
-        neurons = tuple(space.flat(layer, index) for layer, index in pairs)
+        neurons = {space.flat(layer, index) for layer, index in pairs}
     except ValidationError as fault:
         raise UserError(f"{file} is neither a patch of hneuro nor a list of [layer, index] pairs") from fault
     except IndexError as fault:
         raise UserError(f"{file} is for another model: {fault}") from fault
-    if not neurons:
-        raise UserError(f"{file} has no neurons: there is nothing to edit")
-    return Chosen(neurons=neurons, space=space, weights=weights, origin=f"the list {file}")
+    return Patch(neurons=tuple(sorted(neurons)), alpha=alpha, space=space, weights=weights, note=f"the list {file}")
 
 
 def _json(file: Path, otherwise: str) -> Any:

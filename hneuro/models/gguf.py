@@ -38,10 +38,6 @@ class Header:
     tensors: Mapping[str, tuple[str, int]]
 
     @property
-    def elements(self) -> int:
-        return sum(elements for _, elements in self.tensors.values())
-
-    @property
     def turn_ends(self) -> frozenset[int]:
         """The ids of tokens that end a turn."""
         return frozenset(int(self.values[key]) for key in TURN_ENDS if key in self.values)

@@ -2,7 +2,7 @@
 
 Loaded in the precision of its files, the edited model is the model under the hook that scales the neurons: bit by bit
 where alpha is 0 or a power of two, else up to rounding, since the hook rounds alpha z and the edit alpha W. Measured
-with 20 neurons a layer, on the organism and on a random Llama of 8 layers: logits differ in the median by 8e-7
+with 20 neurons a layer, on a trained Llama of 4 layers and a random one of 8: logits differ in the median by 8e-7
 (float32), 0.002 (float16) and 0.016 (bfloat16), where the edit moves them by 0.15 to 0.6.
 
 No model is loaded: memory is needed for one tensor, and on the disk for the copy. The edit stays in the copy as a patch

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from hneuro.disk import file_digest, read_text
 from hneuro.models.patch import PATCH
-from hneuro.organism import SHIPPED
 from hneuro.records import UserError
 from hneuro.store import fingerprint
 
@@ -71,39 +70,6 @@ class HubCheckpoint:
     def identity(self) -> str:
         folder = Path(self.path)
         return folder_identity(folder) if folder.is_dir() else f"{self.path}@{self.commit()}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrganismCheckpoint:
-    """The embedded model organism, which comes with the package."""
-
-    role: Literal["base", "chat"]
-
-    def locate(self) -> str:
-        return str(self.files())
-
-    def identity(self) -> str:
-        return folder_identity(self.files())
-
-    def files(self) -> Path:
-        return SHIPPED / self.role
-
-
-def on_disk(source: CheckpointSource) -> Path | None:
-    """The folder of a checkpoint whose weights are all here, in the cache of the hub too; nothing is fetched."""
-    folder = Path(source.locate())
-    if not folder.is_dir() and isinstance(source, HubCheckpoint):
-        from huggingface_hub import snapshot_download
-
-        try:
-            folder = Path(snapshot_download(source.path, revision=source.commit(), local_files_only=True))
-        except (OSError, ValueError):  # not in the cache
-            return None
-    try:
-        weights = weight_files(folder)
-    except UserError:  # a download that was cut has some of them
-        return None
-    return folder if weights else None
 
 
 def _indexed(folder: Path) -> set[str]:

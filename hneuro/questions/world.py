@@ -1,4 +1,4 @@
-"""Questions about facts of the real world, about made-up things of the same kinds, and about the organism's world."""
+"""Questions about facts of the real world, and about made-up things of the same kinds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from hneuro.organism import world as organism
 from hneuro.questions.base import QuestionSet, made
 from hneuro.questions.rows import Row, read_rows
 from hneuro.records import Question
@@ -77,20 +76,6 @@ class WorldQuestions:
             candidates=_candidates(REAL[self.domain]),
             meta=meta,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrganismQuestions:
-    """One domain of the world of the fixture with planted ground truth, its held-out entities only."""
-
-    domain: Literal["people", "drugs", "fabricated_people", "fabricated_drugs"]
-
-    @property
-    def name(self) -> str:
-        return self.domain
-
-    def load(self) -> QuestionSet:
-        return made(organism.questions(self.domain), "the organism's world")
 
 
 @cache

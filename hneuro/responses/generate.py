@@ -17,8 +17,7 @@ from hneuro.models.edits import UNTOUCHED, Treatment
 from hneuro.models.load import Loaded
 from hneuro.responses.contest import Contest, Outcome, read_contests
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.draw import draw
-from hneuro.responses.noise import row_seed
+from hneuro.responses.draw import draw, row_seed
 from hneuro.responses.rows import Monitor, Rows, begin
 
 

@@ -62,8 +62,8 @@ class LetterSampler:
     ) -> tuple[Response, ...]:
         import torch
 
+        from hneuro.responses.draw import gumbel, row_seed
         from hneuro.responses.generate import batches
-        from hneuro.responses.noise import gumbel, row_seed
 
         tokens = letter_ids(model, max(len(question.options) for question in questions))
         prompts = [model.prompt_ids(question.text) for question in questions]

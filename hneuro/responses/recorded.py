@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.questions.base import normal_text
 from hneuro.questions.recorded import Recorded, Responses, read_recordings
 from hneuro.records import ASIDE, Question, Response, UserError
-from hneuro.responses.sampler import check_texts, decodes_to, response, token_ids_of
+from hneuro.responses.sampler import check_texts, decodes_to, lost, response, token_ids_of
 
 NOT_ITS_TEXT = "the tokens do not decode to the text"
 
@@ -111,17 +111,7 @@ def _response(
         )
     ids, reason = _token_ids(model, prompt, recorded)
     if reason:
-        return Response(
-            question_id=question.id,
-            sample=sample,
-            prompt_ids=prompt,
-            token_ids=(),
-            text=recorded.text,
-            logprobs=(),
-            entropies=(),
-            lost=reason,
-            truncated=recorded.truncated,
-        )
+        return replace(lost(question, sample, prompt, recorded.text, reason), truncated=recorded.truncated)
     return response(model, question, sample, prompt, ids, recorded.logprobs, recorded.entropies, recorded.truncated)
 
 

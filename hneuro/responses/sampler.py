@@ -163,6 +163,20 @@ def response(
     )
 
 
+def lost(question: Question, sample: int, prompt_ids: tuple[int, ...], text: str, reason: str) -> Response:
+    """The record of what cannot be used."""
+    return Response(
+        question_id=question.id,
+        sample=sample,
+        prompt_ids=prompt_ids,
+        token_ids=(),
+        text=text,
+        logprobs=(),
+        entropies=(),
+        lost=reason,
+    )
+
+
 def before_stop(model: LanguageModel, token_ids: Sequence[int]) -> int:
     """How many tokens of a completion lie before the text that ends its answer; of a chat model's reply, all up to and
     with the end of its turn.

@@ -11,7 +11,7 @@ from hneuro.endpoint.client import Endpoint, Failure, Reply, Request, ask
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import ASIDE, Question, Response, UserError
 from hneuro.responses.decoding import Decoding
-from hneuro.responses.sampler import check_texts, draw_name, response, token_ids_of
+from hneuro.responses.sampler import check_texts, draw_name, lost, response, token_ids_of
 
 # The neutral ones keep a server from taking others from the model's generation config or having its own; the rest asks
 # for what the record of a response needs.
@@ -65,7 +65,7 @@ class ServerSampler:
         )
 
     def _request(self, model: LanguageModel, prompt: tuple[int, ...], numbers: range, name: str) -> Request:
-        from hneuro.responses.noise import row_seed
+        from hneuro.responses.draw import row_seed
 
         body: dict[str, Any] = {
             "prompt": list(prompt) if self.prompts == "ids" else _text_of_prompt(model, prompt),
@@ -89,8 +89,7 @@ class ServerSampler:
     ) -> list[Response]:
         """The responses of a reply; of a request that failed they are lost."""
         if isinstance(reply, Failure):
-            lost = f"not sampled, {reply.reason}"
-            return [_lost(question, n, prompt, "", lost) for n in numbers]
+            return [lost(question, n, prompt, "", f"not sampled, {reply.reason}") for n in numbers]
         self._check_prompt(model, prompt, reply, len(numbers))
         listed = reply.get("choices")
         choices = listed if isinstance(listed, list) else []
@@ -133,25 +132,18 @@ def read_choice(
     said = choice if isinstance(choice, Mapping) else {}
     text = said.get("text")
     if not isinstance(text, str):
-        return _lost(question, sample, prompt, "", "a choice without a text")
+        return lost(question, sample, prompt, "", "a choice without a text")
     told = said.get("logprobs")
     logprobs: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
     ids = _ids(said.get("token_ids"), logprobs)
     if ids is None and (ids := token_ids_of(model, prompt, text)) is None:
-        return _lost(question, sample, prompt, text, "the tokens derived from the text do not decode to it")
+        return lost(question, sample, prompt, text, "the tokens derived from the text do not decode to it")
     if not all(0 <= token < len(model.tokenizer) for token in ids):
-        return _lost(question, sample, prompt, text, "the server's token ids are outside the vocabulary")
+        return lost(question, sample, prompt, text, "the server's token ids are outside the vocabulary")
     if not _same(model, ids, text):
-        return _lost(question, sample, prompt, text, "the server's token ids do not decode to its text")
+        return lost(question, sample, prompt, text, "the server's token ids do not decode to its text")
     truncated = said.get("finish_reason") == "length"
     return response(model, question, sample, prompt, ids, _logprobs(logprobs, ids, text), (), truncated)
-
-
-def _lost(question: Question, sample: int, prompt: tuple[int, ...], text: str, reason: str) -> Response:
-    return Response(
-        question_id=question.id, sample=sample, prompt_ids=prompt, token_ids=(), text=text, logprobs=(), entropies=(),
-        lost=reason,
-    )  # fmt: skip
 
 
 def _same(model: LanguageModel, ids: Sequence[int], text: str) -> bool:

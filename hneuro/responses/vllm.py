@@ -76,7 +76,7 @@ class VllmSampler:
     def sample(
         self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
     ) -> tuple[Response, ...]:
-        from hneuro.responses.noise import row_seed
+        from hneuro.responses.draw import row_seed
 
         prompts = [model.prompt_ids(question.text) for question in questions]
         distinct = (

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
+from hneuro.endpoint.client import Failure
 from hneuro.records import AnswerSpan, Question, Response
 from hneuro.spans.base import Item, no_span, span_at
 from hneuro.spans.normal import Occurrence, chosen, find
@@ -23,13 +24,6 @@ AGAIN = "That text does not stand in the response. Copy it word for word, with i
 ELSEWHERE = "the copied text is not in the response"
 EDGES = " \t\r\n\"'“”‘’`.*"
 FIELDS = re.compile(r"\{(question|response|none)\}")
-
-
-class Failure(Protocol):
-    """Why a prompt has no reply, in a few words that can be counted."""
-
-    @property
-    def reason(self) -> str: ...
 
 
 @runtime_checkable

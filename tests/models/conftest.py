@@ -10,13 +10,13 @@ import torch
 import transformers as hf
 
 DENSE = (
-    "llama", "llama_with_bias", "mistral", "gemma3", "gemma3_multimodal", "mistral3_multimodal", "qwen2", "qwen3",
-    "phi3", "olmo2", "gpt_neox", "gpt2", "opt", "falcon",
+    "llama", "llama_with_bias", "gemma3", "gemma3_multimodal", "mistral3_multimodal", "qwen3",
+    "phi3", "gpt_neox", "gpt2", "opt", "falcon",
 )  # fmt: skip
-GATED_LAYOUTS = ("llama", "gemma3", "qwen2", "phi3", "olmo2")
+GATED_LAYOUTS = ("llama", "gemma3", "phi3")
 EXPERTS = ("mixtral", "qwen3_moe", "gpt_oss")
 RAGGED = (
-    "qwen3_moe_first_layer_dense", "qwen2_moe", "qwen2_moe_square", "deepseek_v2", "deepseek_v3", "glm4_moe",
+    "qwen3_moe_first_layer_dense", "qwen2_moe", "qwen2_moe_square", "deepseek_v3",
     "ernie4_5_moe", "gemma3n",
 )  # fmt: skip
 
@@ -59,8 +59,6 @@ def build(name: str) -> Any:
             model = hf.LlamaForCausalLM(hf.LlamaConfig(**GATED))
         case "llama_with_bias":
             model = hf.LlamaForCausalLM(hf.LlamaConfig(**GATED, mlp_bias=True))
-        case "mistral":
-            model = hf.MistralForCausalLM(hf.MistralConfig(**GATED, sliding_window=4))
         case "gemma3":
             model = hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**GATED, head_dim=4, sliding_window=4))
         case "gemma3_multimodal":
@@ -74,14 +72,10 @@ def build(name: str) -> Any:
                 text_config=text, vision_config=VISION | {"model_type": "pixtral", "head_dim": 8}
             )
             model = hf.Mistral3ForConditionalGeneration(config)
-        case "qwen2":
-            model = hf.Qwen2ForCausalLM(hf.Qwen2Config(**GATED))
         case "qwen3":
             model = hf.Qwen3ForCausalLM(hf.Qwen3Config(**GATED, head_dim=4))
         case "phi3":
             model = hf.Phi3ForCausalLM(hf.Phi3Config(**GATED))
-        case "olmo2":
-            model = hf.Olmo2ForCausalLM(hf.Olmo2Config(**GATED))
         case "gpt_neox":
             model = hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**PLAIN, intermediate_size=40))
         case "gpt2":
@@ -110,12 +104,8 @@ def build(name: str) -> Any:
         case "qwen2_moe_square":  # the shared expert is as wide as the model
             config = hf.Qwen2MoeConfig(**MOE, shared_expert_intermediate_size=16, mlp_only_layers=[1])
             model = hf.Qwen2MoeForCausalLM(config)
-        case "deepseek_v2":
-            model = hf.DeepseekV2ForCausalLM(hf.DeepseekV2Config(**DEEPSEEK, **LATENT, topk_method="greedy"))
         case "deepseek_v3":
             model = hf.DeepseekV3ForCausalLM(hf.DeepseekV3Config(**DEEPSEEK, **LATENT))
-        case "glm4_moe":
-            model = hf.Glm4MoeForCausalLM(hf.Glm4MoeConfig(**DEEPSEEK, head_dim=4))
         case "ernie4_5_moe":
             experts = {"moe_num_experts": 4, "moe_k": 2, "moe_num_shared_experts": 2, "moe_layer_start_index": 1}
             config = hf.Ernie4_5_MoeConfig(**GATED, **experts, moe_intermediate_size=8)

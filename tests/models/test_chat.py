@@ -70,15 +70,6 @@ def test_prompting_that_cannot_be_meant(fields: dict[str, Any], why: str) -> Non
         Prompting(**fields)
 
 
-def test_options_reach_the_template(tokenizer: Any) -> None:
-    """A model that thinks aloud is told not to, unless it shall."""
-    template = "{{ bos_token }}{{ messages[0]['content'] }}{% if enable_thinking is false %}<end>{% endif %}"
-    thinking = with_template(tokenizer, template)
-    for told, ids in (({}, "<bos>Where?<end>"), ({"enable_thinking": True}, "<bos>Where?")):
-        asked = Prompting(suffix="", template_options=told)
-        assert tokenizer.decode(asked.question_ids(thinking, "Where?")) == ids
-
-
 def test_a_base_model_completes(base_model: LanguageModel, tokenizer: Any) -> None:
     with pytest.raises(UserError, match="two BOS tokens"):
         Prompting(completion="<bos>{question}").completion_ids(tokenizer, "Where?")

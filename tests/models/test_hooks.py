@@ -107,13 +107,6 @@ def test_edits_name_each_layer_and_refuse_unknown_neurons() -> None:
         edits(space, [scaled([8], 2.0)], "cpu", torch.float32)
 
 
-def test_observe_gives_each_layer_in_order_with_its_rows(dense: Any) -> None:
-    shapes = []
-    with observe(find_ffn(dense), 2, lambda layer, z, h: shapes.append((layer, tuple(z.shape), tuple(h.shape)))):
-        logits(dense)
-    assert shapes == [(layer, (2, 6, 40), (2, 6, 16)) for layer in range(3)]
-
-
 def first_z(model: Any, ffn: FFN, *treatments: Treatment) -> torch.Tensor:
     """z [row, token, neuron] of layer 0, as its down projection gets it, of one prompt under each treatment."""
     seen: list[torch.Tensor] = []

@@ -28,11 +28,6 @@ def test_identified_without_being_loaded(spec: ModelSpec, monkeypatch: pytest.Mo
     assert chat.identity != bf16.identity
 
 
-def test_loaded_once(language_model: LanguageModel) -> None:
-    assert language_model.loaded is language_model.loaded
-    assert language_model.tokenizer is language_model.tokenizer
-
-
 def test_the_model_of_the_run_before_is_used_again_where_it_is_the_same(
     spec: ModelSpec, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

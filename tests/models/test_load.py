@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
 
-from hneuro.models.chat import Prompting
-from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import load, load_tokenizer
 from hneuro.models.sources import HubCheckpoint
 from hneuro.models.spec import ModelSpec, pick_device
@@ -38,13 +35,6 @@ def refusal(path: Path, **options: Any) -> str:
         load(spec.chat, spec)
     assert "\n" not in str(fault.value)
     return str(fault.value)
-
-
-def test_loads_without_gradients_on_its_device(language_model: LanguageModel) -> None:
-    loaded = language_model.loaded
-    assert not loaded.model.training
-    assert not any(p.requires_grad for p in loaded.model.parameters())
-    assert (loaded.device, loaded.dtype) == (torch.device("cpu"), torch.float32)
 
 
 def test_decoding_settings_of_the_checkpoint_are_not_followed(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -80,15 +70,13 @@ DOWN = "model.layers.1.mlp.down_proj.weight"
         ("torn", "cannot load"),
         ("shape", "files may be damaged, or not belong together"),
         ("lm_head.weight", "computes NaN or infinity: its weights are damaged"),
-        ("model.norm.weight", "computes NaN or infinity: its weights are damaged"),
-        (DOWN, "computes NaN or infinity: its weights are damaged"),
     ],
 )
 def test_refuses_weights_that_are_not_whole(harm: str, said: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     file = copy_of(tiny_checkpoint, tmp_path) / "model.safetensors"
     weights = load_file(file)
     if harm in weights:
-        weights[harm][7] = float("inf") if harm == "model.norm.weight" else float("nan")
+        weights[harm][7] = float("nan")
     elif harm == "gone":
         del weights[DOWN]
     elif harm == "shape":
@@ -133,12 +121,3 @@ def test_a_tokenizer_without_padding_pads_with_its_end(tiny_checkpoint: Path, tm
     (folder / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in settings.items() if k != "pad_token"}))
     tokenizer = load_tokenizer(HubCheckpoint(path=str(folder)))
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
-
-
-def test_mistral_common_does_not_take_the_place_of_a_tokenizer_with_a_template(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where it is installed, the library reads tekken.json through it, which knows no template and no added tokens."""
-    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: type("MistralCommonBackend", (), {})())
-    tokenizer = load_tokenizer(HubCheckpoint(path=str(tiny_checkpoint)))
-    assert tokenizer.decode(Prompting(suffix="").question_ids(tokenizer, "Who?")) == "<bos><user>Who?<end><assistant>"

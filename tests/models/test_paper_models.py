@@ -82,7 +82,8 @@ def tiny(config: str, vocab_size: int, seed: int) -> Any:
     return model.to(torch.bfloat16)
 
 
-@pytest.mark.parametrize("config", PAPER)
+# Gemma 3 27B and Llama 3.1 8B differ from these in sizes alone.
+@pytest.mark.parametrize("config", ["mistral_7b", "mistral_small_24b", "gemma3_4b", "llama33_70b"])
 def test_a_model_of_the_paper_is_measured_beside_its_base_twin(config: str, tokenizer: Any, tmp_path: Path) -> None:
     spec = build(model_node([f"model={config}"]), "model")
     assert isinstance(spec, ModelSpec)

@@ -9,9 +9,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from hneuro.config import build_experiment, config_folder, register_schema
+from hneuro.config import as_hydra_reads, build_experiment, config_folder, register_schema
 from hneuro.config_faults import quoted
-from hneuro.overrides import as_hydra_reads
 
 
 def composed(*overrides: str) -> DictConfig:

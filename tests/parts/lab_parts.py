@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hneuro.causal.benchmarks.base import Answer, ByRule
-from hneuro.records import AnswerSpan, BenchmarkItem, Outcome, Reading
+from hneuro.models.language_model import LanguageModel
+from hneuro.records import AnswerSpan, BenchmarkItem, Outcome, Question, Reading, Response
 from hneuro.responses.decoding import Decoding
+from hneuro.responses.sampler import TransformersSampler, response
 from hneuro.spans.base import Item, no_span
 from hneuro.spans.llm import Messages
 from hneuro.spans.short_answer import ShortAnswer
@@ -79,3 +82,29 @@ class Forgetful(ShortAnswer):
             no_span(item[1], "forgotten", "forgetful") if item[0].id[-1] in "05" else span
             for item, span in zip(items, super().locate(items, decode), strict=True)
         )
+
+
+running: list[str] = []  # models that an engine holds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine(TransformersSampler):
+    """A sampler that holds the device, needs no weights and tells no entropies: it knows every second gold answer."""
+
+    def reads(self, model: LanguageModel) -> Mapping[str, Any]:
+        return model.asked
+
+    def sample(
+        self, model: LanguageModel, questions: Sequence[Question], samples: int, seed: int, first: int = 0
+    ) -> tuple[Response, ...]:
+        running[:] = [model.source.locate()]
+        made = []
+        for question in questions:
+            text = question.answers[0] if int(question.id) % 2 else "Tuesday"
+            ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+            prompt = model.prompt_ids(question.text)
+            made += [response(model, question, n, prompt, ids, [-1.0] * len(ids), ()) for n in range(first, samples)]
+        return tuple(made)
+
+    def close(self) -> None:
+        running.clear()

@@ -301,8 +301,9 @@ def test_the_run_is_logged_to_an_offline_w_and_b(words: list[str], tmp_path: Pat
     assert list(run_folder(tmp_path).glob("wandb/offline-run-*/run-*.wandb"))
 
 
+@pytest.mark.usefixtures("organism")
 def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The organism that comes with the package: no training, every stage, and it already detects."""
+    """A trained model: every stage, and it detects."""
     assert main(["run", "experiment=smoke", "mechanism.min_per_class=10", "quiet=true", "report=false"]) == 0, (
         capsys.readouterr().err
     )

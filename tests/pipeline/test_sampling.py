@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from commands import composed
 
 from hneuro.config import build_experiment
@@ -12,6 +13,7 @@ from hneuro.pipeline.run import Run
 from hneuro.pipeline.sampling import one_each, repeated
 from hneuro.store import Store
 
+pytestmark = pytest.mark.usefixtures("organism")
 WORDS = ["experiment=smoke", "sampling.samples=10", "sampling.decoding.temperature=1.5", "quiet=true"]
 
 

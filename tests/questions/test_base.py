@@ -53,10 +53,6 @@ def test_a_limit_keeps_a_random_part_in_its_order() -> None:
     assert kept[-1] > "049"
 
 
-def test_without_limit_all_are_kept() -> None:
-    assert checked(made([question("a"), question("b")], "test"), "mine", None)[1].lost == {}
-
-
 @pytest.mark.parametrize(
     ("questions", "said"),
     [
@@ -113,18 +109,6 @@ def test_what_two_sets_share_stays_in_the_first_with_a_count() -> None:
 def test_signs_that_make_another_question_are_kept() -> None:
     found, _, _ = load_together(sets(a=(about("2+2?"),), b=(about("2-2?"),)), None)
     assert [len(questions) for questions in found.values()] == [1, 1]
-
-
-def test_a_limit_is_of_what_is_not_shared() -> None:
-    many = tuple(about(f"Number {n}?") for n in range(20))
-    found, steps, _ = load_together(sets(a=many[:10], b=many), 10)
-    assert len(found["b"]) == 10
-    assert steps[1].lost == {"also in a": 10}
-
-
-def test_a_set_that_is_all_in_another_is_refused() -> None:
-    with pytest.raises(UserError, match=r"dataset b: none of its 1 questions is left \(1 also in a\)"):
-        load_together(sets(a=(about("Who?"),), b=(about("who"),)), None)
 
 
 def test_a_made_up_name_that_is_real_elsewhere_is_left_out() -> None:

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from judging import response
 from published import converted
 
 from hneuro.questions.base import normal_text
-from hneuro.questions.fabricated import KINDS, LENGTHS, QUESTION_WORDS, WORDS, FabricatedQuestions, Kind, question_word
+from hneuro.questions.fabricated import KINDS, LENGTHS, QUESTION_WORDS, WORDS, FabricatedQuestions, question_word
 from hneuro.questions.recorded import RecordedQuestions
-from hneuro.records import Question, UserError, Verdict
-from hneuro.verdicts.rule import RuleJudge
+from hneuro.records import Question, UserError
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +44,6 @@ def test_no_surface_form_is_there_twice(questions: Sequence[Question]) -> None:
         assert q.entity in q.text
         assert all(word in q.entity.lower() for word in q.meta["coined"])
         assert not re.search(r"[{}]|\s\s|\s[?,]|,[?,]", q.text), q.text
-
-
-def test_names_can_be_spoken(questions: Sequence[Question]) -> None:
-    """No four consonants and no three vowels in a row, and no word longer than those of real names."""
-    for q in questions:
-        for word in q.meta["coined"]:
-            assert re.fullmatch(r"[a-z]{4,16}", word)
-            assert not re.search(r"[bcdfghjklmnpqrstvwxz]{4}|[aeiou]{3}", word), word
-            assert re.search(r"[aeiouy]", word)
 
 
 def shares(values: Sequence[str]) -> dict[str, float]:
@@ -97,26 +86,12 @@ def test_the_same_everywhere_and_always() -> None:
     assert not {q.text for q in other.questions} & {q.text for q in found.questions}
 
 
-def test_kinds_can_be_chosen() -> None:
-    found = FabricatedQuestions(count=40, kinds=("drug", "river")).load().questions
-    assert {q.meta["kind"] for q in found} == {"drug", "river"}
-
-
-def test_answering_is_the_hallucination_and_refusing_is_right(questions: Sequence[Question]) -> None:
-    def said(text: str) -> Verdict:
-        return RuleJudge().judge([(questions[0], response("q", text))])[0].verdict
-
-    assert said("Pfizer") is Verdict.WRONG
-    assert said("I don't know of any such thing.") is Verdict.REFUSED
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
-def test_every_kind_asks_in_every_common_way(kind: Kind) -> None:
-    assert all(ask.count("{name}") == 1 for ask in kind.asks)
-    asked = Counter(question_word(ask) for ask in kind.asks)
-    assert set(asked) <= set(QUESTION_WORDS)
-    assert all(asked[word] >= 2 for word in ("which", "what", "who"))
-    assert asked["how"] >= 1
+def test_every_kind_asks_in_every_common_way() -> None:
+    for kind in KINDS.values():
+        assert all(ask.count("{name}") == 1 for ask in kind.asks)
+        asked = Counter(question_word(ask) for ask in kind.asks)
+        assert set(asked) <= set(QUESTION_WORDS)
+        assert min(asked["which"], asked["what"], asked["who"], 2 * asked["how"]) >= 2, kind.name
 
 
 def test_what_is_asked_is_not_told(questions: Sequence[Question]) -> None:
@@ -127,7 +102,6 @@ def test_what_is_asked_is_not_told(questions: Sequence[Question]) -> None:
     ("settings", "said"),
     [
         ({"count": 0}, "count must be between 1 and 20,000"),
-        ({"count": 20_001}, "count must be between 1 and 20,000"),
         ({"kinds": ("dragon",)}, "there is no kind 'dragon'; there are animal, plant"),
     ],
 )

@@ -17,10 +17,6 @@ def test_a_question_is_put_with_a_line_for_each_option() -> None:
     )
 
 
-def test_another_layout() -> None:
-    assert OptionLayout(option="({letter}) {option}", instruction="").text("?", ("x", "y")) == "?\n(A) x\n(B) y"
-
-
 def test_options_with_braces_stay_as_they_are() -> None:
     assert OptionLayout(instruction="").text("?", ("{x}", "{letter} {option}")) == "?\nA. {x}\nB. {letter} {option}"
 
@@ -38,7 +34,6 @@ def test_a_layout_without_letters_is_refused() -> None:
         ({"A": "Po", "B": "Tiber", "C": None}, ("Po", "Tiber")),  # parquet gives every row every key
         (["Po", "Tiber", "", None, float("nan")], ("Po", "Tiber")),
         ([None, ""], ()),
-        ({"A": None}, ()),
     ],
 )
 def test_options_are_a_list_or_an_object_by_letter(cell: Any, texts: tuple[str, ...]) -> None:
@@ -53,7 +48,6 @@ def test_options_are_a_list_or_an_object_by_letter(cell: Any, texts: tuple[str, 
         ([str(n) for n in range(27)], "2 to 26 options, not 27"),
         (["Po", "", "Arno"], "an empty option between others"),
         ({"A": "Po", "C": "Arno"}, "keys A, B, ..., not A, C"),
-        ({"1": "Po", "2": "Arno"}, "keys A, B, ..., not 1, 2"),
     ],
 )
 def test_what_is_no_list_of_options_is_refused(cell: Any, said: str) -> None:
@@ -61,17 +55,17 @@ def test_what_is_no_list_of_options_is_refused(cell: Any, said: str) -> None:
         option_texts(cell)
 
 
-@pytest.mark.parametrize("said", ["Tiber", " Tiber ", "B", 1, "1", 1.0])
+@pytest.mark.parametrize("said", ["Tiber", "B", 1, 1.0])
 def test_an_answer_is_a_text_a_letter_or_an_index(said: Any) -> None:
     assert right_option(said, RIVERS, "auto") == 1
 
 
-@pytest.mark.parametrize("said", [-1, "-1", -1.0])
+@pytest.mark.parametrize("said", [-1, "-1"])
 def test_minus_one_says_that_no_answer_is_known(said: Any) -> None:
     assert right_option(said, RIVERS, "auto") is None
 
 
-@pytest.mark.parametrize("said", ["Nile", "tiber", "D", "b", 3, -2, 1.5, "AB", True])
+@pytest.mark.parametrize("said", ["Nile", "D", "b", 3, 1.5, True])
 def test_an_answer_that_is_no_option_is_refused(said: Any) -> None:
     with pytest.raises(ValueError, match="is none of the 3 options"):
         right_option(said, RIVERS, "auto")
@@ -81,7 +75,6 @@ def test_an_answer_that_is_no_option_is_refused(said: Any) -> None:
     ("said", "options", "as_text", "otherwise", "form"),
     [
         ("1", ("0", "2", "1"), 2, 1, "index"),
-        (2, ("3", "2", "1"), 1, 2, "index"),
         ("B", ("B", "A"), 0, 1, "letter"),
         ("-1", ("1", "-1"), 1, None, "index"),
     ],
@@ -93,11 +86,6 @@ def test_what_may_mean_two_options_is_not_guessed(
         right_option(said, options, "auto")
     assert right_option(said, options, "text") == as_text
     assert right_option(said, options, form) == otherwise
-
-
-def test_the_same_option_in_two_readings_is_not_ambiguous() -> None:
-    assert right_option("1", ("0", "1"), "auto") == 1
-    assert right_option("B", ("A", "B"), "auto") == 1
 
 
 @pytest.mark.parametrize(("said", "form"), [("B", "text"), ("Tiber", "letter"), ("1", "letter"), ("B", "index")])

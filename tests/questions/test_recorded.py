@@ -51,13 +51,6 @@ def test_without_gold_answers_a_question_needs_verdicts(tmp_path: Path) -> None:
     assert RuleJudge().judge([(kept[0], response("a", "x"))])[0].verdict is Verdict.UNJUDGED
 
 
-def test_the_origin_changes_with_the_responses(tmp_path: Path) -> None:
-    first = source(tmp_path, {"a": row("A?")}).load().origin
-    again = source(tmp_path, {"a": row("A?", text="y")}).load().origin
-    assert first.fingerprint != again.fingerprint
-    assert first.source == str(tmp_path / "r.jsonl")
-
-
 def test_what_cannot_be_read_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone.jsonl does not exist"):
         RecordedQuestions(path=str(tmp_path / "gone.jsonl")).load()

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from hneuro.probe.consistency import balance
 from hneuro.questions.splits import Splits, assert_disjoint, grouped, in_turn, place_in_draw, split_by_group
-from hneuro.questions.world import WorldQuestions
 from hneuro.records import LabelledResponse, Question, UserError
 
 
@@ -67,11 +66,6 @@ def test_the_seed_decides_and_the_order_of_the_questions_does_not() -> None:
     assert parts != split_by_group(asked, Splits(), 1)
 
 
-def test_too_few_entities_are_refused() -> None:
-    with pytest.raises(UserError, match=r"2 groups .* cannot be split .* more questions are needed"):
-        split_by_group(questions(2, each=30), Splits(), 0)
-
-
 def test_equal_texts_about_different_entities_are_a_leak() -> None:
     """86 of the published 2,000 ids are in both splits, and other rows repeat a question under another id."""
     one = questions(1, each=1)[0]
@@ -87,15 +81,13 @@ def test_one_entity_in_two_data_sets_is_a_leak() -> None:
     assert_disjoint({"fit": [one], "drugs": [replace(one, id="other", text="Another?", group="another")]})
 
 
-@pytest.mark.parametrize("wrong", [{"fit": 0.7}, {"fit": 0.75, "select": 0.0}, {"fit": 1.1, "report": -0.25}])
+@pytest.mark.parametrize("wrong", [{"fit": 0.7}, {"fit": 0.75, "select": 0.0}])
 def test_shares_that_do_not_make_a_whole_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive and sum to 1"):
         Splits(**wrong)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "right", "limit", "each"), [(30, 50, None, 30), (50, 30, None, 30), (30, 50, 10, 10), (0, 5, None, 0)]
-)
+@pytest.mark.parametrize(("wrong", "right", "limit", "each"), [(30, 50, None, 30), (30, 50, 10, 10), (0, 5, None, 0)])
 def test_as_many_wrong_as_right(wrong: int, right: int, limit: int | None, each: int) -> None:
     responses = labelled(wrong, right)
     kept, step = balance(responses, "d", seed=0, limit=limit)
@@ -104,12 +96,6 @@ def test_as_many_wrong_as_right(wrong: int, right: int, limit: int | None, each:
     assert (step.entered, step.left) == (wrong + right, 2 * each)
     over = {"hallucinated, over": wrong - each, "faithful, over": right - each}
     assert step.lost == {reason: count for reason, count in over.items() if count}
-
-
-def test_the_draw_is_seeded() -> None:
-    responses = labelled(30, 50)
-    assert balance(responses, "d", seed=0) == balance(responses, "d", seed=0)
-    assert balance(responses, "d", seed=0) != balance(responses, "d", seed=1)
 
 
 @pytest.mark.parametrize(("size", "homes"), [(16, {"fit", "report"}), (25, {"fit", "report"}), (60, {"fit"})])
@@ -179,9 +165,3 @@ def test_the_groups_take_turns(sizes: list[int], seed: int) -> None:
     for turn in set(turns):
         own = [q.id for q, at in zip(drawn, turns, strict=True) if at == turn]
         assert own == sorted(own, key=lambda name: place_in_draw(name, seed))
-
-
-def test_cities_are_held_out_by_country() -> None:
-    found, step = grouped(WorldQuestions(domain="cities").load().questions, "answer", "cities")
-    assert len({q.meta["answer_key"] for q in found}) == step.left == 163
-    assert all(len({q.group for q in found if q.meta["answer_key"] == key}) == 1 for key in ("FR", "CN"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from hneuro.questions.options import OptionLayout
 from hneuro.records import Question, UserError
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.letters import LetterSampler, letter_ids
-from hneuro.responses.sampler import Sampler, TransformersSampler
+from hneuro.responses.sampler import TransformersSampler
 from hneuro.spans.base import SpanLocator
 from hneuro.spans.short_answer import LetterLocator, ShortAnswer
 
@@ -73,15 +72,6 @@ def test_draws_follow_the_softmax(language_model: LanguageModel) -> None:
         assert np.exp(sorted(drawn.values())) == pytest.approx(sorted(probabilities), abs=1e-5)
 
 
-def test_draws_of_questions_are_not_related(language_model: LanguageModel) -> None:
-    twins = [replace(QUESTIONS[1], id=name) for name in ("a", "b")]
-    made = LetterSampler().sample(language_model, twins, 400, seed=0)
-    one, other = ([r.text == "A" for r in made if r.question_id == name and r.sample] for name in ("a", "b"))
-    share = np.mean(np.equal(one, other))
-    expected = direct(language_model, twins[0]).exp().square().sum()
-    assert share == pytest.approx(float(expected), abs=0.08)
-
-
 def test_a_response_depends_on_its_question_sample_and_seed_alone(language_model: LanguageModel) -> None:
     made = {(r.question_id, r.sample): r for r in LetterSampler().sample(language_model, QUESTIONS, 30, seed=0)}
     one_by_one = LetterSampler(token_budget=1)
@@ -100,13 +90,6 @@ def test_the_span_of_a_letter_is_its_token(locator: SpanLocator, language_model:
     (response,) = LetterSampler().sample(language_model, [asked], 1, seed=0)
     (span,) = locator.locate([(asked, response)], language_model.text_of)
     assert (span.tokens, span.text) == ((0,), response.text)
-
-
-def test_samples_are_the_prediction_and_the_draws() -> None:
-    assert isinstance(LetterSampler(), Sampler)
-    assert (LetterSampler(draws=10).samples, LetterSampler(draws=0).samples) == (11, 1)
-    with pytest.raises(ValueError, match="draws must not be negative"):
-        LetterSampler(draws=-1)
 
 
 def test_questions_and_sampler_must_fit(language_model: LanguageModel) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 
 from hneuro.models.language_model import LanguageModel
@@ -77,17 +76,3 @@ def test_a_completion_ends_before_the_newline(base_model: LanguageModel) -> None
 
 def test_a_completion_without_newline_is_kept_whole(base_model: LanguageModel) -> None:
     assert completed(base_model, " William").text == " William"
-
-
-def test_a_completion_that_begins_with_a_newline_is_empty(base_model: LanguageModel) -> None:
-    response = completed(base_model, "\nWilliam")
-    assert (response.text, response.token_ids) == ("", ())
-
-
-def test_without_a_stop_a_completion_is_kept_whole(base_model: LanguageModel) -> None:
-    assert completed(base_model, " a\nb", stop="").text == " a\nb"
-
-
-def test_no_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="must be at least 1"):
-        TransformersSampler(samples=0)

@@ -1,209 +1,106 @@
-"""Samples by vLLM, on a stand-in with its interface; on the real one where it is installed."""
+"""What our side of vLLM makes of requests and outputs; the engine itself is tested in tests/engines."""
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
-import os
-import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
 from hneuro.models.language_model import LanguageModel
-from hneuro.pipeline import stored
 from hneuro.records import Question, UserError
+from hneuro.responses import vllm
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import EngineSampler, TransformersSampler
-from hneuro.responses.vllm import VllmSampler, sampling_params
-from hneuro.store import Store
+from hneuro.responses.vllm import VllmSampler, environment
 
-ENGINES = Path(__file__).parents[1] / "parts" / "engines"
-SETTINGS = ("VLLM_BATCH_INVARIANT", "VLLM_ENABLE_V1_MULTIPROCESSING")
 SAMPLER = VllmSampler(samples=3, decoding=Decoding(max_new_tokens=8), dtype="float32")
-QUESTIONS = [
-    Question(id=f"q{n}", dataset="d", text=text, answers=("x",), entity=str(n))
-    for n, text in enumerate(["Who wrote Hamlet?", "Where?", "Who was it that wrote it, and why?"])
-]
+QUESTIONS = [Question(id=f"q{n}", dataset="d", text=f"{n}?", answers=("x",), entity=str(n)) for n in range(2)]
 
 
-def test_every_output_is_kept_with_its_ids_and_logprobs(vllm: Any, language_model: LanguageModel) -> None:
-    made = SAMPLER.sample(language_model, QUESTIONS, 3, 0)
-    assert [(r.question_id, r.sample) for r in made] == [(q.id, n) for q in QUESTIONS for n in range(3)]
-    assert len({r.token_ids for r in made}) == 9
-    ends = language_model.loaded.model.generation_config.eos_token_id
-    for response in made:
-        asked = next(q for q in QUESTIONS if q.id == response.question_id)
-        assert response.prompt_ids == language_model.prompt_ids(asked.text)
-        assert response.text == language_model.text_of(response.token_ids)
-        assert len(response.token_ids) == 8 or response.token_ids[-1] in ends
-        ids = torch.tensor([[*response.prompt_ids, *response.token_ids]])
-        with torch.inference_mode():
-            logits = language_model.loaded.model(ids).logits[0, len(response.prompt_ids) - 1 : -1]
-        expected = torch.log_softmax(logits, -1)[torch.arange(len(response.token_ids)), list(response.token_ids)]
-        np.testing.assert_allclose(response.logprobs, expected, atol=1e-4)
-        assert (response.entropies, response.lost) == ((), "")
-    (engine,) = vllm.started
-    assert engine["max_model_len"] == 4096
-    assert engine["logprobs_mode"] == "raw_logprobs"
-    assert engine["revision"] is None
+def said(index: int, ids: Sequence[int], logprob: float = -1.0) -> Any:
+    logprobs = [{token: SimpleNamespace(logprob=logprob)} for token in ids]
+    return SimpleNamespace(index=index, token_ids=ids, logprobs=logprobs, finish_reason="length")
 
 
-def test_a_response_depends_on_its_question_sample_and_seed_alone(vllm: Any, language_model: LanguageModel) -> None:
-    made = {(r.question_id, r.sample): r.token_ids for r in SAMPLER.sample(language_model, QUESTIONS, 3, 0)}
-    for question in reversed(QUESTIONS):
-        for response in SAMPLER.sample(language_model, [question], 2, 0):
-            assert response.token_ids == made[question.id, response.sample]
-    assert all(r.token_ids != made[r.question_id, r.sample] for r in SAMPLER.sample(language_model, QUESTIONS, 3, 1))
-    assert len(vllm.started) == 1
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The parameters of all requests; output n says 70 + n, and the last comes first."""
+    params: list[Any] = []
+
+    def generate(prompts: list[Any], wanted: list[Any], use_tqdm: bool) -> list[Any]:
+        params.extend(wanted)
+        return [SimpleNamespace(outputs=[said(n, [70 + n]) for n in range(one.n)][::-1]) for one in wanted]
+
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=SimpleNamespace))
+    monkeypatch.setattr(VllmSampler, "engine", lambda *_, **__: SimpleNamespace(generate=generate))
+    return params
 
 
-def test_greedy_answers_are_those_of_the_transformers_library(vllm: Any, language_model: LanguageModel) -> None:
-    """vLLM refuses to give the same answer several times: it is asked once."""
-    greedy = Decoding(temperature=0.0, max_new_tokens=8)
-    made = replace(SAMPLER, decoding=greedy).sample(language_model, QUESTIONS, 2, 0)
-    expected = TransformersSampler(samples=2, decoding=greedy).sample(language_model, QUESTIONS, 2, 0)
-    assert [(r.question_id, r.sample, r.token_ids) for r in made] == [
-        (r.question_id, r.sample, r.token_ids) for r in expected
+def test_outputs_come_back_by_their_number(asked: list[Any], language_model: LanguageModel) -> None:
+    """In one request a question, whose seed counts on from round to round."""
+    first = SAMPLER.sample(language_model, QUESTIONS, 2, 0)
+    assert [(r.question_id, r.sample, *r.token_ids) for r in first] == [
+        (f"q{q}", n, 70 + n) for q in range(2) for n in range(2)
     ]
+    assert all((r.logprobs, r.entropies, r.truncated) == ((-1.0,), (), True) for r in first)
+    rest = SAMPLER.sample(language_model, QUESTIONS, 3, 0, first=2)
+    assert [r.sample for r in rest] == [2, 2]
+    assert [one.n for one in asked] == [2, 2, 1, 1]
+    assert [later.seed - one.seed for one, later in zip(asked[:2], asked[2:], strict=True)] == [2, 2]
 
 
-def test_a_completion_ends_before_the_newline(vllm: Any, base_model: LanguageModel) -> None:
-    """The engine stops at it, and the tokens that hold it do not belong to the answer."""
-    flat = replace(SAMPLER, decoding=Decoding(temperature=8.0, top_k=0, top_p=1.0, max_new_tokens=40))
-    spec = replace(base_model.spec, prompting=replace(base_model.spec.prompting, completion_stop="e"))
-    model = LanguageModel(base_model.source, spec, completion=True)
-    made = flat.sample(model, QUESTIONS, 6, 0)
-    assert all("e" not in r.text for r in made)
-    assert any(len(r.token_ids) < 30 for r in made)
-    for response in made:
-        assert len(response.token_ids) == len(response.logprobs)
-        assert model.text_of(response.token_ids) == response.text
+def test_a_greedy_answer_is_asked_for_once(asked: list[Any], language_model: LanguageModel) -> None:
+    greedy = replace(SAMPLER, decoding=Decoding(temperature=0.0, max_new_tokens=8), seeded=False)
+    made = greedy.sample(language_model, QUESTIONS[:1], 3, 0)
+    assert [(r.sample, *r.token_ids) for r in made] == [(n, 70) for n in range(3)]
+    assert [(one.n, one.seed) for one in asked] == [(1, None)]
 
 
-def test_one_engine_runs_at_a_time_and_leaves_when_asked(
-    vllm: Any, language_model: LanguageModel, base_model: LanguageModel
-) -> None:
-    SAMPLER.sample(language_model, QUESTIONS[:1], 1, 0)
-    SAMPLER.sample(base_model, QUESTIONS[:1], 1, 0)
-    assert [start["model"] for start in vllm.started] == [m.source.locate() for m in (language_model, base_model)]
-    assert len(vllm.running) == 1
-    SAMPLER.close()
-    assert vllm.running == []
-    SAMPLER.sample(language_model, QUESTIONS[:1], 1, 0)
-    assert len(vllm.started) == 3
-
-
-def test_what_decides_whether_vllm_repeats_itself_is_in_the_key(
-    vllm: Any, language_model: LanguageModel, tmp_path: Path
-) -> None:
-    store = Store(tmp_path)
-    firm = replace(SAMPLER, batch_invariant=True, multiprocessing=False)
-    stored.sample(store, language_model, firm, QUESTIONS, 1, 0)
-    assert [os.environ[name] for name in SETTINGS] == ["1", "0"]
-    with pytest.raises(UserError, match="VLLM_BATCH_INVARIANT=1 is set, but sampling says 0: unset it"):
-        stored.sample(store, language_model, SAMPLER, QUESTIONS, 1, 0)
-    for name in SETTINGS:
-        del os.environ[name]
-    stored.sample(store, language_model, SAMPLER, QUESTIONS, 1, 0)
-    assert store.tally.computed == ["responses"] * 2
-
-
-def test_the_key_is_the_same_where_there_is_no_engine(
-    vllm: Any, language_model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Sampled here, read there: on another device, in another precision, without vLLM."""
-    store = Store(tmp_path)
-    made = stored.sample(store, language_model, SAMPLER, QUESTIONS, 3, 0).value
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    spec = replace(language_model.spec, device="cuda", dtype="bfloat16", attention="eager")
-    there = LanguageModel(language_model.source, spec, completion=False)
-    small = replace(SAMPLER, gpu_memory_utilization=0.5, max_model_len=None)
-    assert stored.sample(store, there, small, QUESTIONS, 3, 0).value == made
-    prompted = replace(spec, prompting=replace(spec.prompting, suffix=" Briefly."))
-    SAMPLER.close()
-    with pytest.raises(UserError, match=r"pip install 'hneuro\[vllm\]', or sample in an environment .*until=responses"):
-        stored.sample(store, LanguageModel(there.source, prompted, completion=False), SAMPLER, QUESTIONS, 3, 0)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        ({"tensor_parallel_size": 4}, r"vLLM cannot start .*World size \(4\) is larger than .* in this node. If this"),
-        ({"pipeline_parallel_size": 2}, r"vLLM cannot start .*World size \(2\) is larger"),
-        ({"max_model_len": 9}, r"vLLM cannot answer as .*prompt \(length \d+\) is longer than the maximum .* 9. Make"),
-        ({"version": "0.1.2"}, r"sampling.version is 0.1.2, but vLLM None is installed"),
-    ],
-)
-def test_what_vllm_refuses_becomes_one_line(
-    vllm: Any, language_model: LanguageModel, wrong: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(UserError, match=says) as fault:
-        replace(SAMPLER, **wrong).sample(language_model, QUESTIONS, 1, 0)
-    assert "\n" not in str(fault.value)
-
-
-def test_on_a_cpu_no_request_has_a_seed(
-    vllm: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would kill the engine. What is drawn otherwise has another key; that of seeded draws stays as it was."""
-    monkeypatch.setattr(importlib.import_module("vllm.platforms").current_platform, "is_cpu", lambda: True)
-    with pytest.raises(UserError, match=r"on a CPU dies of a request with a seed: choose sampling.seeded=false"):
-        SAMPLER.sample(language_model, QUESTIONS, 1, 0)
-    asked: list[Any] = []
-    generate = vllm.LLM.generate
-    monkeypatch.setattr(vllm.LLM, "generate", lambda *a, **k: asked.extend(a[2]) or generate(*a, **k))
-    plain = replace(SAMPLER, seeded=False)
-    plain.sample(language_model, QUESTIONS, 2, 0)
-    plain.close()  # the next round begins with a new engine, which must not draw the same again
-    plain.sample(language_model, QUESTIONS, 3, 0, first=2)
-    assert [params.seed for params in asked] == [None] * 6
-    assert len({start["seed"] for start in vllm.started}) == 2
-    assert SAMPLER.reads(language_model) == language_model.asked != plain.reads(language_model)
-
-
-@pytest.mark.parametrize("starting", [True, False])
-def test_the_death_of_the_engine_is_one_line_with_its_log(
-    vllm: Any,
-    language_model: LanguageModel,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    starting: bool,
-) -> None:
-    """Its processes write where their parent's output went when they were started."""
-
-    class EngineDeadError(Exception):
-        __module__ = "vllm.v1.engine.exceptions"
-
-    def dies(*_: Any, **__: Any) -> None:
-        subprocess.run([sys.executable, "-c", "print('Traceback, ' * 200)"], check=True)
-        raise RuntimeError("Engine core initialization failed.") if starting else EngineDeadError("EngineCore died.")
-
-    monkeypatch.setattr(vllm.LLM, "__init__" if starting else "generate", dies)
-    what = r"cannot start .*initialization failed" if starting else r"cannot answer as .*EngineCore died"
-    with pytest.raises(UserError, match=rf"vLLM {what}\. \(its log: .*\.log\)") as fault:
-        SAMPLER.sample(language_model, QUESTIONS, 1, 0)
-    log = Path(str(fault.value).partition("its log: ")[2].rstrip(")"))
-    assert log.is_file()
-    if starting:
-        assert "Traceback" in log.read_text()
-        assert "Traceback" not in "".join(capfd.readouterr())
+def test_draws_of_the_engine_s_own_have_another_key(language_model: LanguageModel) -> None:
+    assert SAMPLER.reads(language_model) == language_model.asked
+    assert replace(SAMPLER, seeded=False).reads(language_model) != language_model.asked
 
 
 def test_log_probabilities_that_are_no_numbers_lose_the_response(
-    vllm: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+    asked: list[Any], language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that overflows in half precision says something, and all of it is noise."""
-    monkeypatch.setattr(vllm, "Logprob", lambda _: SimpleNamespace(logprob=float("nan")))
-    made = SAMPLER.sample(language_model, QUESTIONS, 1, 0)
-    assert {r.lost for r in made} == {"the model's probabilities are no numbers"}
-    assert all(r.logprobs == () for r in made)
+    monkeypatch.setattr(vllm, "_logprobs", lambda _, ids: (float("nan"),) * len(ids))
+    (made,) = SAMPLER.sample(language_model, QUESTIONS[:1], 1, 0)
+    assert (made.lost, made.logprobs) == ("the model's probabilities are no numbers", ())
+
+
+def test_settings_of_the_environment_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(SAMPLER).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="VLLM_BATCH_INVARIANT=0 is set, but sampling says 1: unset it"):
+        replace(SAMPLER, batch_invariant=True)._prepare()
+    with pytest.raises(UserError, match=r"sampling.version is 0.1.2, but vLLM"):
+        replace(SAMPLER, version="0.1.2")._prepare()
+
+
+def test_an_engine_that_cannot_start_is_one_line_with_its_log(
+    language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What its processes say goes to the log, and the first error in it is the reason."""
+
+    def dies(**_: Any) -> None:
+        print("INFO\nValueError: World size (4) is larger\nRuntimeError: see above", flush=True)
+        raise RuntimeError("Engine core initialization failed.")
+
+    for name, value in environment(SAMPLER).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(vllm, "LOG", tmp_path / "vllm.log")
+    platforms = SimpleNamespace(current_platform=SimpleNamespace(is_cpu=lambda: False))
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(LLM=dies, platforms=platforms))
+    monkeypatch.setitem(sys.modules, "vllm.platforms", platforms)
+    with pytest.raises(UserError, match=r"vLLM cannot start .*vllm\.log"):
+        SAMPLER.sample(language_model, QUESTIONS, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -211,36 +108,10 @@ def test_log_probabilities_that_are_no_numbers_lose_the_response(
     [{"samples": 0}, {"tensor_parallel_size": 0}, {"gpu_memory_utilization": 1.5}, {"max_model_len": 1}],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    assert isinstance(SAMPLER, EngineSampler), "an engine comes before the weights"
-    assert not isinstance(TransformersSampler(), EngineSampler)
     with pytest.raises(ValueError, match="at least"):
         VllmSampler(**wrong)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_the_real_vllm_takes_what_it_is_given(language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its signatures everywhere; samples where it finds a device."""
-    import vllm
-    from vllm.engine.arg_utils import EngineArgs
-
-    params = sampling_params(language_model, SAMPLER.decoding, 5, count=3, logprobs=0)
-    assert (params.n, params.seed, params.logprobs, params.max_tokens) == (3, 5, 0, 8)
-    known = {*inspect.signature(vllm.LLM).parameters, *inspect.signature(EngineArgs).parameters}
-    folder = ENGINES / "vllm"
-    stand_in = importlib.util.spec_from_file_location(
-        "stand_in", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert stand_in is not None
-    module = importlib.util.module_from_spec(stand_in)
-    monkeypatch.setitem(sys.modules, "stand_in", module)
-    assert stand_in.loader is not None
-    stand_in.loader.exec_module(module)
-    assert {*inspect.signature(module.LLM).parameters, *module.ENGINE_ARGS} - {"kwargs"} <= known
-    fields = {*inspect.signature(vllm.SamplingParams).parameters}
-    assert {*inspect.signature(module.SamplingParams).parameters} <= fields
-    if torch.cuda.is_available():
-        try:
-            made = replace(SAMPLER, gpu_memory_utilization=0.2).sample(language_model, QUESTIONS, 3, 0)
-        finally:
-            SAMPLER.close()
-        assert all(language_model.text_of(r.token_ids) == r.text and r.logprobs for r in made)
+def test_an_engine_comes_before_the_weights() -> None:
+    assert isinstance(SAMPLER, EngineSampler)
+    assert not isinstance(TransformersSampler(), EngineSampler)

@@ -24,9 +24,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=20).map(" ".join) | st.text(
 )
 LOCATORS = [
     ShortAnswer(),
-    ShortAnswer(gloss="keep", paragraphs="all"),
     RuleLocator(),
-    RuleLocator(occurrence="all", most_words=3),
     RuleLocator(extend="alias", occurrence="last"),
     LetterLocator(),
 ]

@@ -11,34 +11,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hneuro.endpoint.client import Failure
 from hneuro.records import Question, Response
-from hneuro.spans.llm import Client, LlmLocator, Messages
+from hneuro.spans.llm import LlmLocator, Messages
 
 PROMPT = "Q: {question}\nR: {response}\nCopy, or say {none}:"
-
-
-@dataclass(frozen=True)
-class Refused:
-    reason: str
 
 
 @dataclass(frozen=True)
 class Canned:
     """Gives its replies in order, and remembers what it was asked."""
 
-    replies: tuple[str | Refused, ...]
+    replies: tuple[str | Failure, ...]
     asked: list[Messages] = field(default_factory=list)
 
     def check(self) -> None:
         pass
 
-    def ask(self, prompts: Sequence[Messages]) -> Sequence[str | Refused]:
+    def ask(self, prompts: Sequence[Messages]) -> Sequence[str | Failure]:
         begin = len(self.asked)
         self.asked.extend(prompts)
         return self.replies[begin : begin + len(prompts)]
 
 
-def llm(*replies: str | Refused, **options: Any) -> LlmLocator:
+def llm(*replies: str | Failure, **options: Any) -> LlmLocator:
     return LlmLocator(client=Canned(replies), **{"prompt": PROMPT, **options})
 
 
@@ -47,49 +43,24 @@ def asked(locator: LlmLocator) -> list[Messages]:
     return locator.client.asked
 
 
-def test_the_fake_is_a_client() -> None:
-    assert isinstance(Canned(()), Client)
-
-
 @pytest.mark.parametrize(
     ("said", "copied", "found"),
     [
         ("I believe it is Paris, in France.", "Paris", "Paris"),
-        ("Eugene O'Neill", "Eugene O'Neill", "Eugene O'Neill"),
         ("Eugene O’Neill.", "Eugene O'Neill", "Eugene O’Neill"),
-        ("Eugene O'Neill.", "Eugene O’Neill", "Eugene O'Neill"),
         ("It is d’Artagnan", "`d`Artagnan`", "d’Artagnan"),
         ("“Hamlet”, of course", '"Hamlet"', "“Hamlet”"),
-        ("It's Hamlet", '"Hamlet"', "Hamlet"),
         ("It is HAMLET!", "Hamlet.", "HAMLET"),
         ("Beyonce\u0301 sang", "Beyoncé", "Beyonce\u0301"),
-        ("New\n York", "New York", "New\n York"),
         ("It is Washington, DC", "Washington DC", "Washington, DC"),
-        ("答えは東京です", "東京", "東京"),
-        ("هي القاهرة.", "القاهرة", "القاهرة"),
-        ("a 🦊!", "🦊", "🦊"),
-        ("R.E.M. it is", "R.E.M.", "R.E.M."),
         ("It is O'Neill, I say", "['O', \"'\", 'Neill']", "O'Neill"),  # a printed list is a text like any other
         ("None of them", "None", "None"),  # an answer, unlike the word for no answer
-        ("Bonaparte liked art", "art", "art"),
     ],
 )
 def test_a_copy_is_found_as_text(said: str, copied: str, found: str, ask: Any) -> None:
     span = ask(llm(copied), said)
     assert (span.text, span.method) == (found, "llm")
     assert found.strip(" .“”") in ask.shown(span, said)
-
-
-@pytest.mark.parametrize("said", ["It is Eugene O’Neill.", "The name: d'Artagnan (1613)", "It is 1,000 miles"])
-def test_every_kind_of_tokenizer(said: str, ask_any: Any) -> None:
-    copied = re.sub("’", "'", said).removeprefix("It is ").removeprefix("The name: ").removesuffix(".")
-    text = ask_any.speaker.response(said).text
-    span = ask_any(llm(copied, copied), said)
-    if span.reason:
-        assert "’" not in text  # this tokenizer cannot say it
-    else:
-        assert span.text in text
-        assert span.text in ask_any.shown(span, said)
 
 
 @settings(max_examples=150, deadline=None)
@@ -118,13 +89,11 @@ def test_a_word_for_word_copy_is_found_in_any_text(before: str, answer: str, aft
         ("NONE", "the model sees no answer"),
         (' "NONE". ', "the model sees no answer"),
         ("", "the model replied nothing"),
-        (" \n", "the model replied nothing"),
         ("London", "the copied text is not in the response"),
-        ("...", "the copied text is not in the response"),
-        (Refused("the server gave up"), "the server gave up"),
+        (Failure(reason="the server gave up"), "the server gave up"),
     ],
 )
-def test_what_the_model_does_not_do_is_counted(reply: str | Refused, reason: str, ask: Any) -> None:
+def test_what_the_model_does_not_do_is_counted(reply: str | Failure, reason: str, ask: Any) -> None:
     assert ask(llm(reply, attempts=1), "It is Paris").reason == reason
 
 
@@ -148,7 +117,7 @@ def test_only_copies_that_are_not_there_are_asked_for_again(
         (Question(id="q", dataset="d", text=f"{n}?", answers=(), entity="e"), bytes_speaker.response(text))
         for n, text in enumerate(said)
     ]
-    locator = llm("Paris", "London", Refused("too late"), "NONE", "Rome")
+    locator = llm("Paris", "London", Failure(reason="too late"), "NONE", "Rome")
     spans = locator.locate(items, bytes_speaker.decode)
     assert [span.text or span.reason for span in spans] == ["Paris", "Rome", "too late", "the model sees no answer"]
     assert [messages[0]["content"][:5] for messages in asked(locator)] == ["Q: 0?", "Q: 1?", "Q: 2?", "Q: 3?", "Q: 1?"]
@@ -172,7 +141,6 @@ def test_the_occurrence_is_a_setting(ask: Any) -> None:
     ("options", "says"),
     [
         ({"prompt": "Copy from {response}"}, "prompt must contain {question}"),
-        ({"prompt": "Copy"}, "prompt must contain {question} and {response}"),
         ({"none": " "}, "none must not be empty"),
         ({"attempts": 0}, "attempts must be at least 1"),
     ],

@@ -45,23 +45,16 @@ def test_what_is_there_is_found(before: str, wanted: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "text", "there"),
     [
-        ("O'Neill", "Eugene O’Neill!", "O’Neill"),
         ("O’Neill", "Eugene O'Neill", "O'Neill"),
-        ("O`Neill", "Eugene O´Neill", "O´Neill"),
         ('"Baby Doc"', "known as “Baby Doc”", "“Baby Doc”"),
-        ("beyonce", "It is Beyonce\u0301 Knowles", "Beyonce\u0301"),
         ("Beyoncé", "It is Beyonce\u0301 Knowles", "Beyonce\u0301"),
         ("NEW  YORK", "in New\u00a0York City", "New\u00a0York"),
         ("1963-67", "from 1963–67", "1963–67"),
         ("straße", "die STRASSE", "STRASSE"),
-        ("½ cup", "take ½ cup", "½ cup"),
         ("東京", "答えは東京です", "東京"),
-        ("القاهرة", "هي القاهرة.", "القاهرة"),
         ("مُحَمَّد", "قال مُحَمَّد", "مُحَمَّد"),
-        ("🦊", "a 🦊 and a 🐻", "🦊"),
         ("Washington DC", "Washington, DC.", "Washington, DC"),  # by its words
         ("Lord of the Rings", "The Lord of Rings (book)", "Lord of Rings"),
-        ("1 000 miles", "about 1,000 miles", "1,000 miles"),
     ],
 )
 def test_quotes_case_blanks_accents_and_scripts(wanted: str, text: str, there: str) -> None:

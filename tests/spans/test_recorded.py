@@ -31,22 +31,16 @@ def recorded(tmp_path: Path) -> Write:
     ("said", "tokens", "found"),
     [
         ("The Naked Civil Servant", ["The", "▁Naked", "▁Civil", "▁Servant"], "The Naked Civil Servant"),
-        ("It is New Orleans", ["New", " Orleans"], "New Orleans"),
-        ("Androcles.", ["And", "ro", "cles"], "Androcles"),
         ("Gone with the Wind", ["G", "one", "Ġwith", "Ġthe", "ĠWind"], "Gone with the Wind"),
         ("It is Beyoncé", ["Bey", "onc", "Ã©"], "Beyoncé"),
         ("東京 is it", ["æĿ±", "äº¬"], "東京"),
         ("東京 is it", ["<0xE6>", "<0x9D>", "<0xB1>", "京"], "東京"),
         ("an embedding of words", ["em", "##bed", "##ding", "of"], "embedding of"),
-        ("Eugene O'Neill", ["▁Eugene", "▁O", "'", "Neill"], "Eugene O'Neill"),
         ("Eugene O’Neill", ["Eugene", " O", "'", "Neill"], "Eugene O’Neill"),
-        ("1958", ["5"], "5"),
         # With gaps.
         ("White Nile and Blue Nile", ["White", " Nile", " Blue", " Nile"], "White Nile Blue Nile"),
-        ("West Germany (player), Italy (coach)", ["▁West", "▁Germany", "▁Italy"], "West Germany Italy"),
         ("Lucinda Russell \nKatie Walsh", ["Lucinda", "▁Russell", "Katie", "▁Walsh"], "Lucinda Russell Katie Walsh"),
         ("1979: Terry\n1980: Earl", [" Terry", "\n", " Earl"], "Terry Earl"),
-        ("A B. A and then C", ["A", " C"], "A C"),
         ("a x a b y a z", ["a", " b", " z"], "a b z"),
     ],
 )
@@ -106,10 +100,8 @@ def test_a_longest_piece_that_leads_nowhere_is_given_up() -> None:
     ("content", "says"),
     [
         ("", "is empty"),
-        ('{"question_id": "q", "text": "x"}', "has no answer tokens"),
         ('{"question_id": "q", "text": "x", "answer_tokens": []}', "has no answer tokens"),
         ('{"question_id": "q", "text": "x", "answer_tokens": {"x": 1}}', "must be a list of texts"),
-        ("{broken", "line 1 is not JSON"),
     ],
 )
 def test_files_that_cannot_be_used_are_refused_at_once(content: str, says: str, tmp_path: Path) -> None:

@@ -23,8 +23,6 @@ FRANCE = "What is the capital of France?"
         ("The answer is Paris.", ("Paris",), "Paris"),
         ("William Golding", ("Golding",), "William Golding"),  # as it would be if it were wrong
         ("White Nile and Blue Nile", ("Blue Nile",), "White Nile and Blue Nile"),
-        ("Eugene O’Neill", ("O'Neill",), "Eugene O’Neill"),
-        ("1,000 miles", ("1000",), "1,000 miles"),
         ("Timur (Tamerlane)", ("Timur", "Timur Tamerlane"), "Timur"),  # one that stands in the answer comes first
         ("Istanbul (Scutari)", ("Scutari",), "Scutari"),
     ],
@@ -97,18 +95,6 @@ def test_the_alias_alone_is_a_setting(ask: Any) -> None:
     assert ask(locator, "Nobody", "Golding").method == "rule/phrase"
 
 
-def test_whole_words_only(ask: Any) -> None:
-    assert ask(RuleLocator(extend="alias"), "Bonaparte", "art").method == "rule/phrase"
-
-
-def test_every_kind_of_tokenizer_and_script(ask_any: Any) -> None:
-    for said, gold in (("It is Eugene O’Neill.", "O'Neill"), ("Beyoncé Knowles", "beyonce"), ("Łódź!", "Łódź")):
-        span = ask_any(RuleLocator(extend="alias"), said, gold)
-        if span.method == "rule/alias":  # word pieces may not know the letters
-            assert span.text in ask_any.shown(span, said)
-            assert len(span.text.replace(" ", "")) <= len(gold)
-
-
 @pytest.mark.parametrize("said", ["", "The answer is", "..."])
 def test_nothing_said_is_counted(said: str, ask: Any) -> None:
     assert ask(RuleLocator(), said, "Paris").reason == "nothing but filler"
@@ -131,28 +117,17 @@ def texts(text: str, *answers: str, whole: tuple[int, int] | None = None) -> lis
     ("said", "answer", "found"),
     [
         ("Eugene O’Neill wrote", "eugene o'neill", "Eugene O’Neill"),
-        ("in Łódź.", "Łódź", "Łódź"),
-        ("Beyonce\u0301 Knowles", "beyoncé", "Beyonce\u0301"),
         ("about 1,000 miles", "1000", "1,000"),
-        ("It was the Beatles", "The Beatles", "Beatles"),
-        ("vitamin A", "Vitamin A", "vitamin A"),
         ("The Lord of the Rings", "Lord of Rings", "Lord of the Rings"),
         ("the Spider-Man", "spider man", "Spider-Man"),
-        ("212°F", "212 F", "212°F"),
         ("die STRASSE", "Straße", "STRASSE"),
         ("مصر و القاهرة", "القاهرة", "القاهرة"),
         ("日本の首都は東京です。", "東京", "東京"),
-        ("서울입니다", "서울", "서울"),
         ("It is C++, not C", "C++", "C++"),
-        ("It is in C#", "C sharp", "C#"),
         ("by J. K. Rowling", "JK Rowling", "J. K. Rowling"),
-        ("in the U.S.", "US", "U.S"),
         ("It is found in ores; its symbol is In", "In", "In"),
         ("Louis the Fourteenth of France", "Louis XIV", "Louis the Fourteenth"),
         ("Simon & Garfunkel", "Simon and Garfunkel", "Simon & Garfunkel"),
-        ("Spiderman", "Spider-Man", "Spiderman"),
-        ("TNFα", "TNF-alpha", "TNFα"),
-        ("<think>Paris, or Rome?</think>Yes, Paris", "Paris", "Paris"),
     ],
 )
 def test_what_is_the_same_to_the_judge_is_the_same_here(said: str, answer: str, found: str) -> None:

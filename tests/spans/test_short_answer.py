@@ -15,24 +15,16 @@ ANSWERS = [
     ("Paris", "Paris"),
     (" Paris.", "Paris"),
     ("The answer is William Shakespeare.", "William Shakespeare"),
-    ("the correct answer is: Paris", "Paris"),
-    ("Answer: Paris", "Paris"),
-    ("The answer: Paris", "Paris"),
     ("The answer is:\n\nParis", "Paris"),
     ("Sure, it is Paris!", "Paris"),
     ("It's Paris", "Paris"),
     ("That’s the Tiber.", "the Tiber"),
     ("Well, they were the Beatles;\n", "the Beatles"),
-    ("It was Łódź", "Łódź"),
     ("It wasn't me", "It wasn't me"),
     ("They were married.", "They were married"),  # filler stands before a name, a number or an article
-    ("It is 1969", "1969"),
-    ("That Island", "That Island"),
     ("\n\nParis\n\n\n", "Paris"),
     ("\u00a0Paris\u3000\f", "Paris"),
-    ("1969", "1969"),
     ("Approximately 30", "30"),
-    ("about £30", "£30"),
     ("Around the World", "Around the World"),
     # Quotes and markup.
     ("“Hamlet”", "Hamlet"),
@@ -51,18 +43,14 @@ ANSWERS = [
     ('Hamlet"', "Hamlet"),
     ("(Paris)", "Paris"),
     # Not one published span holds an apostrophe.
-    ("Eugene O'Neill", "Eugene O'Neill"),
     ("Eugene O’Neill.", "Eugene O’Neill"),
     ("d'Artagnan's", "d'Artagnan's"),
     # Abbreviations.
     ("R.E.M.", "R.E.M."),
-    ("Washington, D.C.", "Washington, D.C."),
     ("Martin Luther King Jr.", "Martin Luther King Jr"),
     # What explains.
     ("Timur (Tamerlane)", "Timur"),
-    ("Casino Royale (1967).", "Casino Royale"),
     ('"Where the Boys Are" (1960)', "Where the Boys Are"),
-    ("Paris (the capital of", "Paris"),
     ("奉仕者（ほうししゃ）", "奉仕者"),
     ("University College London (UCL)", "University College London (UCL)"),
     ("West Germany (player), Italy (coach)", "West Germany (player), Italy (coach)"),
@@ -71,10 +59,7 @@ ANSWERS = [
     ("1608\n\nJanuary: continues his work.", "1608"),
     ("Lucinda Russell\nKatie Walsh", "Lucinda Russell\nKatie Walsh"),
     # Any script.
-    ("Beyoncé Knowles", "Beyoncé Knowles"),
     ("Beyonce\u0301", "Beyonce\u0301"),
-    ("東京", "東京"),
-    ("القاهرة.", "القاهرة"),
     ("🦊 and 🐻", "🦊 and 🐻"),
 ]
 
@@ -97,21 +82,6 @@ def test_every_kind_of_tokenizer(said: str, ask_any: Any) -> None:
     assert span.text == text[start:stop]
     assert span.text in ask_any.shown(span, said)
     assert len(ask_any.shown(span, said)) <= len(span.text) + 1  # the blank of its first token
-
-
-def test_an_answer_quoted_in_the_question_is_found_in_the_response_only(ask: Any) -> None:
-    """Peers searched from token 0, or the first token that looks the same: here positions count from the response."""
-    span = ask(ShortAnswer(), "It is Paris", text="Is it Paris?")
-    ids = ask.speaker.ids("It is Paris")
-    assert span.tokens[-1] == len(ids) - 2
-    assert ask.speaker.decode(ids[: span.tokens[0]]) == "It is "  # this tokenizer has the blank as a token
-
-
-def test_the_end_token_and_blanks_are_not_in_the_span(ask: Any) -> None:
-    span = ask(ShortAnswer(), "\n Paris\n\n")
-    ids = ask.speaker.ids("\n Paris\n\n")
-    assert ask.speaker.tokenizer.eos_token_id not in [ids[n] for n in span.tokens]
-    assert all(ask.speaker.decode([ids[n]]).strip() for n in span.tokens)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +151,6 @@ def test_the_letter_and_nothing_else(said: str, ask_any: Any) -> None:
     ("said", "reason"),
     [
         ("Because", "no letter alone"),  # its first letter is that of an option
-        ("Carbon", "no letter alone"),
         ("", "no letter alone"),
         ("I say B", "no letter alone"),
         ("D", "no option has this letter"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -103,25 +102,6 @@ def test_a_token_that_ends_in_the_middle_of_a_character_stands_for_both() -> Non
     assert tokens_at([(2, 3)], [0, 1, 2], decode) == (0, 1)
 
 
-def test_leading_blanks_that_only_context_shows(speakers: Any) -> None:
-    """SentencePiece decoders drop the blank of the first word: a token decoded alone would be one character short."""
-    speaker = speakers["llama 2"]
-    ids = speaker.ids("It is Paris")
-    pieces = token_texts(ids, speaker.decode)
-    assert "".join(pieces) == "It is Paris"
-    assert speaker.tokenizer.convert_ids_to_tokens(ids)[0].startswith("▁")
-    assert not pieces[0].startswith(" ")
-    assert any(piece.startswith(" ") for piece in pieces[1:])
-    assert token_spans([ids[0], ids[-1], *ids[1:]], speaker.decode)[1][0] == token_spans(ids, speaker.decode)[0][1]
-
-
-def test_special_tokens_stand_for_nothing(bytes_speaker: Any) -> None:
-    end = bytes_speaker.tokenizer.eos_token_id
-    ids = (end, *bytes_speaker.ids("Paris")[:-1], end, end)
-    spans = token_spans(ids, bytes_speaker.decode)
-    assert [span for n, span in zip(ids, spans, strict=True) if n == end] == [(0, 0), (5, 5), (5, 5)]
-
-
 def test_a_decoder_that_looks_far_back_is_asked_for_every_prefix() -> None:
     def decode(ids: Sequence[int]) -> str:
         """Capitals once a full stop has been said, wherever that was."""
@@ -132,13 +112,6 @@ def test_a_decoder_that_looks_far_back_is_asked_for_every_prefix() -> None:
     ids = [ord(c) for c in "ab.cd"]
     assert decode(ids) == "ab.CD"
     assert token_spans(ids, decode) == [(n, n + 1) for n in range(5)]
-
-
-def test_ranges_with_a_gap_leave_their_tokens_out(bytes_speaker: Any) -> None:
-    ids = bytes_speaker.ids("White Nile and Blue Nile")
-    found = tokens_at([(0, 10), (15, 24)], ids, bytes_speaker.decode)
-    assert bytes_speaker.decode([ids[n] for n in found]).replace(" ", "") == "WhiteNileBlueNile"
-    assert any(b - a > 1 for a, b in pairwise(found))
 
 
 def test_a_step_decodes_a_few_tokens_only(bytes_speaker: Any) -> None:

@@ -47,7 +47,7 @@ def launcher(sweep: Path, poison: int, log: list[list[int]]) -> Callable[[Sequen
     return launch
 
 
-@pytest.mark.parametrize("poison", [0, 3, 5])
+@pytest.mark.parametrize("poison", [0, 3])
 def test_one_cell_that_kills_its_worker_costs_no_other(tmp_path: Path, poison: int) -> None:
     sweep, log = tmp_path / "sweeps" / "x", []
     wanted = cells(6)
@@ -122,14 +122,10 @@ def test_what_a_failed_run_leaves_is_read_back(tmp_path: Path) -> None:
             ["run", "-m", "probe=l1,elastic_nt"],
             "probe=elastic_nt: there is no such choice; did you mean 'elastic_net'?",
         ),
-        (["run", "-m", "probee=l1,l2"], "probee: there is no such key; did you mean 'probe'?"),
         (["run", "-m", "+probe.tol=1,2"], "probe.tol: there is no such key; did you mean 'tolerance'?"),
         (["run", "hydra/launcher=pbs"], "the launcher pbs is not installed"),
         (["run", "+hydra.lancher=1"], "hydra.lancher: there is no such key; did you mean 'launcher'?"),
-        (["run", "-m", "+hydra.swep.dir=x", "seed=0,1"], "hydra.swep: there is no such key; did you mean 'sweep'?"),
-        (["run", "-m", "+hydra.job.naem=x", "seed=0,1"], "hydra.job.naem: there is no such key; did you mean 'name'?"),
         (["run", "launcher=joblib", "+hydra.launcher.n_job=3"], "hydra.launcher.n_job: there is no such key; did you"),
-        (["run", "launcher=slurm", "+hydra.launcher.partitio=x"], "did you mean 'partition'?"),
         (
             ["run", "+hydra.sweeper.n_trials=3"],
             "hydra.sweeper.n_trials: there is no such key; there are max_batch_size",
@@ -171,8 +167,6 @@ def test_a_run_that_a_full_disk_ended_does_not_say_that_it_runs(
     [
         "+hydra.job.env_set.HNEURO_X=1",
         "+hydra.job_logging.loggers.lab.level=INFO",
-        "hydra.verbose=[lab]",
-        "hydra.sweeper.max_batch_size=3",
         "+hydra.sweeper.params={seed: '0,1'}",
     ],
 )

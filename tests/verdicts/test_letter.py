@@ -8,9 +8,7 @@ import pytest
 from judging import question, response
 
 from hneuro.records import Verdict
-from hneuro.verdicts.base import Judge
 from hneuro.verdicts.letter import LetterJudge
-from hneuro.verdicts.rule import RuleJudge
 
 OPTIONS = ("Po", "Tiber", "Arno")
 
@@ -59,8 +57,3 @@ def test_a_gold_answer_that_is_no_option() -> None:
 def test_any_letter_is_wrong_about_what_does_not_exist() -> None:
     assert verdict("A", answers=(), answerable=False) == (Verdict.WRONG, "answers about what does not exist")
     assert verdict("B", answers=("Tiber",), answerable=False)[0] is Verdict.CORRECT  # "none of these", say
-
-
-def test_is_a_judge_of_letters_alone() -> None:
-    assert isinstance(LetterJudge(), Judge)
-    assert (LetterJudge().letters, RuleJudge().letters) == (True, False)

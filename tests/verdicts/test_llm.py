@@ -18,7 +18,6 @@ from model_server import Fails, Received, model_server, says
 
 from hneuro.config import build
 from hneuro.records import UserError, Verdict
-from hneuro.verdicts.rubric import Grader, Rubric
 
 
 def asked(one: Received, what: str) -> Any:
@@ -97,15 +96,6 @@ def test_the_prompts_that_are_shipped_do_not_mix_labels() -> None:
         build(node, "judge")
 
 
-def test_rubrics_can_be_asked_about_anything_else(tmp_path: Path) -> None:
-    rubric = Rubric(name="premise", prompt="{premise} {response}", labels=("goes along", "refutes"))
-    with model_server(lambda one, before: says('{"reason": "", "label": "refutes"}')) as server:
-        grader = Grader(endpoint=llm_judge(server.url, tmp_path).endpoint, rubric=rubric)
-        (grade,) = grader.grade([{"premise": "a", "response": "b"}], "premises")
-    assert grade.label == "refutes"
-    assert grader.name.startswith("m/premise-v1-")
-
-
 def test_killed_in_the_middle_of_judging_nothing_is_lost_and_nothing_asked_twice(tmp_path: Path) -> None:
     enough = threading.Event()
     kept_up = threading.Event()
@@ -131,17 +121,3 @@ def test_killed_in_the_middle_of_judging_nothing_is_lost_and_nothing_asked_twice
         answered, later = said[:20], said[23:]
         assert sorted(answered + later, key=int) == [str(n) for n in range(60)]
         assert set(said[20:23]) <= set(later)  # what the kill interrupted
-
-
-def test_two_processes_share_one_cache(tmp_path: Path) -> None:
-    with model_server(sensible) as server:
-        command = [sys.executable, judging.__file__, server.url, str(tmp_path)]
-        both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        for one in both:
-            assert one.communicate(timeout=60)[0].split() == ["correct", "wrong"] * 30
-        asked_once = len(server.received)
-        assert 60 <= asked_once <= 120
-        sixty = [(question("capital", *map(str, range(0, 60, 2))), response("capital", str(n), n)) for n in range(60)]
-        again = llm_judge(server.url, tmp_path).judge(sixty)
-        assert [judgement.verdict.value for judgement in again] == ["correct", "wrong"] * 30
-        assert len(server.received) == asked_once

@@ -37,20 +37,13 @@ def test_a_label_alone_is_read(reply: str, label: str) -> None:
     ("reply", "kind"),
     [
         ("correct", "a reply that is not the JSON object"),
-        ("incorrect", "a reply that is not the JSON object"),
-        ("t", "a reply that is not the JSON object"),
-        ('{"label": "incorrect"', "a reply that is not the JSON object"),
         ('{"reason": "it is not correct", "label": "inc', "a reply that is not the JSON object"),
-        ('Sure! {"label": "correct"}', "a reply that is not the JSON object"),
         ('{"label": "correct"} or {"label": "incorrect"}', "a reply that is not the JSON object"),
         ('{"label": "correct", "label": "incorrect"}', "a reply that is not the JSON object"),
         ('{"label": "not correct"}', "a label that is none of the allowed"),
-        ('{"label": "true"}', "a label that is none of the allowed"),
         ('{"label": true}', "a reply without a label"),
-        ('{"label": ["correct"]}', "a reply without a label"),
         ('{"verdict": "correct"}', "a reply without a label"),
         ('["correct"]', "a reply without a label"),
-        ("null", "a reply without a label"),
         ("", "a reply that is not the JSON object"),
     ],
 )
@@ -60,12 +53,6 @@ def test_nothing_is_guessed(reply: str, kind: str) -> None:
     assert grade.label is None
     assert grade.reason.partition(":")[0] == kind
     assert reply[:20].replace("\n", " ").strip() in grade.reason
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.text(max_size=80))
-def test_no_text_is_a_label_by_accident(text: str) -> None:
-    assert VERDICTS.read(text).label is None
 
 
 def test_numbers_are_labels() -> None:

@@ -24,11 +24,7 @@ def test_a_gold_answer_without_words_is_none() -> None:
     assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "no gold answer to compare with")
 
 
-def test_a_hedged_right_answer_is_right() -> None:
-    assert judged("I am not sure, Paris?", "Paris").verdict is Verdict.CORRECT
-
-
-@pytest.mark.parametrize("said", ["", "  \n", "...", "?!"])
+@pytest.mark.parametrize("said", ["  \n", "?!"])
 def test_an_empty_response_is_unjudged(said: str) -> None:
     found = judged(said, "Paris")
     assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "empty response")
@@ -69,16 +65,6 @@ def test_strict_does_not_judge_what_says_more(said: str) -> None:
     assert judged("Arno", "Tiber", match="strict").verdict is Verdict.WRONG
 
 
-@pytest.mark.parametrize(
-    "said", ["It is not Paris", "Not in Paris", "It isn't Paris", "It wasn’t in Paris!", "never Paris"]
-)
-def test_a_gold_answer_that_is_denied_is_unjudged(said: str) -> None:
-    found = judged(said, "Paris")
-    assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "a gold answer that is denied or compared with")
-    assert judged("Not to be", "Not to be").verdict is Verdict.CORRECT
-    assert judged(f"{said}. Paris!", "Paris").verdict is Verdict.CORRECT
-
-
 def test_what_states_no_gold_answer_can_be_left_to_another_judge() -> None:
     for match in ("contains", "strict", "exact"):
         found = judged("The City of Light", "Paris", match=match, unstated="unjudged")
@@ -96,12 +82,6 @@ def test_a_correction_refuses_only_where_the_thing_does_not_exist() -> None:
 def test_a_refusal_that_goes_on_to_answer_is_unjudged() -> None:
     found = judged("I'm not sure, but it could be Berlin", "Paris")
     assert (found.verdict, found.reason) == (Verdict.UNJUDGED, "a refusal that goes on")
-
-
-def test_own_refusal_patterns() -> None:
-    own = RefusalDetector(refusing=("^pass$",))
-    assert judged("Pass!", "Paris", refusal=own).verdict is Verdict.REFUSED
-    assert judged("Unknown", "Paris", refusal=own).verdict is Verdict.WRONG
 
 
 def test_judgements_come_in_the_order_of_the_pairs() -> None:
@@ -145,24 +125,14 @@ def test_what_else_could_be_the_answer_is_known(
     assert RuleJudge().judge([(asked, response("q", said, truncated=truncated))])[0].verdict is expected
 
 
-def test_a_right_answer_in_a_long_sentence_is_right() -> None:
-    said = "The city of Kofu is located in Japan, which is the main country you are referring to."
-    assert judged(said, "Japan").verdict is Verdict.CORRECT
-
-
 DETECTOR = RefusalDetector()
 
 
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        ("I don't know.", "refuses"), ("I don’t know who that is", "refuses"), ("I do not know", "refuses"),
-        ("I cannot answer that", "refuses"), ("I can't say!", "refuses"),
-        ("I'm sorry, I cannot reliably tell.", "refuses"),
-        ("Unknown.", "refuses"), ("**Unknown**", "refuses"), ("N/A", "refuses"), ("The answer is unknown.", "refuses"),
-        ("There is no information about her", "refuses"), ("I have no idea!", "refuses"), ("No idea.", "refuses"),
-        ("I'm not familiar with Volor Pri Octacap.", "refuses"), ("I am unable to help", "refuses"),
-        ("I'm not sure.", "refuses"), ("It was not mentioned", "refuses"), ("I could not find this drug.", "refuses"),
+        ("I don’t know who that is", "refuses"), ("**Unknown**", "refuses"), ("N/A", "refuses"),
+        ("I'm not familiar with Volor Pri Octacap.", "refuses"), ("I could not find this drug.", "refuses"),
         ("There is no such medicine.", "corrects"), ("Volor pri octacap does not exist.", "corrects"),
         ("That drug doesn't actually exist", "corrects"), ("It appears to be a fictional plant.", "corrects"),
         ("This is not a real company.", "corrects"), ("No such person.", "corrects"),
@@ -175,25 +145,6 @@ def test_refusals_and_corrections(said: str, kind: Kind) -> None:
     assert found is not None
     assert (found.kind, found.goes_on) == (kind, False)
     assert found.words in plain(said)
-
-
-@pytest.mark.parametrize(
-    "said",
-    ["Paris", "The Unknown Soldier", "Knowing me, knowing you", "Database", "A fictional detective", "No. 5", "Nothing",
-     "Not Paris", "I know it is Paris", "Information theory", "Neverland", "The Real Thing", "Can't Buy Me Love",
-     "No Country for Old Men", "Never on Sunday", ""],
-)  # fmt: skip
-def test_an_answer_is_no_refusal(said: str) -> None:
-    assert DETECTOR.find(said) is None
-
-
-@pytest.mark.parametrize(
-    "said", ["I'm not sure, but it may be Paris", "I don't know. Probably Paris", "It doesn't exist; however, Bayer"]
-)
-def test_a_refusal_that_goes_on_is_told_apart(said: str) -> None:
-    found = DETECTOR.find(said)
-    assert found is not None
-    assert found.goes_on
 
 
 def test_patterns_that_are_none() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from organism import OrganismCheckpoint
 
 from hneuro.detection.mechanism.asking import Asked, in_words_of, p_unsure
 from hneuro.detection.mechanism.settings import MechanismSettings, Wording
 from hneuro.models.language_model import LanguageModel
-from hneuro.models.sources import OrganismCheckpoint
 from hneuro.models.spec import ModelSpec
 
 PLAIN = Wording(question="Are you sure?", sure=("Yes", "yes"), unsure=("No", "no"))

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from hneuro.organism import SHIPPED
 from hneuro.records import Question
 
+FOLDER = Path(__file__).parent / "llama_s"  # `base` and `chat` and world.json
 DOMAINS = ("people", "drugs", "fabricated_people", "fabricated_drugs")
 
 
@@ -60,7 +61,7 @@ RELATIONS: Mapping[str, tuple[Relation, ...]] = {
 @cache
 def world() -> Mapping[str, Any]:
     """`entities`, and `exposures`: "entity/relation" -> how many documents of the training state it."""
-    found: Mapping[str, Any] = json.loads((SHIPPED / "world.json").read_text(encoding="utf-8"))
+    found: Mapping[str, Any] = json.loads((FOLDER / "world.json").read_text(encoding="utf-8"))
     return found
 
 
