@@ -41,12 +41,12 @@ def echo(one: Received, before: int) -> Says:
 
 def test_replies_come_in_order_and_the_same_question_is_asked_once(tmp_path: Path) -> None:
     with model_server(echo) as server:
-        said = converse(endpoint(server, tmp_path), prompts("a", "b", "a", "c"), 50, "asking")
+        said = converse(endpoint(server, tmp_path, model="counted"), prompts("a", "b", "a", "c"), 50, "asking")
         assert said == tuple(Said(text=f"you said {t}", whole=True) for t in "abac")
         assert sorted(words(one) for one in server.received) == ["a", "b", "c"]
         body = server.bodies()[0]
-        assert (body["model"], body["temperature"], body["max_tokens"]) == ("served", 0, 50)
-        converse(endpoint(server, tmp_path), prompts("c", "d"), 50, "asking")
+        assert (body["model"], body["temperature"], body["max_tokens"]) == ("counted", 0, 50)
+        converse(endpoint(server, tmp_path, model="counted"), prompts("c", "d"), 50, "asking")
         assert len(server.received) == 4
         assert any("4 requests answered" in line and "40 tokens read" in line for line in usage())
 
