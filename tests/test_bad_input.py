@@ -13,7 +13,7 @@ import pytest
 from commands import composed
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
-from transformers import Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from hneuro.cli import main
 from hneuro.config import build_experiment
@@ -79,12 +79,6 @@ COMPOSED = {
     "intervention.controls=[lucky]": (
         "intervention.controls",
         "'random', 'layer_matched', 'contribution_matched' or 'norm_matched'",
-    ),
-    "intervention.variants=[risky]": ("intervention.variants: risky", "choose contribution=predicting"),
-    "intervention.variants=[risky] contribution=predicting labeling=other_tokens": (
-        "intervention.variants: risky",
-        "1-vs-1-other",
-        "choose another labeling",
     ),
     "sampling=recorded": ("sampling.paths",),
     "sampling=vllm sampling.tensor_parallel_size=0": ("sampling", "at least 1"),
@@ -203,18 +197,6 @@ def asking(questions: str = rows(), words: str = "", **files: str) -> Prepare:
     return prepare
 
 
-def hybrid(folder: Path, checkpoint: Path) -> list[str]:
-    config = Lfm2Config(
-        vocab_size=320, hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False,
-    )  # fmt: skip
-    Lfm2ForCausalLM(config).save_pretrained(folder / "hybrid")
-    for file in (*checkpoint.glob("*token*"), checkpoint / "chat_template.jinja"):
-        (folder / "hybrid" / file.name).write_bytes(file.read_bytes())
-    words = "contribution=predicting intervention.ranked=5 intervention.variants=[risky]"
-    return asking(words=words)(folder, folder / "hybrid")
-
-
 def without_template(folder: Path, checkpoint: Path) -> list[str]:
     (folder / "base").mkdir()
     for file in checkpoint.iterdir():
@@ -282,7 +264,6 @@ RUNS: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     "no model": (asking(words="model.chat.path=/nowhere/model"), ("/nowhere/model",)),
     "a folder that is no model": (no_config, ("empty", "config.json")),
     "a base model": (without_template, ("no chat template", "instruction-tuned")),
-    "a hybrid model": (hybrid, ("intervention.variants: risky", "Lfm2ForCausalLM")),
     "more neurons than there are": (asking(words="intervention.ranked=150"), ("intervention.ranked", "192")),
     "a ranking of more than there are": (
         asking(words="probe=ranking probe.counts=[500] intervention.ranked=0"),

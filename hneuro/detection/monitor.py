@@ -18,24 +18,15 @@ from hneuro.records import ASIDE
 
 @dataclass
 class RiskMonitor:
-    """Reads CETT of the detector's neurons at the last position of every row; above its threshold is a risk.
-
-    The detector was trained on answer tokens, or on the positions that predict them: `detector` should be one of the
-    latter (contribution.position=predicting), because that is where an answer can still be changed.
-    """
+    """Reads CETT of the detector's neurons at the last position of every row."""
 
     detector: Classifier
     _columns: tuple[Loaded, _Columns] | None = field(default=None, init=False, repr=False, metadata=ASIDE)
 
     @contextmanager
-    def watch(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
-        """Watches the passes inside; the function gives, of the last one, whether each row is at risk [row]."""
-        with self.read(loaded, rows) as added:
-            yield lambda: added().sum(dim=1) + self.detector.bias > self.detector.threshold
-
-    @contextmanager
     def read(self, loaded: Loaded, rows: int) -> Iterator[Callable[[], Tensor]]:
-        """As `watch`, but the function gives what each neuron adds to the log-odds of a hallucination [row, neuron]."""
+        """Reads the passes inside; the function gives what each neuron adds to the log-odds of a hallucination, of the
+        last one [row, neuron]."""
         at = self._of(loaded)
         seen: dict[int, tuple[Tensor, Tensor]] = {}
 

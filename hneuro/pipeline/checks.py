@@ -42,23 +42,6 @@ def check_parts(run: Run) -> None:
     for part in (setup.judge, setup.span, setup.mechanism, setup.text, *setup.benchmarks.values()):
         if isinstance(part, Checked):
             part.check()
-    check_suppression(run)
-
-
-def check_suppression(run: Run) -> None:
-    """A step of generation can be taken back, where neurons are scaled only once the risk is known."""
-    setup = run.experiment
-    if not setup.intervention.swept or "risky" not in setup.intervention.variants:
-        return
-    from hneuro.models.load import empty_model
-    from hneuro.responses.rows import new_cache, selectable
-
-    model = empty_model(run.chat.source)
-    if not selectable(new_cache(model)):
-        raise UserError(
-            f"intervention.variants: risky takes a step of generation back, and {type(model).__name__} remembers by "
-            "more than attention: leave risky out"
-        )
 
 
 def check_neurons(run: Run) -> None:

@@ -64,7 +64,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     explained, uncounted = mechanism(this, probe, neurons, detector, held_out)
 
     # Does scaling them change compliance, more than scaling random neurons does? (section 3)
-    caused, unknown = causal(this, probe, neurons, detector, identified)
+    caused, unknown = causal(this, probe, neurons, identified)
 
     # Were they there before instruction tuning, and since when? (section 4)
     traced = origin(this, probe, neurons, detector, identified)

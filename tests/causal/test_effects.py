@@ -307,12 +307,12 @@ def test_a_variant_is_set_against_plain_scaling() -> None:
     plain = {str(n): (R, C) for n in range(8)}
     gentle = {item: (R if item < "2" else C, C) for item in plain}
     answers = sweep_of(plain, {}, (0.0, 1.0))
-    answers += [a for a in sweep_of(gentle, {}, (0.0, 1.0), neuron_set="h_neurons@risky") if a[0].alpha != 1.0]
+    answers += [a for a in sweep_of(gentle, {}, (0.0, 1.0), neuron_set="h_neurons@mean") if a[0].alpha != 1.0]
     rows = effects_of(answers, {item: item for item in plain})
     row = one(rows, "minus_plain_compliance")
-    assert (row.condition, row.value, row.seed) == ("h_neurons@risky", 0.75, None)
+    assert (row.condition, row.value, row.seed) == ("h_neurons@mean", 0.75, None)
     assert row.p_value == pytest.approx(stats.binomtest(6, 6).pvalue)
-    assert one(rows, "change_compliance", condition="h_neurons@risky").value == 0.25
+    assert one(rows, "change_compliance", condition="h_neurons@mean").value == 0.25
 
 
 @pytest.mark.parametrize(

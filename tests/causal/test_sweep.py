@@ -178,7 +178,6 @@ def test_controls_are_swept_at_the_ends() -> None:
     assert SweepSettings().control_grid == (0.0, 1.0, 3.0)
     assert SweepSettings(alphas=(3.0, 1.0, 2.0)).control_grid == (1.0, 3.0)
     assert SweepSettings(control_alphas="all", alphas=(2.0, 0.0)).control_grid == (0.0, 2.0)
-    assert SweepSettings().suppressing == (0.0, 0.5, 1.0)
 
 
 def test_prompts_are_chosen_by_their_number_alone() -> None:
