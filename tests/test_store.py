@@ -252,7 +252,6 @@ def test_links_in_a_store_are_not_written_through(tmp_path: Path) -> None:
 
 def test_an_unreadable_result_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_records(Store(tmp_path), [[1]])
-    store._AT_HAND.clear()  # as in another process
 
     def refuse(path: Path) -> str:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
@@ -260,21 +259,6 @@ def test_an_unreadable_result_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(store, "file_digest", refuse)
     with pytest.raises(UserError, match=r"records.jsonl cannot be read, Permission denied.*delete"):
         make_records(Store(tmp_path), [[1]])
-
-
-def test_what_a_process_has_read_is_not_read_again_until_it_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = make_records(Store(tmp_path), [[1]])
-    assert make_records(Store(tmp_path), [[1]]).value is first.value
-    (file,) = tmp_path.glob("stage/*/records.jsonl")
-    file.write_text(file.read_text().replace("1", "2"))
-    with pytest.raises(UserError, match=r"records.jsonl has changed"):
-        make_records(Store(tmp_path), [[1]])
-    monkeypatch.setattr(store, "REMEMBERED", 0)
-    assert (
-        make_records(Store(tmp_path / "other"), [[1]]).value is not make_records(Store(tmp_path / "other"), [[1]]).value
-    )
 
 
 def test_records_of_another_version_are_named(tmp_path: Path) -> None:
