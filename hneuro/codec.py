@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from hneuro.records import ASIDE
 
-R = TypeVar("R")
 AS_IT_IS = frozenset((str, int, bool, type(None)))  # the types whose values are JSON
 
 
@@ -102,6 +101,7 @@ def write_jsonl(path: Path, records: Iterable[Any]) -> None:
         out.writelines(json.dumps(to_plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
 
 
-def read_jsonl(path: Path, kind: type[R]) -> tuple[R, ...]:
+def read_jsonl(path: Path, kind: Any) -> tuple[Any, ...]:
+    read = _adapter(kind).validate_json
     with path.open(encoding="utf-8") as lines:
-        return tuple(_read(_adapter(kind).validate_json, line) for line in lines)
+        return tuple(_read(read, line) for line in lines)

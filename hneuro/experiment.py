@@ -21,7 +21,7 @@ from hneuro.detection.mechanism.settings import MechanismSettings
 from hneuro.disk import safe_name
 from hneuro.endpoint.client import Endpoint
 from hneuro.models.spec import ModelSpec
-from hneuro.origin.settings import OriginSettings
+from hneuro.origin.drift import OriginSettings
 from hneuro.probe.choice import Choice
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector

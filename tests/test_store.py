@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hneuro import disk, store
+from hneuro import disk
 from hneuro.disk import file_digest
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.result_records import Estimate
 from hneuro.stage import Rows
-from hneuro.store import Kept, Store, fingerprint
+from hneuro.store import Kept, Store
 
 
 def estimate(n: int) -> Estimate:
@@ -99,34 +98,6 @@ def test_equal_reads_are_computed_once(tmp_path: Path) -> None:
     assert [e.n for e in second.value] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("reads", [{"seed": 1}, {"seed": 0, "more": None}, {"seed": "0"}, {"other": 0}])
-def test_other_reads_have_another_key(tmp_path: Path, reads: dict[str, object]) -> None:
-    kept = Store(tmp_path)
-    make_records(kept, [[1]], {"seed": 0})
-    make_records(kept, [[1]], reads)
-    assert kept.tally.computed == ["stage", "stage"]
-
-
-def test_digest_follows_the_content_not_the_key(tmp_path: Path) -> None:
-    kept = Store(tmp_path)
-    same = make_records(kept, [[1, 2]], {"seed": 0}).digest, make_records(kept, [[1], [2]], {"seed": 1}).digest
-    other = make_records(kept, [[1, 3]], {"seed": 2}).digest
-    assert same[0] == same[1] != other
-
-
-def test_parts_of_equal_fields_but_other_class_have_other_fingerprints() -> None:
-    @dataclass(frozen=True)
-    class One:
-        n: int = 1
-
-    @dataclass(frozen=True)
-    class Two:
-        n: int = 1
-
-    assert fingerprint({"judge": One()}) != fingerprint({"judge": Two()})
-    assert fingerprint(One()) == fingerprint(One(n=1))
-
-
 # Appearing
 
 
@@ -136,20 +107,6 @@ def test_nothing_is_visible_before_a_result_is_whole(tmp_path: Path) -> None:
     make_records(Store(tmp_path), [[1], [2]])
     assert sorted(f.name for f in folder_of(tmp_path).iterdir()) == ["manifest.json", "records.jsonl"]
     assert not list(tmp_path.glob("stage/*.partial"))
-
-
-def test_array_folder_holds_the_array_alone(tmp_path: Path) -> None:
-    kept = make_array(Store(tmp_path))
-    assert sorted(f.name for f in folder_of(tmp_path).iterdir()) == ["manifest.json", "values.npy"]
-    np.testing.assert_array_equal(kept.value, np.arange(18, dtype=np.float32).reshape(6, 3) / 7)
-    with pytest.raises(ValueError, match="read-only"):
-        kept.value[0, 0] = 1
-
-
-def test_no_items_are_a_result_too(tmp_path: Path) -> None:
-    kept = Store(tmp_path)
-    assert make_records(kept, []).value == ()
-    assert make_array(Store(tmp_path / "array"), rows=0).value.shape == (0, 3)
 
 
 # Resuming
@@ -250,17 +207,6 @@ def test_links_in_a_store_are_not_written_through(tmp_path: Path) -> None:
     assert outside.read_text() == "precious"
 
 
-def test_an_unreadable_result_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_records(Store(tmp_path), [[1]])
-
-    def refuse(path: Path) -> str:
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
-
-    monkeypatch.setattr(store, "file_digest", refuse)
-    with pytest.raises(UserError, match=r"records.jsonl cannot be read, Permission denied.*delete"):
-        make_records(Store(tmp_path), [[1]])
-
-
 def test_records_of_another_version_are_named(tmp_path: Path) -> None:
     make_records(Store(tmp_path), [[1]])
     kept = Store(tmp_path).records("stage", {"a": 1}, NeuronSpace, [[1]], lambda _: [])
@@ -299,12 +245,6 @@ def test_an_array_that_does_not_fit_is_refused_before_the_work(tmp_path: Path, m
         make_array(Store(tmp_path), log=log)
     assert log == []
     assert not list(tmp_path.rglob("values.npy*"))
-
-
-def test_a_root_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="choose another store_dir"):
-        make_records(Store(tmp_path / "file"), [[1]])
 
 
 def test_faults_of_the_work_itself_are_not_taken_for_the_disk(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.pipeline import stored
 from hneuro.pipeline.checks import check_labelled, lacking
 from hneuro.pipeline.measured import Answers, Trail, measure
-from hneuro.pipeline.questions import Questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import Questions, Run
 from hneuro.pipeline.sampling import Judged, all_right, cut_note, one_each, several, stopped_step
 from hneuro.probe.consistency import Pair, balance, consistent, single
 from hneuro.questions.splits import in_turn, place_in_draw

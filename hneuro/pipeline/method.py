@@ -79,7 +79,7 @@ def run(experiment: Experiment, store: Store) -> Results:
         funnel=(*this.asked.funnel, *chain(*found), *not_located, *uncounted, *unknown, *of_base),
         path=path,
         neurons=selection.neuron_table(this, probes, neurons, identified, stable, traced.ranks, traced.own),
-        neurons_by_layer=selection.by_layer(neurons),
+        neurons_by_layer=neurons.in_layers,
         stability=stable,
         responses=reading.coloured(this, detector, held_out),
         data=this.asked.origins,

@@ -11,8 +11,7 @@ from typing import TypeVar
 from hneuro.models.language_model import LanguageModel
 from hneuro.pipeline import stored
 from hneuro.pipeline.checks import ENOUGH, check_parts
-from hneuro.pipeline.questions import Questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import Questions, Run
 from hneuro.probe.consistency import Pair, hallucinates
 from hneuro.questions.splits import in_turn, place_in_draw
 from hneuro.records import Judgement, Question, Response, UserError, Verdict

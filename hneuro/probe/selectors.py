@@ -21,7 +21,6 @@ from hneuro.probe.solver import (
     solve_paths,
 )
 from hneuro.progress import track
-from hneuro.records import UserError
 
 GRID = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 35.0, 60.0, 100.0, 180.0, 320.0)
 
@@ -68,7 +67,6 @@ class Penalised:
         raise NotImplementedError
 
     def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
-        _check_classes(rows)
         settings = SolverSettings(relative_C=self.relative_C, tolerance=self.tolerance)
         features = features_of(rows, standardised=self.penalty.standardised)
         asked = features.problem(rows.y, class_weight=self.class_weight)
@@ -134,7 +132,6 @@ class Liblinear(Penalised):
     def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
         from sklearn.linear_model import LogisticRegression
 
-        _check_classes(rows)
         scale = 1.0
         if self.relative_C:
             features = features_of(rows)
@@ -175,9 +172,6 @@ class Ranking:
         return self.counts
 
     def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
-        _check_classes(rows)
-        if max(self.counts) > rows.space.size:
-            raise UserError(f"probe.counts asks for {max(self.counts)} of only {rows.space.size} neurons")
         t = t_statistic(rows)
         order = np.argsort(-t, kind="stable")
         best = rows.columns(order[: max(self.counts)].tolist())
@@ -204,15 +198,6 @@ def t_statistic(rows: ProbeRows) -> NDArray[np.float64]:
         difference = wrong.mean(0) - right.mean(0)
         np.divide(difference, error, out=t[low : low + len(error)], where=error > 0)
     return t
-
-
-def _check_classes(rows: ProbeRows) -> None:
-    for label, what in ((1, "hallucinated"), (0, "faithful")):
-        if (rows.y == label).sum() < 2:
-            raise UserError(
-                f"only {(rows.y == label).sum()} {what} rows to fit the probe on: sample more questions "
-                "(dataset.limit), or see in the funnel where they were lost"
-            )
 
 
 def _check_grid(values: Sequence[float], key: str) -> None:

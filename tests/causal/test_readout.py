@@ -52,16 +52,6 @@ def test_continuations_are_compared_behind_what_all_share(
     assert (len(found.first), len(found.second)) == (len(comply), len(resist))
 
 
-def test_equal_continuations_of_one_side_count_once() -> None:
-    found = contest_of(item(("yes", " yes", "sure"), ("no",)), Words())
-    assert found == Contest(((0,), (1,)), ((2,),))
-
-
-@pytest.mark.parametrize(("comply", "resist"), [((), ("no",)), (("yes",), ()), ((), ())])
-def test_nothing_to_compare_is_no_contest(comply: tuple[str, ...], resist: tuple[str, ...]) -> None:
-    assert contest_of(item(comply, resist), Words()) is None
-
-
 @pytest.mark.parametrize(
     ("comply", "resist"),
     [(("yes",), ("yes but no",)), (("I do not", "yes"), ("I do", "no")), (("the same",), ("the same",))],

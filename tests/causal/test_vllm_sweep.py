@@ -112,17 +112,6 @@ def test_answers_are_those_of_the_hooks(
     assert vllm.started[0]["worker_extension_cls"] == EXTENSION
 
 
-def test_sampled_answers_share_their_noise_across_alphas(vllm: Any, model: LanguageModel) -> None:
-    """A set without effect flips nothing, and an answer does not depend on its neighbours."""
-    sweep = sweep_of(model, Decoding(temperature=1.0, max_new_tokens=8))
-    grid = cells([NeuronSet(name="nothing", seed=0, neurons=(), alphas=ALPHAS)])
-    made = answers(sweep, [(item, cell) for item in ITEMS for cell in grid])
-    assert all(len({a.replies for a in made if a.item_id == item.id}) == 1 for item in ITEMS)
-    assert len({a.replies for a in made}) == len(ITEMS)
-    (alone,) = answers(sweep, [(ITEMS[1], grid[0])])
-    assert alone.replies in {a.replies for a in made}
-
-
 def test_a_prefix_cache_that_is_not_reset_would_be_seen(
     vllm: Any, model: LanguageModel, expected: tuple[SweepAnswer, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,19 +146,6 @@ def test_weights_have_their_bits_back_whatever_happens(
     assert vllm.running == [], "what was cut short is still in that engine"
 
 
-def test_an_edit_that_nobody_took_back_is_taken_back_before_the_next(vllm: Any, model: LanguageModel) -> None:
-    engine = started(sweep_of(model))
-    before = bits(engine)
-    assert engine.collective_rpc("hneuro_edit", args=(3, 64, [(0, [1, 2]), (2, [63])], 0.0)) == [3]
-    assert engine.collective_rpc("hneuro_edit", args=(3, 64, [(1, [0])], 3.0)) == [1]
-    down = engine.model.model.layers[1].mlp.down_proj.weight
-    assert [n for n, (a, b) in enumerate(zip(bits(engine), before, strict=True)) if not torch.equal(a, b)] == [
-        n for n, p in enumerate(engine.model.parameters()) if p is down
-    ]
-    engine.collective_rpc("hneuro_restore")
-    assert same(bits(engine), before)
-
-
 @pytest.mark.parametrize(
     ("layout", "says"),
     [
@@ -189,12 +165,6 @@ def test_weights_that_vllm_repacks_are_refused(
     assert "intervention.engine=transformers" in str(fault.value)
     assert "\n" not in str(fault.value)
     assert vllm.running == []
-
-
-def test_a_model_of_another_shape_is_refused(vllm: Any, model: LanguageModel) -> None:
-    for space in (NeuronSpace(n_layers=3, width=60), NeuronSpace(n_layers=4, width=64)):
-        with pytest.raises(UserError, match=f"0 of its stacks of {space.n_layers} layers have down projections"):
-            answers(replace(sweep_of(model), space=space))
 
 
 def test_what_weights_cannot_express_is_refused() -> None:

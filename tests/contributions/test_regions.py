@@ -60,30 +60,12 @@ def test_predicting_reads_one_position_to_the_left() -> None:
     assert found["other"] == [2, 3, 4, 8, 10]
 
 
-def test_the_first_token_is_predicted_by_the_end_of_the_prompt() -> None:
-    found = positions(answer=(0, 1), position="predicting")
-    assert found["answer"] == [6, 7]
-    assert positions(answer=(0, 1), position="predicting", special_tokens=True)["other"] == [
-        0,
-        1,
-        2,
-        3,
-        4,
-        5,
-        *range(8, 12),
-    ]
-
-
 @pytest.mark.parametrize("position", ["token", "predicting"])
 @pytest.mark.parametrize("special_tokens", [False, True])
 def test_the_answer_is_never_in_other(position: str, special_tokens: bool) -> None:
     for answer in ((0,), (3,), (0, 1, 2, 3), (1, 3)):
         found = positions(answer=answer, position=position, special_tokens=special_tokens)
         assert not set(found["answer"]) & set(found["other"])
-
-
-def test_an_empty_group_has_no_weight() -> None:
-    np.testing.assert_allclose(averages([[0, 2, 3], []], 4), [[1 / 3, 0, 1 / 3, 1 / 3], [0, 0, 0, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

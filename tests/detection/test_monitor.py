@@ -8,7 +8,7 @@ import torch
 from hneuro.contributions.extract import extract
 from hneuro.contributions.regions import averages
 from hneuro.detection.detector import Classifier
-from hneuro.detection.monitor import RiskMonitor
+from hneuro.detection.live import RiskMonitor
 from hneuro.models.edits import UNTOUCHED
 from hneuro.models.language_model import LanguageModel
 from hneuro.responses.rows import begin

@@ -203,15 +203,6 @@ def test_every_checkpoint_reads_the_answers_of_the_finished_base_model(
         assert text in shown
 
 
-def test_answers_that_are_not_located_stop_the_run_with_what_to_choose(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["run", *words, "span._target_=lab_parts.Forgetful"]) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    for part in ("fit: the answer was not located in", "forgotten (", "choose another span", "max_span_loss=0."):
-        assert part in line
-
-
 def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bits(words: list[str], tmp_path: Path) -> None:
     """SIGKILL to a real process at growing times; what is done is not done twice (trap 84: resume)."""
 
@@ -289,16 +280,9 @@ def test_a_set_too_large_for_memory_gives_the_same_from_one_file_for_all_labelin
         return [(n.layer, n.index, round(n.weight, 2)) for n in results.neurons], results.stability.neurons
 
     small = selected("output_dir=small", "store_dir=small/store")
-    monkeypatch.setattr("hneuro.pipeline.features.IN_MEMORY", 0)
+    monkeypatch.setattr("hneuro.pipeline.stored.IN_MEMORY", 0)
     assert selected("output_dir=large", "store_dir=large/store") == small
     assert len(list((tmp_path / "large" / "store" / "features").glob("*/values.npy"))) == 1
-
-
-@pytest.mark.usefixtures("offline_wandb")
-def test_the_run_is_logged_to_an_offline_w_and_b(words: list[str], tmp_path: Path) -> None:
-    few = ("model.base=null", "mechanism=none", "stability.resamples=0", "~dataset.evaluation.letters")
-    assert main(["run", *words, *few, "tracker=wandb"]) == 0
-    assert list(run_folder(tmp_path).glob("wandb/offline-run-*/run-*.wandb"))
 
 
 def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,9 +123,3 @@ def test_permuted_labels_stay_together_and_as_many() -> None:
         assert mixed(given) < mixed(independent)
     moved = [permuted(labelled, seed)[-1].hallucinated for seed in range(20)]
     assert set(moved) == {True, False}
-
-
-def test_rows_are_lines_of_what_was_stored_and_columns_are_copies() -> None:
-    rows = ThreeVsOne().rows(FOUND, LABELLED)
-    assert np.shares_memory(rows.table, FOUND.values)
-    assert not np.shares_memory(rows.columns([0, 1]), FOUND.values)

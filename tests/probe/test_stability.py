@@ -15,7 +15,6 @@ from hneuro.probe.stability import (
     StabilitySettings,
     correlated,
     frequencies,
-    mean_overlap,
     overlap,
     resample_weights,
     reselect,
@@ -92,14 +91,6 @@ def test_l1_selects_on_a_resample_what_the_selection_itself_would(balanced: obje
         assert set(resample.neurons) == set(probe.positive)
 
 
-def test_draws_in_parts_are_the_draws_at_once() -> None:
-    given, selector = rows(), L1(C=(2.0,))
-    weights = resample_weights(given, 6, seed=0)
-    whole = reselect(given, selector, (2.0,), weights, range(6), seed=0)
-    parts = [r for some in (range(3), range(3, 6)) for r in reselect(given, selector, (2.0,), weights, some, seed=0)]
-    assert tuple(parts) == whole
-
-
 def test_frequencies_by_hand() -> None:
     found = [
         Resample(draw=0, strength=1.0, neurons=(5,)),
@@ -138,17 +129,6 @@ def test_overlap_by_counting_every_pair_of_sets() -> None:
     assert overlap("x", {"a": (1,), "b": (2,)}, 7).p_value == 1.0
     assert isnan(overlap("x", {"a": (), "b": ()}, 7).jaccard)
     assert overlap("strengths", {"C = 1": (1,), "C = 2": (1, 2)}).p_value is None  # of the same rows
-
-
-def test_random_sets_share_no_more_than_chance_and_stable_ones_do() -> None:
-    draw = np.random.default_rng(0)
-    chance = mean_overlap([draw.choice(1000, 30, replace=False).tolist() for _ in range(12)])
-    assert (chance.pairs, chance.p_value) == (66, None)
-    assert chance.jaccard == pytest.approx(0.015, abs=0.005)
-    core = list(range(20))
-    firm = mean_overlap([core + draw.choice(range(20, 1000), 10, replace=False).tolist() for _ in range(12)])
-    assert firm.low <= firm.jaccard <= firm.high
-    assert firm.jaccard > 0.45
 
 
 @pytest.mark.parametrize("wrong", [{"resamples": 1}, {"resamples": -1}, {"correlation": 0.0}, {"correlation": 1.1}])

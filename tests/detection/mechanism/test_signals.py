@@ -7,14 +7,16 @@ import pytest
 from numpy.typing import NDArray
 
 from hneuro.detection.mechanism import signals as module
-from hneuro.detection.mechanism.remaining import cross_fitted, entity_folds, remaining_rows
 from hneuro.detection.mechanism.signals import (
     LAYER_METRICS,
     SIGNALS,
     active_share,
     as_signals,
+    cross_fitted,
+    entity_folds,
     hoyer,
     layer_rows,
+    remaining_rows,
     signal_rows,
     sparsity,
     sparsity_of,
