@@ -64,7 +64,7 @@ COMPOSED = {
     "span=recorded span.path=gone.jsonl": ("gone.jsonl", "not exist"),
     "span=recorded span.path=recorded.jsonl": ("span", "has no answer tokens"),
     "seed=-1": ("seed must be between 0",),
-    "labeling=shuffled labeling.seed=-2": ("labeling.seed must not be negative",),
+    "seed=-2": ("seed must not be negative",),
     "probe.C=[1,nan]": ("probe.C.1 must be a finite number, not nan",),
     "splits.fit=nan": ("splits.fit must be a finite number",),
     "dataset.limit=-1": ("dataset.limit must be at least 1",),

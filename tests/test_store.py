@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from hneuro import disk
-from hneuro.disk import file_digest
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.result_records import Estimate
@@ -101,14 +100,6 @@ def test_equal_reads_are_computed_once(tmp_path: Path) -> None:
 # Appearing
 
 
-def test_nothing_is_visible_before_a_result_is_whole(tmp_path: Path) -> None:
-    stopped_after(Store(tmp_path), 1, [[1], [2]])
-    assert not list(tmp_path.rglob("manifest.json"))
-    make_records(Store(tmp_path), [[1], [2]])
-    assert sorted(f.name for f in folder_of(tmp_path).iterdir()) == ["manifest.json", "records.jsonl"]
-    assert not list(tmp_path.glob("stage/*.partial"))
-
-
 # Resuming
 
 
@@ -194,19 +185,6 @@ def test_a_damaged_result_is_named_with_the_way_out(tmp_path: Path, file: str, h
     assert f"delete {folder} and run again" in str(fault.value)
 
 
-def test_links_in_a_store_are_not_written_through(tmp_path: Path) -> None:
-    outside, root = tmp_path / "outside", tmp_path / "store"
-    outside.write_text("precious")
-    stopped_array(Store(root), 1)
-    (partial,) = root.glob("stage/*.partial")
-    for file in (*partial.iterdir(), root / "timings.jsonl"):
-        file.unlink(missing_ok=True)
-        file.symlink_to(outside)
-    (partial / "values.npy.fresh").symlink_to(outside)
-    make_array(Store(root))
-    assert outside.read_text() == "precious"
-
-
 def test_records_of_another_version_are_named(tmp_path: Path) -> None:
     make_records(Store(tmp_path), [[1]])
     kept = Store(tmp_path).records("stage", {"a": 1}, NeuronSpace, [[1]], lambda _: [])
@@ -256,25 +234,3 @@ def test_faults_of_the_work_itself_are_not_taken_for_the_disk(tmp_path: Path) ->
 
 
 # Digests
-
-
-def test_a_small_file_is_digested_whole_and_a_large_one_by_blocks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "weights"
-    content = bytearray(70 << 20)
-    file.write_bytes(content)
-    whole = file_digest(file)
-    monkeypatch.setattr(disk, "WHOLE_DIGEST_LIMIT", 1 << 20)
-    sampled = file_digest(file)
-    between = (1 << 20) + (50 << 10)  # blocks of 1 MiB begin every 1.095 MiB here
-    for place, seen in ((0, True), (len(content) - 1, True), (between, False)):
-        content[place] = 1
-        file.write_bytes(content)
-        assert (file_digest(file) != sampled) is seen
-        monkeypatch.setattr(disk, "WHOLE_DIGEST_LIMIT", 1 << 30)
-        assert file_digest(file) != whole
-        monkeypatch.setattr(disk, "WHOLE_DIGEST_LIMIT", 1 << 20)
-        content[place] = 0
-    file.write_bytes(bytes(content) + b"\0")
-    assert file_digest(file) != sampled

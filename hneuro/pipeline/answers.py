@@ -56,8 +56,7 @@ def identify(run: Run) -> Identified:
         check_labelled(labelled, name, trail.funnel)
         said = {(r.question_id, r.sample): r.text for r, _ in own}
         right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
-        once = [pair for pair in own if pair[0].sample == 0]
-        first, _ = single(part, [r for r, _ in once], [j for _, j in once], name)
+        first, _ = single(part, [pair for pair in own if pair[0].sample == 0], name)
         natural = (sum(r.hallucinated for r in first), len(first))
         asked_about = sorted((q for q in part if q.id in right), key=lambda q: place_in_draw(q.id, setup.seed))
         facts = tuple(
@@ -72,11 +71,10 @@ def identify(run: Run) -> Identified:
 
 
 def _consistent(
-    run: Run, questions: Questions, pairs: Sequence[Pair], name: str
+    run: Run, questions: Questions, judged: Sequence[Pair], name: str
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
-    said, judged = [response for response, _ in pairs], [judgement for _, judgement in pairs]
     sampling = run.experiment.sampling
-    return consistent(questions, said, judged, name, sampling.samples, letters=sampling.letters)
+    return consistent(questions, judged, name, sampling.samples, letters=sampling.letters)
 
 
 def _balanced(
@@ -134,7 +132,7 @@ def _evaluation_set(run: Run, model: LanguageModel, name: str, questions: Questi
     label = label_of(name, model)
     responses = one_each(run, model, questions)
     judged = Judged(responses, stored.judge(run.store, run.experiment.judge, questions, responses))
-    labelled, step = single(questions, responses.value, judged.judgements.value, label)
+    labelled, step = single(questions, judged.pairs(), label)
     trail = _judged(questions, judged, replace(step, note=cut_note(responses.value)))
     if all(q.answerable for q in questions):
         labelled, step = _balanced(run, labelled, label)

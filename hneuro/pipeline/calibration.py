@@ -59,10 +59,9 @@ def _rest(
 ) -> tuple[_Rest, tuple[FunnelStep, ...]]:
     model, setup = run.chat, run.experiment
     responses = one_each(run, model, report)
-    judged = Judged(responses, stored.judge(run.store, setup.judge, report, responses)).pairs()
-    every, _ = single(report, responses.value, [judgement for _, judgement in judged], balanced.name)
-    drawn = balanced.drawn
-    left = [r for r in every if (r.question_id, r.sample) not in drawn]
+    judged = Judged(responses, stored.judge(run.store, setup.judge, report, responses))
+    every, _ = single(report, judged.pairs(), balanced.name)
+    left = [r for r in every if (r.question_id, r.sample) not in balanced.drawn]
     kept, spans, step = located(run, model, report, responses, left, f"{balanced.name} (for calibration)")
     said = {(r.question_id, r.sample): r for r in responses.value}
     keys = [(r.question_id, r.sample) for r in kept]

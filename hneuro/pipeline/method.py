@@ -14,7 +14,6 @@ from hneuro.pipeline.origin import origin
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.stability import permutations, stability
 from hneuro.probe.choice import choose, h_neurons
-from hneuro.probe.labeling import believed
 from hneuro.result_records import Results
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements, frequent_texts
@@ -48,8 +47,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     # The H-Neurons: the positive weights of a sparse probe (section 2.3).
     probes = selection.probe_path(this, fit, experiment.labeling)
     suppressed = selection.suppressed_accuracy(this, probes, identified.known)
-    on_fit, on_select = (believed(experiment.labeling, part.rows()) for part in (fit, select))
-    probe, path = choose(probes, on_fit, on_select, experiment.choice, suppressed)
+    probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice, suppressed)
     neurons = h_neurons(probe, experiment.probe.name)
     detector = selection.trained_detector(this, neurons, identified)
     stable = stability(this, probes, probe.strength, neurons, fit)

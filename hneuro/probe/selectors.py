@@ -17,10 +17,8 @@ from hneuro.probe.solver import (
     SolverSettings,
     features_in_memory,
     problem,
-    smallest_C,
     solve_paths,
 )
-from hneuro.progress import track
 
 GRID = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 35.0, 60.0, 100.0, 180.0, 320.0)
 
@@ -84,7 +82,7 @@ class Penalised:
 class L1(Penalised):
     """L1-penalised logistic regression on raw CETT (paper, section 2.3), solved exactly over all neurons.
 
-    The published code uses liblinear, which also penalises the intercept: `Liblinear`.
+    The published code uses liblinear, which also penalises the intercept (`intercept="penalised"`), and stops short.
     """
 
     intercept: Literal["free", "penalised"] = "free"
@@ -113,45 +111,6 @@ class ElasticNet(Penalised):
     @property
     def penalty(self) -> Penalty:
         return Penalty(l1_ratio=self.l1_ratio, standardised=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Liblinear(Penalised):
-    """`L1` as the published code computes it: scikit-learn's liblinear, which penalises the intercept like a neuron.
-
-    For parity. At its default tolerance it stops short of the optimum where there are many neurons, and it needs 36
-    bytes of memory for each of rows x neurons.
-    """
-
-    name: str = "liblinear"
-
-    @property
-    def penalty(self) -> Penalty:
-        return Penalty(intercept="penalised")
-
-    def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
-        from sklearn.linear_model import LogisticRegression
-
-        scale = 1.0
-        if self.relative_C:
-            features = features_of(rows)
-            asked = features.problem(rows.y, class_weight=self.class_weight)
-            (scale,) = smallest_C(features.matrix, [asked], self.penalty)
-        x = rows.columns(range(rows.space.size))
-        probes = []
-        for multiple in track(sorted(self.C), f"probe ({self.name})"):
-            model = LogisticRegression(
-                l1_ratio=1,
-                solver="liblinear",
-                C=scale * multiple,
-                class_weight=self.class_weight,
-                tol=self.tolerance,
-                max_iter=5000,
-                random_state=seed,
-            ).fit(x, rows.y)
-            weight, bias = np.asarray(model.coef_[0], dtype=np.float64), float(model.intercept_[0])
-            probes.append(Probe(weight=weight, bias=bias, strength=multiple, space=rows.space))
-        return tuple(probes)
 
 
 @dataclass(frozen=True, kw_only=True)

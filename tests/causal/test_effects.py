@@ -225,13 +225,6 @@ def test_known_facts_are_called_accuracy() -> None:
     assert (one(rows, "over_refusal", 3.0).value, one(rows, "over_refusal", 3.0).n) == (1 / 8, 8)
 
 
-def test_what_tests_nothing_is_left_out_everywhere() -> None:
-    table = {item: (Outcome.EXCLUDED,) * 3 if item in "ab" else outcomes for item, outcomes in TABLE.items()}
-    rows = effects_of(sweep_of(table, {}), ENTITIES)
-    assert one(rows, "compliance", 1.0).n == 6
-    assert one(rows, "unparsed", 0.0).value == 1 / 6
-
-
 def test_grades_have_their_own_curve() -> None:
     grades = (0.25, 0.5, 1.0)
     swept = [(a, replace(r, grade=grades[ALPHAS.index(a.alpha)])) for a, r in sweep_of(TABLE, {})]

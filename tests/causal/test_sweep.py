@@ -155,9 +155,3 @@ def test_a_conversation_begins_untouched_and_goes_on_under_the_treatment(languag
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"alpha|control_seeds|items"):
         SweepSettings(**wrong)
-
-
-def test_controls_are_swept_at_the_ends() -> None:
-    assert SweepSettings().control_grid == (0.0, 1.0, 3.0)
-    assert SweepSettings(alphas=(3.0, 1.0, 2.0)).control_grid == (1.0, 3.0)
-    assert SweepSettings(control_alphas="all", alphas=(2.0, 0.0)).control_grid == (0.0, 2.0)

@@ -19,7 +19,7 @@ from hneuro.detection.evaluate import (
     neuron_detector,
 )
 from hneuro.detection.nulls import SIZES, control_sets
-from hneuro.detection.scored import BASELINES, NO_REFUSAL, AnswerSet, Scored
+from hneuro.detection.scored import BASELINES, NO_REFUSAL, AnswerSet
 from hneuro.neurons import NeuronSpace, Probe, ProbeRows
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
@@ -208,18 +208,6 @@ def test_neurons_are_compared_with_each_baseline_on_the_same_rows(found: tuple[R
     assert one(found, condition="length", dataset="inside", metric="auroc").value < 0.65
 
 
-def test_what_the_neurons_add_to_the_log_probability(found: tuple[ResultRow, ...]) -> None:
-    gain = one(found, condition="logprob+h_neurons", dataset="inside", metric="auroc_minus_logprob")
-    assert gain.low is not None
-    assert gain.low > 0.1
-    settings = DetectionSettings(control_seeds=2)
-    noise = detect(probe(), {"h_neurons": (120, 121)}, LOUDNESS, FIT, SELECT, SETS[:1], settings, seed=0)
-    nothing = one(noise, condition="logprob+h_neurons", metric="auroc_minus_logprob")
-    assert abs(nothing.value) < 0.1
-    assert nothing.p_value is not None
-    assert nothing.p_value > 0.05
-
-
 def test_answers_about_made_up_things_are_counted_where_they_lie_above_the_threshold() -> None:
     """Nobody else's faithful answers stand in for the refusals that there were not."""
     settings = DetectionSettings(control_seeds=3)
@@ -273,18 +261,6 @@ def test_what_neurons_say_is_held_against_what_they_may_only_repeat(name: str) -
     assert one(made, condition="h_neurons", metric="auroc").value > 0.7
     assert one(made, condition="h_neurons", metric=f"auroc_within_{name}").value < 0.65
     assert bool(of(made, metric="auroc_within_frequency")) is (name == "frequency")
-
-
-def test_rivals_are_paired_with_the_neurons_on_the_same_rows() -> None:
-    scores = np.where(SETS[0].rows.y == 1, 1.0, np.arange(200) % 3)
-    rival = Scored(condition="words", scores=(scores,), threshold=0.5)
-    settings = DetectionSettings(control_seeds=2)
-    made = detect(probe(), {"h_neurons": PLANTED}, LOUDNESS, FIT, SELECT, SETS[:1], settings, 0, [rival])
-    theirs = detect_by_baselines(FIT, SELECT, SETS[:1], [rival])
-    row = one(made, condition="h_neurons", metric="auroc_minus_words")
-    area = one(theirs, condition="words", metric="auroc")
-    assert area.value == pytest.approx(roc_auc_score(SETS[0].rows.y, scores))
-    assert row.value == pytest.approx(one(made, condition="h_neurons", metric="auroc").value - area.value)
 
 
 def without(given: AnswerSet, column: int, rows: slice) -> AnswerSet:

@@ -267,24 +267,6 @@ def test_a_sweep_extracts_once(words: list[str], tmp_path: Path) -> None:
     assert stored("baselines") == 1
 
 
-def test_a_set_too_large_for_memory_gives_the_same_from_one_file_for_all_labelings(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def selected(*more: str) -> tuple[list[tuple[int, int, float]], object]:
-        # The first two have probes, and files, of their own.
-        only = ("mechanism=none", "origin.base_probe=false", "intervention.swept=false", "report=false")
-        assert main(["run", *words, "stability.resamples=2", "probe.tolerance=1e-7", *only, *more]) == 0
-        newest = max(tmp_path.glob("*/hneuro/*/results.json"), key=lambda file: file.stat().st_mtime_ns)
-        results = from_plain(Results, json.loads(newest.read_text()))
-        assert results.stability is not None
-        return [(n.layer, n.index, round(n.weight, 2)) for n in results.neurons], results.stability.neurons
-
-    small = selected("output_dir=small", "store_dir=small/store")
-    monkeypatch.setattr("hneuro.pipeline.stored.IN_MEMORY", 0)
-    assert selected("output_dir=large", "store_dir=large/store") == small
-    assert len(list((tmp_path / "large" / "store" / "features").glob("*/values.npy"))) == 1
-
-
 def test_the_smoke_run_shows_the_method_on_the_organism(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The organism that comes with the package: no training, every stage, and it already detects."""
     assert main(["run", "experiment=smoke", "mechanism.min_per_class=10", "quiet=true", "report=false"]) == 0, (

@@ -15,9 +15,7 @@ from hneuro.probe.labeling import (
     LettersForeseen,
     OneVsOne,
     OtherTokens,
-    Shuffled,
     ThreeVsOne,
-    believed,
     permuted,
     region_rows,
 )
@@ -71,32 +69,6 @@ def test_wrong_vectors_of_one_region_are_set_against_right_ones_and_against_all_
     assert (labeling.tested, labeling.regions, labeling.letters) == (own, tuple(regions), letters)
     read = region_rows(FOUND, LABELLED, labeling.tested)
     np.testing.assert_array_equal(read.columns([0, 1]), rows.columns([0, 1])[:4])
-
-
-def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
-    count = 400
-    entities = np.random.default_rng(1).integers(120, size=count)
-    found = Contributions(
-        values=np.zeros((count, 1, 2), np.float32),
-        keys=tuple((f"q{n}", 0) for n in range(count)),
-        regions=("answer",),
-        space=SPACE,
-    )
-    labelled = [
-        LabelledResponse(question_id=f"q{n}", group=str(e), sample=0, hallucinated=bool(e % 2))
-        for n, e in enumerate(entities)
-    ]
-    true = OneVsOne().rows(found, labelled)
-    first, again, other = (Shuffled(seed=seed).rows(found, labelled).y for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
-    for y in (first, other):
-        assert all(len(set(y[entities == e])) == 1 for e in set(entities.tolist()))
-        assert 0 <= true.y.sum() - y.sum() < 12  # one entity's rows at most
-        assert 0.35 < (y == true.y).mean() < 0.65
-    # C is not chosen by what the control may not see.
-    np.testing.assert_array_equal(believed(Shuffled(), true).y, first)
-    assert believed(OneVsOne(), true) is true
 
 
 def test_permuted_labels_stay_together_and_as_many() -> None:

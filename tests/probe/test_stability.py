@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 from math import comb, isnan
 
@@ -19,7 +18,6 @@ from hneuro.probe.stability import (
     resample_weights,
     reselect,
 )
-from hneuro.records import UserError
 from hneuro.result_records import Resample
 
 SPACE = NeuronSpace(n_layers=4, width=40)
@@ -50,16 +48,6 @@ def test_entities_are_drawn_as_a_whole_with_replacement() -> None:
     assert len({tuple(w) for w in weights.T}) == 20
     np.testing.assert_array_equal(weights, resample_weights(given, 20, seed=1))
     assert (weights != resample_weights(given, 20, seed=2)).any()
-
-
-def test_a_resample_of_one_kind_is_drawn_again() -> None:
-    few = rows(8)
-    few = replace(few, groups=np.array(list("abababab")))  # a is wrong, b is right
-    weights = resample_weights(few, 20, seed=0)
-    assert weights[few.y == 1].any(0).all()
-    assert weights[few.y == 0].any(0).all()
-    with pytest.raises(UserError, match=r"dataset.limit.*stability=none"):
-        resample_weights(replace(few, y=np.ones(8, dtype=np.int8)), 20, seed=0)
 
 
 @pytest.mark.parametrize("selector", [L1(C=(1.5, 3.0)), ElasticNet(C=(1.5, 3.0)), Ranking(counts=(2, 4))])
