@@ -100,6 +100,14 @@ def test_equal_reads_are_computed_once(tmp_path: Path) -> None:
 # Appearing
 
 
+def test_nothing_is_visible_before_a_result_is_whole(tmp_path: Path) -> None:
+    stopped_after(Store(tmp_path), 1, [[1], [2]])
+    assert not list(tmp_path.rglob("manifest.json"))
+    make_records(Store(tmp_path), [[1], [2]])
+    assert sorted(f.name for f in folder_of(tmp_path).iterdir()) == ["manifest.json", "records.jsonl"]
+    assert not list(tmp_path.glob("stage/*.partial"))
+
+
 # Resuming
 
 
@@ -183,6 +191,19 @@ def test_a_damaged_result_is_named_with_the_way_out(tmp_path: Path, file: str, h
         make_records(Store(tmp_path), [[1, 2]])
     assert "\n" not in str(fault.value)
     assert f"delete {folder} and run again" in str(fault.value)
+
+
+def test_links_in_a_store_are_not_written_through(tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "store"
+    outside.write_text("precious")
+    stopped_array(Store(root), 1)
+    (partial,) = root.glob("stage/*.partial")
+    for file in (*partial.iterdir(), root / "timings.jsonl"):
+        file.unlink(missing_ok=True)
+        file.symlink_to(outside)
+    (partial / "values.npy.fresh").symlink_to(outside)
+    make_array(Store(root))
+    assert outside.read_text() == "precious"
 
 
 def test_records_of_another_version_are_named(tmp_path: Path) -> None:
