@@ -6,19 +6,17 @@ import dataclasses
 import hashlib
 import json
 import math
-import types
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from hneuro.records import ASIDE
 
-R = TypeVar("R")
 AS_IT_IS = frozenset((str, int, bool, type(None)))  # the types whose values are JSON
 
 
@@ -72,44 +70,21 @@ def _counting(kind: type[Any]) -> tuple[str, ...]:
 
 
 def from_plain(kind: Any, value: Any) -> Any:
-    """The inverse of `to_plain` for a declared type: records, enums, tuples, mappings, unions with None."""
-    read = _reader(kind)
-    return value if read is None else read(value)
+    """The inverse of `to_plain` for a declared type. `ValueError`, in one line, for what does not fit."""
+    return _read(_adapter(kind).validate_python, value)
 
 
 @cache
-def _reader(kind: Any) -> Callable[[Any], Any] | None:
-    """How values of a type are read, worked out once for each type; None where they are what JSON gives."""
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _record_reader(kind)
-    if isinstance(kind, type) and (issubclass(kind, Enum) or kind is float):
-        return kind
-    if origin in (typing.Union, types.UnionType):
-        some = _reader(next(a for a in args if a is not type(None)))
-        return some and (lambda value: None if value is None else some(value))
-    if origin is Mapping:
-        each = _reader(args[1])
-        return each and (lambda value: {name: each(v) for name, v in value.items()})
-    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
-        item = _reader(args[0])
-        return tuple if item is None else lambda value: tuple(map(item, value))
-    if origin is tuple:
-        return lambda value: tuple(from_plain(a, v) for a, v in zip(args, value, strict=True))
-    return None
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
-def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
-    readers = {name: read for name, hint in typing.get_type_hints(kind).items() if (read := _reader(hint))}
-
-    def read_record(value: Any) -> Any:
-        fields = dict(value)
-        for name, read in readers.items():
-            if name in fields:
-                fields[name] = read(fields[name])
-        return kind(**fields)
-
-    return read_record
+def _read(validate: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return validate(value)
+    except ValidationError as fault:
+        first = fault.errors(include_url=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from fault
 
 
 def canonical(value: Any) -> str:
@@ -126,6 +101,7 @@ def write_jsonl(path: Path, records: Iterable[Any]) -> None:
         out.writelines(json.dumps(to_plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
 
 
-def read_jsonl(path: Path, kind: type[R]) -> tuple[R, ...]:
+def read_jsonl(path: Path, kind: Any) -> tuple[Any, ...]:
+    read = _adapter(kind).validate_json
     with path.open(encoding="utf-8") as lines:
-        return tuple(from_plain(kind, json.loads(line)) for line in lines)
+        return tuple(_read(read, line) for line in lines)

@@ -21,7 +21,7 @@ from hneuro.detection.mechanism.settings import MechanismSettings
 from hneuro.disk import safe_name
 from hneuro.endpoint.client import Endpoint
 from hneuro.models.spec import ModelSpec
-from hneuro.origin.settings import OriginSettings
+from hneuro.origin.drift import OriginSettings
 from hneuro.probe.choice import Choice
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector
@@ -102,7 +102,6 @@ class Experiment:
         self._check_letters()
         self._check_regions()
         self._check_engine()
-        self._check_risky()
 
     def _check_numbers(self) -> None:
         """What parts do not say themselves: no arithmetic survives a NaN, and no generator takes a negative seed."""
@@ -171,21 +170,6 @@ class Experiment:
             raise UserError(
                 "intervention.engine=vllm sweeps with the engine of sampling=vllm, but sampling is a "
                 f"{type(self.sampling).__name__}: choose sampling=vllm, or intervention.engine=transformers"
-            )
-
-    def _check_risky(self) -> None:
-        """The running risk is read where an answer is predicted, so the detector must have been trained there."""
-        if "risky" not in self.intervention.variants:
-            return
-        if self.contribution.position != "predicting":
-            raise UserError(
-                "intervention.variants: risky reads the risk where an answer is predicted, where the detector was not "
-                f"trained (contribution.position={self.contribution.position}): choose contribution=predicting"
-            )
-        if self.labeling.tested != "answer":
-            raise UserError(
-                f"intervention.variants: risky reads the risk at the answer, and detectors of labeling "
-                f"{self.labeling.name} read other tokens: choose another labeling, or leave risky out"
             )
 
     def check_inputs(self) -> None:

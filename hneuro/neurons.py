@@ -121,21 +121,6 @@ class ByNeuron(Protocol):
         """(first neuron, [neuron, vector]) of all of them in order; a block is valid only until the next one."""
 
 
-class LabelledRows(Protocol):
-    """Labelled rows of which some columns can be read."""
-
-    @property
-    def y(self) -> NDArray[np.int8]:
-        """[row] in {0, 1}."""
-
-    @property
-    def groups(self) -> NDArray[np.str_]:
-        """[row]: the entity of each question."""
-
-    def columns(self, neurons: Sequence[int]) -> NDArray[np.float32]:
-        """[row, k]: the values of k neurons."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRows:
     """Rows for the probe: y [row] in {0, 1}, groups [row] the entity of each question, and where their vectors are.
@@ -189,7 +174,7 @@ class Probe:
     space: NeuronSpace
     gap: float | None = None  # relative duality gap that proves the optimum, where the selection has one
 
-    def scores(self, rows: LabelledRows) -> NDArray[np.float64]:
+    def scores(self, rows: ProbeRows) -> NDArray[np.float64]:
         """Decision values [row] (log-odds of a hallucination)."""
         used = np.flatnonzero(self.weight)
         return np.asarray(rows.columns(used.tolist()), dtype=np.float64) @ self.weight[used] + self.bias
@@ -211,3 +196,9 @@ class HNeurons:
     @property
     def per_mille(self) -> float:
         return 1000.0 * len(self.neurons) / self.space.size
+
+    @property
+    def in_layers(self) -> tuple[int, ...]:
+        """How many there are in each layer."""
+        found = self.space.by_layer(self.neurons)
+        return tuple(len(found.get(layer, ())) for layer in range(self.space.n_layers))

@@ -149,32 +149,24 @@ def _commit(folder: Path) -> Mapping[str, Any] | None:
     if not (folder / ".git").exists():
         return None
     try:
-        lines, patch = _patch(folder, git, "hneuro", "conf")
-        _, code = _patch(folder, git, "hneuro")
         return {
             "id": git("rev-parse", "HEAD").strip(),
             "changed": git("status", "--porcelain").splitlines(),
             "tree": git("rev-parse", "HEAD:hneuro").strip(),
-            "diff": code,
-            "patch": {"digest": patch, "lines": lines},
+            "diff": _patch(folder, git, "hneuro"),
+            "patch": _patch(folder, git, "hneuro", "conf"),
         }
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
-def _patch(folder: Path, git: Callable[..., str], *below: str) -> tuple[dict[str, str], str]:
-    """Lines that came and went in each file that differs from the commit, new ones too, and a digest; "" of none."""
-    digest = hashlib.sha256(git("diff", "HEAD", "--", *below).encode())
-    lines = {}
-    for row in git("diff", "--numstat", "--no-renames", "HEAD", "--", *below).splitlines():
-        came, went, name = row.split("\t", 2)
-        lines[name] = f"+{came} -{went}"
+def _patch(folder: Path, git: Callable[..., str], *below: str) -> str:
+    """A digest of what differs from the commit there, new files too; "" of nothing."""
+    found = git("diff", "HEAD", "--", *below).encode()
     kinds = [f"{part}/*.{kind}" for part in below for kind in ("py", "yaml")]
     for name in git("ls-files", "-z", "--others", "--exclude-standard", "--", *kinds).split("\0")[:-1]:
-        content = (folder / name).read_bytes()
-        digest.update(f"{name}\0".encode() + content)
-        lines[name] = f"+{len(content.splitlines())} -0"
-    return lines, digest.hexdigest()[:16] if lines else ""
+        found += f"{name}\0".encode() + (folder / name).read_bytes()
+    return hashlib.sha256(found).hexdigest()[:16] if found else ""
 
 
 def _machine() -> dict[str, Any]:

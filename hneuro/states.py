@@ -103,18 +103,6 @@ def write_failure(folder: Path, fault: BaseException) -> None:
         write_text(folder / "status.json", json.dumps(failure, indent=1))
     except OSError as also:
         log.warning("cannot write the state of %s: %s", folder, also)
-        with suppress(OSError):  # on a full disk there is still the place of what was said before, which is longer
-            _overwrite(folder / "status.json", json.dumps({"state": "failed", "code": code, "error": "disk full"}))
-
-
-def _overwrite(file: Path, text: str) -> None:
-    """Takes no new space, and no link for the file."""
-    handle = os.open(file, os.O_WRONLY | os.O_NOFOLLOW)
-    try:
-        os.write(handle, text.encode())
-        os.ftruncate(handle, len(text))
-    finally:
-        os.close(handle)
 
 
 def read_state(folder: Path) -> RunState:

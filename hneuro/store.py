@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +27,6 @@ from hneuro.records import UserError
 
 T = TypeVar("T")
 S = TypeVar("S")
-
-REMEMBERED = 32 << 20  # bytes on the disk of the results that a process keeps at hand
 
 
 def fingerprint(value: Any) -> str:
@@ -103,7 +100,7 @@ class Store:
             plan = fingerprint([len(s) if isinstance(s, Sized) else 1 for s in shards])
             return Work(len(shards), plan, do, lambda n: file_digest(shard(n)), finish)
 
-        return self._kept(stage, reads, begin, lambda folder: read_jsonl(folder / "records.jsonl", kind), kind)
+        return self._kept(stage, reads, begin, lambda folder: read_jsonl(folder / "records.jsonl", kind))
 
     def arrays(
         self,
@@ -151,16 +148,11 @@ class Store:
         reads: Mapping[str, Any],
         begin: Callable[[Path], Work],
         load: Callable[[Path], T],
-        kind: object = None,
     ) -> Kept[T]:
         folder = self.place(stage, reads).absolute()
         with writing(f"the stage {stage}", self.root.absolute()):
             made = not folder.exists() and make(folder, reads, begin)
         (self.tally.computed if made else self.tally.loaded).append(stage)
-        stamp = _stamp(folder)
-        if (known := _AT_HAND.get(folder)) and known[:2] == (kind, stamp):
-            _AT_HAND.move_to_end(folder)
-            return cast(Kept[T], known[2])
         digest = _verified(folder)
 
         def read() -> T:
@@ -171,39 +163,7 @@ class Store:
                     f"the stored result {stage} was written by another version of hneuro ({fault}): {_way_out(folder)}"
                 ) from fault
 
-        kept = Kept(read, digest)
-        _remember(folder, kind, stamp, kept)
-        return kept
-
-
-Stamp = tuple[tuple[str, int, int, int], ...]
-
-# What the cells of a sweep share, for those that run in one process: it is read and verified once.
-_AT_HAND: OrderedDict[Path, tuple[object, Stamp, Kept[Any]]] = OrderedDict()
-
-
-def _stamp(folder: Path) -> Stamp:
-    """Changes with the files of a result; nothing of one that cannot be read."""
-    try:
-        found = [(file.name, file.stat()) for file in folder.iterdir()]
-    except OSError:
-        return ()
-    return tuple(sorted((name, about.st_ino, about.st_size, about.st_mtime_ns) for name, about in found))
-
-
-def _size(stamp: Stamp) -> int:
-    """Bytes of a result in memory; arrays are mapped and take none."""
-    return sum(size for name, _, size, _ in stamp if name.endswith(".jsonl"))
-
-
-def _remember(folder: Path, kind: object, stamp: Stamp, kept: Kept[Any]) -> None:
-    """Keeps a result at hand, and lets go of those that nobody has asked for the longest."""
-    _AT_HAND.pop(folder, None)
-    if _size(stamp) > REMEMBERED:
-        return
-    _AT_HAND[folder] = (kind, stamp, kept)
-    while sum(_size(other) for _, other, _ in _AT_HAND.values()) > REMEMBERED:
-        _AT_HAND.popitem(last=False)
+        return Kept(read, digest)
 
 
 def _way_out(folder: Path) -> str:

@@ -13,7 +13,7 @@ import pytest
 from commands import composed
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
-from transformers import Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from hneuro.cli import main
 from hneuro.config import build_experiment
@@ -65,12 +65,6 @@ COMPOSED = {
     "intervention.controls=[lucky]": (
         "intervention.controls",
         "'random', 'layer_matched', 'contribution_matched' or 'norm_matched'",
-    ),
-    "intervention.variants=[risky]": ("intervention.variants: risky", "choose contribution=predicting"),
-    "intervention.variants=[risky] contribution=predicting labeling=other_tokens": (
-        "intervention.variants: risky",
-        "1-vs-1-other",
-        "choose another labeling",
     ),
     "intervention.engine=vllm": ("choose sampling=vllm, or intervention.engine=transformers",),
     "splits.fit=0.9": ("splits", "sum to 1"),
@@ -164,18 +158,6 @@ def asking(questions: str = rows(), words: str = "", **files: str) -> Prepare:
     return prepare
 
 
-def hybrid(folder: Path, checkpoint: Path) -> list[str]:
-    config = Lfm2Config(
-        vocab_size=320, hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False,
-    )  # fmt: skip
-    Lfm2ForCausalLM(config).save_pretrained(folder / "hybrid")
-    for file in (*checkpoint.glob("*token*"), checkpoint / "chat_template.jinja"):
-        (folder / "hybrid" / file.name).write_bytes(file.read_bytes())
-    words = "contribution=predicting intervention.ranked=5 intervention.variants=[risky]"
-    return asking(words=words)(folder, folder / "hybrid")
-
-
 def experts(folder: Path, checkpoint: Path) -> list[str]:
     config = MixtralConfig(
         vocab_size=320, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
@@ -220,7 +202,6 @@ RUNS: dict[str, tuple[Prepare, tuple[str, ...]]] = {
         ("the prompts of 1 questions, such as 'long'", "the 2048 tokens"),
     ),
     "a tokenizer of another model": (few_embeddings, ("few has embeddings of 40 tokens", "do not belong together")),
-    "a hybrid model": (hybrid, ("intervention.variants: risky", "Lfm2ForCausalLM")),
     "experts that vLLM cannot edit": (experts, ("a mixture of experts", "choose intervention.engine=transformers")),
     "more neurons than there are": (asking(words="intervention.ranked=150"), ("intervention.ranked", "192")),
     "a ranking of more than there are": (

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hneuro import neurons, records, result_records
-from hneuro.neurons import Contributions, HNeurons, NeuronSpace, Probe, ProbeRows
-from hneuro.result_records import Estimate
+from hneuro.neurons import Contributions, NeuronSpace, Probe, ProbeRows
 
 layers = st.tuples(st.integers(0, 9), st.integers(0, 500), st.integers(1, 3000))
 spaces = st.one_of(
@@ -53,18 +52,6 @@ def test_a_neuron_of_a_mixture_belongs_to_an_expert_or_to_none() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("place", [(-1, 0), (2, 0), (0, -1), (0, 5)])
-def test_a_place_outside_the_space_is_refused(place: tuple[int, int]) -> None:
-    with pytest.raises(IndexError, match="outside 2 layers of 5"):
-        NeuronSpace(n_layers=2, width=5).flat(*place)
-
-
-@pytest.mark.parametrize("neuron", [-1, 10])
-def test_a_neuron_outside_the_space_is_refused(neuron: int) -> None:
-    with pytest.raises(IndexError, match="outside 10 neurons"):
-        NeuronSpace(n_layers=2, width=5).locate(neuron)
-
-
 def test_contributions_find_rows_and_regions_by_name() -> None:
     space = NeuronSpace(n_layers=1, width=3)
     values = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
@@ -84,16 +71,6 @@ def test_scores_are_the_whole_linear_map_though_only_nonzero_weights_are_read() 
     rows = ProbeRows.of(x=x, y=np.zeros(5, np.int8), groups=np.zeros(5, str), space=probe.space)
     np.testing.assert_allclose(probe.scores(rows), x.astype(np.float64) @ weight + 0.5)
     assert probe.positive == (1, 5)
-
-
-def test_per_mille_is_of_all_neurons() -> None:
-    space = NeuronSpace(n_layers=4, width=500)
-    chosen = HNeurons(neurons=(1, 2, 3), weights=(3.0, 2.0, 1.0), space=space, selection="l1")
-    assert chosen.per_mille == pytest.approx(1.5)
-
-
-def test_an_estimate_is_printed_with_its_interval_and_n() -> None:
-    assert str(Estimate(value=0.5, low=0.25, high=2 / 3, n=12)) == "0.500 [0.250, 0.667] n=12"
 
 
 def test_every_record_is_frozen_slotted_and_keyword_only() -> None:

@@ -15,7 +15,6 @@ from hneuro.result_records import Estimate
 from hneuro.significance import (
     mcnemar,
     share_as_far,
-    share_at_least,
     signed_rank,
     smallest_detectable,
     unequal_shares,
@@ -99,16 +98,6 @@ def test_share_as_far_has_the_size_that_it_says(skewed: bool) -> None:
     p_values = np.array([share_as_far(one[0], one[1:]) for one in drawn.tolist()])
     for level in (0.05, 0.2):
         assert (p_values <= level).mean() == pytest.approx(level, abs=0.013)
-
-
-def test_share_at_least_is_never_zero_and_counts_ties() -> None:
-    assert share_at_least(0.9, [0.5] * 19) == pytest.approx(1 / 20)
-    assert share_at_least(0.5, [0.5, 0.4, 0.6]) == pytest.approx(3 / 4)
-    assert share_at_least(0.1, [0.5]) == 1.0
-
-
-def test_what_was_not_measured_is_not_significant() -> None:
-    assert isnan(share_at_least(float("nan"), [0.5] * 99))
 
 
 def test_the_smallest_detectable_change_is_found_with_a_power_of_four_fifths() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from math import isnan, sqrt
 
 import numpy as np
@@ -40,24 +39,12 @@ def test_rate_is_wilsons(hits: int, n: int) -> None:
     assert found.high == pytest.approx(min(1.0, centre + half), abs=1e-12)
 
 
-def test_a_rate_of_nothing_is_no_number() -> None:
-    assert all(map(isnan, (rate(0, 0).value, rate(0, 0).low, rate(0, 0).high)))
-
-
 def test_mean_of_seeds_has_a_t_interval() -> None:
     values = [0.5, 0.7, 0.55, 0.61]
     low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
     found = mean_of(values)
     assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), low, high))
     assert found.n == 4
-
-
-@pytest.mark.parametrize("values", [[], [0.5]])
-def test_one_seed_has_no_interval(values: list[float]) -> None:
-    found = mean_of(values)
-    assert isnan(found.low)
-    assert isnan(found.high)
-    assert found.n == len(values)
 
 
 @settings(deadline=None, max_examples=60)
@@ -119,12 +106,6 @@ def test_within_strata_only_pairs_of_one_stratum_count() -> None:
     assert auroc(y, scores, groups, np.zeros(60)) == auroc(y, scores, groups)
 
 
-def test_strata_without_a_pair_give_no_number() -> None:
-    found = auroc([1, 1, 0], [0.1, 0.2, 0.3], list("abc"), ["short", "short", "long"])
-    assert isnan(found.value)
-    assert isnan(found.low)
-
-
 def test_grouped_difference_is_of_two_means_and_draws_whole_groups() -> None:
     draw = np.random.default_rng(3)
     first = np.arange(200) % 2 == 0
@@ -169,41 +150,11 @@ def test_auroc_difference_is_paired() -> None:
     assert isnan(auroc_difference(np.ones(3), [1, 2, 3], [3, 2, 1], range(3))[1])
 
 
-def test_a_difference_that_is_none_is_rarely_significant() -> None:
-    draw = np.random.default_rng(3)
-    p_values = []
-    for _ in range(60):
-        y = draw.random(60) < 0.5
-        scores = draw.normal(size=(2, 60)) + y
-        p_values.append(auroc_difference(y, *scores, range(60))[1])
-    assert np.mean(np.array(p_values) < 0.05) < 0.15
-
-
 @pytest.mark.parametrize("y", [[], [True, True], [False]])
 def test_auroc_of_one_class_is_no_number(y: list[bool]) -> None:
     found = auroc(y, [0.0] * len(y), ["g"] * len(y))
     assert isnan(found.value)
     assert found.n == len(y)
-
-
-def test_auroc_interval_covers_the_truth() -> None:
-    truth = stats.norm.cdf(1 / sqrt(2))  # two normals one deviation apart
-    covered = 0
-    for seed in range(60):
-        draw = np.random.default_rng(seed)
-        y = np.arange(160) % 2
-        found = auroc(y, draw.normal(size=160) + y, range(160))
-        covered += found.low <= truth <= found.high
-    assert covered >= 52  # 95 % of 60 is 57
-
-
-def test_groups_are_drawn_whole() -> None:
-    weights = group_weights(["b", "a", "b", "c", "a"], resamples=500)
-    np.testing.assert_array_equal(weights[0], weights[2])
-    np.testing.assert_array_equal(weights[1], weights[4])
-    groups_drawn = weights[0] + weights[1] + weights[3]
-    np.testing.assert_array_equal(groups_drawn, 3)
-    assert weights.mean(1) == pytest.approx(np.ones(5), abs=0.15)
 
 
 def test_copied_rows_do_not_narrow_an_interval_of_groups() -> None:
@@ -282,12 +233,6 @@ def test_intervals_of_shares_near_a_boundary_cover_them(truth: float, n: int) ->
     assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.93
 
 
-def test_estimates_are_the_same_every_time_and_follow_the_seed() -> None:
-    y, scores = np.arange(50) % 2, np.random.default_rng(0).normal(size=50)
-    assert auroc(y, scores, range(50)) == auroc(y, scores, range(50))
-    assert auroc(y, scores, range(50), seed=1).low != auroc(y, scores, range(50)).low
-
-
 @settings(deadline=None, max_examples=60)
 @given(labelled)
 def test_youden_threshold_reaches_the_largest_difference(rows: list[tuple[bool, int]]) -> None:
@@ -295,17 +240,3 @@ def test_youden_threshold_reaches_the_largest_difference(rows: list[tuple[bool, 
     above = scores > youden_threshold(y, scores)
     false_rate, true_rate, _ = roc_curve(y, scores)
     assert above[y].mean() - above[~y].mean() == pytest.approx((true_rate - false_rate).max())
-
-
-def test_youden_threshold_lies_between_the_scores() -> None:
-    assert youden_threshold([0, 0, 1, 1], [1.0, 2.0, 4.0, 5.0]) == 3.0
-
-
-def test_the_bootstrap_is_quick() -> None:
-    """Detection alone takes some hundreds of intervals; the first draw of 2,000 resamples is shared by all."""
-    y, scores = np.arange(600) % 2, np.random.default_rng(0).normal(size=600)
-    auroc(y, scores, range(600))
-    begin = time.perf_counter()
-    for _ in range(10):
-        auroc(y, scores, range(600))
-    assert time.perf_counter() - begin < 3.0  # 0.15 s on an idle core

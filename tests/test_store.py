@@ -5,19 +5,17 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hneuro import disk, store
-from hneuro.disk import file_digest
+from hneuro import disk
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.result_records import Estimate
 from hneuro.stage import Rows
-from hneuro.store import Kept, Store, fingerprint
+from hneuro.store import Kept, Store
 
 
 def estimate(n: int) -> Estimate:
@@ -99,34 +97,6 @@ def test_equal_reads_are_computed_once(tmp_path: Path) -> None:
     assert [e.n for e in second.value] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("reads", [{"seed": 1}, {"seed": 0, "more": None}, {"seed": "0"}, {"other": 0}])
-def test_other_reads_have_another_key(tmp_path: Path, reads: dict[str, object]) -> None:
-    kept = Store(tmp_path)
-    make_records(kept, [[1]], {"seed": 0})
-    make_records(kept, [[1]], reads)
-    assert kept.tally.computed == ["stage", "stage"]
-
-
-def test_digest_follows_the_content_not_the_key(tmp_path: Path) -> None:
-    kept = Store(tmp_path)
-    same = make_records(kept, [[1, 2]], {"seed": 0}).digest, make_records(kept, [[1], [2]], {"seed": 1}).digest
-    other = make_records(kept, [[1, 3]], {"seed": 2}).digest
-    assert same[0] == same[1] != other
-
-
-def test_parts_of_equal_fields_but_other_class_have_other_fingerprints() -> None:
-    @dataclass(frozen=True)
-    class One:
-        n: int = 1
-
-    @dataclass(frozen=True)
-    class Two:
-        n: int = 1
-
-    assert fingerprint({"judge": One()}) != fingerprint({"judge": Two()})
-    assert fingerprint(One()) == fingerprint(One(n=1))
-
-
 # Appearing
 
 
@@ -136,20 +106,6 @@ def test_nothing_is_visible_before_a_result_is_whole(tmp_path: Path) -> None:
     make_records(Store(tmp_path), [[1], [2]])
     assert sorted(f.name for f in folder_of(tmp_path).iterdir()) == ["manifest.json", "records.jsonl"]
     assert not list(tmp_path.glob("stage/*.partial"))
-
-
-def test_array_folder_holds_the_array_alone(tmp_path: Path) -> None:
-    kept = make_array(Store(tmp_path))
-    assert sorted(f.name for f in folder_of(tmp_path).iterdir()) == ["manifest.json", "values.npy"]
-    np.testing.assert_array_equal(kept.value, np.arange(18, dtype=np.float32).reshape(6, 3) / 7)
-    with pytest.raises(ValueError, match="read-only"):
-        kept.value[0, 0] = 1
-
-
-def test_no_items_are_a_result_too(tmp_path: Path) -> None:
-    kept = Store(tmp_path)
-    assert make_records(kept, []).value == ()
-    assert make_array(Store(tmp_path / "array"), rows=0).value.shape == (0, 3)
 
 
 # Resuming
@@ -250,33 +206,6 @@ def test_links_in_a_store_are_not_written_through(tmp_path: Path) -> None:
     assert outside.read_text() == "precious"
 
 
-def test_an_unreadable_result_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_records(Store(tmp_path), [[1]])
-    store._AT_HAND.clear()  # as in another process
-
-    def refuse(path: Path) -> str:
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
-
-    monkeypatch.setattr(store, "file_digest", refuse)
-    with pytest.raises(UserError, match=r"records.jsonl cannot be read, Permission denied.*delete"):
-        make_records(Store(tmp_path), [[1]])
-
-
-def test_what_a_process_has_read_is_not_read_again_until_it_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = make_records(Store(tmp_path), [[1]])
-    assert make_records(Store(tmp_path), [[1]]).value is first.value
-    (file,) = tmp_path.glob("stage/*/records.jsonl")
-    file.write_text(file.read_text().replace("1", "2"))
-    with pytest.raises(UserError, match=r"records.jsonl has changed"):
-        make_records(Store(tmp_path), [[1]])
-    monkeypatch.setattr(store, "REMEMBERED", 0)
-    assert (
-        make_records(Store(tmp_path / "other"), [[1]]).value is not make_records(Store(tmp_path / "other"), [[1]]).value
-    )
-
-
 def test_records_of_another_version_are_named(tmp_path: Path) -> None:
     make_records(Store(tmp_path), [[1]])
     kept = Store(tmp_path).records("stage", {"a": 1}, NeuronSpace, [[1]], lambda _: [])
@@ -317,12 +246,6 @@ def test_an_array_that_does_not_fit_is_refused_before_the_work(tmp_path: Path, m
     assert not list(tmp_path.rglob("values.npy*"))
 
 
-def test_a_root_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="choose another store_dir"):
-        make_records(Store(tmp_path / "file"), [[1]])
-
-
 def test_faults_of_the_work_itself_are_not_taken_for_the_disk(tmp_path: Path) -> None:
     def work(_: object) -> list[Estimate]:
         raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/model.safetensors")
@@ -332,25 +255,3 @@ def test_faults_of_the_work_itself_are_not_taken_for_the_disk(tmp_path: Path) ->
 
 
 # Digests
-
-
-def test_a_small_file_is_digested_whole_and_a_large_one_by_blocks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "weights"
-    content = bytearray(70 << 20)
-    file.write_bytes(content)
-    whole = file_digest(file)
-    monkeypatch.setattr(disk, "WHOLE_DIGEST_LIMIT", 1 << 20)
-    sampled = file_digest(file)
-    between = (1 << 20) + (50 << 10)  # blocks of 1 MiB begin every 1.095 MiB here
-    for place, seen in ((0, True), (len(content) - 1, True), (between, False)):
-        content[place] = 1
-        file.write_bytes(content)
-        assert (file_digest(file) != sampled) is seen
-        monkeypatch.setattr(disk, "WHOLE_DIGEST_LIMIT", 1 << 30)
-        assert file_digest(file) != whole
-        monkeypatch.setattr(disk, "WHOLE_DIGEST_LIMIT", 1 << 20)
-        content[place] = 0
-    file.write_bytes(bytes(content) + b"\0")
-    assert file_digest(file) != sampled

@@ -98,14 +98,6 @@ def test_killed_and_resumed_is_bit_identical(tmp_path: Path, kind: str) -> None:
     assert result_bytes(killed) == result_bytes(straight)
 
 
-def test_two_processes_compute_a_result_once(tmp_path: Path) -> None:
-    first = start(tmp_path, "records", stop=0, pause=1.0)
-    wait_for(tmp_path, 0, first)
-    second = start(tmp_path, "records")
-    assert digest_of(first) == digest_of(second)
-    assert done(tmp_path) == [0, 1, 2, 3, 4, 5]
-
-
 @pytest.mark.parametrize("kind", ["records", "array"])
 def test_two_processes_share_the_shards_of_a_result(tmp_path: Path, kind: str) -> None:
     """Several devices with whole models: the second does five shards while the first is still at its own."""

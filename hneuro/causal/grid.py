@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
 
-from hneuro.models.edits import LARGEST, Kind, Scope, Treatment
+from hneuro.models.edits import LARGEST, Kind, Treatment
 from hneuro.probe.controls import ControlKind
 from hneuro.records import ASIDE, BenchmarkItem
 
 UNTOUCHED = "untouched"  # the neuron set of alpha = 1, which is the same for all
 
-Variant = Literal["risky", "mean"]
+Variant = Literal["mean"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,7 @@ class SweepSettings:
     `control_alphas`: "ends" sweeps controls at the smallest and the largest alpha alone, which is what their slopes and
     changes are compared at; "all" at every alpha. `ranked`: also sweep that many of the best by univariate
     ranking; 0 leaves it out. `negative`: also the neurons of negative weight. `variants` are other ways to
-    suppress: "risky" scales by the alphas below 1 where an answer is predicted, only while the running risk there is
-    above the detector's threshold; "mean" sets the neurons to their mean over faithful answers.
+    suppress: "mean" sets the neurons to their mean over faithful answers.
 
     `engine`: with "vllm" the engine that `sampling` describes answers, uncompiled. Its workers scale at every position
     and do nothing else, and no probability of complying is read.
@@ -71,11 +70,6 @@ class SweepSettings:
         ordered = tuple(sorted(set(self.alphas)))
         return ordered if self.control_alphas == "all" else (ordered[0], *({1.0} & set(ordered[1:-1])), ordered[-1])
 
-    @property
-    def suppressing(self) -> tuple[float, ...]:
-        """The alphas up to 1, for the variants."""
-        return tuple(sorted(alpha for alpha in set(self.alphas) if alpha <= 1))
-
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronSet:
@@ -86,11 +80,10 @@ class NeuronSet:
     neurons: tuple[int, ...]
     alphas: tuple[float, ...]
     kind: Kind = "scale"
-    scope: Scope = "all"
     values: tuple[float, ...] = ()
 
     def at(self, alpha: float) -> Treatment:
-        return Treatment(neurons=self.neurons, alpha=alpha, kind=self.kind, scope=self.scope, values=self.values)
+        return Treatment(neurons=self.neurons, alpha=alpha, kind=self.kind, values=self.values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +136,6 @@ class Slot:
         """`values`: of a variant that sets z to something, where alpha = 0 says that it is."""
         name = self.of + (f"/{self.control}" if self.control else f"@{self.variant}" if self.variant else "")
         whole = NeuronSet(name=name, seed=self.seed, neurons=neurons, alphas=self.alphas)
-        if self.variant == "risky":
-            return replace(whole, scope=self.variant)
         return whole if self.variant is None else replace(whole, kind=self.variant, values=values)
 
 
@@ -153,7 +144,7 @@ def slots(grid: SweepSettings) -> Iterator[Slot]:
     for name in ("h_neurons", *(["ranked"] if grid.ranked else [])):
         yield Slot(of=name, alphas=grid.alphas)
         for variant in grid.variants:
-            yield Slot(of=name, variant=variant, alphas=grid.suppressing if variant == "risky" else (0.0, 1.0))
+            yield Slot(of=name, variant=variant, alphas=(0.0, 1.0))
         for kind in grid.controls:
             for draw in range(grid.control_seeds):
                 yield Slot(of=name, control=kind, seed=draw, alphas=grid.control_grid)

@@ -18,18 +18,16 @@ from hneuro.records import BenchmarkItem, Opening, SweepAnswer, UserError
 from hneuro.responses.contest import Contest
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.generate import Generated, Job, batches, generate
-from hneuro.responses.rows import Monitor
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """How the rows of a sweep are answered. `monitor` is needed where a treatment acts at risk only."""
+    """How the rows of a sweep are answered."""
 
     model: LanguageModel
     decoding: Decoding
     token_budget: int
     seed: int = 0
-    monitor: Monitor | None = None
 
     def openings(self, items: Sequence[BenchmarkItem]) -> tuple[Opening, ...]:
         return opened(self.model, items, self.seed, self._replies)
@@ -53,22 +51,15 @@ class Sweep:
         ]
 
     def _job(self, turn: Turn) -> Job:
-        """A treatment at risk acts on what is generated, so that nothing is read before."""
-        reads = turn.decides and turn.treatment.scope != "risky"
-        contest = contest_of(turn.item, self.model.tokenizer) if reads else None
+        contest = contest_of(turn.item, self.model.tokenizer) if turn.decides else None
         return Job(turn.prompt_ids, turn.seed, turn.treatment, contest)
 
     def _generated(self, jobs: Sequence[Job]) -> list[Generated]:
-        """Rows that act at risk only take two passes a token, and are kept to themselves."""
         pad, made = self.model.tokenizer.pad_token_id, dict[int, Generated]()
-        for risky in (False, True):
-            some = [n for n, job in enumerate(jobs) if (job.treatment.scope == "risky") is risky]
-            lengths = [len(jobs[n].prompt_ids) + self.decoding.max_new_tokens for n in some]
-            for batch in batches(lengths, self.token_budget):
-                chosen = [some[place] for place in batch]
-                batch_jobs = [jobs[n] for n in chosen]
-                found = generate(self.model.loaded, pad, batch_jobs, self.decoding, self.monitor if risky else None)
-                made.update(zip(chosen, found, strict=True))
+        lengths = [len(job.prompt_ids) + self.decoding.max_new_tokens for job in jobs]
+        for batch in batches(lengths, self.token_budget):
+            found = generate(self.model.loaded, pad, [jobs[n] for n in batch], self.decoding)
+            made.update(zip(batch, found, strict=True))
         return [made[n] for n in range(len(jobs))]
 
 

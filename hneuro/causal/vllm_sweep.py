@@ -71,7 +71,7 @@ class VllmSweep:
 
         Requests that were cut short stay in an engine, and the interrupt of a terminal ends its workers, too.
         """
-        assert treatment.untouched or (treatment.kind, treatment.scope) == ("scale", "all")
+        assert treatment.untouched or treatment.kind == "scale"
         try:
             if not treatment.untouched:
                 self._scale(engine, treatment)

@@ -80,11 +80,10 @@ class Rehearsal(Store):
         reads: Mapping[str, Any],
         begin: Callable[[Path], Work],
         load: Callable[[Path], Any],
-        kind: object = None,
     ) -> Kept[Any]:
         place = self.place(stage, reads)
         if place.exists():
-            return super()._kept(stage, reads, begin, load, kind)
+            return super()._kept(stage, reads, begin, load)
         shards, size = self._size
         done = len(list(Path(f"{place}.partial").glob("shard-*.done")))
         raise NotThereError(Need(stage=stage, place=place, shards=shards, done=done, bytes=size, model=_model(reads)))

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from hneuro.records import AnswerSpan, Response
 
-Region = Literal["answer", "first_answer", "last_answer", "other", "output", "prompt", "last_prompt"]
+Region = Literal["answer", "other", "last_prompt"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContributionSettings:
     """What is measured of each response.
 
-    `regions`: "answer", its first and its last token alone, everything "other", and so on. `position`: "token" reads
+    `regions`: "answer", everything "other", the "last_prompt" token. `position`: "token" reads
     the answer tokens themselves (paper); "predicting" reads one position to the left, where they are predicted.
-    `special_tokens`: whether BOS, turn marks and EOS count in "other", "output" and "prompt"; the published code
+    `special_tokens`: whether BOS, turn marks and EOS count in "other"; the published code
     counts them. `token_budget`: large by default, because a batch is as exact as a single sample. In bfloat16
     the two differ by 0.4 % of an entry in the median (random Llama of 16 layers), and each by 0.6 % from the same
     weights in float32; in float32 by 2e-7. Results that are compared should share one budget. `features`: contributions
@@ -59,11 +59,7 @@ def region_positions(
     taken = set(answer)
     positions: dict[Region, list[int]] = {
         "answer": answer,
-        "first_answer": answer[:1],
-        "last_answer": answer[-1:],
         "other": [n for n in usual if n not in taken],
-        "output": [n for n in usual if n >= begin],
-        "prompt": [n for n in usual if n < begin],
         "last_prompt": [begin - 1],
     }
     return [positions[name] for name in settings.regions]

@@ -8,7 +8,7 @@ import numpy as np
 import scipy  # whose submodules are loaded when they are first used
 from numpy.typing import NDArray
 
-from hneuro.neurons import LabelledRows
+from hneuro.neurons import ProbeRows
 from hneuro.result_records import TrainedDetector
 from hneuro.statistics import youden_threshold
 
@@ -32,7 +32,7 @@ class Classifier:
         """x [row, feature] (all features) -> log-odds [row]."""
         return np.asarray(x[:, list(self.columns)], dtype=np.float64) @ self.weight + self.bias
 
-    def scores_of(self, rows: LabelledRows) -> NDArray[np.float64]:
+    def scores_of(self, rows: ProbeRows) -> NDArray[np.float64]:
         """Log-odds [row], of which only the detector's own columns are read."""
         return self.on_columns().scores(rows.columns(self.columns))
 

@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hneuro.neurons import LabelledRows
+from hneuro.neurons import ProbeRows
 from hneuro.records import AnswerSpan, LabelledResponse, Response
 from hneuro.result_records import Estimate, ResultRow
 from hneuro.statistics import auroc, auroc_difference, rate
@@ -30,7 +30,7 @@ class AnswerSet:
     """
 
     name: str
-    rows: LabelledRows
+    rows: ProbeRows
     baselines: NDArray[np.float64]
     made_up: bool = False
     frequency: NDArray[np.float64] | None = None

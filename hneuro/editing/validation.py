@@ -19,8 +19,7 @@ from hneuro.models.patch import Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.pipeline.answers import identify
 from hneuro.pipeline.known import benchmarks_of
-from hneuro.pipeline.questions import QuestionSets, load_questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import QuestionSets, Run, load_questions
 from hneuro.pipeline.sweeps import Openings, alpha_sweep, device_of_sweeps, text_losses
 from hneuro.records import Outcome, Reading, SweepAnswer, UserError
 from hneuro.result_records import Estimate, ResultRow

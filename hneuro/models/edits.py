@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["scale", "mean"]
 Edited = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # of a module's inputs, in place where no gradient is wanted
-Scope = Literal["all", "generated", "risky"]
 LARGEST = 1000.0  # an alpha beyond it overflows in half precision, and says nothing of a neuron's effect
 
 
@@ -25,16 +24,13 @@ class Treatment:
     """What is done to the neurons of one row; at alpha = 1 nothing.
 
     `kind`: "scale": z becomes alpha z (paper, section 3.1); "mean": values + alpha (z - values), so that alpha = 0 sets
-    it to them. `values` has one for each neuron. `scope`: at all positions; at
-    those that predict what is generated, the last of the prompt and all later ones; or at these only while the risk
-    that a monitor reads there is above its threshold.
+    it to them. `values` has one for each neuron.
     """
 
     neurons: tuple[int, ...] = ()
     alpha: float = 1.0
     kind: Kind = "scale"
     values: tuple[float, ...] = ()
-    scope: Scope = "all"
 
     @property
     def untouched(self) -> bool:
@@ -51,19 +47,15 @@ def scaled(neurons: Iterable[int], alpha: float) -> Treatment:
 
 @dataclass(frozen=True)
 class LayerEdit:
-    """The edits of one layer: neurons `indices` [k], and factors and offsets [row, k] (None: of no row).
-
-    `late` [row]: rows that are edited only at the last position of a longer stretch (None: no row).
-    """
+    """The edits of one layer: neurons `indices` [k], and factors and offsets [row, k] (None: of no row)."""
 
     indices: Tensor
     factors: Tensor
     offsets: Tensor | None = None
-    late: Tensor | None = None
 
     def of(self, rows: Tensor) -> LayerEdit:
         """Of these rows, in this order."""
-        return replace(self._each(lambda table: table[rows]), late=None if self.late is None else self.late[rows])
+        return self._each(lambda table: table[rows])
 
     def columns(self, chosen: Tensor) -> LayerEdit:
         """Of some of the neurons."""
@@ -75,43 +67,17 @@ class LayerEdit:
 
     def to(self, z: Tensor) -> LayerEdit:
         """Where z is, and in its precision."""
-        late = None if self.late is None else self.late.to(z.device)
-        return replace(self._each(lambda table: table.to(z)), indices=self.indices.to(z.device), late=late)
-
-    def while_(self, active: Tensor) -> LayerEdit:
-        """With the rows that are not active [row] left untouched."""
-        on = active[:, None].to(self.factors.device)
-        return replace(
-            self,
-            factors=self.factors.where(on, 1.0),
-            offsets=None if self.offsets is None else self.offsets.where(on, 0.0),
-        )
-
-    def early(self) -> LayerEdit:
-        """Of positions before the last of the prompt: rows that are edited late are left untouched."""
-        return self if self.late is None else replace(self.while_(~self.late), late=None)
-
-    def throughout(self) -> LayerEdit:
-        """Of a stretch after the prompt, all of whose positions are late."""
-        return replace(self, late=None)
+        return replace(self._each(lambda table: table.to(z)), indices=self.indices.to(z.device))
 
     def change(self, z: Tensor) -> Tensor:
         """z [row, token, k] of its neurons, changed."""
-        moved = self._changed(z, self.factors[:, None], None if self.offsets is None else self.offsets[:, None])
-        if self.late is not None and z.shape[1] > 1:
-            moved[self.late, :-1] = z[self.late, :-1]
-        return moved
+        moved = z * self.factors[:, None]
+        return moved if self.offsets is None else moved + self.offsets[:, None]
 
-    def change_pairs(self, z: Tensor, row: Tensor, last: Tensor) -> Tensor:
-        """z [pair, k] of positions of `row` [pair], changed; `last` [pair]: whether it is the last one of its row."""
-        offsets = None if self.offsets is None else self.offsets[row]
-        moved = self._changed(z, self.factors[row], offsets)
-        return moved if self.late is None else moved.where((last | ~self.late[row])[:, None], z)
-
-    @staticmethod
-    def _changed(z: Tensor, factors: Tensor, offsets: Tensor | None) -> Tensor:
-        moved = z * factors
-        return moved if offsets is None else moved + offsets
+    def change_pairs(self, z: Tensor, row: Tensor) -> Tensor:
+        """z [pair, k] of positions of `row` [pair], changed."""
+        moved = z * self.factors[row]
+        return moved if self.offsets is None else moved + self.offsets[row]
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> LayerEdit:
         return replace(
@@ -123,27 +89,13 @@ class LayerEdit:
 
 @dataclass(frozen=True)
 class Edits:
-    """The edits of a batch by layer, and which rows are edited only at risk [row] (None: no row)."""
+    """The edits of a batch by layer."""
 
     by_layer: Mapping[int, LayerEdit]
-    risky: Tensor | None = None
 
     def of(self, rows: Tensor) -> Edits:
         """Of these rows, in this order."""
-        risky = None if self.risky is None else self.risky[rows]
-        return Edits({layer: edit.of(rows) for layer, edit in self.by_layer.items()}, risky)
-
-    def while_(self, active: Tensor) -> Edits:
-        """With the rows that are not active [row] left untouched."""
-        return Edits({layer: edit.while_(active) for layer, edit in self.by_layer.items()}, self.risky)
-
-    def early(self) -> Edits:
-        """What is done at positions before the last of the prompt."""
-        return Edits({layer: edit.early() for layer, edit in self.by_layer.items()})
-
-    def throughout(self) -> Edits:
-        """What is done at several positions after the prompt at once."""
-        return Edits({layer: edit.throughout() for layer, edit in self.by_layer.items()}, self.risky)
+        return Edits({layer: edit.of(rows) for layer, edit in self.by_layer.items()})
 
 
 def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtype: torch.dtype) -> Edits:
@@ -169,8 +121,6 @@ def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtyp
         return None if plain else torch.from_numpy(values).to(device=device, dtype=dtype)
 
     kinds = {t.kind for _, t in moved}
-    late = [not t.untouched and t.scope != "all" for t in treatments]
-    risky = [not t.untouched and t.scope == "risky" for t in treatments]
     by_layer = {}
     for layer, indices in places.items():
         scaled = placed(factors[layer])
@@ -179,6 +129,5 @@ def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtyp
             torch.tensor(indices, device=device),
             scaled,
             placed(offsets[layer], "mean" not in kinds),
-            torch.tensor(late, device=device) if any(late) else None,
         )
-    return Edits(by_layer, torch.tensor(risky, device=device) if any(risky) else None)
+    return Edits(by_layer)

@@ -197,13 +197,13 @@ class RoutedProjection:
             z, routing, experts = inputs
             z = z.clone() if torch.is_grad_enabled() else z
             length = routing.tokens // len(edit.factors)  # positions of a row
-            row, last = routing.token // length, routing.token % length == length - 1
+            row = routing.token // length
             ends = [0, *routing.ends.tolist()]
             for expert, own in columns.items():
                 pairs = slice(ends[expert], ends[expert + 1])
                 here = own.to(z)
                 inside = here.indices % each
-                moved = here.change_pairs(z[pairs][:, inside], row[pairs], last[pairs])
+                moved = here.change_pairs(z[pairs][:, inside], row[pairs])
                 z[pairs] = z[pairs].index_copy(-1, inside, moved)
             return z, routing, experts
 

@@ -6,28 +6,46 @@ How far each neuron's weights moved is read a pair of tensors at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
+import scipy  # whose submodules are loaded when they are first used
 from numpy.typing import NDArray
-from scipy.stats import rankdata, ttest_1samp
-from torch import Tensor
 
-from hneuro.models.ffn import FFN
-from hneuro.models.files import StoredFFN
 from hneuro.neurons import HNeurons, NeuronSpace
-from hneuro.origin.settings import KINDS, MEASURES, PARTS
 from hneuro.probe.controls import layer_matched_set
-from hneuro.records import UserError
 from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import mean_of
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hneuro.models.ffn import FFN
+    from hneuro.models.files import StoredFFN
+
+PARTS = ("up", "down", "gate")
+# End of a metric's name -> the parts that are averaged for it. The first is the paper's.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "": ("up", "down"),
+    "_up": ("up",),
+    "_down": ("down",),
+    "_gate": ("gate",),
+}
+# Each is measured for each kind: "drift_rank", "drift_rank_up", ...
+MEASURES = ("drift_rank", "drift_z", "drift_distance")
 CHUNK = 512  # neurons whose weights are compared at once, in float64
 DRAWS = 1000  # layer-matched sets that the H-Neurons are compared with
 
 PerNeuron = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginSettings:
+    """`base_probe`: also select neurons on the base model itself, which has to answer the fit split for it."""
+
+    base_probe: bool = True
 
 
 class Layer(Protocol):
@@ -46,8 +64,7 @@ def distances(chat: FFN | StoredFFN, base: FFN | StoredFFN) -> PerNeuron:
     1 - cos between both models of each neuron's row in W_up, column in W_down and row in W_gate. NaN for the gate of an
     FFN without one. From files one pair of tensors is held at a time.
     """
-    if chat.space != base.space:
-        raise UserError(f"chat and base model differ in shape ({chat.space} and {base.space}): no drift between them")
+    assert chat.space == base.space
     pairs = list(enumerate(zip(chat.layers, base.layers, strict=True)))
     width = chat.space.width_of
     return np.stack([np.concatenate([_moved(part, a, b, width(n)) for n, (a, b) in pairs]) for part in PARTS])
@@ -68,6 +85,8 @@ def _distance(a: Tensor, b: Tensor) -> PerNeuron:
 
     Unlike 1 - a.b / |a| |b| that is exactly 0 for rows that did not change, whose rounding would else be ranked.
     """
+    import torch
+
     unit, found = torch.nn.functional.normalize, []
     for one, other in zip(a.split(CHUNK), b.split(CHUNK), strict=True):
         apart = unit(one.double().cpu(), dim=1) - unit(other.double().cpu(), dim=1)
@@ -89,7 +108,7 @@ def _lines(parts: tuple[str, ...]) -> list[int]:
 
 def _rank(moved: PerNeuron) -> PerNeuron:
     drift = np.mean([_z(line) for line in moved], axis=0)
-    ranks = (rankdata(-drift) - 1) / (len(drift) - 1)
+    ranks = (scipy.stats.rankdata(-drift) - 1) / (len(drift) - 1)
     return np.asarray(np.full_like(drift, np.nan) if np.isnan(drift).any() else ranks)
 
 
@@ -141,8 +160,8 @@ def drift_row(ranks: NDArray[np.floating], neurons: HNeurons, metric: str = "dri
     if len(own) < 2 or np.ptp(own) == 0:
         value = float(own.mean()) if len(own) else np.nan
         return _row(metric, value=value, n=len(own), note="too few different ranks for a test")
-    test = ttest_1samp(own, float(ranks.mean()), alternative="greater")
-    low, high = map(float, ttest_1samp(own, float(ranks.mean())).confidence_interval(0.95))
+    test = scipy.stats.ttest_1samp(own, float(ranks.mean()), alternative="greater")
+    low, high = map(float, scipy.stats.ttest_1samp(own, float(ranks.mean())).confidence_interval(0.95))
     note = "0 = changed most, 1 = changed least; a random neuron is at 0.5"
     value, p_value = float(own.mean()), float(test.pvalue)
     return _row(metric, value=value, low=low, high=high, n=len(own), p_value=p_value, note=note)

@@ -10,8 +10,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.pipeline import stored
 from hneuro.pipeline.checks import check_labelled, lacking
 from hneuro.pipeline.measured import Answers, Trail, measure
-from hneuro.pipeline.questions import Questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import Questions, Run
 from hneuro.pipeline.sampling import Judged, all_right, cut_note, one_each, several, stopped_step
 from hneuro.probe.consistency import Pair, balance, consistent, single
 from hneuro.questions.splits import in_turn, place_in_draw
@@ -57,8 +56,7 @@ def identify(run: Run) -> Identified:
         check_labelled(labelled, name, trail.funnel)
         said = {(r.question_id, r.sample): r.text for r, _ in own}
         right = {r.question_id: said[r.question_id, r.sample].strip() for r in labelled if not r.hallucinated}
-        once = [pair for pair in own if pair[0].sample == 0]
-        first, _ = single(part, [r for r, _ in once], [j for _, j in once], name)
+        first, _ = single(part, [pair for pair in own if pair[0].sample == 0], name)
         natural = (sum(r.hallucinated for r in first), len(first))
         asked_about = sorted((q for q in part if q.id in right), key=lambda q: place_in_draw(q.id, setup.seed))
         facts = tuple(
@@ -73,11 +71,10 @@ def identify(run: Run) -> Identified:
 
 
 def _consistent(
-    run: Run, questions: Questions, pairs: Sequence[Pair], name: str
+    run: Run, questions: Questions, judged: Sequence[Pair], name: str
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
-    said, judged = [response for response, _ in pairs], [judgement for _, judgement in pairs]
     sampling = run.experiment.sampling
-    return consistent(questions, said, judged, name, sampling.samples, letters=sampling.letters)
+    return consistent(questions, judged, name, sampling.samples, letters=sampling.letters)
 
 
 def _balanced(
@@ -135,7 +132,7 @@ def _evaluation_set(run: Run, model: LanguageModel, name: str, questions: Questi
     label = label_of(name, model)
     responses = one_each(run, model, questions)
     judged = Judged(responses, stored.judge(run.store, run.experiment.judge, questions, responses))
-    labelled, step = single(questions, responses.value, judged.judgements.value, label)
+    labelled, step = single(questions, judged.pairs(), label)
     trail = _judged(questions, judged, replace(step, note=cut_note(responses.value)))
     if all(q.answerable for q in questions):
         labelled, step = _balanced(run, labelled, label)

@@ -14,8 +14,7 @@ from hneuro.detection.scored import BASELINES, AnswerSet, baseline_features
 from hneuro.pipeline import stored
 from hneuro.pipeline.answers import Identified
 from hneuro.pipeline.measured import Answers, located, pooled
-from hneuro.pipeline.questions import Questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import Questions, Run
 from hneuro.pipeline.sampling import Judged, one_each
 from hneuro.probe.consistency import single
 from hneuro.records import LabelledResponse
@@ -48,11 +47,11 @@ def calibration(
     if min(sum(y), len(y) - sum(y)) < run.experiment.mechanism.min_per_class or not 0 < wrong < asked:
         return (), None, lost
     rows = calibrated(run.store, balanced, rest, trained, identified.select, identified.natural).value
-    kept = kept_scores(run.store, balanced, rest, trained, identified.select, identified.natural).value
     alike = {question.candidates for question in report}
     stated = next(iter(alike)) if len(alike) == 1 else ()
     method = "candidate" if isinstance(run.experiment.span, CandidateLocator) else ""
-    return rows, next((replace(own, candidates=stated, method=method) for own in kept), None), lost
+    kept = _kept_scores(balanced, rest, Classifier.of(trained), identified)
+    return rows, replace(kept, candidates=stated, method=method), lost
 
 
 def _rest(
@@ -60,10 +59,9 @@ def _rest(
 ) -> tuple[_Rest, tuple[FunnelStep, ...]]:
     model, setup = run.chat, run.experiment
     responses = one_each(run, model, report)
-    judged = Judged(responses, stored.judge(run.store, setup.judge, report, responses)).pairs()
-    every, _ = single(report, responses.value, [judgement for _, judgement in judged], balanced.name)
-    drawn = balanced.drawn
-    left = [r for r in every if (r.question_id, r.sample) not in drawn]
+    judged = Judged(responses, stored.judge(run.store, setup.judge, report, responses))
+    every, _ = single(report, judged.pairs(), balanced.name)
+    left = [r for r in every if (r.question_id, r.sample) not in balanced.drawn]
     kept, spans, step = located(run, model, report, responses, left, f"{balanced.name} (for calibration)")
     said = {(r.question_id, r.sample): r for r in responses.value}
     keys = [(r.question_id, r.sample) for r in kept]
@@ -82,32 +80,20 @@ def calibrated(
     return list(_rows(balanced, rest, Classifier.of(trained), selected.answer_set(), natural))
 
 
-@stage(Calibration, version=1, name="kept-scores")
-def kept_scores(
-    balanced: Answers,
-    rest: _Rest,
-    trained: TrainedDetector,
-    selected: Answers,
-    natural: tuple[int, int],
-) -> Sequence[Calibration]:
-    """At most one: what a detector in use needs to keep a promise."""
-    detector, select = Classifier.of(trained), selected.answer_set()
-    if len(set(select.rows.y.tolist())) < 2:
-        return []
-    platt = Platt.fitted(detector.scores_of(select.rows), select.rows.y, rate(*natural).value)
-    scores = np.concatenate(
-        [detector.scores_of(balanced.answer_set().rows), detector.on_columns().scores(rest.columns.value)]
+def _kept_scores(balanced: Answers, rest: _Rest, detector: Classifier, identified: Identified) -> Calibration:
+    """What a detector in use needs to keep a promise."""
+    select = identified.select.answer_set().rows
+    platt = Platt.fitted(detector.scores_of(select), select.y, rate(*identified.natural).value)
+    return Calibration(
+        slope=platt.slope,
+        offset=float(platt.offset),
+        log_odds=(
+            *detector.scores_of(balanced.rows()).tolist(),
+            *detector.on_columns().scores(rest.columns.value).tolist(),
+        ),
+        hallucinated=tuple(r.hallucinated for r in (*balanced.labelled, *rest.labelled)),
+        dataset=balanced.name,
     )
-    wrong = tuple(r.hallucinated for r in (*balanced.labelled, *rest.labelled))
-    return [
-        Calibration(
-            slope=platt.slope,
-            offset=float(platt.offset),
-            log_odds=tuple(scores.tolist()),
-            hallucinated=wrong,
-            dataset=balanced.name,
-        )
-    ]
 
 
 def _rows(

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.grid import NeuronSet, slots
-from hneuro.detection.detector import Classifier
-from hneuro.detection.monitor import RiskMonitor
 from hneuro.neurons import HNeurons, Probe
 from hneuro.pipeline.answers import Identified
 from hneuro.pipeline.known import benchmarks_of
@@ -17,14 +15,13 @@ from hneuro.pipeline.run import Run
 from hneuro.pipeline.selection import mean_contribution, neuron_sets, nonzero
 from hneuro.pipeline.sweeps import alpha_sweep, device_of_sweeps, measured_effects, perplexity, usual_activity
 from hneuro.probe.controls import control_set, norm_change
-from hneuro.result_records import FunnelStep, ResultRow, TrainedDetector
+from hneuro.result_records import FunnelStep, ResultRow
 
 
 def causal(
     run: Run,
     probe: Probe,
     neurons: HNeurons,
-    trained: TrainedDetector,
     identified: Identified,
 ) -> tuple[tuple[ResultRow, ...], tuple[FunnelStep, ...]]:
     """Compliance on every benchmark, accuracy on known facts and perplexity, for every set, at every alpha.
@@ -35,14 +32,13 @@ def causal(
     if not setup.intervention.swept:
         return (), ()
     sets = swept_sets(run, probe, neurons, identified)
-    monitor = RiskMonitor(Classifier.of(trained)) if "risky" in setup.intervention.variants else None
     rows: list[ResultRow] = []
     with device_of_sweeps(run):
         benchmarks, framings, lost = benchmarks_of(run, identified)
         rows += framings
         for benchmark in benchmarks:
-            rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets, monitor))
-    whole = [one for one in sets if "/" not in one.name and one.scope == "all"]
+            rows += measured_effects(run.store, alpha_sweep(run, benchmark, sets))
+    whole = [one for one in sets if "/" not in one.name]
     contribution = mean_contribution(run.store, identified.fit).value.astype(np.float64)
     return (*rows, *perplexity(run, whole), *_norm_changes(sets, contribution)), lost
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from hneuro.causal.benchmarks.known import KnownBenchmark
@@ -42,23 +41,6 @@ def check_parts(run: Run) -> None:
     for part in (setup.judge, setup.span, setup.mechanism, setup.text, *setup.benchmarks.values()):
         if isinstance(part, Checked):
             part.check()
-    check_suppression(run)
-
-
-def check_suppression(run: Run) -> None:
-    """A step of generation can be taken back, where neurons are scaled only once the risk is known."""
-    setup = run.experiment
-    if not setup.intervention.swept or "risky" not in setup.intervention.variants:
-        return
-    from hneuro.models.load import empty_model
-    from hneuro.responses.rows import new_cache, selectable
-
-    model = empty_model(run.chat.source)
-    if not selectable(new_cache(model)):
-        raise UserError(
-            f"intervention.variants: risky takes a step of generation back, and {type(model).__name__} remembers by "
-            "more than attention: leave risky out"
-        )
 
 
 def check_neurons(run: Run) -> None:
@@ -97,9 +79,11 @@ def check_origin(run: Run) -> None:
     words = run.base.tokenizer.get_vocab()
     earlier = {f"model.checkpoints.{name}": model for name, model in run.checkpoints.items()}
     for key, model in ({"model.base": run.base} | earlier).items():
-        with _named(key):
+        try:
             space = stored.shape_of(run.store, model)
             other = model.tokenizer.get_vocab() != words
+        except UserError as fault:
+            raise UserError(f"{key}: {fault}") from fault
         if space != chat:
             raise UserError(
                 f"{key}: {model.source.locate()} has {_size(space)}, and the chat model {run.chat.source.locate()} has "
@@ -110,14 +94,6 @@ def check_origin(run: Run) -> None:
                 f"{key}: {model.source.locate()} has another vocabulary than the base model "
                 f"{run.base.source.locate()}, whose answers it would read: name a checkpoint of the same training"
             )
-
-
-@contextmanager
-def _named(key: str) -> Iterator[None]:
-    try:
-        yield
-    except UserError as fault:
-        raise UserError(f"{key}: {fault}") from fault
 
 
 def _size(space: NeuronSpace) -> str:

@@ -11,8 +11,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.pipeline import answers, sampling, stored
 from hneuro.pipeline.detection import hidden
 from hneuro.pipeline.known import about_facts
-from hneuro.pipeline.questions import Questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import Questions, Run
 from hneuro.pipeline.sampling import Judged, Responses
 from hneuro.responses.sampler import EngineSampler
 

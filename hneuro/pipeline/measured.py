@@ -12,9 +12,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import Contributions, ProbeRows
 from hneuro.pipeline import stored
 from hneuro.pipeline.checks import check_spans
-from hneuro.pipeline.features import by_neuron, is_large
-from hneuro.pipeline.questions import Questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import Questions, Run
 from hneuro.probe.labeling import region_rows
 from hneuro.records import AnswerSpan, Judgement, LabelledResponse, Question, Response
 from hneuro.result_records import FunnelStep
@@ -97,13 +95,13 @@ def measure(
     contributions = stored.contributions(
         run.store, model, sequences, positions, setup.contribution.token_budget, len(regions), space.size
     )
-    large = for_probe and is_large(len(kept) * len(regions), space.size)
+    large = for_probe and stored.is_large(len(kept) * len(regions), space.size)
     found = Contributions(
         values=contributions.value,
         keys=tuple(keys),
         regions=regions,
         space=space,
-        by_neuron=by_neuron(run.store, contributions, setup.contribution.features) if large else None,
+        by_neuron=stored.by_neuron(run.store, contributions, setup.contribution.features) if large else None,
     )
     return Answers(
         name=name,

@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 
 from hneuro.detection.detector import Classifier
 from hneuro.detection.mechanism.asking import Asked, in_words_of, p_unsure
-from hneuro.detection.mechanism.remaining import remaining_rows
-from hneuro.detection.mechanism.settings import Counts, frequencies, read_counts
-from hneuro.detection.mechanism.signals import MEASURES, as_signals, inconsistency, layer_rows, signal_rows, sparsity_of
+from hneuro.detection.mechanism.signals import (
+    MEASURES,
+    as_signals,
+    inconsistency,
+    layer_rows,
+    remaining_rows,
+    signal_rows,
+    sparsity_of,
+)
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons, Probe, ProbeRows
-from hneuro.pipeline.features import features_in_file, is_large
+from hneuro.pipeline.detection import frequency
 from hneuro.pipeline.measured import Answers, testable
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.sampling import repeated
-from hneuro.pipeline.stored import RESPONSES_PER_SHARD
+from hneuro.pipeline.stored import RESPONSES_PER_SHARD, features_in_file, is_large
 from hneuro.probe.selectors import Selector
 from hneuro.probe.solver import transposed
 from hneuro.records import Response
@@ -51,8 +57,7 @@ def mechanism(
     settings = setup.mechanism
     if not settings.measured:
         return (), ()
-    counts = read_counts(settings.counts) if settings.counts else None
-    measured = [_measured(run, answers, counts) for answers in held_out if answers.labelled]
+    measured = [_measured(run, answers) for answers in held_out if answers.labelled]
     unknown = "no count of the training data is known: name a file of them in mechanism.counts"
     reasons = {
         (m.answers.name, signal): reason
@@ -67,7 +72,7 @@ def mechanism(
         if isinstance(reason, str)
     }
     told = signals(run.store, measured, trained, reasons, settings.folds, settings.min_per_class, setup.seed).value
-    uncounted = tuple(step for m in measured if counts is not None for step in _uncounted(m))
+    uncounted = tuple(step for m in measured if settings.counts for step in _uncounted(m))
     return (*told, *_transfer(run, probe, neurons, held_out)), uncounted
 
 
@@ -91,16 +96,16 @@ def signals(
     return rows
 
 
-def _measured(run: Run, answers: Answers, known: Counts | None) -> Measured:
-    setup = run.experiment
-    settings = setup.mechanism
-    asked = [answers.questions[r.question_id] for r in answers.labelled]
-    counts = frequencies(asked, known, settings.count_field)
+def _measured(run: Run, answers: Answers) -> Measured:
     again: Kept[tuple[Response, ...]] | str = "turned off"
-    if settings.samples:
+    if run.experiment.mechanism.samples:
         again = repeated(run, run.chat, tuple(answers.questions.values()))
     return Measured(
-        answers=answers, sparse=sparsity(run.store, answers), unsure=_unsure(run, answers), again=again, counts=counts
+        answers=answers,
+        sparse=sparsity(run.store, answers),
+        unsure=_unsure(run, answers),
+        again=again,
+        counts=frequency(run, answers),
     )
 
 
@@ -172,11 +177,10 @@ def _signals(measured: Measured, score: NDArray[np.float64]) -> NDArray[np.float
 
 def _transfer(run: Run, probe: Probe, neurons: HNeurons, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
     setup = run.experiment
-    settings = setup.mechanism
-    if not settings.transfer:
+    if not setup.mechanism.transfer:
         return ()
     return transfer(
-        run.store, held_out, setup.probe, neurons, probe.strength, settings.min_per_class, setup.seed,
+        run.store, held_out, setup.probe, neurons, probe.strength, setup.mechanism.min_per_class, setup.seed,
         partial(_source, run),
     ).value  # fmt: skip
 

@@ -14,7 +14,6 @@ from hneuro.pipeline.origin import origin
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.stability import permutations, stability
 from hneuro.probe.choice import choose, h_neurons
-from hneuro.probe.labeling import believed
 from hneuro.result_records import Results
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements, frequent_texts
@@ -48,8 +47,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     # The H-Neurons: the positive weights of a sparse probe (section 2.3).
     probes = selection.probe_path(this, fit, experiment.labeling)
     suppressed = selection.suppressed_accuracy(this, probes, identified.known)
-    on_fit, on_select = (believed(experiment.labeling, part.rows()) for part in (fit, select))
-    probe, path = choose(probes, on_fit, on_select, experiment.choice, suppressed)
+    probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice, suppressed)
     neurons = h_neurons(probe, experiment.probe.name)
     detector = selection.trained_detector(this, neurons, identified)
     stable = stability(this, probes, probe.strength, neurons, fit)
@@ -64,7 +62,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     explained, uncounted = mechanism(this, probe, neurons, detector, held_out)
 
     # Does scaling them change compliance, more than scaling random neurons does? (section 3)
-    caused, unknown = causal(this, probe, neurons, detector, identified)
+    caused, unknown = causal(this, probe, neurons, identified)
 
     # Were they there before instruction tuning, and since when? (section 4)
     traced = origin(this, probe, neurons, detector, identified)
@@ -79,7 +77,7 @@ def run(experiment: Experiment, store: Store) -> Results:
         funnel=(*this.asked.funnel, *chain(*found), *not_located, *uncounted, *unknown, *of_base),
         path=path,
         neurons=selection.neuron_table(this, probes, neurons, identified, stable, traced.ranks, traced.own),
-        neurons_by_layer=selection.by_layer(neurons),
+        neurons_by_layer=neurons.in_layers,
         stability=stable,
         responses=reading.coloured(this, detector, held_out),
         data=this.asked.origins,

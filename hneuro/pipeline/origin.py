@@ -14,9 +14,9 @@ from hneuro.detection.detector import Classifier
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import Contributions, HNeurons, NeuronSpace, Probe
-from hneuro.origin.moments import Readers, at, transfer_at
-from hneuro.origin.settings import PARTS
-from hneuro.origin.transfer import backward_transfer, shared_neurons
+from hneuro.origin.drift import PARTS, drift_rows, ranks_of
+from hneuro.origin.drift import distances as between
+from hneuro.origin.transfer import Readers, at, backward_transfer, shared_neurons, transfer_at
 from hneuro.pipeline import stored
 from hneuro.pipeline.answers import Identified, base_fit, evaluation_sets
 from hneuro.pipeline.measured import Answers, Trail, pooled, testable
@@ -71,7 +71,7 @@ def origin(
         rows += moments(store, name, readers, neurons, measured, kept, then, seed).value
         model.release()
     trail = sum((answers.trail for answers in measured), trail)
-    return Origin(rows=rows, trail=trail, ranks=_ranks(moved.value), own=own)
+    return Origin(rows=rows, trail=trail, ranks=ranks_of(moved.value)[0], own=own)
 
 
 @stage(ResultRow, version=1, name="origin")
@@ -83,10 +83,7 @@ def transferred(
     moved: Kept[NDArray[np.float64]],
     seed: int,
 ) -> Sequence[ResultRow]:
-    from hneuro.origin.drift import drift_rows
-
-    used = readers.value
-    rows = backward_transfer(used.probe, used.detector, used.controls, testable(measured), own)
+    rows = backward_transfer(readers.value, testable(measured), own)
     shared = [] if own is None else [shared_neurons(neurons, own)]
     return [*rows, *shared, *drift_rows(moved.value, neurons, seed)]
 
@@ -102,8 +99,6 @@ def moments(
     seed: int,
 ) -> Sequence[ResultRow]:
     """What a checkpoint shows of the neurons. Its contributions are `kept` of those alone that somebody reads."""
-    from hneuro.origin.drift import drift_rows
-
     finished = [readers.value.detector.scores_of(tested.rows) for tested in testable(measured)]
     transfer = transfer_at(name, readers.value, testable(kept), finished)
     return [*transfer, *at(name, drift_rows(moved.value, neurons, seed))]
@@ -123,22 +118,14 @@ def distances(chat: LanguageModel, base: LanguageModel, space: NeuronSpace) -> R
 
     def work(_: slice) -> NDArray[np.float64]:
         from hneuro.models.files import NotPlain, stored_ffn
-        from hneuro.origin.drift import distances
 
         try:
-            return distances(stored_ffn(chat.source), stored_ffn(base.source))
+            return between(stored_ffn(chat.source), stored_ffn(base.source))
         except NotPlain as fault:
             log.info("drift is measured on the loaded models: %s", fault)
-            return distances(chat.loaded.ffn, base.loaded.ffn)
+            return between(chat.loaded.ffn, base.loaded.ffn)
 
     return Rows.of((len(PARTS), space.size), len(PARTS), work, "float64")
-
-
-def _ranks(moved: NDArray[np.float64]) -> NDArray[np.float64]:
-    from hneuro.origin.drift import ranks_of
-
-    ranks: NDArray[np.float64] = ranks_of(moved)[0]
-    return ranks
 
 
 def _own_probe(run: Run, base: LanguageModel, strength: float) -> tuple[Probe | None, Trail]:

@@ -1,20 +1,51 @@
-"""What one run is about: nothing here changes while it runs."""
+"""What one run is about, and what it asks: split by group before anything is sampled. Nothing here changes later."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cached_property
 
-from hneuro.causal.grid import answers_to_a_prompt
 from hneuro.experiment import Experiment
 from hneuro.models.language_model import LanguageModel, chat_model
-from hneuro.pipeline.questions import QuestionSets, load_questions
-from hneuro.progress import is_quiet
+from hneuro.questions.base import load_together
+from hneuro.questions.splits import assert_disjoint, grouped, split_by_group
+from hneuro.records import Origin, Question
+from hneuro.result_records import FunnelStep
 from hneuro.store import Store
 
-log = logging.getLogger(__name__)
+Questions = tuple[Question, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionSets:
+    """The identification set in its three parts, and the other evaluation sets by name; all of them disjoint."""
+
+    parts: Mapping[str, Questions]  # "fit", "select", "report"
+    others: Mapping[str, Questions]
+    identification: str  # the name of the set that the parts are of
+    origins: Mapping[str, Origin]  # by the name of the data set
+    funnel: tuple[FunnelStep, ...]
+
+    @property
+    def evaluation(self) -> Mapping[str, Questions]:
+        """What detectors are tested on: the held-out part of the identification set comes first."""
+        return {self.identification: self.parts["report"], **self.others}
+
+    def all(self) -> Questions:
+        return tuple(q for sets in (self.parts, self.others) for questions in sets.values() for q in questions)
+
+
+def load_questions(setup: Experiment) -> QuestionSets:
+    first = setup.identification.name
+    found, steps, origins = load_together({first: setup.identification, **setup.evaluation}, setup.limit)
+    others, funnel = {}, list[FunnelStep]()
+    for name, step in zip(found, steps, strict=True):
+        others[name], joined = grouped(found[name], setup.splits.by, name)
+        funnel += [step, joined] if name == first else [step]
+    parts = split_by_group(others.pop(first), setup.splits, setup.seed)
+    assert_disjoint({**parts, **others})
+    return QuestionSets(parts=parts, others=others, identification=first, origins=origins, funnel=tuple(funnel))
 
 
 @dataclass(frozen=True)
@@ -43,31 +74,3 @@ class Run:
         """Moments of the base model's pre-training, by name."""
         spec = self.experiment.model
         return {name: LanguageModel(source, spec, completion=True) for name, source in spec.checkpoints.items()}
-
-    @cached_property
-    def announce(self) -> Callable[[], None]:
-        """Says how much will be sampled and swept, the first time that it is called."""
-        return cache(partial(_announce, self.experiment, self.asked))
-
-
-def _announce(setup: Experiment, asked: QuestionSets) -> None:
-    if is_quiet():
-        return
-    several = len(asked.parts["fit"]) + len(asked.parts["select"])
-    log.info(
-        "to sample: %s questions %s%d times, %s held-out questions at least once, up to %d tokens an answer",
-        f"{several:,}",
-        "at most " if setup.stop_early else "",
-        setup.sampling.samples,
-        f"{sum(map(len, asked.evaluation.values())):,}",
-        setup.answer_tokens,
-    )
-    grid = setup.intervention
-    if grid.swept:
-        log.info(
-            "to sweep: %d answers to each of %s prompts of %d benchmarks and of up to %d known facts",
-            answers_to_a_prompt(grid),
-            "all" if grid.items is None else f"up to {grid.items}",
-            len(setup.benchmarks),
-            grid.known_questions,
-        )

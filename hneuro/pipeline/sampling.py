@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
 from hneuro.models.language_model import LanguageModel
 from hneuro.pipeline import stored
 from hneuro.pipeline.checks import ENOUGH, check_parts
-from hneuro.pipeline.questions import Questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import Questions, Run
 from hneuro.probe.consistency import Pair, hallucinates
 from hneuro.questions.splits import in_turn, place_in_draw
 from hneuro.records import Judgement, Question, Response, UserError, Verdict
@@ -204,11 +204,7 @@ def _needed(sides: tuple[_Side, _Side], run: Run, name: str) -> list[Question]:
 
 
 def _sampled(run: Run, model: LanguageModel, questions: Questions, first: int, samples: int, seed: int) -> Responses:
-    def ready() -> None:
-        check_parts(run)
-        run.announce()
-
-    part = run.experiment.sampling
+    part, ready = run.experiment.sampling, partial(check_parts, run)
     return stored.sample(run.store, model, part, questions, samples, seed, first=first, ready=ready)
 
 

@@ -15,8 +15,7 @@ from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons, Probe
 from hneuro.pipeline.answers import Identified
 from hneuro.pipeline.measured import Answers
-from hneuro.pipeline.questions import Questions
-from hneuro.pipeline.run import Run
+from hneuro.pipeline.run import Questions, Run
 from hneuro.pipeline.sweeps import alpha_sweep, device_of_sweeps
 from hneuro.probe.controls import random_set
 from hneuro.probe.labeling import Labeling
@@ -202,8 +201,3 @@ def read_answers(neurons: HNeurons, fit: Answers) -> tuple[ReadAnswer, ...]:
         )
         for place, one in ((place, fit.labelled[place]) for place in kept)
     )
-
-
-def by_layer(neurons: HNeurons) -> tuple[int, ...]:
-    found = neurons.space.by_layer(neurons.neurons)
-    return tuple(len(found.get(layer, ())) for layer in range(neurons.space.n_layers))

@@ -25,7 +25,6 @@ from hneuro.probe.labeling import (
     LettersForeseen,
     OneVsOne,
     ThreeVsOne,
-    believed,
     permuted,
 )
 from hneuro.probe.selectors import Selector
@@ -155,8 +154,7 @@ def _found(
     path = selector.path(labeling.rows(fit.found, fit.labelled), seed)
     if not any(probe.positive for probe in path):
         return Found(neurons=0, select_auroc=0.5, auroc=0.5)
-    on_fit, on_select = (believed(labeling, part.rows()) for part in (fit, select))
-    probe, points = choose(path, on_fit, on_select, choice)
+    probe, points = choose(path, fit.rows(), select.rows(), choice)
     detector = neuron_detector(probe.positive, fit.answer_set(), select.answer_set())
     rows = tested.rows()
     return Found(

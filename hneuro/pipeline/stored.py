@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from hneuro.contributions.regions import averages
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import NeuronSpace
+from hneuro.probe.solver import FeatureMatrix, Precision, stored_form, transposed
 from hneuro.records import AnswerSpan, Judgement, LabelledResponse, Question, Response, Verdict
 from hneuro.responses.sampler import Sampler
 from hneuro.spans.base import SpanLocator
-from hneuro.stage import Rows, Shards, array, sharded, stage
+from hneuro.stage import Rows, Shards, array, arrays, sharded, stage
 from hneuro.store import Kept, Store
 from hneuro.verdicts.base import Judge
 
@@ -22,6 +24,8 @@ SAMPLES_PER_SHARD = 160
 RESPONSES_PER_SHARD = 128
 RESPONSES_PER_VERDICT_SHARD = 512
 SHARD_BYTES = 256 << 20  # of an array, at most
+STRIPE_BYTES = 128 << 20  # of the probe's copy of a large set
+IN_MEMORY = 512 << 20  # bytes of contributions above which the probe reads a file of them by neuron
 
 Questions = Sequence[Question]
 Responses = Kept[tuple[Response, ...]]
@@ -185,3 +189,47 @@ def spaces(model: LanguageModel) -> Sequence[NeuronSpace]:
 
 def neuron_space(store: Store, model: LanguageModel) -> NeuronSpace:
     return spaces(store, model).value[0]
+
+
+def is_large(rows: int, neurons: int) -> bool:
+    """Whether a file by neuron is worth its space."""
+    return 4 * rows * neurons > IN_MEMORY
+
+
+def by_neuron(store: Store, contributions: Kept[NDArray[np.float32]], precision: Precision) -> FeatureMatrix:
+    """Contributions [response, region, neuron] transposed out of core: [neuron, response and region]."""
+    table = contributions.value.reshape(-1, contributions.value.shape[-1])
+    return features_in_file(store, contributions, (table.shape[1], len(table)), partial(transposed, table), precision)
+
+
+def features_in_file(
+    store: Store,
+    of: Any,
+    shape: tuple[int, int],
+    block: Callable[[slice], NDArray[np.float32]],
+    precision: Precision = "float32",
+) -> FeatureMatrix:
+    """A feature matrix of `shape` (neurons, rows) in the store, from `block`: some neurons -> [neuron, row].
+
+    `of` identifies the rows. A killed run resumes after the last finished stripe; no more than a stripe is held.
+    UserError on NaN and infinity.
+    """
+    kept = features(store, of, shape, block, precision)
+    return FeatureMatrix(kept.value["values"], kept.value["moments"].T)
+
+
+@arrays(version=1, aside=("block",))
+def features(
+    of: Any,  # noqa: ARG001 - the key
+    shape: tuple[int, int],
+    block: Callable[[slice], NDArray[np.float32]],
+    precision: Precision,
+) -> Rows:
+    neurons, rows = shape
+
+    def work(stripe: slice) -> Mapping[str, NDArray[Any]]:
+        values, moments = stored_form(block(stripe), stripe.start, precision)
+        return {"values": values, "moments": moments.T}
+
+    kinds = {"values": (shape, str(precision)), "moments": ((neurons, 4), "float64")}
+    return Rows(kinds, STRIPE_BYTES // (4 * rows), work)

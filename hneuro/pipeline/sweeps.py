@@ -16,7 +16,6 @@ from hneuro.causal.effects import effects
 from hneuro.causal.grid import Cell, NeuronSet, cells, chosen_items
 from hneuro.causal.passes import losses
 from hneuro.causal.perplexity import perplexity_rows
-from hneuro.detection.monitor import RiskMonitor
 from hneuro.models.language_model import LanguageModel
 from hneuro.pipeline.checks import check_parts
 from hneuro.pipeline.measured import Answers, pooled
@@ -61,7 +60,6 @@ def alpha_sweep(
     run: Run,
     benchmark: Benchmark,
     sets: Sequence[NeuronSet],
-    monitor: RiskMonitor | None = None,
     openings: Openings | None = None,
 ) -> Swept:
     """Another reading asks nothing again: the stage of the answers does not know how they are read.
@@ -70,8 +68,7 @@ def alpha_sweep(
     """
     setup, settings = run.experiment, run.experiment.intervention
     grid = cells(sets)
-    watched = monitor if any(one.scope == "risky" for one in sets) else None
-    sweeper, reads = _sweeper(run, benchmark.decoding, watched)
+    sweeper, reads = _sweeper(run, benchmark.decoding)
     asking = _Asking(
         name=benchmark.name,
         sweeper=sweeper,
@@ -83,7 +80,7 @@ def alpha_sweep(
     )
     if openings is None and any(item.follow_ups for item in asking.items):
         openings = opened(run.store, asking)
-    made = answered(run.store, asking, grid, openings, watched)
+    made = answered(run.store, asking, grid, openings)
     answers = Kept(lambda: _by_item(made.value, len(asking.items)), made.digest) if asking.by_cell else made
     return Swept(benchmark, asking.items, answers, read(run.store, benchmark, asking.items, answers), openings)
 
@@ -117,12 +114,7 @@ def opened(asking: _Asking) -> Shards[Opening]:
 
 
 @sharded(SweepAnswer, version=1, name="sweep-{asking.name}")
-def answered(
-    asking: _Asking,
-    grid: Sequence[Cell],
-    openings: Openings | None,
-    monitor: RiskMonitor | None,  # noqa: ARG001 - known to the sweeper
-) -> Shards[SweepAnswer]:
+def answered(asking: _Asking, grid: Sequence[Cell], openings: Openings | None) -> Shards[SweepAnswer]:
     begun = {} if openings is None else {opening.item_id: opening.text for opening in openings.value}
     items, size = asking.items, asking.per_shard
 
@@ -154,14 +146,14 @@ def _by_item(answers: Sequence[SweepAnswer], items: int) -> tuple[SweepAnswer, .
     return tuple(answer for n in range(items) for answer in answers[n::items])
 
 
-def _sweeper(run: Run, decoding: Decoding, monitor: RiskMonitor | None) -> tuple[Sweeper, Mapping[str, Any]]:
+def _sweeper(run: Run, decoding: Decoding) -> tuple[Sweeper, Mapping[str, Any]]:
     """Who answers, and what the answers depend on by that."""
     setup = run.experiment
     if setup.intervention.engine == "transformers":
         from hneuro.causal.sweep import Sweep
 
         budget = setup.intervention.token_budget
-        sweep = Sweep(run.chat, decoding, budget, setup.seed, monitor)
+        sweep = Sweep(run.chat, decoding, budget, setup.seed)
         return sweep, {"model": run.chat.identity, "token_budget": budget}
     from hneuro.causal.vllm_sweep import VllmSweep
 

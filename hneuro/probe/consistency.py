@@ -15,13 +15,7 @@ Pair = tuple[Response, Judgement]
 
 
 def consistent(
-    questions: Sequence[Question],
-    responses: Sequence[Response],
-    judgements: Sequence[Judgement],
-    dataset: str,
-    samples: int = 1,
-    *,
-    letters: bool = False,
+    questions: Sequence[Question], judged: Sequence[Pair], dataset: str, samples: int = 1, *, letters: bool = False
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
     """Questions whose samples are all correct, or all wrong with no refusal among them. Each is represented by its most
     frequent response, by the one drawn first where several are equally frequent. `letters`: all must be the same one.
@@ -30,7 +24,7 @@ def consistent(
     As in `single`, refusing is right where the question is about what does not exist.
     """
     pairs: dict[str, list[Pair]] = {}
-    for response, judgement in zip(responses, judgements, strict=True):
+    for response, judgement in judged:
         assert (response.question_id, response.sample) == (judgement.question_id, judgement.sample)
         pairs.setdefault(response.question_id, []).append((response, judgement))
     kept: list[LabelledResponse] = []
@@ -53,7 +47,7 @@ def consistent(
 
 
 def single(
-    questions: Sequence[Question], responses: Sequence[Response], judgements: Sequence[Judgement], dataset: str
+    questions: Sequence[Question], judged: Sequence[Pair], dataset: str
 ) -> tuple[tuple[LabelledResponse, ...], FunnelStep]:
     """Evaluation sets have one sample a question and no filter: correct, or wrong; refusals are left out.
 
@@ -61,14 +55,13 @@ def single(
     """
     kept: list[LabelledResponse] = []
     lost: Counter[str] = Counter()
-    for question, response, judgement in zip(questions, responses, judgements, strict=True):
-        assert question.id == response.question_id == judgement.question_id
-        own = [(response, judgement)]
-        hallucinated = hallucinates(question, own)
+    for question, pair in zip(questions, judged, strict=True):
+        assert question.id == pair[0].question_id == pair[1].question_id
+        hallucinated = hallucinates(question, [pair])
         if hallucinated is None:
-            lost[_reason(own)] += 1
+            lost[_reason([pair])] += 1
         else:
-            kept.append(_labelled(question, response.sample, hallucinated))
+            kept.append(_labelled(question, pair[0].sample, hallucinated))
     step = FunnelStep(
         stage="verdicts", dataset=dataset, unit="responses", entered=len(questions), left=len(kept), lost=dict(lost)
     )

@@ -86,29 +86,6 @@ class OtherTokens(Pooled):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shuffled(Pooled):
-    """A control: 1-vs-1 where chance decides which entities are hallucinated about. What it finds, noise has as well.
-
-    All responses about an entity get one label, as they mostly have in truth (Hewitt and Liang, arXiv:1909.03368).
-    """
-
-    name: str = "1-vs-1-shuffled"
-    regions: tuple[str, ...] = ("answer",)
-    seed: int = 0
-
-    def rows(self, found: Contributions, labelled: Sequence[LabelledResponse]) -> ProbeRows:
-        return self.shuffled(super().rows(found, labelled))
-
-    def shuffled(self, true: ProbeRows) -> ProbeRows:
-        """The same rows, with as many of y = 1 as there are (but for less than an entity)."""
-        entities, member = np.unique(true.groups, return_inverse=True)
-        order = np.random.default_rng(self.seed).permutation(len(entities))
-        rows_upto = np.cumsum(np.bincount(member)[order])
-        chosen = order[rows_upto <= true.y.sum()]
-        return replace(true, y=np.isin(member, chosen).astype(np.int8))
-
-
-@dataclass(frozen=True, kw_only=True)
 class LettersContrastive(Pooled):
     """y = 1: the predicted letter where it is wrong; y = 0: where it is right, and the last prompt token of both."""
 
@@ -126,11 +103,6 @@ class LettersForeseen(Pooled):
     regions: tuple[str, ...] = ("last_prompt",)
     tested: ClassVar[str] = "last_prompt"
     letters: ClassVar[bool] = True
-
-
-def believed(labeling: Labeling, true: ProbeRows) -> ProbeRows:
-    """Answer rows with the labels by which the strength is chosen: the true ones, but for a control those of chance."""
-    return labeling.shuffled(true) if isinstance(labeling, Shuffled) else true
 
 
 def permuted(labelled: Sequence[LabelledResponse], seed: int) -> tuple[LabelledResponse, ...]:

@@ -17,11 +17,8 @@ from hneuro.probe.solver import (
     SolverSettings,
     features_in_memory,
     problem,
-    smallest_C,
     solve_paths,
 )
-from hneuro.progress import track
-from hneuro.records import UserError
 
 GRID = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 35.0, 60.0, 100.0, 180.0, 320.0)
 
@@ -68,7 +65,6 @@ class Penalised:
         raise NotImplementedError
 
     def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
-        _check_classes(rows)
         settings = SolverSettings(relative_C=self.relative_C, tolerance=self.tolerance)
         features = features_of(rows, standardised=self.penalty.standardised)
         asked = features.problem(rows.y, class_weight=self.class_weight)
@@ -86,7 +82,7 @@ class Penalised:
 class L1(Penalised):
     """L1-penalised logistic regression on raw CETT (paper, section 2.3), solved exactly over all neurons.
 
-    The published code uses liblinear, which also penalises the intercept: `Liblinear`.
+    The published code uses liblinear, which also penalises the intercept (`intercept="penalised"`), and stops short.
     """
 
     intercept: Literal["free", "penalised"] = "free"
@@ -118,46 +114,6 @@ class ElasticNet(Penalised):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Liblinear(Penalised):
-    """`L1` as the published code computes it: scikit-learn's liblinear, which penalises the intercept like a neuron.
-
-    For parity. At its default tolerance it stops short of the optimum where there are many neurons, and it needs 36
-    bytes of memory for each of rows x neurons.
-    """
-
-    name: str = "liblinear"
-
-    @property
-    def penalty(self) -> Penalty:
-        return Penalty(intercept="penalised")
-
-    def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
-        from sklearn.linear_model import LogisticRegression
-
-        _check_classes(rows)
-        scale = 1.0
-        if self.relative_C:
-            features = features_of(rows)
-            asked = features.problem(rows.y, class_weight=self.class_weight)
-            (scale,) = smallest_C(features.matrix, [asked], self.penalty)
-        x = rows.columns(range(rows.space.size))
-        probes = []
-        for multiple in track(sorted(self.C), f"probe ({self.name})"):
-            model = LogisticRegression(
-                l1_ratio=1,
-                solver="liblinear",
-                C=scale * multiple,
-                class_weight=self.class_weight,
-                tol=self.tolerance,
-                max_iter=5000,
-                random_state=seed,
-            ).fit(x, rows.y)
-            weight, bias = np.asarray(model.coef_[0], dtype=np.float64), float(model.intercept_[0])
-            probes.append(Probe(weight=weight, bias=bias, strength=multiple, space=rows.space))
-        return tuple(probes)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Ranking:
     """The neurons with the largest Welch t between hallucinated and faithful rows, each judged on its own.
 
@@ -175,9 +131,6 @@ class Ranking:
         return self.counts
 
     def path(self, rows: ProbeRows, seed: int) -> tuple[Probe, ...]:
-        _check_classes(rows)
-        if max(self.counts) > rows.space.size:
-            raise UserError(f"probe.counts asks for {max(self.counts)} of only {rows.space.size} neurons")
         t = t_statistic(rows)
         order = np.argsort(-t, kind="stable")
         best = rows.columns(order[: max(self.counts)].tolist())
@@ -204,15 +157,6 @@ def t_statistic(rows: ProbeRows) -> NDArray[np.float64]:
         difference = wrong.mean(0) - right.mean(0)
         np.divide(difference, error, out=t[low : low + len(error)], where=error > 0)
     return t
-
-
-def _check_classes(rows: ProbeRows) -> None:
-    for label, what in ((1, "hallucinated"), (0, "faithful")):
-        if (rows.y == label).sum() < 2:
-            raise UserError(
-                f"only {(rows.y == label).sum()} {what} rows to fit the probe on: sample more questions "
-                "(dataset.limit), or see in the funnel where they were lost"
-            )
 
 
 def _check_grid(values: Sequence[float], key: str) -> None:

@@ -64,7 +64,6 @@ APART = ("unparsed", "refused", "truncated", "degenerate")  # rates of answers t
 COSTS = ("accuracy", "over_refusal")  # readings of what an intervention should leave as it is
 
 VARIANTS = {
-    "risky": "only while the risk is high",
     "mean": "set to their mean",
 }
 

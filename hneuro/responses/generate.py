@@ -18,7 +18,7 @@ from hneuro.models.load import Loaded
 from hneuro.responses.contest import Contest, Outcome, read_contests
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.draw import draw, row_seed
-from hneuro.responses.rows import Monitor, Rows, begin
+from hneuro.responses.rows import Rows, begin
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,10 @@ class Generated:
 
 
 @torch.inference_mode()
-def generate(
-    loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding, monitor: Monitor | None = None
-) -> list[Generated]:
-    """Generates one continuation for each job, in one left-padded batch that reads equal beginnings once.
-
-    `monitor` says when the treatments of scope "risky" act.
-    """
+def generate(loaded: Loaded, pad: int, jobs: Sequence[Job], decoding: Decoding) -> list[Generated]:
+    """Generates one continuation for each job, in one left-padded batch that reads equal beginnings once."""
     starts = [(job.prompt_ids, job.treatment) for job in jobs]
-    rows = begin(loaded, pad, starts, monitor)
+    rows = begin(loaded, pad, starts)
     outcomes = read_contests(rows, pad, starts, [job.contest for job in jobs])
     made = _continued(rows, [job.seed for job in jobs], decoding, sorted(end_ids(loaded.model)))
     return [Generated(*said, outcome=outcome) for said, outcome in zip(made, outcomes, strict=True)]

@@ -1,8 +1,7 @@
 """The rows of a batch while they are continued: what the model remembers of each, and what scales it.
 
 What all prompts have in common, such as a system prompt, is read once for each treatment; so is a prompt that several
-rows begin with under one treatment. From there on each row goes its own way. A row that has ended can be let go. A step
-that a monitor finds risky is taken back, and taken again under the treatment.
+rows begin with under one treatment. From there on each row goes its own way. A row that has ended can be let go.
 """
 
 from __future__ import annotations
@@ -33,13 +32,6 @@ class Reader(Protocol):
         """Reads the passes inside; the function then gives what the last of them was found to be [row, value]."""
 
 
-class Monitor(Protocol):
-    """Says during a forward pass which rows are at risk of a hallucination."""
-
-    def watch(self, loaded: Loaded, rows: int) -> AbstractContextManager[Callable[[], Tensor]]:
-        """Watches the passes inside; the function then gives, of the last one, whether each row is at risk [row]."""
-
-
 @dataclass(frozen=True)
 class Rows:
     """Rows after a forward pass: `logits` [row, token] float32 of what comes next, `mask` [row, position].
@@ -52,7 +44,6 @@ class Rows:
     mask: Tensor
     amounts: Edits
     logits: Tensor
-    monitor: Monitor | None = None
     reader: Reader | None = None
     found: Tensor | None = None
 
@@ -99,20 +90,17 @@ class Rows:
     def step(self, tokens: Tensor) -> Rows:
         """Every row with its next token [row]. The cache is changed: use only what is returned."""
         longer = replace(self, mask=torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1))
-        return _forward(longer, tokens[:, None]) if self.amounts.risky is None else _watched(longer, tokens[:, None])
+        return _forward(longer, tokens[:, None])
 
     def ahead(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Logits [row, position, token] after each of several next ids, right-padded as `mask` says.
 
         The cache is changed: the rows cannot be used any more.
         """
-        amounts = self.amounts.throughout()
-        return _logits(replace(self, mask=torch.cat([self.mask, mask], dim=1), amounts=amounts), ids, ids.shape[1])
+        return _logits(replace(self, mask=torch.cat([self.mask, mask], dim=1)), ids, ids.shape[1])
 
 
-def begin(
-    loaded: Loaded, pad: int, starts: Sequence[Start], monitor: Monitor | None = None, reader: Reader | None = None
-) -> Rows:
+def begin(loaded: Loaded, pad: int, starts: Sequence[Start], reader: Reader | None = None) -> Rows:
     """A row for each start, left-padded; starts that are equal are read once."""
     cache = new_cache(loaded.model)
     alike = [(prompt, UNTOUCHED if treatment.untouched else treatment) for prompt, treatment in starts]
@@ -123,8 +111,7 @@ def begin(
     ids = torch.tensor([[pad] * blank + list(rest) for blank, rest in padded], device=loaded.device)
     mask = torch.tensor([[1] * prefix + [0] * blank + [1] * len(rest) for blank, rest in padded], device=loaded.device)
     amounts = edits(loaded.ffn.space, [treatment for _, treatment in distinct], loaded.device, loaded.dtype)
-    rows = Rows(loaded, cache, mask, amounts, torch.empty(0), monitor, reader)
-    rows = _forward(rows, ids) if amounts.risky is None else _begin_watched(rows, ids)
+    rows = _forward(Rows(loaded, cache, mask, amounts, torch.empty(0), reader), ids)
     if len(distinct) == len(starts):
         return rows
     place = {start: n for n, start in enumerate(distinct)}
@@ -149,7 +136,7 @@ def _read_prefix(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -
     if prefix < WORTH_SHARING or len(starts) < 2 * len(treatments) or not _gaps_are_masked(loaded, cache):
         return 0
     ids = torch.tensor([prompts[0][:prefix]] * len(treatments), device=loaded.device)
-    amounts = edits(loaded.ffn.space, treatments, loaded.device, loaded.dtype).early()
+    amounts = edits(loaded.ffn.space, treatments, loaded.device, loaded.dtype)
     _forward(Rows(loaded, cache, torch.ones_like(ids), amounts, torch.empty(0)), ids)
     place = {treatment: n for n, treatment in enumerate(treatments)}
     cache.batch_select_indices(torch.tensor([place[treatment] for _, treatment in starts]))
@@ -161,15 +148,6 @@ def _gaps_are_masked(loaded: Loaded, cache: DynamicCache) -> bool:
     return plain and "position_ids" in inspect.signature(loaded.model.forward).parameters
 
 
-def _begin_watched(rows: Rows, ids: Tensor) -> Rows:
-    """The prompts but for their last position, then that one as a step of its own, which can be taken back."""
-    assert rows.monitor is not None
-    assert rows.selectable  # checked before anything was sampled
-    if ids.shape[1] > 1:
-        _forward(replace(rows, mask=rows.mask[:, :-1], amounts=rows.amounts.early()), ids[:, :-1])
-    return _watched(rows, ids[:, -1:])
-
-
 def new_cache(model: Any) -> DynamicCache:
     """What the model remembers of its rows, empty."""
     return DynamicCache(config=model.config)
@@ -178,23 +156,6 @@ def new_cache(model: Any) -> DynamicCache:
 def selectable(cache: DynamicCache) -> bool:
     """Whether rows of the cache can be repeated and left out: only plain and sliding attention remember by row."""
     return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
-
-
-def _watched(rows: Rows, ids: Tensor) -> Rows:
-    """A pass without what is done at risk only; where there is a risk it is taken back, and taken again with it."""
-    risky = rows.amounts.risky
-    assert risky is not None
-    assert rows.monitor is not None
-    before = [dict(vars(layer)) for layer in rows.cache.layers]  # a cache replaces its tensors, it changes none
-    with rows.monitor.watch(rows.loaded, len(ids)) as at_risk:
-        plain = _forward(replace(rows, amounts=rows.amounts.while_(~risky)), ids)
-    active = risky & at_risk().to(risky.device)
-    if not active.any():
-        return replace(plain, amounts=rows.amounts)
-    for layer, state in zip(rows.cache.layers, before, strict=True):
-        vars(layer).update(state)
-    taken = _forward(replace(rows, amounts=rows.amounts.while_(~risky | active)), ids)
-    return replace(taken, amounts=rows.amounts)
 
 
 def _forward(rows: Rows, ids: Tensor) -> Rows:

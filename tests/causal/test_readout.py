@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hneuro.causal.sweep import contest_of, p_comply
-from hneuro.models.edits import Treatment, edits, scaled
+from hneuro.models.edits import edits, scaled
 from hneuro.models.hooks import intervene
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, UserError
@@ -52,16 +52,6 @@ def test_continuations_are_compared_behind_what_all_share(
     assert (len(found.first), len(found.second)) == (len(comply), len(resist))
 
 
-def test_equal_continuations_of_one_side_count_once() -> None:
-    found = contest_of(item(("yes", " yes", "sure"), ("no",)), Words())
-    assert found == Contest(((0,), (1,)), ((2,),))
-
-
-@pytest.mark.parametrize(("comply", "resist"), [((), ("no",)), (("yes",), ()), ((), ())])
-def test_nothing_to_compare_is_no_contest(comply: tuple[str, ...], resist: tuple[str, ...]) -> None:
-    assert contest_of(item(comply, resist), Words()) is None
-
-
 @pytest.mark.parametrize(
     ("comply", "resist"),
     [(("yes",), ("yes but no",)), (("I do not", "yes"), ("I do", "no")), (("the same",), ("the same",))],
@@ -71,7 +61,6 @@ def test_continuations_that_nothing_tells_apart_are_named(comply: tuple[str, ...
         contest_of(item(comply, resist), Words())
 
 
-LATE = Treatment(neurons=tuple(range(192)), alpha=2.5, scope="generated")
 JOBS = [
     Job(prompt_ids=(1, 9, 30, 31, 32), seed="a", contest=Contest(((20,), (21,)), ((22,),))),
     Job(prompt_ids=(1, 9), seed="b", contest=Contest(((33, 34, 25),), ((33, 34, 26, 27), (33, 34, 28))),
@@ -79,7 +68,6 @@ JOBS = [
     Job(prompt_ids=(1, 9), seed="no contest"),
     Job(prompt_ids=(1, 9, 40), seed="c", contest=Contest(((35, 60, 61, 62),), ((35, 70),)),
         treatment=scaled(range(192), 2.5)),
-    Job(prompt_ids=(1, 9, 40), seed="d", contest=Contest(((35, 60, 61, 62),), ((35, 70),)), treatment=LATE),
 ]  # fmt: skip
 
 
@@ -90,13 +78,9 @@ def naive(model: LanguageModel, job: Job) -> tuple[float, float]:
     for side, continuations in enumerate((job.contest.first, job.contest.second)):
         for tokens in continuations:
             ids = torch.tensor([[*job.prompt_ids, *tokens]])
-            treatment = replace(job.treatment, scope="all")
-            amounts = edits(loaded.ffn.space, [treatment], loaded.device, loaded.dtype)
-            if job.treatment.scope == "all":
-                with torch.inference_mode(), intervene(loaded.ffn, amounts):
-                    logits = loaded.model(ids).logits[0].double()
-            else:  # token by token, from the last of the prompt on
-                logits = _late(model, job, ids)
+            amounts = edits(loaded.ffn.space, [job.treatment], loaded.device, loaded.dtype)
+            with torch.inference_mode(), intervene(loaded.ffn, amounts):
+                logits = loaded.model(ids).logits[0].double()
             every = torch.log_softmax(logits, -1)
             start = len(job.prompt_ids) - 1
             own = torch.stack([every[start + n, token] for n, token in enumerate(tokens)])[job.contest.shared :]
@@ -104,16 +88,6 @@ def naive(model: LanguageModel, job: Job) -> tuple[float, float]:
             mass += float(own.sum().exp())
     comply, resist = map(sum, scores)
     return comply / (comply + resist), mass
-
-
-def _late(model: LanguageModel, job: Job, ids: torch.Tensor) -> torch.Tensor:
-    found = rows.begin(model.loaded, 0, [(job.prompt_ids, job.treatment)])
-    logits = [found.logits[0]]
-    for token in ids[0, len(job.prompt_ids) :]:
-        found = found.step(token[None])
-        logits.append(found.logits[0])
-    blank = [torch.zeros_like(logits[0])] * (len(job.prompt_ids) - 1)
-    return torch.stack([*blank, *logits]).double()
 
 
 def made(model: LanguageModel) -> list[Generated]:

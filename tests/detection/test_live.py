@@ -102,19 +102,6 @@ def test_scaled_turns_share_a_batch_with_untouched_ones(endless: LanguageModel) 
     assert expected[2] != alone(endless)[2]
 
 
-def test_a_turn_that_is_cancelled_changes_no_other(endless: LanguageModel) -> None:
-    live, mine = Live(endless, DETECTOR), turns()
-    live.add(mine)
-    live.step()
-    live.step()
-    mine[2].finish = "cancelled"
-    while live.turns:
-        live.step()
-    expected = alone(endless)
-    expected[2] = expected[2][:3]
-    assert [tuple(turn.token_ids) for turn in mine] == expected
-
-
 def test_a_turn_ends_at_its_end_token_whose_text_is_not_its_own(language_model: LanguageModel) -> None:
     ends = end_ids(language_model.loaded.model)
     live = Live(language_model, DETECTOR)

@@ -139,7 +139,7 @@ def test_an_unfinished_thought_is_unjudged_and_counted(thinking: Any, tmp_path: 
     made = [replace(said(model, text, truncated=True), sample=n) for n in range(10)]
     judged = stored.judge(Store(tmp_path), RuleJudge(), [QUESTION], Kept(lambda: tuple(made), "d")).value
     assert {j.verdict for j in judged} == {Verdict.UNJUDGED}
-    kept, step = consistent([QUESTION], made, judged, "fit")
+    kept, step = consistent([QUESTION], list(zip(made, judged, strict=True)), "fit")
     assert not kept
     assert step.lost == {"unjudged (cut off within its thought)": 1}
     assert said(model, text).lost == "no answer after its thought"

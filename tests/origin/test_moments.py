@@ -8,11 +8,9 @@ import pytest
 from hneuro.detection.detector import Classifier
 from hneuro.detection.scored import AnswerSet
 from hneuro.neurons import NeuronSpace, Probe, ProbeRows
-from hneuro.origin.moments import Readers, transfer_at
-from hneuro.origin.transfer import backward_transfer
+from hneuro.origin.transfer import Readers, backward_transfer, transfer_at
 
 SPACE = NeuronSpace(n_layers=3, width=20)
-DRAW = np.random.default_rng(0)
 Y = np.array([1, 0] * 40, dtype=np.int8)
 WEIGHT = np.zeros(60)
 WEIGHT[[41, 12]] = 1.0, -0.5
@@ -47,7 +45,7 @@ def test_few_columns_say_what_all_of_them_say() -> None:
     few = answers(whole[:, list(READERS.neurons)], NeuronSpace(n_layers=1, width=6))
     scores = [READERS.detector.scores_of(answers(whole, SPACE).rows)]
     found = list(transfer_at("early", READERS, [few], scores))
-    expected = backward_transfer(READERS.probe, READERS.detector, READERS.controls, [answers(whole, SPACE)])
+    expected = backward_transfer(READERS, [answers(whole, SPACE)])
     assert [(r.condition, r.value, r.low, r.p_value) for r in found[:3]] == [
         (r.condition, r.value, r.low, r.p_value) for r in expected
     ]

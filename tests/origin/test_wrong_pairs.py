@@ -27,12 +27,6 @@ def llama(folder: Path, tokenizer: Path, layers: int = 3, width: int = 64) -> Pa
     return folder
 
 
-def pickled(folder: Path, checkpoint: Path) -> Path:
-    shutil.copytree(checkpoint, folder)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    return folder
-
-
 def another_vocabulary(folder: Path, checkpoint: Path) -> Path:
     shutil.copytree(checkpoint, folder)
     words = AutoTokenizer.from_pretrained(checkpoint)
@@ -58,14 +52,6 @@ CASES: dict[str, tuple[Callable[[Path, Path], list[str]], tuple[str, ...]]] = {
         lambda f, c: as_checkpoint(llama(f / "short", c, layers=2), c),
         ("model.checkpoints.early", "short has 2 layers"),
     ),
-    "a base without safetensors": (
-        lambda f, c: as_base(pickled(f / "old", c)),
-        ("old holds its weights in pytorch_model.bin", "only safetensors are read", "save_pretrained"),
-    ),
-    "a checkpoint of the hub that cannot be reached": (
-        lambda f, c: [*as_base(c), f"+model.checkpoints.early={PART[:-1] % 'lab/one'},revision:step1000}}"],
-        ("model.checkpoints.early", "cannot load lab/one"),
-    ),
     "a checkpoint with another vocabulary": (
         lambda f, c: as_checkpoint(another_vocabulary(f / "other", c), c),
         ("model.checkpoints.early", "other has another vocabulary than the base model", "of the same training"),
@@ -73,10 +59,6 @@ CASES: dict[str, tuple[Callable[[Path, Path], list[str]], tuple[str, ...]]] = {
     "checkpoints without a base": (
         lambda _, c: [f"+model.checkpoints.early={PART % c}"],
         ("model: checkpoints read the base model's answers", "name the base model too"),
-    ),
-    "a checkpoint that is none": (
-        lambda _, c: [*as_base(c), "+model.checkpoints.early={_target_:hneuro.verdicts.rule.RuleJudge}"],
-        ("model: checkpoints.early: a RuleJudge is not a checkpoint",),
     ),
 }
 

@@ -11,7 +11,7 @@ from commands import composed
 
 from hneuro.config import build_experiment
 from hneuro.pipeline.checks import check_labelled
-from hneuro.pipeline.questions import load_questions
+from hneuro.pipeline.run import load_questions
 from hneuro.provenance import run_card
 from hneuro.questions.splits import assert_disjoint
 from hneuro.records import UserError

@@ -97,19 +97,6 @@ def test_the_framing_nearest_to_half_is_asked_of_the_report_part(
     assert list(facts.questions) == [q.id for q in PARTS["report"][:7]]
 
 
-def test_what_the_model_knows_of_the_report_part_changes_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, rows, untouched = asked(monkeypatch, (0.1, 0.6, 1.0))
-    _, _, again, others = asked(monkeypatch, (0.1, 0.6, 1.0), FACTS["report"][:3])
-    assert [one.items() for one in untouched.asked] == [one.items() for one in others.asked]
-    assert rows == again
-
-
-@pytest.mark.parametrize(("rate", "word"), [(0.0, "never complies"), (1.0, "always complies")])
-def test_a_facet_that_leaves_nothing_to_move_says_so(monkeypatch: pytest.MonkeyPatch, rate: float, word: str) -> None:
-    _, _, rows, _ = asked(monkeypatch, (rate, rate, rate))
-    assert [row.note for row in rows if word in row.note and row.metric == "compliance"] == [rows[0].note]
-
-
 def test_only_as_many_facts_are_asked_as_the_sweep_has_items(monkeypatch: pytest.MonkeyPatch) -> None:
     lost, (benchmark, _), _, untouched = asked(monkeypatch, (0.5, 0.0, 0.0), items=6)
     again = asked(monkeypatch, (0.5, 0.0, 0.0), items=6)[1][0]
@@ -120,23 +107,6 @@ def test_only_as_many_facts_are_asked_as_the_sweep_has_items(monkeypatch: pytest
     assert all(len(one.items()) == 6 for one in untouched.asked)
     step = lost[1]
     assert (step.dataset, step.entered, step.left, step.lost) == ("report", 20, 6, {"over intervention.items": 14})
-
-
-def test_a_model_that_knows_nothing_of_the_report_part_is_asked_about_accuracy_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lost, benchmarks, rows, _ = asked(monkeypatch, (0.5, 0.0, 0.0), report=())
-    assert [benchmark.name for benchmark in benchmarks] == ["known_facts"]
-    assert list(benchmarks[0].questions) == [q.id for q in PARTS["select"][:7]]
-    assert rows
-    assert lost[1].note == "no fact to ask about"
-
-
-def test_without_facts_to_choose_by_the_first_framing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, (benchmark, _), rows, untouched = asked(monkeypatch, (0.0, 0.5, 0.0), select=())
-    assert benchmark.framing == "weak"
-    assert not untouched.asked
-    assert {row.n for row in rows} == {0}
 
 
 def test_a_data_set_with_one_answer_alone_is_refused_before_work() -> None:

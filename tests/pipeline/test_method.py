@@ -203,15 +203,6 @@ def test_every_checkpoint_reads_the_answers_of_the_finished_base_model(
         assert text in shown
 
 
-def test_answers_that_are_not_located_stop_the_run_with_what_to_choose(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["run", *words, "span._target_=lab_parts.Forgetful"]) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    for part in ("fit: the answer was not located in", "forgotten (", "choose another span", "max_span_loss=0."):
-        assert part in line
-
-
 def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bits(words: list[str], tmp_path: Path) -> None:
     """SIGKILL to a real process at growing times; what is done is not done twice (trap 84: resume)."""
 

@@ -76,15 +76,6 @@ def test_a_probe_without_positive_weights_is_never_chosen() -> None:
         choose((PATH[0], better), rows(0), rows(1), Sparsest())
 
 
-@pytest.mark.parametrize("name", ["fit", "select"])
-def test_a_split_of_one_kind_is_named(name: str) -> None:
-    good, poor = rows(0), rows(1)
-    poor = poor.at(np.flatnonzero(poor.y == 1))
-    splits = {"fit": good, "select": good} | {name: poor}
-    with pytest.raises(UserError, match=f"the {name} split has answers of one kind only"):
-        choose(PATH, splits["fit"], splits["select"], Sparsest())
-
-
 def test_the_paper_s_criterion_weighs_what_suppression_costs() -> None:
     fit, select = rows(0), rows(1)
     _, path = choose(PATH, fit, select, Sparsest())
@@ -99,12 +90,6 @@ def test_the_paper_s_criterion_weighs_what_suppression_costs() -> None:
         assert chosen is PATH[place]
         assert [p.suppressed_accuracy for p in path] == pytest.approx(known, nan_ok=True)
         assert [p.chosen for p in path].index(True) == place
-
-
-def test_of_equal_sums_the_sparsest() -> None:
-    same = (PATH[2], probe(9.0, 1, 0, 0, 0))
-    chosen, _ = choose(same[::-1], rows(0), rows(1), AccuracyPlusKnown(), [0.8, 0.8])
-    assert chosen is PATH[2]
 
 
 def test_nothing_judged_under_suppression_is_said() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hneuro.neurons import Contributions, NeuronSpace
-from hneuro.pipeline.features import features_in_file
+from hneuro.pipeline.stored import features_in_file
 from hneuro.probe.labeling import OneVsOne, ThreeVsOne
 from hneuro.probe.selectors import L1, ElasticNet, Ranking, features_of, t_statistic
 from hneuro.probe.solver import Precision, transposed

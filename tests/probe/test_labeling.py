@@ -15,9 +15,7 @@ from hneuro.probe.labeling import (
     LettersForeseen,
     OneVsOne,
     OtherTokens,
-    Shuffled,
     ThreeVsOne,
-    believed,
     permuted,
     region_rows,
 )
@@ -73,32 +71,6 @@ def test_wrong_vectors_of_one_region_are_set_against_right_ones_and_against_all_
     np.testing.assert_array_equal(read.columns([0, 1]), rows.columns([0, 1])[:4])
 
 
-def test_shuffled_labels_keep_entities_together_and_their_number() -> None:
-    count = 400
-    entities = np.random.default_rng(1).integers(120, size=count)
-    found = Contributions(
-        values=np.zeros((count, 1, 2), np.float32),
-        keys=tuple((f"q{n}", 0) for n in range(count)),
-        regions=("answer",),
-        space=SPACE,
-    )
-    labelled = [
-        LabelledResponse(question_id=f"q{n}", group=str(e), sample=0, hallucinated=bool(e % 2))
-        for n, e in enumerate(entities)
-    ]
-    true = OneVsOne().rows(found, labelled)
-    first, again, other = (Shuffled(seed=seed).rows(found, labelled).y for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
-    for y in (first, other):
-        assert all(len(set(y[entities == e])) == 1 for e in set(entities.tolist()))
-        assert 0 <= true.y.sum() - y.sum() < 12  # one entity's rows at most
-        assert 0.35 < (y == true.y).mean() < 0.65
-    # C is not chosen by what the control may not see.
-    np.testing.assert_array_equal(believed(Shuffled(), true).y, first)
-    assert believed(OneVsOne(), true) is true
-
-
 def test_permuted_labels_stay_together_and_as_many() -> None:
     """Groups of any size, also one that is alone with its size: its labels move, too."""
     sizes = [1] * 30 + [3] * 20 + [7]
@@ -123,9 +95,3 @@ def test_permuted_labels_stay_together_and_as_many() -> None:
         assert mixed(given) < mixed(independent)
     moved = [permuted(labelled, seed)[-1].hallucinated for seed in range(20)]
     assert set(moved) == {True, False}
-
-
-def test_rows_are_lines_of_what_was_stored_and_columns_are_copies() -> None:
-    rows = ThreeVsOne().rows(FOUND, LABELLED)
-    assert np.shares_memory(rows.table, FOUND.values)
-    assert not np.shares_memory(rows.columns([0, 1]), FOUND.values)

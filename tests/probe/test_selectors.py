@@ -11,8 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from hneuro.neurons import NeuronSpace, ProbeRows
 from hneuro.probe.choice import Sparsest, choose, h_neurons
-from hneuro.probe.selectors import L1, ElasticNet, Liblinear, Ranking, Selector, t_statistic
-from hneuro.records import UserError
+from hneuro.probe.selectors import L1, ElasticNet, Ranking, Selector, t_statistic
 
 SPACE = NeuronSpace(n_layers=4, width=75)
 PLANTED = (7, 80, 81, 150, 299)
@@ -31,52 +30,32 @@ def cett_like(
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
-def test_liblinear_at_absolute_strength_is_scikit_learns(class_weight: str | None) -> None:
-    rows = cett_like(40, 90)
-    path = Liblinear(C=(3.0, 30.0), relative_C=False, class_weight=class_weight).path(rows, seed=1)
-    assert [p.strength for p in path] == [3.0, 30.0]
-    for probe in path:
-        direct = LogisticRegression(
-            l1_ratio=1, solver="liblinear", C=probe.strength, class_weight=class_weight, max_iter=5000, random_state=1
-        ).fit(rows.table, rows.y)
-        np.testing.assert_array_equal(probe.weight, direct.coef_[0])
-        np.testing.assert_allclose(probe.scores(rows), direct.decision_function(rows.table), rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("class_weight", [None, "balanced"])
 def test_exact_l1_with_a_penalised_intercept_is_liblinears_optimum(class_weight: Literal["balanced"] | None) -> None:
     """The same objective, the same support; liblinear at a tolerance that reaches the optimum."""
     rows = cett_like(40, 90)
     exact = L1(C=(3.0, 30.0), relative_C=False, intercept="penalised", class_weight=class_weight, tolerance=1e-7)
-    parity = Liblinear(C=(3.0, 30.0), relative_C=False, class_weight=class_weight, tolerance=1e-8)
-    for own, theirs in zip(exact.path(rows, 0), parity.path(rows, 0), strict=True):
-        assert own.positive == theirs.positive
-        np.testing.assert_allclose(own.scores(rows), theirs.scores(rows), atol=2e-3)
+    for own in exact.path(rows, 0):
+        theirs = LogisticRegression(
+            l1_ratio=1, solver="liblinear", C=own.strength, class_weight=class_weight, tol=1e-8, max_iter=5000
+        ).fit(rows.table, rows.y)
+        assert own.positive == tuple(np.flatnonzero(theirs.coef_[0] > 0))
+        np.testing.assert_allclose(own.scores(rows), theirs.decision_function(rows.table), atol=2e-3)
         assert own.gap is not None
         assert own.gap <= 1e-7
-        assert theirs.gap is None
 
 
-@pytest.mark.parametrize("selector", [L1, Liblinear])
 @pytest.mark.parametrize(("wrong", "right", "scale"), [(60, 60, 1.0), (40, 120, 100.0)])
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 def test_relative_strength_begins_where_the_first_neuron_is_selected(
-    selector: type[L1 | Liblinear], wrong: int, right: int, class_weight: Literal["balanced"] | None, scale: float
+    wrong: int, right: int, class_weight: Literal["balanced"] | None, scale: float
 ) -> None:
     """The same C is another strength for every model; 1 : 3 rows move the intercept first."""
     rows = cett_like(wrong, right)
     rows = ProbeRows.of(x=rows.table * np.float32(scale), y=rows.y, groups=rows.groups, space=rows.space)
-    below, above, more = selector(C=(0.99, 1.02, 2.0), class_weight=class_weight, tolerance=1e-7).path(rows, seed=0)
+    below, above, more = L1(C=(0.99, 1.02, 2.0), class_weight=class_weight, tolerance=1e-7).path(rows, seed=0)
     assert np.count_nonzero(below.weight) == 0
     assert np.count_nonzero(above.weight) >= 1
     assert np.count_nonzero(more.weight) >= np.count_nonzero(above.weight)
-
-
-@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
-def test_relative_strength_of_the_elastic_net_begins_at_the_first_neuron(l1_ratio: float) -> None:
-    below, above = ElasticNet(C=(0.98, 1.05), l1_ratio=l1_ratio, tolerance=1e-6).path(cett_like(40, 90), seed=0)
-    assert np.count_nonzero(below.weight) == 0
-    assert np.count_nonzero(above.weight) >= 1
 
 
 def test_elastic_net_scores_are_those_of_the_standardised_fit() -> None:
@@ -134,19 +113,6 @@ def test_ranking_takes_the_largest_t_and_weighs_it_alone() -> None:
     middle = (rows.table[rows.y == 1].mean(0) + rows.table[rows.y == 0].mean(0)) / 2
     halfway = ProbeRows.of(x=middle[None], y=rows.y[:1], groups=rows.groups[:1], space=rows.space)
     assert five.scores(halfway)[0] == pytest.approx(0.0, abs=1e-3)
-
-
-@pytest.mark.parametrize("selector", [L1(), ElasticNet(), Liblinear(), Ranking()])
-def test_too_few_rows_of_a_kind_are_named(selector: Selector) -> None:
-    with pytest.raises(UserError, match="only 1 hallucinated rows"):
-        selector.path(cett_like(1, 30), seed=0)
-    with pytest.raises(UserError, match="only 0 faithful rows"):
-        selector.path(cett_like(30, 0), seed=0)
-
-
-def test_a_ranking_of_more_neurons_than_there_are_is_named() -> None:
-    with pytest.raises(UserError, match=r"301 of only 300 neurons"):
-        Ranking(counts=(5, 301)).path(cett_like(10, 10), seed=0)
 
 
 @pytest.mark.parametrize("wrong", [{"C": ()}, {"C": (0.0, 1.0)}, {"C": (-1.0,)}])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 from math import comb, isnan
 
@@ -15,12 +14,10 @@ from hneuro.probe.stability import (
     StabilitySettings,
     correlated,
     frequencies,
-    mean_overlap,
     overlap,
     resample_weights,
     reselect,
 )
-from hneuro.records import UserError
 from hneuro.result_records import Resample
 
 SPACE = NeuronSpace(n_layers=4, width=40)
@@ -53,16 +50,6 @@ def test_entities_are_drawn_as_a_whole_with_replacement() -> None:
     assert (weights != resample_weights(given, 20, seed=2)).any()
 
 
-def test_a_resample_of_one_kind_is_drawn_again() -> None:
-    few = rows(8)
-    few = replace(few, groups=np.array(list("abababab")))  # a is wrong, b is right
-    weights = resample_weights(few, 20, seed=0)
-    assert weights[few.y == 1].any(0).all()
-    assert weights[few.y == 0].any(0).all()
-    with pytest.raises(UserError, match=r"dataset.limit.*stability=none"):
-        resample_weights(replace(few, y=np.ones(8, dtype=np.int8)), 20, seed=0)
-
-
 @pytest.mark.parametrize("selector", [L1(C=(1.5, 3.0)), ElasticNet(C=(1.5, 3.0)), Ranking(counts=(2, 4))])
 def test_planted_neurons_come_back_whatever_selects(selector: Selector) -> None:
     given = rows()
@@ -90,14 +77,6 @@ def test_l1_selects_on_a_resample_what_the_selection_itself_would(balanced: obje
         repeated = given.at(drawn)
         probe = next(p for p in selector.path(repeated, 0) if p.strength == resample.strength)
         assert set(resample.neurons) == set(probe.positive)
-
-
-def test_draws_in_parts_are_the_draws_at_once() -> None:
-    given, selector = rows(), L1(C=(2.0,))
-    weights = resample_weights(given, 6, seed=0)
-    whole = reselect(given, selector, (2.0,), weights, range(6), seed=0)
-    parts = [r for some in (range(3), range(3, 6)) for r in reselect(given, selector, (2.0,), weights, some, seed=0)]
-    assert tuple(parts) == whole
 
 
 def test_frequencies_by_hand() -> None:
@@ -138,17 +117,6 @@ def test_overlap_by_counting_every_pair_of_sets() -> None:
     assert overlap("x", {"a": (1,), "b": (2,)}, 7).p_value == 1.0
     assert isnan(overlap("x", {"a": (), "b": ()}, 7).jaccard)
     assert overlap("strengths", {"C = 1": (1,), "C = 2": (1, 2)}).p_value is None  # of the same rows
-
-
-def test_random_sets_share_no_more_than_chance_and_stable_ones_do() -> None:
-    draw = np.random.default_rng(0)
-    chance = mean_overlap([draw.choice(1000, 30, replace=False).tolist() for _ in range(12)])
-    assert (chance.pairs, chance.p_value) == (66, None)
-    assert chance.jaccard == pytest.approx(0.015, abs=0.005)
-    core = list(range(20))
-    firm = mean_overlap([core + draw.choice(range(20, 1000), 10, replace=False).tolist() for _ in range(12)])
-    assert firm.low <= firm.jaccard <= firm.high
-    assert firm.jaccard > 0.45
 
 
 @pytest.mark.parametrize("wrong", [{"resamples": 1}, {"resamples": -1}, {"correlation": 0.0}, {"correlation": 1.1}])

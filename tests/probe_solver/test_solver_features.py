@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hneuro.pipeline import features as steps_features
-from hneuro.pipeline.features import features_in_file
+from hneuro.pipeline import stored as steps_features
+from hneuro.pipeline.stored import features_in_file
 from hneuro.probe.solver import (
     FeatureMatrix,
     Precision,
@@ -97,8 +97,8 @@ def test_a_file_that_was_cut_is_told(tmp_path, x):
 
 KILLED = """
 import numpy as np, pathlib, sys, time
-from hneuro.pipeline import features
-from hneuro.pipeline.features import features_in_file
+from hneuro.pipeline import stored as features
+from hneuro.pipeline.stored import features_in_file
 from hneuro.store import Store
 features.STRIPE_BYTES = 4 * 50 * 64
 def block(neurons):
@@ -127,8 +127,8 @@ RESIDENT = """
 import pathlib, resource, sys
 import numpy as np
 from hneuro.probe.solver import problem, solve_paths
-from hneuro.pipeline import features
-from hneuro.pipeline.features import features_in_file
+from hneuro.pipeline import stored as features
+from hneuro.pipeline.stored import features_in_file
 from hneuro.store import Store
 features.STRIPE_BYTES = 2 << 20
 rows, n = 500, int(sys.argv[2])

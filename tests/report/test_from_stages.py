@@ -13,12 +13,11 @@ from hneuro.causal.benchmarks.known import KNOWN_FACTS
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
-from hneuro.detection.mechanism.remaining import remaining_rows
-from hneuro.detection.mechanism.signals import MEASURES, SIGNALS, layer_rows, signal_rows
+from hneuro.detection.mechanism.signals import MEASURES, SIGNALS, layer_rows, remaining_rows, signal_rows
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.detection.scored import BASELINES, AnswerSet
 from hneuro.neurons import HNeurons, NeuronSpace, Probe, ProbeRows
-from hneuro.origin.transfer import backward_transfer
+from hneuro.origin.transfer import Readers, backward_transfer
 from hneuro.probe.controls import ControlKind
 from hneuro.probe.selectors import L1
 from hneuro.records import Outcome, Reading, SweepAnswer
@@ -80,8 +79,9 @@ def rows() -> tuple[ResultRow, ...]:
     from hneuro.detection.evaluate import neuron_detector
 
     own = neuron_detector(TELLING, fit, select)
-    controls = [neuron_detector((n, n + 1), fit, select) for n in (0, 5, 8)]
-    return (*detected, *caused, *backward_transfer(probe, own, controls, [people]), *mechanism_rows(people))
+    controls = tuple(neuron_detector((n, n + 1), fit, select) for n in (0, 5, 8))
+    readers = Readers(probe=probe, detector=own, controls=controls)
+    return (*detected, *caused, *backward_transfer(readers, [people]), *mechanism_rows(people))
 
 
 def mechanism_rows(people: AnswerSet) -> Iterator[ResultRow]:

@@ -128,14 +128,14 @@ def test_effects_have_their_arms_controls_slopes_and_verdicts(tables: dict[str, 
 def test_effects_of_variants_parts_and_matched_slopes(results: Results) -> None:
     """A variant's change is what suppression takes away, with its sign turned."""
     table = tables_of(
-        results, caused("change_compliance", 0.2, "h_neurons@risky"),
-        caused("minus_plain_compliance", 0.05, "h_neurons@risky"),
+        results, caused("change_compliance", 0.2, "h_neurons@mean"),
+        caused("minus_plain_compliance", 0.05, "h_neurons@mean"),
         caused("slope_against_compliance", 0.07, stratum="h_neurons/random", p_value=0.048),
         caused("change_compliance_within", 0.3, stratum="jailbreak"), caused("change_compliance_low", -0.06),
         caused("change_compliance_high", 0.19),
     )["effects"]  # fmt: skip
-    risky = only(table, neuron_set="h_neurons@risky")
-    assert (risky["change"].value, risky["minus_plain"].value) == (-0.2, 0.05)
+    variant = only(table, neuron_set="h_neurons@mean")
+    assert (variant["change"].value, variant["minus_plain"].value) == (-0.2, 0.05)
     whole = only(table, benchmark="doubt", metric="compliance", arm="lowest to highest")
     assert (whole["matched"].value, whole["p_slope_random"], whole.get("p_slope_layer_matched")) == (0.07, 0.048, None)
     assert (whole["bound_low"], whole["bound_high"], whole["verdict"]) == (-0.06, 0.19, "hangs on what cannot be read")

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hneuro.models.edits import UNTOUCHED, Treatment, scaled
+from hneuro.models.edits import UNTOUCHED, scaled
 from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import Loaded
 from hneuro.responses import rows
@@ -73,8 +73,7 @@ def test_only_what_begins_alike_is_shared(loaded: Loaded) -> None:
 
 def test_what_all_prompts_begin_with_is_read_once_for_each_treatment(loaded: Loaded) -> None:
     head = tuple(range(100, 130))
-    late = Treatment(neurons=SETS[0], alpha=3.0, scope="generated")
-    treatments = (UNTOUCHED, scaled(SETS[0], 0.0), late)
+    treatments = (UNTOUCHED, scaled(SETS[0], 0.0), scaled(SETS[0], 3.0))
     starts = [((*head, *prompt), treatment) for prompt in PROMPTS for treatment in treatments]
     with shapes(loaded) as seen, torch.inference_mode():
         shared = begin(loaded, PAD, starts)

@@ -76,7 +76,7 @@ def test_the_strict_rule_gives_no_credit_for_expanded_answers(pairs: list[Pair])
     right = {}
     for match in ("contains", "strict"):
         judged = RuleJudge(match=match).judge(pairs)
-        kept, _ = consistent(questions, responses, judged, "triviaqa")
+        kept, _ = consistent(questions, list(zip(responses, judged, strict=True)), "triviaqa")
         right[match] = {item.question_id for item in kept if not item.hallucinated}
     assert right["strict"] < right["contains"]
     assert (len(right["contains"]), len(right["strict"])) == (1425, 1282)

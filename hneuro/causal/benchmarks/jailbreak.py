@@ -40,7 +40,7 @@ MEANING: Mapping[str, tuple[Outcome, float | None]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Jailbreak:
-    """Each forbidden question in one prompt, which the seed draws: `pairing` lists them.
+    """Each forbidden question in one prompt, which the seed draws.
 
     `questions` has the columns content_policy_id, content_policy_name, q_id and question (390 = 13 x 30), `prompts` has
     prompt and jailbreak. Only a model can read an answer, and grades how far it goes: `grader` names it.
@@ -66,10 +66,6 @@ class Jailbreak:
 
     def check(self) -> None:
         needs_grader(self.name, self.grader)
-
-    def pairing(self) -> tuple[tuple[str, str], ...]:
-        """(id of the question, id of its prompt), in the order of the questions."""
-        return tuple((item.id, item.meta["prompt"]) for item in self.items())
 
     def items(self) -> tuple[BenchmarkItem, ...]:
         prompts = self._prompts()

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from hneuro.origin.settings import KINDS
+from hneuro.origin.drift import KINDS
 from hneuro.report.compared import Compared
 from hneuro.report.figures import style
 from hneuro.report.figures.alpha import short

@@ -10,7 +10,6 @@ import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.faitheval import FaithEval
-from hneuro.causal.sweep import contest_of
 from hneuro.records import Outcome, UserError
 
 ROW: dict[str, Any] = {
@@ -65,20 +64,6 @@ def test_numbered_options_with_a_letter_as_key(tmp_path: Path) -> None:
     assert item.meta["counterfactual"] == "2"
     assert benchmark.outcome(item, "2) warm") is Outcome.COMPLIES
     assert benchmark.outcome(item, "1) cold") is Outcome.RESISTS
-
-
-def test_the_second_reading_compares_the_labels(tmp_path: Path, tokenizer: Any) -> None:
-    (item,) = source(tmp_path, ROW).items()
-    assert (item.comply, item.resist) == (("B",), ("A", "C"))
-    contest = contest_of(item, tokenizer)
-    assert contest is not None
-    assert (len(contest.first), len(contest.second), contest.shared) == (1, 2, 0)
-
-
-def test_choices_as_a_list_of_objects(tmp_path: Path) -> None:
-    listed = [{"label": "A", "text": "cold"}, {"label": "B", "text": "warm"}]
-    (item,) = source(tmp_path, ROW | {"choices": listed}).items()
-    assert item.meta["options"] == ("cold", "warm")
 
 
 @pytest.mark.parametrize(

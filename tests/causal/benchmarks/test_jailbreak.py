@@ -55,15 +55,11 @@ def test_every_question_in_one_prompt_that_the_seed_draws(tmp_path: Path) -> Non
         text = item.messages[0]["content"]
         assert text.startswith("Play role ")
         assert text.endswith(item.meta["question"])
-    assert benchmark.pairing() == source(tmp_path).pairing()
-    assert benchmark.pairing() != source(tmp_path, seed=1).pairing()
-    prompts = [prompt for _, prompt in benchmark.pairing()]
+    prompts = [item.meta["prompt"] for item in items]
+    assert prompts[:2] == ["fddb50994a55e668", "8890865026a340c9"], "on every machine"
+    assert prompts != [item.meta["prompt"] for item in source(tmp_path, seed=1).items()]
     assert len(set(prompts)) == 9  # each before one comes again, and the repeated one counts once
     assert prompts[:3] == prompts[9:]
-
-
-def test_the_pairing_does_not_depend_on_the_machine(tmp_path: Path) -> None:
-    assert source(tmp_path).pairing()[:2] == (("0/0", "fddb50994a55e668"), ("0/1", "8890865026a340c9"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
-from hneuro.causal.benchmarks.known import KnownBenchmark, KnownPrompts, claim, continuations
+from hneuro.causal.benchmarks.known import KnownBenchmark, KnownPrompts, continuations
 from hneuro.causal.curves import kind_of
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
@@ -60,11 +60,6 @@ def test_doubt_follows_the_models_own_right_answer() -> None:
         ("assistant", "Kofu is in Japan, of course."),
         ("user", f"I think it is {planted(item)}. Are you sure? Answer briefly."),
     ]
-
-
-def test_without_a_claim_of_its_own_a_question_is_quoted() -> None:
-    plain = Question(id="1", dataset="d", text="Who {wrote} it?", answers=("Ann",), entity="")
-    assert claim(plain, "Bob") == 'The answer to the question "Who {wrote} it?" is Bob.'
 
 
 @pytest.mark.parametrize(

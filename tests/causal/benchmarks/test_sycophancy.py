@@ -152,9 +152,3 @@ def test_what_is_no_row_is_refused(tmp_path: Path, row: dict[str, Any], said: st
     with pytest.raises(UserError) as fault:
         ChoiceSycophancy(**write(tmp_path, row)).items()
     assert said in str(fault.value)
-
-
-def test_a_question_without_any_answer_is_refused(tmp_path: Path) -> None:
-    row = TRIVIA | {"base": {"dataset": "trivia_qa", "question": "Who?"}}
-    with pytest.raises(UserError, match="neither 'correct_answer' nor 'correct_letter'"):
-        OpenSycophancy(**write(tmp_path, row)).items()

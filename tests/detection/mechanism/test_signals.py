@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hneuro.detection.mechanism import signals as module
-from hneuro.detection.mechanism.remaining import cross_fitted, entity_folds, remaining_rows
 from hneuro.detection.mechanism.signals import (
     LAYER_METRICS,
     SIGNALS,
     active_share,
     as_signals,
+    cross_fitted,
+    entity_folds,
     hoyer,
     layer_rows,
+    remaining_rows,
     signal_rows,
-    sparsity,
-    sparsity_of,
 )
 from hneuro.detection.scored import AnswerSet
 from hneuro.neurons import NeuronSpace, ProbeRows
@@ -159,21 +158,3 @@ def test_ninety_percent_is_reached_exactly_and_neither_measure_depends_on_the_sc
     np.testing.assert_allclose(active_share(1000 * x), [0.2])
     np.testing.assert_allclose(hoyer(1000 * x), hoyer(x))
     np.testing.assert_allclose(hoyer(x), [(np.sqrt(10) - 10 / np.sqrt(42)) / (np.sqrt(10) - 1)], rtol=1e-6)
-
-
-@pytest.mark.parametrize("layers", [(), ((0, 0, 5), (2, 4, 3), (0, 0, 8))])
-def test_layers_are_measured_alone_and_together_in_blocks_as_at_once(
-    monkeypatch: pytest.MonkeyPatch, layers: tuple[tuple[int, int, int], ...]
-) -> None:
-    space = NeuronSpace(n_layers=3, width=11 if layers else 8, layers=layers)
-    table = np.random.default_rng(0).lognormal(0, 2, (20, space.size)).astype(np.float32)
-    lines = np.array([4, 2, 19, 7, 7])
-    whole = sparsity(table[lines], space)
-    assert whole.shape == (5, 2, 4)
-    np.testing.assert_allclose(whole[:, 0, 0], active_share(table[lines]))
-    np.testing.assert_allclose(
-        whole[:, 1, 2], hoyer(table[lines][:, slice(*((5, 16) if layers else (8, 16)))]), rtol=1e-6
-    )
-    monkeypatch.setattr(module, "BLOCK_BYTES", 4 * space.size * 2)  # two rows at a time
-    np.testing.assert_array_equal(sparsity_of(table, lines, space), whole)
-    assert sparsity_of(table, lines[:0], space).shape == (0, 2, 4)

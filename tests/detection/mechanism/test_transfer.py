@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hneuro.detection.mechanism.transfer import at_strength, first_half, transfer_rows
+from hneuro.detection.mechanism.transfer import first_half, transfer_rows
 from hneuro.detection.scored import AnswerSet
 from hneuro.neurons import HNeurons, NeuronSpace, ProbeRows
 from hneuro.probe.selectors import L1, Ranking, Selector
@@ -78,8 +78,3 @@ def test_what_is_too_small_or_selects_nothing_is_absent_with_its_reason() -> Non
     assert "20 of each are needed" in cell(rows, "one", "small").note
     (none,) = [r for r in found(L1(C=(0.5,)), 0.5, sets[0]) if r.metric == "neurons"]
     assert none.note == "at the chosen strength its probe selects no neuron"
-
-
-def test_only_the_chosen_strength_is_solved() -> None:
-    assert at_strength(L1(), 8.0).strengths == (8.0,)
-    assert at_strength(Ranking(), 40.0).strengths == (40,)
