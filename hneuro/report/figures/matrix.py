@@ -32,7 +32,7 @@ def _cells(compared: Compared, links: Mapping[Path, str], told: Callable[[Tidy],
     facts = [compared.facts(run) for run in compared.runs]
     differ = [axis for axis in compared.axes if len({each[axis] for each in facts}) > 1]
     for run, each in zip(compared.runs, facts, strict=True):
-        row, *others = [say.text(each[axis]) for axis in differ] or [run.name]
+        row, *others = [say.text(each[axis]) for axis in differ] or [compared.label(run)]
         yield {"row": row, "column": ", ".join(others), "link": links.get(run.folder, ""), **told(run.tidy)}
 
 

@@ -127,7 +127,7 @@ def save(picture: Picture, folder: Path) -> Drawn:
 
 
 def small(figure: Spec, **more: Any) -> Spec:
-    """A figure for the first screen: as wide as a tile, under whose heading it stands."""
+    """A figure as wide as a tile of the first screen, without a title of its own."""
     return {key: part for key, part in figure.items() if key != "title"} | {"width": 250} | more
 
 
