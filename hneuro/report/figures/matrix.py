@@ -40,10 +40,11 @@ def _told(find: Callable[[Tidy], Found], show: Callable[..., str], alone: Callab
     """The value, its interval and n, and what random neurons give."""
     found = find(tidy)
     if found is None:
-        return {"told": say.MISSING, "ahead": None}
+        return {"told": say.MISSING, "ahead": 0.0}
     own, random = found
     number, _, interval = show(own, 2).partition(" ")
-    return {"told": f"{number}\n{interval} n = {own.n:,}\nrandom {alone(random, 2)}", "ahead": own.value - random}
+    told = f"{number}\n{interval} n = {own.n:,}\nrandom {alone(random, 2)}"
+    return {"told": told, "ahead": 0.0 if say.missing(random) else own.value - random}
 
 
 def _auroc(tidy: Tidy) -> Found:
@@ -53,16 +54,20 @@ def _auroc(tidy: Tidy) -> Found:
 
 
 def _slope(tidy: Tidy) -> Found:
-    names = tidy.datasets("causal", "slope_compliance")
-    own = [row for name in names if (row := tidy.one("causal", "slope_compliance", name, "h_neurons"))]
-    draws = [tidy.draws("causal", "slope_compliance", name, "h_neurons/random") for name in names]
-    means = [fmean(row.value for row in drawn) for drawn in draws if drawn]
-    return (independent_mean(own), fmean(means) if means else float("nan")) if own else None
+    """At the alphas of the random sets, if there are any."""
+    own, random = list[ResultRow](), list[float]()
+    for name in tidy.datasets("causal", "slope_compliance"):
+        like = tidy.rows("causal", "slope_against_compliance", name, "h_neurons")
+        matched = next((row for row in like if row.stratum == "h_neurons/random"), None)
+        row = matched or tidy.one("causal", "slope_compliance", name, "h_neurons")
+        own += [row] if row and not say.missing(row.value) else []
+        random += [draw.value for draw in tidy.draws("causal", "slope_compliance", name, "h_neurons/random")]
+    return (independent_mean(own), fmean(random) if random else float("nan")) if own else None
 
 
 def _matrix(cells: list[Spec], title: str) -> Spec:
     """The further ahead of random neurons, the darker."""
-    most = max((cell["ahead"] for cell in cells if not say.missing(cell["ahead"])), default=0.0)
+    most = max(cell["ahead"] for cell in cells)
     place = {"title": None, "sort": None}
     axis = {"domain": False, "ticks": False, "labelLimit": 200}
     at = {"x": nominal("column", **place, axis=axis | {"orient": "top", "labelAngle": 0, "labelLimit": CELL[0]}),
