@@ -14,7 +14,7 @@ from hneuro.editing.neurons import Activity
 from hneuro.models.patch import PATCH, Patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.report import wording as say
-from hneuro.report.table import Record, Table, column, estimate, markdown, plain_text
+from hneuro.report.table import Column, Record, Table, estimate, markdown, plain_text
 from hneuro.result_records import ResultRow
 
 KEPT = ("license", "license_name", "license_link", "language", "pipeline_tag")  # of the original's metadata
@@ -111,13 +111,13 @@ def table(rows: Sequence[ResultRow]) -> Table:
         caption="Change: edited minus original in percentage points, paired by prompt, with 95 % intervals"
         + ("; of the perplexity, in itself and paired by passage." if read else "."),
         columns=(
-            column("benchmark", "benchmark", say.plain),
-            column("metric", "reading", lambda metric: say.READINGS.get(metric, metric)),
+            Column("benchmark", "benchmark", say.plain),
+            Column("metric", "reading", lambda metric: say.READINGS.get(metric, metric)),
             estimate("original", "original", _rate),
             estimate("edited", "edited", _rate),
             estimate("change", "change", _change),
-            column("pairs", "pairs"),
-            column("p_value", "p", say.p_cell),
+            Column("pairs", "pairs"),
+            Column("p_value", "p", say.p_cell),
         ),
         records=tuple(records),
     )
@@ -149,8 +149,8 @@ def apart(rows: Sequence[ResultRow]) -> Table:
         "that no rule or judge could read (unparsed, left out of rates), that decline (refused: left out of "
         "compliance, wrong among known facts), that were cut off (truncated), or that repeat themselves (degenerate).",
         columns=(
-            column("benchmark", "benchmark", say.plain),
-            *(column(name, name) for name in ("answers", *say.APART)),
+            Column("benchmark", "benchmark", say.plain),
+            *(Column(name, name) for name in ("answers", *say.APART)),
         ),
         records=tuple(records),
     )

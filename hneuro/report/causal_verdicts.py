@@ -10,8 +10,8 @@ the controls do can only take an effect away, so that their p need no correction
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import CAUSAL_LEVEL, Family, Word, family_of, size_of
@@ -20,6 +20,7 @@ from hneuro.result_records import ResultRow
 from hneuro.significance import share_as_far
 
 SLOPE_LEVEL = 0.05  # of each kind of control
+ARMS = {"up to alpha 1": "to_1_", "beyond alpha 1": "from_1_"}  # suppression, with its sign turned; amplification
 
 Bounds = tuple[ResultRow, ResultRow]  # of a change: the least and the most that the unread can make of it
 
@@ -51,15 +52,25 @@ class Control:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
-    """A paired change from one alpha to another, that of the controls, and the verdict."""
+class Change:
+    """What scaling a neuron set from one alpha to another did to a reading of a benchmark, and the verdict."""
 
     found: ResultRow
+    metric: str  # one of `hneuro.report.wording.READINGS`
     p_holm: float | None
     tests: int  # that it is corrected for
     bounds: Bounds | None  # None where everything has a value, as a probability
     kinds: tuple[Control, ...]
     word: Word
+    arms: Mapping[str, Change] = field(default_factory=dict)  # of a change over the whole grid, by the words of `ARMS`
+
+    @property
+    def benchmark(self) -> str:
+        return self.found.dataset
+
+    @property
+    def neuron_set(self) -> str:
+        return self.found.condition
 
     @property
     def controls(self) -> tuple[float, ...]:
@@ -78,43 +89,21 @@ class Arm:
         return f"{self.word.value}, {'rises' if self.found.value > 0 else 'falls'}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change(Arm):
-    """What scaling a neuron set from the lowest to the highest alpha did to one reading of one benchmark."""
-
-    benchmark: str
-    neuron_set: str
-    metric: str  # one of `hneuro.report.wording.READINGS`
-    to_one: Arm | None  # from the lowest alpha to 1: what suppression does, with its sign turned
-    from_one: Arm | None  # from 1 to the highest alpha
-
-    @property
-    def arms(self) -> dict[str, Arm]:
-        """By the words for it."""
-        named = {"up to alpha 1": self.to_one, "beyond alpha 1": self.from_one}
-        return {name: arm for name, arm in named.items() if arm is not None}
-
-
 def changes(tidy: Tidy, neuron_set: str, metric: str) -> list[Change]:
     """One verdict a benchmark; Holm's correction is over all changes of the page, whatever is asked for here."""
     family = _every_test(tidy)
-    down, up = (_arms(tidy, family, neuron_set, f"change_{arm}_1_{metric}") for arm in ("to", "from"))
+    arms = {told: list(_tested(tidy, family, neuron_set, metric, arm)) for told, arm in ARMS.items()}
     return [
-        Change(
-            **vars(arm),
-            benchmark=benchmark,
-            neuron_set=neuron_set,
-            metric=metric,
-            to_one=down.get(benchmark),
-            from_one=up.get(benchmark),
+        replace(
+            whole, arms={told: arm for told, own in arms.items() for arm in own if arm.benchmark == whole.benchmark}
         )
-        for benchmark, arm in _arms(tidy, family, neuron_set, f"change_{metric}", f"slope_against_{metric}").items()
+        for whole in _tested(tidy, family, neuron_set, metric, "", f"slope_against_{metric}")
     ]
 
 
 def _every_test(tidy: Tidy) -> Family:
     """Every change of every reading, set and benchmark, and its arms."""
-    metrics = [f"change_{arm}{reading}" for reading in READINGS for arm in ("", "to_1_", "from_1_")]
+    metrics = [f"change_{arm}{reading}" for reading in READINGS for arm in ("", *ARMS.values())]
     rows = (
         tidy.one("causal", metric, benchmark, neuron_set)
         for metric in metrics
@@ -124,9 +113,9 @@ def _every_test(tidy: Tidy) -> Family:
     return family_of([row for row in rows if row is not None])
 
 
-def _arms(tidy: Tidy, family: Family, neuron_set: str, metric: str, slope: str = "") -> dict[str, Arm]:
-    """By benchmark; `slope`: the metric of the rows that set its slope against those of the controls, if any do."""
-    found = {}
+def _tested(tidy: Tidy, family: Family, neuron_set: str, reading: str, arm: str, slope: str = "") -> Iterator[Change]:
+    """A benchmark each; `slope`: the metric of the rows that set its slope against those of the controls, if any do."""
+    metric = f"change_{arm}{reading}"
     for benchmark in tidy.datasets("causal", metric):
         row = tidy.one("causal", metric, benchmark, neuron_set)
         if row is None:
@@ -135,8 +124,7 @@ def _arms(tidy: Tidy, family: Family, neuron_set: str, metric: str, slope: str =
         low, high = (tidy.one("causal", f"{metric}_{end}", benchmark, neuron_set) for end in ("low", "high"))
         bounds = None if low is None or high is None else (low, high)
         word = change_word(row, p, kinds, bounds)
-        found[benchmark] = Arm(found=row, p_holm=p, tests=size_of(family), bounds=bounds, kinds=kinds, word=word)
-    return found
+        yield Change(found=row, metric=reading, p_holm=p, tests=size_of(family), bounds=bounds, kinds=kinds, word=word)
 
 
 def _controls(tidy: Tidy, row: ResultRow, slope: str) -> Iterator[Control]:

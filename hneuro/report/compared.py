@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hneuro.report import wording as say
 from hneuro.report.folders import DONE, Run
-from hneuro.report.table import Column, Record, Table, column
+from hneuro.report.table import Column, Record, Table
 from hneuro.result_records import ResultRow, Results
 
 # What people call the settings that sweeps are made over. Any other that differs has its own key as a name.
@@ -25,6 +25,7 @@ ALWAYS = ("model", "found on", "labeling")  # in the numbers, whether they diffe
 ASIDE = ("output_dir", "store_dir", "quiet", "report", "until", "shard", "tracker", "max_span_loss")
 
 Value = str | float | None
+Of = Callable[[Run], Iterable[Record]]
 
 
 class Compared:
@@ -63,10 +64,10 @@ class Compared:
         for run in self.runs:
             yield from ((run, row) for row in run.found.rows)
 
-    def table(self, name: str, caption: str, columns: Sequence[Column], records: Iterable[tuple[Run, Record]]) -> Table:
-        """The records of each run under the columns, after those that say whose they are."""
-        whose = [column(axis, axis if axis in self.axes else "") for axis in self.columns]
-        made = tuple({**record, **self.facts(run)} for run, record in records)
+    def table(self, name: str, caption: str, columns: Sequence[Column], of: Of, runs: Sequence[Run] = ()) -> Table:
+        """The records `of` each run, or of `runs`, under the columns, after those that say whose they are."""
+        whose = [Column(axis, axis if axis in self.axes else "") for axis in self.columns]
+        made = tuple({**record, **self.facts(run)} for run in runs or self.runs for record in of(run))
         return Table(name=name, caption=caption, columns=(*whose, *columns), records=made)
 
 

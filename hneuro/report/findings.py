@@ -14,7 +14,7 @@ from hneuro.report.verdicts import BASE, Discrimination, Word, appears, correcte
 from hneuro.result_records import Results
 from hneuro.significance import smallest_detectable
 
-WHICH, DETECT, CAUSAL, BEFORE, TRUST = (
+QUESTIONS = WHICH, DETECT, CAUSAL, BEFORE, TRUST = (
     "Which neurons?", "Do they detect?", "Are they causal?", "In the base model?", "Can I trust it?",
 )  # fmt: skip
 MOST = {WHICH: 1, DETECT: 5, CAUSAL: 6, BEFORE: 2, TRUST: 4}  # lines of the terminal
@@ -61,6 +61,11 @@ def findings(tidy: Tidy) -> tuple[Finding, ...]:
     return (*_which(tidy.results), *_detect(tidy), *_causal(tidy), *_before(tidy), *_trust(tidy))
 
 
+def warnings(tidy: Tidy) -> list[Finding]:
+    """What takes most from the results first."""
+    return [f for f in findings(tidy) if f.question == TRUST and f.tone == "partly"]
+
+
 def _which(results: Results) -> Iterator[Finding]:
     count = len(results.neurons)
     chosen = next((f" at strength {p.strength:g}" for p in results.path if p.chosen), "")
@@ -82,11 +87,13 @@ def _detect(tidy: Tidy) -> Iterator[Finding]:
             yield _area(DETECT, verdict, f"{_whose(neuron_set)}{say.plain(verdict.dataset)}", tidy)
     at_home = tidy.one("detection", "false_alarms", tidy.in_domain or "", "h_neurons")
     for dataset in tidy.datasets("detection", "flag_rate"):
-        if own := tidy.one("detection", "flag_rate", dataset, "h_neurons"):
+        rates = {
+            c: tidy.one("detection", "flag_rate", dataset, c) for c in ("h_neurons", "h_neurons/random", "logprob")
+        }
+        own, *others = rates.values()
+        if own is not None:
             text = f"{say.plain(dataset)}: {say.percent_interval(own, 0)} flagged, n = {own.n}"
-            for condition in ("h_neurons/random", "logprob"):
-                if row := tidy.one("detection", "flag_rate", dataset, condition):
-                    text += f"; {say.condition_name(condition)} {say.percent(row.value, 0)}"
+            text += "".join(f"; {say.condition_name(r.condition)} {say.percent(r.value, 0)}" for r in others if r)
             if at_home is not None:
                 text += f"; false alarms on {say.plain(at_home.dataset)} {say.percent_interval(at_home, 0)}"
             yield Finding(question=DETECT, badge="made-up things", text=text)
@@ -137,22 +144,17 @@ def _change(change: Change) -> str:
 
 
 def _unfolded(tidy: Tidy, change: Change) -> str:
-    """The rates at both ends, what hangs on unread answers, arms that differ, p of each control, power of a null."""
+    """The rates at both ends, what hangs on unread answers, p of each kind of control, the power of a null."""
     parts = []
     if curve := tidy.curve(change.metric, change.benchmark, change.neuron_set, None):
         parts.append(", ".join(f"{say.percent(r.value, 0)} at alpha {r.alpha:g}" for r in (curve[0], curve[-1])))
     if change.bounds is not None and change.bounds[0].value != change.bounds[1].value:
         low, high = (say.points(row.value, 0) for row in change.bounds)
         parts.append(f"with unread answers anything from {low} to {high} can be true")
-    if len({arm.word for arm in change.arms.values()}) > 1:
-        parts.append(", ".join(f"{name} {arm.says}" for name, arm in change.arms.items()))
     for control in change.kinds:
-        name = say.condition_name(f"h_neurons/{control.kind}")
-        if len(control.changes) == 1:  # no p can come of it
-            parts.append(f"a set of {name} {say.points(control.changes[0], 0)}")
-            continue
-        slope = "" if say.missing(control.p_slope) else f", by slope {say.p_text(control.p_slope)}"
-        parts.append(f"{len(control.changes)} sets of {name}: {say.p_text(control.p)}{slope}")
+        many = len(control.changes) > 1  # of one no p can come
+        sets = f"{len(control.changes)} set{'s' * many} of {say.condition_name(f'h_neurons/{control.kind}')}"
+        parts.append(f"{sets}: {say.control_range(control.changes)}{f', {say.p_text(control.p)}' * many}")
     if change.word is Word.NO_EFFECT:
         parts.append(f"{100 * smallest_detectable(change.found):.0f} points would be found four times out of five")
     return "; ".join(parts)
@@ -162,7 +164,7 @@ def _perplexity(tidy: Tidy, dataset: str, neuron_set: str) -> str:
     """From alpha 1 to both ends of the grid."""
     curve = [row for row in tidy.curve("perplexity", dataset, neuron_set, None) if not say.missing(row.value)]
     whole = next((row for row in curve if row.alpha == UNTOUCHED), None)
-    ends = [row for row in dict.fromkeys((curve[0], curve[-1])) if row is not whole] if curve else []
+    ends = [row for row in dict.fromkeys((*curve[:1], *curve[-1:])) if row is not whole]
     if whole is None or not ends:
         return ""
     moved = "; ".join(
@@ -217,8 +219,8 @@ def _trust(tidy: Tidy) -> Iterator[Finding]:
     yield from _permuted(tidy)
 
 
-def _warning(badge: str, text: str) -> Finding:
-    return Finding(question=TRUST, badge=badge, text=text, tone="partly")
+def _warning(badge: str, text: str, more: str = "") -> Finding:
+    return Finding(question=TRUST, badge=badge, text=text, more=more, tone="partly")
 
 
 def _rows(results: Results) -> Iterator[Finding]:
@@ -234,21 +236,16 @@ def _rows(results: Results) -> Iterator[Finding]:
 
 def _cut(tidy: Tidy) -> Iterator[Finding]:
     """Where answers end at the length limit at any alpha. Controls do not count."""
+    own = [name for name in tidy.conditions("causal", "truncated") if "/" not in name]
     for benchmark in tidy.datasets("causal", "truncated"):
-        rows = [
-            row
-            for row in tidy.results.rows
-            if (row.stage, row.metric, row.dataset) == ("causal", "truncated", benchmark)
-            and "/" not in row.condition
-            and row.alpha is not None
-            and not say.missing(row.value)
-        ]
+        curves = [row for name in own for row in tidy.curve("truncated", benchmark, name, None)]
+        rows = [row for row in curves if not say.missing(row.value)]
         worst = max(rows, key=lambda row: row.value, default=None)
         if worst is not None and worst.value > MANY_CUT:
             whole = next((r for r in rows if r.condition == worst.condition and r.alpha == UNTOUCHED), worst)
             text = f"{say.plain(benchmark)}: {say.percent_interval(worst, 0)} cut at the limit, alpha {worst.alpha:g}"
             more = f"n = {worst.n}; untouched {say.percent(whole.value, 0)}; a higher limit may change the conclusion"
-            yield Finding(question=TRUST, badge="cut answers", text=text, more=more, tone="partly")
+            yield _warning("cut answers", text, more)
 
 
 def _permuted(tidy: Tidy) -> Iterator[Finding]:

@@ -25,22 +25,21 @@ from hneuro.report.compared import Compared
 from hneuro.report.figures.alpha import alpha_pictures, pictured
 from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
-from hneuro.report.figures.neurons import neuron_pictures, one_neuron
-from hneuro.report.figures.path import path_pictures
+from hneuro.report.figures.matrix import matrix_pictures
+from hneuro.report.figures.selection import one_neuron, selection_pictures
 from hneuro.report.figures.style import Picture, on_page, safe, save
-from hneuro.report.findings import FEW, MANY_CUT, findings
+from hneuro.report.findings import FEW, MANY_CUT, QUESTIONS, findings, warnings
 from hneuro.report.folders import DONE, Run
-from hneuro.report.published import Published, pairs, published_table
+from hneuro.report.published import Published, published_table
 from hneuro.report.table import Table, plain_text, write
 from hneuro.report.tables import all_tables
-from hneuro.report.tiles import tiles, warning, warnings
-from hneuro.result_records import ColouredResponse, NeuronRow, ResultRow, Results
+from hneuro.report.tiles import tiles
+from hneuro.result_records import NeuronRow, ResultRow, Results
 
 TEMPLATES = Path(__file__).parent / "templates"
 GLOSSARY = (TEMPLATES / "glossary.md", Path(__file__).parents[2] / "docs" / "glossary.md")  # in a wheel, in a clone
-PAGE = "report.html"
-GOLD_SHOWN = 5
-DEEPEST = 0.8  # opacity of the colour at a risk of 1, so that the text stays readable
+PAGE, DISAGREEMENTS = "report.html", "disagreements.jsonl"
+DEEPEST = 0.8  # opacity of the colour at a risk of 1
 TERMINAL = 8  # rows of each table
 WRITTEN = (".csv", ".md", ".tex", ".png", ".svg", ".pdf")
 
@@ -51,7 +50,7 @@ class Summary:
 
     page: Path
     tables: Mapping[str, Table]
-    notes: tuple[str, ...]  # what a reader should beware of
+    notes: Sequence[str]  # what a reader should beware of
 
     @property
     def text(self) -> str:
@@ -68,7 +67,19 @@ def write_report(results: Results, folder: Path) -> Path:
     The page comes last: once it is there, everything next to it is complete. Returns the path of the page.
     """
     compared = Compared.one(results, folder)
-    return _write_page(compared, write_tables(compared, folder), folder, title=results.title)
+    tables = write_tables(compared, folder)
+    tidy = compared.runs[0].tidy
+    return _write_page(
+        compared,
+        folder,
+        title=results.title,
+        tables=tables,
+        results=results,
+        tiles=tiles(compared),
+        warnings=warnings(tidy),
+        findings=findings(tidy),
+        notes=tidy.notes("detection"),
+    )
 
 
 def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: Path) -> Summary:
@@ -76,10 +87,16 @@ def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: P
     compared = Compared(runs)
     tables = write_tables(compared, folder, runs, published)
     notes, lost = tuple(_notes(runs)), [run for run in runs if run.results is None]
-    pages = {run.name: run.folder / PAGE for run in (*compared.runs, *lost) if (run.folder / PAGE).is_file()}
-    links = {name: os.path.relpath(page, folder) for name, page in pages.items()}
-    title = f"{len(compared.runs)} runs side by side"
-    page = _write_page(compared, tables, folder, title=title, notes=notes, links=links)
+    known = [run for run in (*compared.runs, *lost) if (run.folder / PAGE).is_file()]
+    links = {run.folder: os.path.relpath(run.folder / PAGE, folder) for run in known}
+    page = _write_page(
+        compared,
+        folder,
+        title=f"{len(compared.runs)} runs side by side",
+        tables=tables,
+        notes=notes,
+        links=links,
+    )
     return Summary(page=page, tables=tables, notes=notes)
 
 
@@ -91,60 +108,49 @@ def write_tables(
     tables.mkdir(parents=True, exist_ok=True)
     made = all_tables(compared, runs)
     if published:
-        made = {"published": published_table(pairs(compared, published)), **made}
+        made = {"published": published_table(compared, published), **made}
     for table in made.values():
         write(table, tables)
     rows = list(compared.rows())
     whose = pd.DataFrame([compared.facts(run) for run, _ in rows], columns=list(compared.columns)).astype("str")
     with replacing(folder / "rows.parquet") as fresh:
         pd.concat([whose, rows_frame(row for _, row in rows)], axis=1).to_parquet(fresh, index=False)
-    if compared.alone:
-        _write_disagreements(compared.runs[0].found, folder / "disagreements.jsonl")
+    disagreements = compared.runs[0].found.disagreements if compared.alone else ()
+    if disagreements:
+        with replacing(folder / DISAGREEMENTS) as fresh:
+            write_jsonl(fresh, disagreements)
+    elif compared.alone:
+        (folder / DISAGREEMENTS).unlink(missing_ok=True)
     _remove_others(tables, made)
     return made
 
 
-def _write_page(
-    compared: Compared,
-    tables: Mapping[str, Table],
-    folder: Path,
-    title: str,
-    notes: Sequence[str] = (),
-    links: Mapping[str, str] | None = None,
-) -> Path:
+def _write_page(compared: Compared, folder: Path, **told: Any) -> Path:
+    """`told`: what only a page of one run, or only one of many has to say."""
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    drawn = {name: [save(one, figures) for one in found] for name, found in _pictures(compared).items()}
-    _remove_others(figures, {picture.name for found in drawn.values() for picture in found})
-    results = compared.runs[0].found if compared.alone else None
-    tidy = compared.runs[0].tidy
-    script = _script()
+    drawn = {
+        name: [save(one, figures) for one in found] for name, found in _pictures(compared, told.get("links")).items()
+    }
+    every = [picture for found in drawn.values() for picture in found]
+    _remove_others(figures, {picture.name for picture in every})
+    results, script = told.get("results"), _script()
+    data = {
+        "figures": {picture.name: picture.figure for picture in every},
+        "one": json.loads(on_page(json.dumps(one_neuron()))),
+        "neurons": [_facts(neuron) for neuron in results.neurons] if results else [],
+        "answers": [dataclasses.asdict(answer) for answer in results.fit_answers] if results else [],
+    }
+    # The page runs this script and no other, whatever a model said.
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = _template().render(
-        title=title,
-        results=results,
-        tiles=tiles(compared),
-        axes=compared.axes,
+        {"results": None, "tiles": (), "warnings": (), "axes": compared.axes, "figures": drawn, "data": data, **told},
         few=FEW,
+        questions=QUESTIONS,
         glossary=glossary(),
         many_cut=say.percent(MANY_CUT, 0),
-        warning=next(iter(notes), "") or warning(compared),
-        warnings=len(warnings(tidy)) if results else 0,
-        findings=_grouped(findings(tidy), "question") if results else {},
-        responses=_grouped(map(readable, results.responses), "dataset") if results else {},
-        verdicts=sorted({response.verdict.value for response in results.responses}) if results else (),
-        notes=notes or (tidy.notes("detection") if results else ()),
-        links=links or {},
-        tables=tables,
-        figures=drawn,
-        data={
-            "figures": {picture.name: picture.spec for found in drawn.values() for picture in found},
-            "one": json.loads(on_page(json.dumps(one_neuron()))),
-            "neurons": [_facts(neuron) for neuron in results.neurons] if results else [],
-            "answers": [dataclasses.asdict(answer) for answer in results.fit_answers] if results else [],
-        },
         script=Markup(script),
-        # The page runs this script and no other, whatever a model said.
-        allowed=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        allowed=allowed,
     )
     write_text(folder / PAGE, text)
     return folder / PAGE
@@ -158,20 +164,21 @@ def _script() -> str:
 
 def pictures(results: Results) -> Iterator[Picture]:
     """All figures of a run."""
-    for section in _pictures(Compared.one(results)).values():
+    for section in _pictures(Compared.one(results), None).values():
         yield from section
 
 
-def _pictures(compared: Compared) -> Mapping[str, Iterable[Picture]]:
-    """Section -> its figures."""
+def _pictures(compared: Compared, links: Mapping[Path, str] | None) -> Mapping[str, Iterable[Picture]]:
+    """Section -> its figures; `links`: of many runs, run folder -> its page."""
     tidy = compared.runs[0].tidy
     sets = pictured(tidy) if compared.alone else []
     costs = (picture for name in sets for picture in cost_pictures(tidy, name))
     changes = (picture for name in sets for picture in change_pictures(tidy, name))
     return {
+        "matrix": () if links is None else matrix_pictures(compared, links),
         "detection": detection_pictures(compared),
         "cause": (*costs, *alpha_pictures(compared), *changes),
-        "neurons": (*neuron_pictures(compared), *path_pictures(compared)),
+        "neurons": selection_pictures(compared),
         "base": origin_pictures(compared),
     }
 
@@ -214,42 +221,9 @@ def rows_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
     return frame.astype({f: types.get(f, {"n": "int64", "seed": "Int64"}.get(f, "str")) for f in fields})
 
 
-def readable(response: ColouredResponse) -> Mapping[str, Any]:
-    """A response as the page shows it: each token with its risk as a colour."""
-    more = len(response.gold) - GOLD_SHOWN
-    return {
-        "dataset": say.plain(response.dataset),
-        "question": response.question,
-        "gold": ", ".join(response.gold[:GOLD_SHOWN]) + (f", and {more} more" if more > 0 else ""),
-        "verdict": response.verdict.value,
-        "score": say.percent(response.score, 0),
-        "tokens": [
-            {
-                "text": text,
-                "opacity": "0" if say.missing(risk) else f"{DEEPEST * min(max(risk, 0.0), 1.0):.3f}",
-                "title": f"risk {say.number(risk, 2)}" + (", answer token" if in_answer else ""),
-                "in_answer": in_answer,
-            }
-            for text, risk, in_answer in zip(response.tokens, response.risks, response.in_answer, strict=True)
-        ],
-    }
-
-
-def _grouped(items: Iterable[Any], name: str) -> Mapping[str, list[Any]]:
-    """Items by one of their attributes or keys, in the order in which its values come up."""
-    groups: dict[str, list[Any]] = {}
-    for item in items:
-        groups.setdefault(item[name] if isinstance(item, Mapping) else getattr(item, name), []).append(item)
-    return groups
-
-
-def _write_disagreements(results: Results, file: Path) -> None:
-    """What several judges do not agree on; no file where they agree, or where there is only one."""
-    if results.disagreements:
-        with replacing(file) as fresh:
-            write_jsonl(fresh, results.disagreements)
-    else:
-        file.unlink(missing_ok=True)
+def depth(risk: float) -> str:
+    """The opacity of a token's colour, at which the text stays readable."""
+    return "0" if say.missing(risk) else f"{DEEPEST * min(max(risk, 0.0), 1.0):.3f}"
 
 
 def _remove_others(folder: Path, names: Collection[str]) -> None:
@@ -280,5 +254,6 @@ def _template() -> Any:
     )
     # Our own figures are the only markup that is let through; Vega escapes the names in them.
     environment.filters["svg"] = lambda drawn: Markup(drawn.svg)
-    environment.filters.update(terms=terms, safe_id=safe)
+    environment.filters.update(terms=terms, safe_id=safe, depth=depth, plain=say.plain)
+    environment.filters.update(number=say.number, percent=say.percent)
     return environment.get_template("report.html.jinja")

@@ -20,16 +20,16 @@ NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """A field of the records under its heading; without one it is in the CSV alone."""
 
     field: str
     head: str = ""
     show: Callable[[Any], str] = say.text
+    single: bool = False  # not shown where it says the same in every row
     estimate: bool = False  # a record with value, low and high, which take FIELD, FIELD_low and FIELD_high of the frame
     count: bool = False  # and FIELD_n
-    single: bool = False  # not shown where it says the same in every row
 
     def cells(self, record: Record) -> dict[str, Any]:
         """What it writes into the frame."""
@@ -40,10 +40,10 @@ class Column:
         names = (self.field, *(f"{self.field}_{end}" for end in ends[1:]))
         return {name: getattr(cell, end, None) for name, end in zip(names, ends, strict=True)}
 
-
-def column(field: str, head: str = "", show: Callable[[Any], str] = say.text, single: bool = False) -> Column:
-    """A text or a number."""
-    return Column(field=field, head=head, show=show, single=single)
+    def text(self, record: Record) -> str:
+        """What people read."""
+        cell = record.get(self.field)
+        return say.MISSING if cell is None else self.show(cell)
 
 
 def estimate(field: str, head: str = "", show: Callable[[Any], str] = say.with_interval, count: bool = False) -> Column:
@@ -74,7 +74,7 @@ class Table:
     def shown(self) -> pd.DataFrame:
         """Text, without columns in which nothing was measured."""
         rows = [record for record in self.records if not record.get("hidden")]
-        cells = {c.head: [c.show(row.get(c.field)) for row in rows] for c in self.columns if c.head}
+        cells = {c.head: [c.text(row) for row in rows] for c in self.columns if c.head}
         single = {c.head for c in self.columns if c.single}
         kept = {
             head: column

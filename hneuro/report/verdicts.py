@@ -54,14 +54,16 @@ class Word(str, Enum):
 class Discrimination:
     """How well a neuron set tells hallucinated from faithful answers of one data set."""
 
-    dataset: str
-    neuron_set: str
     found: ResultRow
     random: ResultRow | None  # mean over the random sets
     p_holm: float | None
     tests: int  # that it is corrected for
     word: Word
     failed: tuple[str, ...] = ()  # of HELD: with what fixed nothing is left
+
+    @property
+    def dataset(self) -> str:
+        return self.found.dataset
 
     @property
     def says(self) -> str:
@@ -76,34 +78,22 @@ Family = Mapping[tuple[str, str, str], float | None]  # (metric, dataset, condit
 
 def discrimination(tidy: Tidy, stage: str, neuron_set: str = "h_neurons") -> list[Discrimination]:
     """Verdicts for stage "detection" (the chat model) or "origin" (the chat model's detector on the base model)."""
-    verdicts = []
     datasets = tidy.datasets(stage, "auroc")
     pairs = [tidy.one(stage, "auroc", dataset, name) for name in tidy.neuron_sets for dataset in datasets]
     family = family_of([row for row in pairs if row is not None])
-    for dataset in datasets:
-        found = tidy.one(stage, "auroc", dataset, neuron_set)
-        if found is None:
-            continue
-        random = tidy.one(stage, "auroc", dataset, f"{neuron_set}/random")
-        at_home = stage == "detection" and dataset == tidy.in_domain
-        p = family["auroc", dataset, neuron_set]
-        word, failed = discrimination_word(found, random, at_home, p), tuple[str, ...]()
-        if stage == "detection" and word in (Word.DETECTS, Word.TRANSFERS):
-            within = {name: tidy.one(stage, f"auroc_within_{name}", dataset, neuron_set) for name in HELD}
-            word, failed = earned(word, within)
-        verdicts.append(
-            Discrimination(
-                dataset=dataset,
-                neuron_set=neuron_set,
-                found=found,
-                random=random,
-                p_holm=p,
-                tests=size_of(family),
-                word=word,
-                failed=failed,
-            )
-        )
-    return verdicts
+    own = [row for row in pairs if row is not None and row.condition == neuron_set]
+    return [_discrimination(tidy, row, family) for row in own]
+
+
+def _discrimination(tidy: Tidy, found: ResultRow, family: Family) -> Discrimination:
+    place = (found.dataset, found.condition)
+    random = tidy.one(found.stage, "auroc", found.dataset, f"{found.condition}/random")
+    at_home = found.stage == "detection" and found.dataset == tidy.in_domain
+    p, failed = family["auroc", *place], tuple[str, ...]()
+    word = discrimination_word(found, random, at_home, p)
+    if found.stage == "detection" and word in (Word.DETECTS, Word.TRANSFERS):
+        word, failed = earned(word, {name: tidy.one("detection", f"auroc_within_{name}", *place) for name in HELD})
+    return Discrimination(found=found, random=random, p_holm=p, tests=size_of(family), word=word, failed=failed)
 
 
 def earned(word: Word, within: Mapping[str, ResultRow | None]) -> tuple[Word, tuple[str, ...]]:

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from hneuro.result_records import NeuronRow, ResultRow
+from hneuro.result_records import Estimate, NeuronRow, ResultRow
 
 MISSING = "-"
 MOST_DIGITS = 6
 Show = Callable[[float, int], str]  # a value with so many digits
-
-
-class HasInterval(Protocol):
-    """An estimate, a row of the results, a published figure."""
-
-    @property
-    def value(self) -> float: ...
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-
+HasInterval = Estimate | ResultRow
 
 CONDITIONS = {
     "h_neurons": "H-Neurons",
@@ -116,9 +105,7 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 def points(value: float | None, digits: int = 1) -> str:
     """A difference of two rates in percentage points, with its sign; never "-0.0"."""
-    if value is None or math.isnan(value):
-        return MISSING
-    return _signed(100 * value, digits)
+    return MISSING if value is None or math.isnan(value) else _signed(100 * value, digits)
 
 
 def p_text(value: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import sqrt
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -14,6 +15,8 @@ from hneuro.detection.evaluate import DetectionSettings
 from hneuro.detection.scored import NO_REFUSAL
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Verdict
+from hneuro.report.figures.style import Drawn
+from hneuro.report.page import write_report
 from hneuro.result_records import (
     ColouredResponse,
     FunnelStep,
@@ -57,42 +60,41 @@ def around(value: float, n: int) -> dict[str, float | int]:
     return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half), "n": n}
 
 
+def near(value: float, half: float, n: int = 300) -> dict[str, float | int]:
+    return {"value": value, "low": value - half, "high": value + half, "n": n}
+
+
 def detection_rows() -> Iterator[ResultRow]:
     for place, (dataset, (own, random, logprob, n)) in enumerate(DETECTION.items()):
-        draw = np.random.default_rng(place)
         if dataset == MADE_UP:
             yield from made_up_rows(dataset, own, random, n)
             continue
+        draw, name = np.random.default_rng(place), {"dataset": dataset, "condition": "h_neurons"}
+        values = {"h_neurons": own, "logprob": logprob, "entropy": 0.88, "length": 0.54}
         for metric, shift in (("auroc", 0.0), ("accuracy", -0.07), ("false_alarms", -0.5)):
             for kind in DetectionSettings().controls:
-                values = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
-                yield row(metric=metric, dataset=dataset, condition=f"h_neurons/{kind}", note="middle 95 % of the sets",
-                          value=float(values.mean()), low=float(values.min()), high=float(values.max()),
-                          n=20)  # fmt: skip
-            yield row(metric=metric, dataset=dataset, condition="h_neurons", p_value=1 / 201 if own > 0.6 else 0.8,
-                      **around(own + shift, n))  # fmt: skip
-            for condition, value in (("probe", own + 0.01), ("logprob", logprob), ("entropy", 0.88), ("length", 0.54)):
-                yield row(metric=metric, dataset=dataset, condition=condition, **around(value + shift, n))
-            yield row(
-                metric=metric, dataset=dataset, condition="logprob+h_neurons", **around(logprob + shift + 0.01, n)
-            )
+                drawn = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
+                ends = {"low": float(drawn.min()), "high": float(drawn.max()), "note": "middle 95 % of the sets"}
+                condition = f"h_neurons/{kind}"
+                yield row(metric=metric, dataset=dataset, condition=condition, value=float(drawn.mean()), n=20, **ends)
+            p = {"h_neurons": 1 / 201 if own > 0.6 else 0.8}
+            for condition, value in {**values, "probe": own + 0.01, "logprob+h_neurons": logprob + 0.01}.items():
+                yield row(metric=metric, dataset=dataset, condition=condition, p_value=p.get(condition),
+                          **around(value + shift, n))  # fmt: skip
         for size, value in ((1, 0.52), (10, random), (100, random + 0.1)):
-            yield row(metric="auroc_by_size", dataset=dataset, condition="random", stratum=str(size),
-                      **around(value, 10))  # fmt: skip
-        yield row(metric="auroc_by_size", dataset=dataset, condition="h_neurons", stratum="14", **around(own, n))
-        yield row(metric="auroc_within_logprob", dataset=dataset, condition="h_neurons", **around(own - 0.03, n))
-        values = {"h_neurons": own, "logprob": logprob, "entropy": 0.88, "length": 0.54}
+            more = {"dataset": dataset, "condition": "random", "stratum": str(size)}
+            yield row(metric="auroc_by_size", **more, **around(value, 10))
+        yield row(metric="auroc_within_logprob", **name, **around(own - 0.03, n))
         for condition, value in values.items():
             for length, stratum in enumerate(("1 token", "2 to 3 tokens")):
                 yield row(metric="auroc_in_stratum", dataset=dataset, condition=condition, stratum=stratum,
                           **around(value - 0.02 * length, n // 2))  # fmt: skip
             yield row(metric="auroc_within_length", dataset=dataset, condition=condition, **around(value - 0.01, n))
-        for baseline, p in (("logprob", 0.04), ("entropy", 0.2), ("length", 0.001)):
-            yield row(metric=f"auroc_minus_{baseline}", dataset=dataset, condition="h_neurons", p_value=p, n=n,
-                      value=own - values[baseline], low=own - values[baseline] - 0.03,
-                      high=own - values[baseline] + 0.03)  # fmt: skip
-        yield row(metric="auroc_minus_logprob", dataset=dataset, condition="logprob+h_neurons", value=0.01, low=-0.01,
-                  high=0.03, p_value=0.5, n=n)  # fmt: skip
+        for baseline, p_value in (("logprob", 0.04), ("entropy", 0.2), ("length", 0.001)):
+            difference = near(own - values[baseline], 0.03, n)
+            yield row(metric=f"auroc_minus_{baseline}", **name, p_value=p_value, **difference)
+        both = {"dataset": dataset, "condition": "logprob+h_neurons", "p_value": 0.5}
+        yield row(metric="auroc_minus_logprob", **both, **near(0.01, 0.02, n))
 
 
 def made_up_rows(dataset: str, own: float, random: float, n: int) -> Iterator[ResultRow]:
@@ -103,7 +105,6 @@ def made_up_rows(dataset: str, own: float, random: float, n: int) -> Iterator[Re
 
 
 def causal_rows() -> Iterator[ResultRow]:
-    n = 240
     for place, (benchmark, (start, change, control, p, twice)) in enumerate(CAUSAL.items()):
         draw = np.random.default_rng(100 + place)
         first = "accuracy" if benchmark == "known_facts" else "compliance"
@@ -114,38 +115,31 @@ def causal_rows() -> Iterator[ResultRow]:
             for seed in range(5)
         ]
         for condition, seed, moved in sets:
-            for metric in (first, "p_comply") if twice else (first,):
-                size = moved * (0.8 if metric == "p_comply" else 1.0)
-                name = {"dataset": benchmark, "condition": condition, "seed": seed, "stage": "causal"}
-                for alpha in ALPHAS:
-                    yield row(metric=metric, alpha=alpha, **name, **around(min(1.0, start + size * (alpha - 1) / 3), n))
-                half = {"n": n, "low": size - 0.06, "high": size + 0.06}
-                yield row(metric=f"slope_{metric}", value=size / 3, **name,
-                          **{k: v / 3 if k != "n" else v for k, v in half.items()})  # fmt: skip
-                yield row(metric=f"change_{metric}", value=size, p_value=p if seed is None else 0.4, **name, **half)
-                for alpha in ALPHAS if seed is None else ():
-                    if alpha != 1.0:
-                        moved_to = size * (alpha - 1) / 3
-                        yield row(metric=f"minus_untouched_{metric}", alpha=alpha, value=moved_to, low=moved_to - 0.05,
-                                  high=moved_to + 0.05, p_value=0.002 * alpha, **name, n=n)  # fmt: skip
+            name = {"stage": "causal", "dataset": benchmark, "condition": condition, "seed": seed}
+            for metric, size in ((first, moved), *([("p_comply", 0.8 * moved)] if twice else [])):
+                yield row(metric=f"slope_{metric}", **name, **near(size / 3, 0.02, 240))
+                yield row(metric=f"change_{metric}", p_value=p if seed is None else 0.4, **name,
+                          **near(size, 0.06, 240))  # fmt: skip
                 for arm, share in (("to", 1 / 3), ("from", 2 / 3)):
-                    yield row(metric=f"change_{arm}_1_{metric}", value=size * share, p_value=0.3, **name, n=n,
-                              low=size * share - 0.05, high=size * share + 0.05)  # fmt: skip
+                    yield row(metric=f"change_{arm}_1_{metric}", p_value=0.3, **name, **near(size * share, 0.05, 240))
+                for alpha in ALPHAS:
+                    so_far = size * (alpha - 1) / 3
+                    yield row(metric=metric, alpha=alpha, **name, **around(min(1.0, start + so_far), 240))
+                    if seed is None and alpha != 1.0:
+                        yield row(metric=f"minus_untouched_{metric}", alpha=alpha, p_value=0.002 * alpha, **name,
+                                  **near(so_far, 0.05, 240))  # fmt: skip
             for alpha in ALPHAS:
-                name = {"dataset": benchmark, "condition": condition, "seed": seed, "stage": "causal", "alpha": alpha}
-                yield row(metric="unparsed", **name, **around(0.01 * alpha, n))
-                yield row(metric="truncated", **name, **around(0.0, n))
+                yield row(metric="unparsed", alpha=alpha, **name, **around(0.01 * alpha, 240))
+                yield row(metric="truncated", alpha=alpha, **name, **around(0.0, 240))
 
 
 def origin_rows() -> Iterator[ResultRow]:
     for dataset, own, random in (("people", 0.83, 0.64), ("drugs", 0.68, 0.61)):
-        yield row(stage="origin", dataset=dataset, condition="h_neurons", p_value=1 / 201, **around(own, 200))
-        yield row(stage="origin", dataset=dataset, condition="probe", **around(own + 0.01, 200))
-        yield row(stage="origin", dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
-                  high=random + 0.02, n=20)  # fmt: skip
-        yield row(stage="origin", dataset=dataset, condition="base_probe", **around(own + 0.05, 200))
-        yield row(stage="origin", metric="auroc_minus_base_probe", dataset=dataset, condition="probe", value=-0.04,
-                  low=-0.07, high=-0.01, n=200, p_value=0.004)  # fmt: skip
+        yield from base_rows({"stage": "origin", "dataset": dataset}, own, random)
+        name = {"stage": "origin", "dataset": dataset}
+        yield row(**name, condition="probe", **around(own + 0.01, 200))
+        yield row(**name, condition="base_probe", **around(own + 0.05, 200))
+        yield row(**name, metric="auroc_minus_base_probe", condition="probe", p_value=0.004, **near(-0.04, 0.03, 200))
     yield row(stage="origin", metric="shared_neurons", dataset="neurons", condition="base_probe", value=3, n=14,
               p_value=0.0004, note="of 14 H-Neurons and 11 that the base model's own probe selects")  # fmt: skip
     for kind in ("", "_up", "_down", "_gate"):
@@ -153,43 +147,34 @@ def origin_rows() -> Iterator[ResultRow]:
     for moment, people, drugs, z in (("start", 0.5, 0.5, 0.1), ("half", 0.79, 0.52, -0.3)):
         then = {"stage": "moments", "stratum": moment}
         for dataset, own, random in (("people", people, 0.55), ("drugs", drugs, 0.51)):
-            yield row(**then, dataset=dataset, condition="h_neurons", p_value=1 / 201, **around(own, 200))
-            yield row(**then, dataset=dataset, condition="h_neurons/random", value=random, low=random - 0.02,
-                      high=random + 0.02, n=20)  # fmt: skip
-            yield row(**then, metric="auroc_minus_base", dataset=dataset, condition="h_neurons", value=own - 0.83,
-                      low=own - 0.9, high=own - 0.76, n=200, p_value=0.001)  # fmt: skip
+            name = {**then, "dataset": dataset}
+            yield from base_rows(name, own, random)
+            yield row(**name, metric="auroc_minus_base", condition="h_neurons", p_value=0.001,
+                      **near(own - 0.83, 0.07, 200))  # fmt: skip
         for drift in drift_of("", z):
             yield replace(drift, **then)
 
 
+def base_rows(name: dict[str, str], own: float, random: float) -> Iterator[ResultRow]:
+    yield row(**name, condition="h_neurons", p_value=1 / 201, **around(own, 200))
+    yield row(**name, condition="h_neurons/random", **near(random, 0.02, 20))
+
+
 def drift_of(kind: str, z: float) -> Iterator[ResultRow]:
-    name = {"stage": "origin", "dataset": "parameters"}
-    for condition, count in (("h_neurons", 14), ("h_neurons/layer_matched", 1000)):
-        own = count == 14
-        yield row(**name, metric=f"drift_rank{kind}", condition=condition, value=0.58 if own else 0.5, low=0.41,
-                  high=0.75, n=count, p_value=0.17, note="0 = changed most")  # fmt: skip
-        yield row(**name, metric=f"drift_z{kind}", condition=condition, value=z if own else 0.0, low=z - 0.5,
-                  high=z + 0.5, n=count, p_value=0.2)  # fmt: skip
-        yield row(**name, metric=f"drift_distance{kind}", condition=condition, value=0.011 if own else 0.013,
-                  low=0.01, high=0.02, n=count, p_value=0.2)  # fmt: skip
+    for condition, n, rank, distance in (("h_neurons", 14, 0.58, 0.011), ("h_neurons/layer_matched", 1000, 0.5, 0.013)):
+        name = {"stage": "origin", "dataset": "parameters", "condition": condition}
+        yield row(**name, metric=f"drift_rank{kind}", p_value=0.17, note="0 = changed most", **near(rank, 0.17, n))
+        yield row(**name, metric=f"drift_z{kind}", p_value=0.2, **near(z if n == 14 else 0.0, 0.5, n))
+        yield row(**name, metric=f"drift_distance{kind}", p_value=0.2, **near(distance, 0.005, n))
 
 
 def calibration_rows() -> Iterator[ResultRow]:
     name = {"stage": "calibration", "dataset": "people"}
     yield row(**name, metric="prevalence_assumed", condition="select", **around(0.3, 100))
     for condition, shift in (("h_neurons", 0.0), ("logprob", 0.02)):
-        for metric, value in (
-            ("prevalence", 0.28),
-            ("ece", 0.05),
-            ("brier", 0.12),
-            ("auprc", 0.7),
-            ("recall_at_5", 0.4),
-        ):
+        for metric, value in (("prevalence", 0.28), ("ece", 0.05), ("auprc", 0.7)):
             yield row(**name, metric=metric, condition=condition, **around(value + shift, 900))
         yield row(**name, metric="risk_at_coverage", stratum="50 %", condition=condition, **around(0.06 + shift, 900))
-        for risk in (0.05, 0.2, 0.6):
-            yield row(**name, metric="reliability", stratum=f"{risk:.4f}", condition=condition,
-                      **around(risk + shift, 300))  # fmt: skip
 
 
 def mechanism_rows() -> Iterator[ResultRow]:
@@ -208,14 +193,6 @@ def mechanism_rows() -> Iterator[ResultRow]:
         yield row(**name, metric=metric, condition=condition, value=0.01, low=-0.01, high=0.03, p_value=0.2,
                   note="held fixed: rarity, logprob" if "+" in condition else "")  # fmt: skip
     yield row(**name, metric="auroc_within_covariates", condition="h_neurons", **around(0.55, 300))
-    for side, share in (("hallucinated", 0.3), ("faithful", 0.4)):
-        for layer in ("all layers", "layer 0", "layer 1"):
-            yield row(**name, metric="active_share", condition=side, stratum=layer, **around(share, 150))
-            yield row(**name, metric="hoyer", condition=side, stratum=layer, **around(0.8 - share, 150))
-    for layer, p in (("all layers", 0.001), ("layer 0", 0.002), ("layer 1", 0.4)):
-        for metric, size in (("active_share", -0.1), ("hoyer", 0.1)):
-            yield row(**name, metric=f"{metric}_minus_faithful", condition="hallucinated", stratum=layer, value=size,
-                      low=size - 0.03, high=size + 0.03, p_value=p)  # fmt: skip
     for source in ("people", "drugs"):
         yield row(**{**name, "dataset": source}, metric="neurons", condition="probe", value=4)
         yield row(**name, metric="transfer_auroc", condition="probe", stratum=source, **around(0.8, 150))
@@ -360,3 +337,15 @@ def small(results: Results) -> Results:
     """One data set and two benchmarks, for tests that write many reports."""
     kept = ("people", "doubt", "known_facts", "parameters")
     return replace(results, rows=tuple(r for r in results.rows if r.dataset in kept))
+
+
+@pytest.fixture(scope="session")
+def report(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one report that is written with all its figures, which take most of the time."""
+    return write_report(results, tmp_path_factory.mktemp("report")).parent
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are described, and not drawn."""
+    monkeypatch.setattr("hneuro.report.page.save", lambda picture, _: Drawn(**vars(picture), svg=""))

@@ -1,18 +1,14 @@
-"""The page in a real browser, where there is one: a silent console, every section, no sideways scrolling."""
+"""The page in a real browser, where there is one: what a reader can do with it, on a screen, a telephone and paper."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import axe_core_python
 import pytest
-
-from hneuro.report.page import write_report
-from hneuro.result_records import Results
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -24,160 +20,167 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium lets the browser test run"
 )
 
+# Everything that a reader does on one page, one thing after the other, each told in a line of the console.
+USED = """(async () => {
+  const tell = (name, ...what) => console.error(`<${name}> ${what.join("; ").replaceAll(/\\s+/g, " ")} </${name}>`);
+  const all = (what) => [...document.querySelectorAll(what)];
+  const mark = (name, what) => all(`figure[data-name="${name}"] ${what}`);
+  const later = () => new Promise((go) => setTimeout(go, 1500));
+  const point = (one, ...kinds) => kinds.forEach((kind) =>
+    one.dispatchEvent(new PointerEvent(kind, { bubbles: true, clientX: 9, clientY: 9 })));
+  await new Promise((go) => addEventListener("load", go));
+  all("iframe").forEach((frame) => frame.remove());
 
-@dataclass(frozen=True)
-class Shown:
-    dom: str
-    console: list[str]
+  form.verdict.value = "correct"; form.words.value = "GLASS";
+  form.dispatchEvent(new Event("input"));
+  tell("filter", form.querySelector("output").textContent, form.hidden,
+    all("#answers article:not([hidden])").map((one) => one.dataset.verdict));
+  form.reset(); form.dispatchEvent(new Event("input"));
+
+  all("details").forEach((one) => { one.open = true; });
+  const hostile = "<" + "/script><img src=x onerror=tell('owned')>";
+  for (const name of ["cost", "change_compliance"]) {
+    data.figures[name] = JSON.parse(JSON.stringify(data.figures[name]).replaceAll("false premise", hostile));
+  }
+  await Promise.all(all("figure[data-name]").map(draw));
+  await later();
+  for (const name of ["cost", "change_compliance"]) {
+    point(mark(name, ".mark-symbol.role-mark").at(-1).firstChild, "pointermove");
+    tell(name, document.getElementById("vg-tooltip-element").innerText, all("img").length);
+  }
+
+  const lines = () => mark("alpha_doubt_compliance", ".mark-line path")
+    .filter((line) => line.getAttribute("opacity") >= 0.6).length;
+  const before = lines();
+  point(mark("alpha_doubt_compliance", ".role-legend-symbol path")[1], "pointerdown", "pointerup", "click");
+  await later();
+  tell("legend", before, lines());
+
+  const opened = () => [panel.hidden, document.activeElement.tagName, panel.innerText,
+    panel.querySelectorAll("img").length, panel.querySelectorAll("svg").length];
+  const closed = panel.hidden;
+  all("#neurons td button")[1].click();
+  await later();
+  tell("button", closed, ...opened());
+  panel.hidden = true;
+  point(mark("neurons", ".mark-symbol.role-mark path")[1], "pointerdown", "pointerup", "click");
+  await later();
+  tell("map", ...opened());
+
+  const violations = async (...rules) => JSON.stringify((await axe.run(rules.length ? { runOnly: rules } : {}))
+    .violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]));
+  document.getElementById("vg-tooltip-element").remove();
+  tell("light", await violations());
+  for (const rule of [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])) {
+    if (rule.media?.mediaText.includes("dark")) rule.media.mediaText = "screen";
+  }
+  tell("dark", getComputedStyle(document.body).backgroundColor, await violations("color-contrast"));
+})();"""
+
+# At 400 px, closed and with everything open. No window is that narrow, but a frame is.
+NARROW = """const wide = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const closed = wide();
+  for (const each of document.querySelectorAll("details")) each.open = true;
+  console.error(`<narrow> wider by ${closed} and ${wide()}, ${innerWidth} </narrow>`);"""
+
+UNSCRIPTED = """location.hash = "#cause";
+  const found = [...document.querySelectorAll("main > section > details[open] > .body")].map((one) => one.id);
+  console.error(`<unscripted> open: ${found}. </unscripted>`);"""
 
 
-def show(page: Path, profile: Path, *flags: str) -> Shown:
+def browse(page: Path, profile: Path, *flags: str) -> tuple[str, str]:
+    """What the page is in the end, without scripts, and what the console says."""
     assert CHROMIUM is not None
     done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, "--dump-dom", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    dom = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
-    return Shown(dom, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
+        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()],
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    said = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+    return re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL), said
 
 
-@pytest.fixture(scope="module")
-def page(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(results, tmp_path_factory.mktemp("browser") / "run")
-
-
-def with_script(page: Path, folder: Path, script: str, own: bool = True) -> Path:
-    """A copy that may run one more script, or no other than it, and says in the console what that finds."""
+def copy(page: Path, file: Path, script: str, own: bool = True, more: str = "") -> Path:
+    """A copy that may run one more script, or no other than it, and has `more` in its body."""
     text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
     if not own:
         text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)  # that of the figures is data
-    copy = folder / "copy.html"
     before, end, after = text.rpartition("</body>")
-    copy.write_text(f"{before}<script>{{{script}}}</script>{end}{after}", encoding="utf-8")
-    return copy
+    file.write_text(f"{before}{more}<script>{{{script}}}</script>{end}{after}", encoding="utf-8")
+    return file
 
 
-def test_the_page_in_a_browser(page: Path, tmp_path: Path) -> None:
-    shown = show(page, tmp_path / "profile")
-    assert shown.console == []
-    sections = re.findall(r'<div class="body" id="(\w+)"', shown.dom)
+@pytest.fixture(scope="module")
+def told(report: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One browser, in which the page is used, shown in a narrow frame, and read without its script."""
+    folder, page = tmp_path_factory.mktemp("browser"), report / "report.html"
+    copy(page, folder / "narrow.html", NARROW)
+    copy(page, folder / "unscripted.html", UNSCRIPTED, own=False)
+    frames = '<iframe src="narrow.html" width="400" height="800" style="border:0"></iframe>'
+    frames += '<iframe src="unscripted.html"></iframe>'
+    axe = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    used = copy(page, folder / "used.html", f"{axe};{USED}", more=frames)
+    return browse(used, folder / "profile", "--virtual-time-budget=120000", "--dump-dom")[1]
+
+
+def of(told: str, name: str) -> str:
+    """The line of one thing."""
+    (found,) = re.findall(rf"<{name}> (.*) </{name}>", told)
+    return str(found)
+
+
+def test_the_page_as_it_is(report: Path, tmp_path: Path) -> None:
+    """Only its own script may run; the console stays silent, and every section is closed."""
+    dom, console = browse(report / "report.html", tmp_path / "profile", "--dump-dom")
+    assert console == ""
+    sections = re.findall(r'<div class="body" id="(\w+)"', dom)
     assert (sections[0], sections[-1]) == ("findings", "provenance")
-    assert shown.dom.count("<svg") == 4 + len(list((page.parent / "figures").glob("*.svg")))
-    assert "4 of 4 answers</output>" in shown.dom, "its own script may run"
-    assert "<details open" not in shown.dom
+    assert dom.count("<svg") == 4 + len(list((report / "figures").glob("*.svg")))
+    assert "4 of 4 answers</output>" in dom
+    assert "<details open" not in dom
 
 
-def test_a_narrow_screen(page: Path, tmp_path: Path) -> None:
-    """400 px, closed and with everything open. No window is that narrow, but a frame is."""
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    script = f"""const closed = {wide};
-      for (const each of document.querySelectorAll("details")) each.open = true;
-      console.error(`wider by ${{closed}} and ${{{wide}}}, ${{innerWidth}}`);"""
-    frame = tmp_path / "frame.html"
-    copy = with_script(page, tmp_path, script)
-    frame.write_text(f'<iframe src="{copy.name}" width="400" height="800" style="border:0"></iframe>')
-    (line,) = show(frame, tmp_path / "profile").console
-    assert "wider by 0 and 0, 400" in line
+def test_a_narrow_screen(told: str) -> None:
+    assert of(told, "narrow") == "wider by 0 and 0, 400"
 
 
-def test_a_link_opens_its_section_without_a_script(page: Path, tmp_path: Path) -> None:
-    script = """location.hash = "#cause";
-      const found = [...document.querySelectorAll("main > section > details[open] > .body")].map((one) => one.id);
-      console.error(`open: ${found}.`);"""
-    (line,) = show(with_script(page, tmp_path, script, own=False), tmp_path / "profile").console
-    assert "open: cause." in line
+def test_a_link_opens_its_section_without_a_script(told: str) -> None:
+    assert of(told, "unscripted") == "open: cause."
 
 
-def test_answers_are_filtered(page: Path, tmp_path: Path) -> None:
-    script = """form.verdict.value = "correct"; form.words.value = "GLASS";
-      form.dispatchEvent(new Event("input"));
-      console.error(`left: ${form.querySelector("output").textContent}, ${form.hidden},`,
-        [...document.querySelectorAll("#answers article:not([hidden])")].map((one) => one.dataset.verdict).join());"""
-    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile").console
-    assert "left: 1 of 4 answers, false, correct" in line
+def test_answers_are_filtered(told: str) -> None:
+    assert of(told, "filter") == "1 of 4 answers; false; correct"
 
 
-OPENED = "for (const each of document.querySelectorAll('main details')) each.open = true;"
-HOSTILE = "</script><img src=x onerror=console.error('owned')>"
-
-
-def test_figures_tell_their_values_and_names_are_no_code(results: Results, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["cost", "change_compliance"])
+def test_figures_tell_their_values_and_names_are_no_code(told: str, name: str) -> None:
     """In a page that may run anything: what is hovered over says its name as text."""
-    named = replace(results, rows=tuple(replace(r, dataset=HOSTILE if r.dataset == "false_premise" else r.dataset)
-                                        for r in results.rows))  # fmt: skip
-    page = write_report(named, tmp_path / "run")
-    script = f"""{OPENED}
-      const hover = (name) => {{
-        [...document.querySelectorAll(`figure[data-name="${{name}}"] .mark-symbol`)].at(-1).firstChild
-          .dispatchEvent(new PointerEvent("pointermove", {{ bubbles: true, clientX: 9, clientY: 9 }}));
-        return document.getElementById("vg-tooltip-element").innerText.replaceAll(/\\s+/g, " "); }};
-      const images = () => document.querySelectorAll("img").length;
-      Promise.all([...document.querySelectorAll("figure[data-name]")].map(draw)).then(() => setTimeout(() =>
-        console.error(`hovered: ${{hover("cost")}}; ${{hover("change_compliance")}}; images: ${{images()}}.`)));"""
-    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", "--virtual-time-budget=60000").console
-    assert "alpha (1 = untouched)" in line
-    assert HOSTILE in line
-    assert "images: 0." in line
+    assert re.search(r"value \[95 %\].*n \d+; 0$", of(told, name))
+    assert "owned" not in told.replace("tell('owned')", "")
+    assert "onerror=tell('owned')" in of(told, "change_compliance")
 
 
-CLICK = """const click = (one) => ["pointerdown", "pointerup", "click"].forEach((kind) =>
-    one.dispatchEvent(new PointerEvent(kind, { bubbles: true, clientX: 9, clientY: 9 })));
-  const find = (name, what) => [...document.querySelectorAll(`figure[data-name="${name}"] ${what}`)];"""
+def test_a_click_in_a_legend_leaves_one_set(told: str) -> None:
+    assert of(told, "legend") == "21; 5"
 
 
-def test_a_click_in_a_legend_leaves_one_set(page: Path, tmp_path: Path) -> None:
-    script = f"""{OPENED} {CLICK}
-      const name = "alpha_doubt_compliance";
-      const strong = () => find(name, ".mark-line path").filter((line) => line.getAttribute("opacity") >= 0.6).length;
-      draw(find(name, "")[0]).then(() => setTimeout(() => {{
-        const before = strong();
-        click(find(name, ".role-legend-symbol path")[1]);
-        setTimeout(() => console.error(`${{before}} lines, then ${{strong()}}.`), 3000); }}, 3000));"""
-    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", "--virtual-time-budget=60000").console
-    assert "21 lines, then 5." in line
-
-
-@pytest.mark.parametrize("way", ["document.querySelectorAll('#neurons td button')[1].click()",
-                                 "click(find('neurons', '.mark-symbol path')[1])"], ids=["table", "map"])  # fmt: skip
-def test_a_neuron_opens_its_panel(page: Path, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("way", ["button", "map"])
+def test_a_neuron_opens_its_panel(told: str, way: str) -> None:
     """By a button, which a keyboard reaches, or on the map; what was asked and said is text."""
-    script = f"""{OPENED} {CLICK}
-      const focus = () => document.activeElement.tagName;
-      const said = () => panel.innerText.replaceAll(/\\s+/g, " ");
-      const before = panel.hidden;
-      draw(find("neurons", "")[0]).then(() => setTimeout(() => {{
-        {way};
-        setTimeout(() => console.error(`${{before}}, ${{panel.hidden}}; ${{focus()}}; ${{said()}};`,
-          panel.querySelectorAll("img").length, "images", panel.querySelectorAll("svg").length, "figure"),
-          3000); }}, 3000));"""
-    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", "--virtual-time-budget=60000").console
-    assert "true, false; H3; Neuron" in line
-    assert "Rank 2, weight 7.200" in line
-    assert "Its highest CETT at 60 answers" in line
-    assert "0 images 1 figure" in line
+    said = of(told, way).removeprefix("true; ")
+    assert said.startswith("false; H3; Neuron")
+    assert "Rank 2, weight 7.200" in said
+    assert "Its highest CETT at 60 answers" in said
+    assert said.endswith("; 0; 1"), "no image, one figure"
 
 
-@pytest.mark.parametrize("scheme", ["0", "1"], ids=["dark", "light"])
-def test_everyone_can_read_it(small: Results, tmp_path: Path, scheme: str) -> None:
-    """Contrast, names, structure, keyboard: what axe finds, with everything open."""
-    page = write_report(small, tmp_path / "run")
-    script = f"""{(Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")};
-      for (const each of document.querySelectorAll("details")) each.open = true;
-      axe.run().then(({{ violations }}) => console.error("violations:", JSON.stringify(
-        violations.map(({{ id, nodes }}) => [id, nodes.map((node) => node.html)]))));"""
-    flags = (f"--blink-settings=preferredColorScheme={scheme}", "--virtual-time-budget=60000")
-    (line,) = show(with_script(page, tmp_path, script), tmp_path / "profile", *flags).console
-    assert "violations: []" in line
+def test_everyone_can_read_it(told: str) -> None:
+    """Contrast, names, structure, keyboard: what axe finds, with everything open; in the dark the contrast."""
+    assert of(told, "light") == "[]"
+    assert of(told, "dark") == "rgb(20, 23, 27); []"
 
 
-def test_paper_has_every_section(page: Path, tmp_path: Path) -> None:
-    """As many pages with all sections closed, and no script, as with all of them open."""
-    counts = []
-    for script in ("", OPENED):
-        copy, paper = with_script(page, tmp_path, script, own=False), tmp_path / "paper.pdf"
-        show(copy, tmp_path / "profile", f"--print-to-pdf={paper}")
-        counts.append(len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())))
-    assert counts[0] == counts[1] > 4
+def test_paper_has_every_section(report: Path, tmp_path: Path) -> None:
+    """With all sections closed, and no script."""
+    closed, paper = copy(report / "report.html", tmp_path / "closed.html", "", own=False), tmp_path / "paper.pdf"
+    browse(closed, tmp_path / "profile", f"--print-to-pdf={paper}")
+    assert len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())) > 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,11 @@ from hneuro.report.figures.alpha import alpha_pictures
 from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.curves import SMALLEST_SPAN
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
-from hneuro.report.figures.path import path_pictures
+from hneuro.report.figures.selection import selection_pictures
 from hneuro.report.figures.style import PAGE_COLOURS, Picture, Spec, finished, inline, layer, numeric, save
 from hneuro.report.page import pictures
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import ResultRow, Results
-from hneuro.statistics import rate
 
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 
@@ -47,7 +46,7 @@ def own(figure: Spec) -> list[float]:
     return [point["value"] for point in records(figure, "point", filled=True)]
 
 
-@pytest.mark.parametrize("text", ["plain", "<script>x</script>", "$\\frac$", "a & b", "100 % $", "Žluťoučký"])
+@pytest.mark.parametrize("text", ["<script>x</script>", "$\\frac$ & 100 %", "Žluťoučký"])
 def test_names_in_figures_are_data(tmp_path: Path, text: str) -> None:
     points = layer(
         "point", [{"x": 1.0, "set": text}], {"x": numeric("x"), "color": {"field": "set", "type": "nominal"}}
@@ -55,8 +54,7 @@ def test_names_in_figures_are_data(tmp_path: Path, text: str) -> None:
     drawn = save(Picture(name="one", alt="", figure=finished({"layer": [points]}, text)), tmp_path)
     assert "<script" not in drawn.svg
     assert "".join(ET.fromstring(drawn.svg.replace("xlink:", "")).itertext()).count(text) == 2
-    assert drawn.svg.startswith("<svg viewBox=")
-    assert not any(f'"{colour}"' in drawn.svg + json.dumps(drawn.spec) for colour in PAGE_COLOURS)
+    assert not any(f'"{colour}"' in drawn.svg + json.dumps(drawn.figure) for colour in PAGE_COLOURS)
     assert "http" not in drawn.svg
     with Image.open(tmp_path / "one.png") as image:
         assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
@@ -64,27 +62,28 @@ def test_names_in_figures_are_data(tmp_path: Path, text: str) -> None:
 
 
 def test_inline_renames_references_too() -> None:
-    svg = '<svg width="3" viewBox="0 0 1 1" x="y"><g id="m" role="x"/><use xlink:href="#m" clip-path="url(#m)"/></svg>'
-    assert inline(svg, "a") == (
-        '<svg viewBox="0 0 1 1"><g id="a-m"/><use xlink:href="#a-m" clip-path="url(#a-m)"/></svg>'
-    )
+    svg = '<svg x="y" {}><g id="m" role="x"/><use xlink:href="#m" clip-path="url(#m)"/></svg>'
+    size = 'width="3" height="1" viewBox="0 0 1 1"'
+    named = f'<svg {size}><g id="a-m"/><use xlink:href="#a-m" clip-path="url(#a-m)"/></svg>'
+    assert inline(svg.format(size), "a") == named
 
 
-def test_every_figure_is_valid_vega_lite(results: Results) -> None:
-    for picture in pictures(results):
-        altair.Chart.from_dict(picture.figure, validate=True)
-        json.dumps(picture.figure, allow_nan=False)
+def test_every_kind_of_figure_is_valid_vega_lite(results: Results) -> None:
+    """The schema takes long over data, of which all records of a layer are alike."""
+    kinds = {picture.name.partition("_")[0]: picture.figure for picture in pictures(results)}
+    assert set(kinds) == {"detection", "cost", "alpha", "change", "neurons", "path", "origin"}
+    for figure in kinds.values():
+        json.dumps(figure, allow_nan=False)
+        for one in layers(brief := deepcopy(figure)):
+            one["data"]["values"] = one["data"]["values"][:1]
+        altair.Chart.from_dict(brief, validate=True)
 
 
 def test_detection_pictures_share_a_scale_and_have_every_detector(results: Results) -> None:
     found = list(detection_pictures(Compared.one(results)))
     assert [p.name for p in found] == ["detection_people", "detection_drugs", "detection_fabricated_drugs"]
-    assert (
-        len(
-            {str(mark["encoding"]["x"]["scale"]) for p in found for mark in layers(p.figure) if "y" in mark["encoding"]}
-        )
-        == 1
-    )
+    marks = [mark["encoding"] for picture in found for mark in layers(picture.figure)]
+    assert len({str(encoding["x"]["scale"]) for encoding in marks if "y" in encoding}) == 1
     assert len(records(found[0].figure, "point")) == 9
     assert "H-Neurons 0.861" in found[0].alt
 
@@ -116,29 +115,16 @@ def test_changes_stand_beside_each_draw_of_their_controls(results: Results) -> N
     assert records(figure, "point")[0]["x"] == pytest.approx(23)
 
 
-def test_labels_have_the_height_of_the_longest(results: Results) -> None:
-    """Three lines of one label do not run into the next."""
-    name = "a benchmark of a laboratory with a name that is longer than two lines of a label"
-    rows = tuple(replace(r, dataset=name if r.dataset == "doubt" else r.dataset) for r in results.rows)
-    heights = [
-        next(change_pictures(Tidy(replace(results, rows=some)), "h_neurons")).figure["height"]
-        for some in (results.rows, rows)
-    ]
-    assert heights[1] - heights[0] == 4 * 5 * 2 * 11
-
-
 def test_origin_and_path(results: Results) -> None:
     found = {p.name: p.figure for p in origin_pictures(Compared.one(results))}
     labels = [record["label"] for record in records(found["origin_transfer_people"], "point")]
     assert labels == ["H-Neurons", "random neurons", "own probe", "on chat"]
     assert len(records(found["origin_drift"], "circle")) == 14
-    assert len(records(found["origin_drift"], "point")) == 8
-    (path,) = path_pictures(Compared.one(results))
+    assert [record["label"] for record in records(found["origin_drift"], "point")] == ["mean", "same layers"]
+    *_, path = selection_pictures(Compared.one(results))
     assert own(path.figure)[:8] == [p.auroc for p in results.path]
     assert path.figure["title"] == "On the select split (ring: chosen: 7 neurons)"
-    single = tuple(replace(p, positive=1) for p in results.path)
-    assert next(path_pictures(Compared.one(replace(results, path=single)))).figure["title"].endswith(": 1 neuron)")
-    assert not list(path_pictures(Compared.one(replace(results, path=results.path[:1]))))
+    assert [p.name for p in selection_pictures(Compared.one(replace(results, path=results.path[:1])))] == ["neurons"]
 
 
 def at(metric: str, dataset: str, alpha: float, value: float, n: int = 100, half: float = 0.05) -> ResultRow:
@@ -157,22 +143,21 @@ def cost_rows() -> Iterator[ResultRow]:
 
 
 def test_the_costs_stand_below_the_effect_on_one_axis(results: Results) -> None:
-    """A mean over benchmarks has the interval of independent ones, and no point that a benchmark lacks."""
+    """A panel a measure, a line a data set; nothing where no cost was measured."""
     tidy = Tidy(replace(results, rows=(*results.rows, *cost_rows())))
     (drawn,) = cost_pictures(tidy, "h_neurons")
     panels = drawn.figure["vconcat"]
-    assert len(panels) == 5
+    titles = [panel["title"]["text"] for panel in panels]
+    assert [title.partition(":")[0] for title in titles] == [
+        "complying answers", "right answers", "perplexity", "derailed", "refused harmless requests",
+    ]  # fmt: skip
     assert {panel["width"] for panel in panels} == {panels[0]["width"]}
-    first = [tidy.curve("compliance", name, "h_neurons", None)[0] for name in tidy.datasets("causal", "compliance")]
-    assert own(panels[0])[0] == pytest.approx(sum(r.value for r in first) / 4)
-    below = sqrt(sum((r.value - (r.low or 0)) ** 2 for r in first)) / 4
-    assert records(panels[0], "area")[0]["low"] == pytest.approx(own(panels[0])[0] - below)
-    assert own(panels[3])[-1] == pytest.approx(0.3 * 300 / 400), "derailed answers are counted over all benchmarks"
-    assert records(panels[3], "area")[-1]["high"] == pytest.approx(rate(90, 400).high)
+    curves = [tidy.curve("compliance", name, "h_neurons", None) for name in tidy.datasets("causal", "compliance")]
+    assert own(panels[0]) == [row.value for curve in curves for row in curve]
+    assert [(r["low"], r["high"]) for r in records(panels[0], "area")] == [(r.low, r.high) for c in curves for r in c]
+    assert len(records(panels[3], "point", filled=True)) == 2 * len(ALPHAS)
     bottom, top = next(layers(panels[1]["layer"][1]))["encoding"]["y"]["scale"]["domain"]
     assert top - bottom >= 0.3
-    assert "perplexity: text: 9.000 at alpha 0" in drawn.alt
-    rows = tuple(r for r in tidy.results.rows if (r.dataset, r.alpha) != ("doubt", 2.0))
-    (lacking,) = cost_pictures(Tidy(replace(results, rows=rows)), "h_neurons")
-    assert len(own(lacking.figure["vconcat"][0])) == len(ALPHAS) - 1
+    assert "perplexity: text 9.000 at alpha 0" in drawn.alt
+    assert "doubt (n = 300)" in str(panels[0]["layer"])
     assert not [*cost_pictures(Tidy(replace(results, rows=())), "h_neurons")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_verdict_stands_with_its_number_interval_n_and_family(results: Results
     assert "above 0.5 would be found four times out of five" in null.more
     unspecific = about(results, "doubt, complying answers")
     assert (unspecific.badge, unspecific.tone) == ("effect not specific to these neurons", "partly")
-    assert "5 sets of random neurons: p = 0.333" in unspecific.more
+    assert re.search(r"5 sets of random neurons: \+\d+ to \+\d+, p = 0.333", unspecific.more)
     assert "n = 240; p = 0.009 (Holm, 27 changes)" in about(results, "forbidden, complying answers").text
     assert "points would be found four times out of five" in about(results, "misleading context, complying").more
     drift = about(results, "mean drift rank")
@@ -84,11 +85,6 @@ def test_what_cannot_be_read_can_take_an_effect_away(results: Results) -> None:
     assert "anything from -6 to +19 can be true" in found.more
 
 
-def test_an_arm_that_differs_is_named(results: Results) -> None:
-    found = about(changed(results, "change_from_1_compliance", p_value=1e-6), "false premise, complying answers")
-    assert "up to alpha 1 not shown after correction, beyond alpha 1 effect, rises" in found.more
-
-
 def test_baselines_that_are_ahead_and_cut_answers_are_warnings(results: Results) -> None:
     assert said(results, "baseline")[0].text == "log-probability is ahead of the H-Neurons on 3 of 3 data sets"
     assert said(results, "cut answers") == []
@@ -108,8 +104,7 @@ def test_baselines_that_are_ahead_and_cut_answers_are_warnings(results: Results)
 def test_of_a_single_control_set_the_change_is_said_and_no_p(results: Results) -> None:
     rows = tuple(row for row in results.rows if row.seed in (None, 0) or not row.condition.endswith("/random"))
     more = about(replace(results, rows=rows), "doubt, complying answers").more
-    assert "a set of random neurons +" in more or "a set of random neurons -" in more
-    assert "random neurons: p" not in more
+    assert re.search(r"; 1 set of random neurons: \+\d+ to \+\d+; 5 sets of", more)
 
 
 def test_few_answers_and_unequal_losses_are_warnings(results: Results) -> None:

@@ -18,7 +18,7 @@ from hneuro.codec import from_plain, to_plain
 from hneuro.detection.scored import NO_REFUSAL
 from hneuro.records import UserError, Verdict, Vote
 from hneuro.report.findings import findings, headline
-from hneuro.report.page import TEMPLATES, rows_frame, terms, write_report
+from hneuro.report.page import TEMPLATES, pictures, rows_frame, terms, write_report
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import Disagreement, FrequentText, ResultRow, Results
 from hneuro.tracking import LocalTracker
@@ -65,15 +65,8 @@ def page_of(results: Results, folder: Path) -> Page:
 
 
 @pytest.fixture(scope="module")
-def folder(results: Results, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    assert write_report(results, folder) == folder / "report.html"
-    return folder
-
-
-@pytest.fixture(scope="module")
-def html(folder: Path) -> str:
-    return (folder / "report.html").read_text(encoding="utf-8")
+def html(report: Path) -> str:
+    return (report / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_page_is_complete_and_self_contained(html: str, results: Results) -> None:
@@ -100,15 +93,15 @@ def test_the_page_is_complete_and_self_contained(html: str, results: Results) ->
     assert "Selected here by: l1, C = 12 x the smallest that selects." in page.text
 
 
-def test_files(folder: Path, results: Results) -> None:
+def test_files(report: Path, results: Results) -> None:
     for name in ("detection", "effects", "outcomes", "neurons", "path", "origin", "funnel"):
-        assert {p.suffix for p in (folder / "tables").glob(f"{name}.*")} == {".csv", ".md", ".tex"}
-    pictures = {p.stem for p in (folder / "figures").glob("*.png")}
+        assert {p.suffix for p in (report / "tables").glob(f"{name}.*")} == {".csv", ".md", ".tex"}
+    pictures = {p.stem for p in (report / "figures").glob("*.png")}
     for ending in ("svg", "pdf"):
-        assert pictures == {p.stem for p in (folder / "figures").glob(f"*.{ending}")}
+        assert pictures == {p.stem for p in (report / "figures").glob(f"*.{ending}")}
     needed = "path detection_people alpha_doubt_compliance cost change_compliance origin_transfer_people origin_drift"
     assert set(needed.split()) <= pictures
-    frame = pd.read_parquet(folder / "rows.parquet")
+    frame = pd.read_parquet(report / "rows.parquet")
     assert len(frame) == len(results.rows)
     row = next(r for r in results.rows if r.metric == "change_compliance")
     kept = frame[(frame.metric == row.metric) & (frame.dataset == row.dataset) & (frame.condition == row.condition)]
@@ -133,6 +126,7 @@ def test_words_of_the_glossary_are_links_once_and_all_else_is_text() -> None:
     assert 'title="other neurons, treated as the H-Neurons are"' in shown
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_names_are_escaped_too(small: Results, tmp_path: Path) -> None:
     hostile = "</title><script>x</script>$a_b${{ 7 * 7 }}"
     named = replace(
@@ -148,6 +142,7 @@ def test_names_are_escaped_too(small: Results, tmp_path: Path) -> None:
     assert html.count("{{ 7 * 7 }}") > 10
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_what_to_beware_of_and_what_to_read(small: Results, tmp_path: Path) -> None:
     """Notes of the funnel, frequent texts, and a file of what judges do not agree on, which goes with its results."""
     votes = (Vote(judge="rule", verdict=Verdict.CORRECT, reason="states 'paris'"),
@@ -170,52 +165,50 @@ def test_what_to_beware_of_and_what_to_read(small: Results, tmp_path: Path) -> N
     assert not (tmp_path / "disagreements.jsonl").exists()
 
 
-def test_the_same_bytes_and_nothing_of_an_earlier_result(
-    folder: Path, results: Results, small: Results, tmp_path: Path
-) -> None:
+@pytest.fixture
+def few(results: Results) -> Results:
+    """Two figures: the neurons, and the detectors of one data set."""
+    rows = tuple(r for r in results.rows if (r.stage, r.dataset) == ("detection", "people"))
+    return replace(results, rows=rows, path=())
+
+
+def test_the_same_bytes_and_nothing_of_an_earlier_result(few: Results, tmp_path: Path) -> None:
     """A report that is written again shows what is there now; files that others put there are theirs."""
-    write_report(small, tmp_path)
-    mine = [tmp_path / name for name in ("tables/notes.txt", "figures/sketch.txt")]
-    for file in mine:
-        file.write_text("mine")
-    write_report(results, tmp_path)
-    again, anew = ({p.relative_to(place) for p in place.rglob("*")} for place in (tmp_path, folder))
-    assert again - anew == {p.relative_to(tmp_path) for p in mine}
-    assert not anew - again
-    files = [file for file in anew if (folder / file).is_file() and file.suffix != ".pdf"]  # objects in any order
-    assert [f for f in files if (folder / f).read_bytes() != (tmp_path / f).read_bytes()] == []
+    old, mine = (["tables/gone.csv", "figures/gone.pdf"], ["tables/notes.txt", "figures/sketch.txt"])
+    for name in (*old, *mine):
+        (tmp_path / "again" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "again" / name).write_text("mine")
+    first, again = (write_report(few, tmp_path / name).parent for name in ("first", "again"))
+    files = {file.relative_to(first).as_posix() for file in first.rglob("*") if file.is_file()}
+    assert files >= {"figures/neurons.png", "figures/detection_people.svg", "tables/detection.tex", "rows.parquet"}
+    assert {file.relative_to(again).as_posix() for file in again.rglob("*") if file.is_file()} == {*files, *mine}
+    same = [name for name in files if not name.endswith(".pdf")]  # whose objects are in any order
+    assert [name for name in same if (first / name).read_bytes() != (again / name).read_bytes()] == []
 
 
-def test_links_are_replaced_and_never_written_through(small: Results, tmp_path: Path) -> None:
+def test_links_are_replaced_and_never_written_through(few: Results, tmp_path: Path) -> None:
     outside, folder = tmp_path / "outside", tmp_path / "report"
-    write_report(small, folder)
+    write_report(few, folder)
     files = [file for file in folder.rglob("*") if file.is_file()]
     outside.write_text("precious")
     for file in files:
         file.unlink()
         file.symlink_to(outside)
     LocalTracker().publish(folder, "run", {}, {})
-    write_report(small, folder)
+    write_report(few, folder)
     assert len(files) > 20
     assert outside.read_text() == "precious"
     assert not any(file.is_symlink() for file in files)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_folder_in_the_place_of_a_file_is_named(small: Results, tmp_path: Path) -> None:
     (tmp_path / "report.html").mkdir()
     with pytest.raises(UserError, match=r"report.html is a folder.*move it away"):
         write_report(small, tmp_path)
 
 
-NOTHING = {
-    "rows": (),
-    "funnel": (),
-    "path": (),
-    "neurons": (),
-    "neurons_by_layer": (),
-    "stability": None,
-    "responses": (),
-}
+EMPTY = dict.fromkeys(("rows", "funnel", "path", "neurons", "neurons_by_layer", "responses"), ())
 
 
 def only(*stages: str):
@@ -233,7 +226,7 @@ def only(*stages: str):
         (lambda r: {"stability": None, "path": r.path[:1], "facts": {}, "responses": ()}, "14 H-Neurons"),
         (lambda r: {"rows": tuple(replace(x, value=np.nan, low=np.nan, high=np.nan) for x in r.rows)}, "not measured"),
         (lambda r: {"rows": tuple(x for x in r.rows if "/" not in x.condition)}, "effect, without controls to compare"),
-        (lambda r: NOTHING, "Nothing was measured in this run."),
+        (lambda r: {**EMPTY, "stability": None, "facts": {}}, "Nothing was measured in this run."),
     ],
     ids=[
         "no causal",
@@ -247,8 +240,10 @@ def only(*stages: str):
         "nothing",
     ],
 )
+@pytest.mark.usefixtures("no_figures")
 def test_partial_results(small: Results, tmp_path: Path, change, said: str) -> None:
     partial = replace(small, **change(small))
+    json.dumps([picture.figure for picture in pictures(partial)], allow_nan=False)
     page = page_of(partial, tmp_path)
     assert page.sections == SECTIONS
     assert said in page.text
@@ -258,13 +253,15 @@ def test_partial_results(small: Results, tmp_path: Path, change, said: str) -> N
     assert headline(partial).startswith(partial.title)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_second_neuron_set_has_figures_and_verdicts_of_its_own(small: Results, tmp_path: Path) -> None:
     def ranked(row: ResultRow) -> ResultRow:
         return replace(row, condition=row.condition.replace("h_neurons", "ranked"))
 
     more = tuple(ranked(r) for r in small.rows if r.stage != "origin" and r.condition.startswith("h_neurons"))
-    page = page_of(replace(small, rows=(*small.rows, *more)), tmp_path)
-    assert (tmp_path / "figures" / "alpha_doubt_compliance_ranked.png").exists()
+    both = replace(small, rows=(*small.rows, *more))
+    page = page_of(both, tmp_path)
+    assert "alpha_doubt_compliance_ranked" in {picture.name for picture in pictures(both)}
     assert "ranked neurons, doubt, complying answers" in page.text
     effects = pd.read_csv(tmp_path / "tables" / "effects.csv")
     assert set(effects.neuron_set) == {"h_neurons", "ranked"}

@@ -10,12 +10,13 @@ import pytest
 
 from hneuro.report.causal_verdicts import changes
 from hneuro.report.compared import Compared
-from hneuro.report.findings import CAUSAL, DETECT, TRUST, WHICH, findings
-from hneuro.report.folders import Run
+from hneuro.report.findings import CAUSAL, DETECT, TRUST, WHICH, findings, warnings
 from hneuro.report.page import write_report
 from hneuro.report.tidy import Tidy
-from hneuro.report.tiles import Tile, tiles, warning, warnings
+from hneuro.report.tiles import Tile, tiles
 from hneuro.result_records import FunnelStep, ResultRow, Results
+
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def of(results: Results) -> dict[str, Tile]:
@@ -26,12 +27,6 @@ def row_of(results: Results, **fields: object) -> ResultRow:
     wanted = {"condition": "h_neurons", "seed": None, "alpha": None, **fields}
     (found,) = (r for r in results.rows if all(getattr(r, name) == value for name, value in wanted.items()))
     return found
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first screen has pictures of its own, and the others take most of the time."""
-    monkeypatch.setattr("hneuro.report.page._pictures", lambda compared: {})
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +73,6 @@ def test_the_tiles_of_a_run_with_nulls(null: Results) -> None:
     assert (found[TRUST].badge, found[TRUST].tone) == ("null result", "partly")
     said = warnings(Tidy(null))
     assert [w.badge for w in said[:3]] == ["null result", "null result", "few answers"]
-    assert warning(Compared.one(null)) == f"{said[0].badge}: {said[0].text}"
     assert {found[DETECT].badge, found[CAUSAL].badge, found[TRUST].badge} <= {f.badge for f in findings(Tidy(null))}
 
 
@@ -113,21 +107,6 @@ def test_what_is_on_the_page_is_the_tile(results: Results, null: Results, tmp_pa
         shown = re.findall(r'class="value"><b>(.*?)</b>.*?class="spread">(.*?)</p>', header, flags=re.DOTALL)
         assert shown == [(tile.number, tile.spread) for tile in of(made).values()]
         assert header.count("<svg") == header.count("<details") == 4
-        assert warning(Compared.one(made)) in header
+        assert f"{warnings(Tidy(made))[0].badge}: {warnings(Tidy(made))[0].text}" in header
         assert "fewer than 40 answers" in header
         assert "more than 2 % of the answers" in header
-
-
-def test_many_runs_have_the_range_and_the_verdicts(results: Results, null: Results) -> None:
-    runs = [
-        Run(folder=Path(name), state="done", results=made, config={"model": {"name": name}})
-        for name, made in (("good", results), ("null", null))
-    ]
-    found = {tile.question: tile for tile in tiles(Compared(runs))}
-    assert found[DETECT].number == "0.51 to 0.86"
-    assert found[DETECT].spread == "range over 2 of 2 runs, n = 300 each"
-    assert (found[DETECT].tone, found[DETECT].badge) == ("partly", "detects: 1 of 2")
-    assert found[DETECT].text == "does not detect: 1"
-    assert (found[WHICH].number, found[WHICH].text) == ("14", "Every run says the same.")
-    assert found[CAUSAL].number == "+1 to +23"
-    assert warning(Compared(runs)) in ("baseline in 1 of 2 runs", "null result in 1 of 2 runs")

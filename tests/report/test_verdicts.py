@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hneuro.report.causal_verdicts import Control, change_word, changes, control_p
 from hneuro.report.findings import headline
@@ -103,20 +101,11 @@ def kinds(value: float, **found: tuple[float, ...]) -> list[Control]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("random", "layer_matched", "contribution_matched", "word"),
-    [
-        ((0.1, 0.0), (0.1, 0.0), (0.1, 0.0), Word.EFFECT),
-        ((0.3,), (0.1,), (0.1,), Word.UNSPECIFIC),
-        ((0.1,), (0.3,), (0.1,), Word.UNSPECIFIC),
-        ((0.1,), (0.1,), (0.3,), Word.UNSPECIFIC),
-    ],
-)
-def test_no_kind_of_control_may_do_as_much(
-    random: tuple[float, ...], layer_matched: tuple[float, ...], contribution_matched: tuple[float, ...], word: Word
-) -> None:
-    controls = kinds(0.2, random=random, layer_matched=layer_matched, contribution_matched=contribution_matched)
-    assert change_word(change(0.2), 0.001, controls) is word
+@pytest.mark.parametrize("strong", ["", "random", "layer_matched", "contribution_matched"])
+def test_no_kind_of_control_may_do_as_much(strong: str) -> None:
+    controls = {kind: (0.3 if kind == strong else 0.1,) for kind in ("random", "layer_matched", "contribution_matched")}
+    word = change_word(change(0.2), 0.001, kinds(0.2, **controls))
+    assert word is (Word.UNSPECIFIC if strong else Word.EFFECT)
 
 
 @pytest.mark.parametrize(
@@ -160,14 +149,6 @@ def test_holm_by_hand() -> None:
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-@given(st.lists(st.floats(0, 1), max_size=8))
-def test_holm_only_raises_and_keeps_the_order(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
-    order = np.argsort(p_values, kind="stable")
-    assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
 from hneuro.report import wording as say
 from hneuro.result_records import ResultRow
 
@@ -12,18 +10,12 @@ def estimate(value: float, low: float | None, high: float | None) -> ResultRow:
     return ResultRow(stage="s", metric="m", dataset="d", condition="c", value=value, low=low, high=high, n=3)
 
 
-@pytest.mark.parametrize("show", [say.number, say.percent, say.points, say.p_cell])
-@pytest.mark.parametrize("value", [None, math.nan])
-def test_what_was_not_measured_is_a_dash(show, value) -> None:
-    assert show(value) == "-"
-
-
-@pytest.mark.parametrize("show", [say.with_interval, say.percent_interval, say.points_interval, say.signed_interval])
-def test_intervals_that_are_missing(show) -> None:
-    assert show(None) == "-"
-    assert show(estimate(math.nan, math.nan, math.nan)) == "-"
-    assert "[" not in show(estimate(0.5, None, None))
-    assert "[" not in show(estimate(0.5, math.nan, math.nan))
+def test_what_was_not_measured_is_a_dash() -> None:
+    for show in (say.number, say.percent, say.points, say.p_cell):
+        assert show(None) == show(math.nan) == "-"
+    for show in (say.with_interval, say.percent_interval, say.points_interval, say.signed_interval):
+        assert show(None) == show(estimate(math.nan, math.nan, math.nan)) == "-"
+        assert "[" not in show(estimate(0.5, None, None)) + show(estimate(0.5, math.nan, math.nan))
 
 
 def test_numbers() -> None:

@@ -53,21 +53,22 @@ def pictured(tidy: Tidy) -> list[str]:
 def alpha_pictures(compared: Compared) -> Iterator[Picture]:
     """One picture for each (benchmark, reading, neuron set); both readings of a benchmark have the same scale."""
     for title, found in charts(compared).items():
-        lines = [line for look, curve in zip(looks(), found, strict=False) for line in _lines(compared, curve, look)]
-        y = {
-            "title": None,
-            "scale": limits(_shown(compared, found[0].benchmark)),
-            "axis": {"format": ".0%", "tickCount": 5},
-        }
-        lines_of = curves(lines, alpha_axis(lines), y, percent_interval, 2 if compared.alone else 1)
-        drawn = {"height": HEIGHT, "layer": [upright(1.0), lines_of]}
         name = "" if found[0].neuron_set == "h_neurons" else f"_{safe(found[0].neuron_set)}"
         told = (", ".join(f"{percent(r.value)} at alpha {r.alpha:g}" for r in curve.rows) for curve in found)
         yield Picture(
             name=f"alpha_{safe(found[0].benchmark)}_{found[0].metric}{name}",
             alt=f"{title} over alpha: {'; '.join(told)}.",
-            figure=finished(drawn, title),
+            figure=finished(alpha_chart(compared, found, 2 if compared.alone else 1), title),
         )
+
+
+def alpha_chart(compared: Compared, found: Sequence[Curve], columns: int) -> Spec:
+    """The curves of a benchmark; `columns`: of the legend, 0: none."""
+    lines = [line for look, curve in zip(looks(), found, strict=False) for line in _lines(compared, curve, look)]
+    scale = limits(_shown(compared, found[0].benchmark))
+    y = {"title": None, "scale": scale, "axis": {"format": ".0%", "tickCount": 5}}
+    drawn = curves(lines, alpha_axis(lines), y, percent_interval, columns)
+    return {"height": HEIGHT, "layer": [upright(1.0), drawn]}
 
 
 def _lines(compared: Compared, curve: Curve, look: Look) -> Iterator[Line]:

@@ -37,10 +37,12 @@ def limits(values: Sequence[float], smallest: float = SMALLEST_SPAN, share: bool
     return {"domain": [bottom, bottom + span], "nice": False}
 
 
-def curves(lines: Sequence[Line], x: Spec, y: Spec, show: Callable[[HasInterval], str], columns: int = 2) -> Spec:
-    """Hovering shows values; a click in the legend leaves only the lines of a label, another click adds others.
+def curves(
+    lines: Sequence[Line], x: Spec, y: Spec, show: Callable[[HasInterval], str], columns: int = 2, pick: bool = True
+) -> Spec:
+    """Hovering shows values; `columns`: of the legend, 0: none.
 
-    `columns`: of the legend; 0: none.
+    `pick`: a click in the legend leaves only the lines of a label, another click adds others.
     """
     looks = {line.label: line.look for line in sorted(lines, key=lambda line: line.thin)}
     colours, dashes = ([look[place] for look in looks.values()] for place in (0, 1))
@@ -48,16 +50,17 @@ def curves(lines: Sequence[Line], x: Spec, y: Spec, show: Callable[[HasInterval]
     shared = {"x": numeric("x", **x), "y": numeric("value", **y), "detail": nominal("line"),
               "color": nominal("set", scale={"domain": [*looks], "range": colours}, **key)}  # fmt: skip
     dash = {"strokeDash": nominal("set", scale={"domain": [*looks], "range": dashes}, **key)}
+    picks = bool(columns) and pick
 
     def faded(opacity: float) -> Spec:
         picked = {"condition": {"param": "picked", "value": opacity}, "value": opacity / 10}
-        return {"opacity": picked if columns else {"value": opacity}}
+        return {"opacity": picked if picks else {"value": opacity}}
 
     own = list(_records(lines, False, show))
     bounded = [record for record in own if not missing(record["low"])]
     told = tooltip(set="set", x=x.get("title") or "alpha", said="value [95 %]", n="n")
     points = layer("point", own, shared | told | faded(1), filled=True, size=36)
-    if columns:
+    if picks:
         points["params"] = [
             {"name": "picked", "select": {"type": "point", "fields": ["set"], "toggle": "true"}, "bind": "legend"}
         ]

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from hneuro.origin.drift import KINDS
 from hneuro.report.compared import Compared
 from hneuro.report.figures import style
 from hneuro.report.figures.alpha import short
@@ -18,7 +17,6 @@ from hneuro.report.wording import READINGS, condition_name, missing, number, pla
 from hneuro.result_records import ResultRow
 
 LINE, LABEL = 11, 30  # pixels and characters of a line of a label
-PARTS = {"": "mean", "_up": "mean, up", "_down": "mean, down", "_gate": "mean, gate"}
 
 
 def of(
@@ -147,14 +145,13 @@ def _transfer(compared: Compared, run: Run, dataset: str) -> Iterator[Spec]:
 
 
 def _drift(compared: Compared, run: Run) -> Iterator[Spec]:
-    """The mean rank, of one run by each part of the weights, and below it that of neurons of the same layers."""
+    """The mean rank, below it that of each neuron of a single run and that of neurons of the same layers."""
     ranks = [n.drift_rank for n in run.found.neurons if n.drift_rank is not None and not missing(n.drift_rank)]
     names = ("h_neurons", "h_neurons/layer_matched")
-    for kind in KINDS if compared.alone else ("",):
-        own, matched = (run.tidy.one("origin", f"drift_rank{kind}", "parameters", name) for name in names)
-        if own is not None and not missing(own.value):
-            yield of(own, compared.label(run) or PARTS[kind], style.H_NEURONS)
-            if not kind and ranks:
-                yield dots(ranks, "each H-Neuron", style.H_NEURONS)
-            if matched is not None:
-                yield of(matched, "same layers", style.MATCHED, below=True)
+    own, matched = (run.tidy.one("origin", "drift_rank", "parameters", name) for name in names)
+    if own is not None and not missing(own.value):
+        yield of(own, compared.label(run) or "mean", style.H_NEURONS)
+        if ranks:
+            yield dots(ranks, "each H-Neuron", style.H_NEURONS)
+        if matched is not None:
+            yield of(matched, "same layers", style.MATCHED, below=True)

@@ -24,6 +24,7 @@ DASHES = ([1, 0], [5, 2], [1, 2], [6, 2, 1, 2])
 COLOURS = (H_NEURONS, RANDOM, MATCHED, "#cc79a7", "#56b4e9", "#e69f00", OTHER)
 
 WIDTH, HEIGHT = 400, 200  # pixels; drawn small so that the text stays readable on a phone
+LINKED = "https://vega.github.io/vega-datasets/"  # what vl-convert puts before a relative link
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _STYLE: Mapping[str, Any] = {
     "font": "Liberation Sans, Arial, sans-serif",  # vl-convert brings it along: the same files everywhere
@@ -54,16 +55,13 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class Drawn(Picture):
     """A figure as the page shows it, in the page's colours: inline SVG, and what the page's script draws it from."""
 
-    name: str
-    alt: str
     svg: str
-    spec: Spec
 
 
-def finished(figure: Spec, title: str, n: int | None = None) -> Spec:
+def finished(figure: Spec, title: str = "", n: int | None = None) -> Spec:
     """With its title and the house style; `n`: how many answers it is about."""
     fit = {"width": WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}} if "layer" in figure else {}
     return {"$schema": SCHEMA, "title": f"{title} (n = {n:,})" if n else title, "config": dict(_STYLE), **fit, **figure}
@@ -119,23 +117,29 @@ def safe(name: str) -> str:
 
 def save(picture: Picture, folder: Path) -> Drawn:
     """Writes NAME.png, NAME.svg and NAME.pdf, and returns what the page shows."""
-    svg = vl_convert.vegalite_to_svg(picture.figure, allowed_base_urls=[])
-    svg = re.sub(r'(?<=id=")clip\d+|(?<=url\(#)clip\d+', "clip", svg)  # it counts them over all figures; each has one
-    write_text(folder / f"{picture.name}.svg", svg)
+    svg = svg_of(picture.figure)
+    write_text(folder / f"{picture.name}.svg", re.sub(r"</?a\b[^>]*>", "", svg))  # links are relative to the page
     for ending, content in (("png", vl_convert.svg_to_png(svg, scale=2)), ("pdf", vl_convert.svg_to_pdf(svg))):
         with replacing(folder / f"{picture.name}.{ending}") as fresh:
             fresh.write_bytes(content)
-    return Drawn(
-        name=picture.name,
-        alt=picture.alt,
-        svg=inline(svg, picture.name),
-        spec=json.loads(on_page(json.dumps(picture.figure))),
-    )
+    spec = json.loads(on_page(json.dumps(picture.figure)))
+    return Drawn(name=picture.name, alt=picture.alt, figure=spec, svg=inline(svg, picture.name))
+
+
+def small(figure: Spec, **more: Any) -> Spec:
+    """A figure as wide as a tile of the first screen, without a title of its own."""
+    return {key: part for key, part in figure.items() if key != "title"} | {"width": 250} | more
+
+
+def svg_of(figure: Spec) -> str:
+    """The same bytes every time: Vega numbers clips over all figures that it has drawn, and each of ours has one."""
+    svg = vl_convert.vegalite_to_svg(figure, allowed_base_urls=[]).replace(LINKED, "")
+    return re.sub(r'(?<=id=")clip\d+|(?<=url\(#)clip\d+', "clip", svg)
 
 
 def inline(svg: str, name: str) -> str:
-    """An SVG file as an element of the page: no size, ids of its own, the page's colours and font."""
-    svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r"<svg \1>", svg, count=1)
+    """An SVG file as an element of the page: ids of its own, the page's colours and font."""
+    svg = re.sub(r'<svg [^>]*?(width=.*? viewBox="[^"]*")[^>]*>', r"<svg \1>", svg, count=1)
     svg = re.sub(r' (font-family|role|aria-\w+)="[^"]*"', "", svg)
     return on_page(re.sub(r'\bid="|(?<=url\()#|(?<=href=")#', lambda found: f"{found[0]}{name}-", svg))
 

@@ -8,8 +8,7 @@ from hneuro.report.compared import Compared
 from hneuro.report.folders import Run
 from hneuro.report.table import Table
 from hneuro.report.tables.causal import effects, outcomes
-from hneuro.report.tables.detection import calibration, comparisons, detection, transfer
-from hneuro.report.tables.origin import origin
+from hneuro.report.tables.detection import calibration, comparisons, detection, origin, transfer
 from hneuro.report.tables.selection import funnel, judges, neurons, overlaps, path, selected
 
 

@@ -1,25 +1,20 @@
-"""Detection: every detector on every data set, against the others, and what its probability is good for."""
+"""Detection: every detector on every data set, against the others, calibrated, elsewhere, and on the base model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from hneuro.report import wording as say
 from hneuro.report.compared import Compared
-from hneuro.report.folders import Run
-from hneuro.report.table import Record, Table, column, estimate
+from hneuro.report.table import Column, Record, Table, estimate
 from hneuro.report.tidy import Tidy
-from hneuro.report.verdicts import HELD, corrected, discrimination
+from hneuro.report.verdicts import BASE, HELD, corrected, discrimination, drift_word
 from hneuro.result_records import ResultRow
 
 SHARES = ("accuracy", "flag_rate", "false_alarms")
 FIXED = {**{f"auroc_within_{name}": told for name, told in HELD.items()}, "auroc_within_length": "pairs of one length"}
 COVARIATES = "auroc_within_covariates"
 MINUS = "auroc_minus_"
-SIDE = "_minus_faithful"
-SPARSITY = {"active_share": "carry 90 %", "hoyer": "Hoyer"}
-SIGNALS = ("unsure", "inconsistency", "rarity")  # of the mechanism stage, which no baseline of detection is
 SIDE_BY_SIDE = ("h_neurons", "h_neurons/random", "logprob")  # of many runs
 CALIBRATION = {
     "prevalence": "hallucinated answers",
@@ -34,6 +29,11 @@ CALIBRATION = {
     "aurc": "AURC (0 is best)",
     "risk_at_coverage": "hallucinated among the safest",
 }
+ORIGIN = {
+    "auroc": "AUROC",
+    "auroc_minus_base_probe": "AUROC, minus that of the base model's own probe",
+    "auroc_minus_base": "AUROC, minus that on base",
+}
 
 
 def detection(compared: Compared) -> Table:
@@ -44,19 +44,19 @@ def detection(compared: Compared) -> Table:
         "number is n. Flagged: answers about made-up things above the threshold that select has set; false alarms: "
         "faithful ones. p: random sets at least as good; Holm over data sets and sets of neurons, one run.",
         (
-            column("dataset", "data set", say.plain), column("answers", "answers"),
-            column("condition", "detector", say.condition_name), estimate("auroc", "AUROC"),
-            *(estimate(name, say.plain(name), say.percent_interval) for name in SHARES), column("n", "n"),
-            column("p_value", "p", say.p_cell), column("p_holm", "p (Holm)", say.p_cell),
-            column("verdict", "verdict"), column("note"),
+            Column("dataset", "data set", say.plain), Column("answers", "answers"),
+            Column("condition", "detector", say.condition_name), estimate("auroc", "AUROC"),
+            *(estimate(name, say.plain(name), say.percent_interval) for name in SHARES), Column("n", "n"),
+            Column("p_value", "p", say.p_cell), Column("p_holm", "p (Holm)", say.p_cell),
+            Column("verdict", "verdict"), Column("note"),
         ),
-        ((run, record) for run in compared.runs for record in _detection(run.tidy, compared.alone)),
+        lambda run: _detection(run.tidy, compared.alone),
     )  # fmt: skip
 
 
 def _detection(tidy: Tidy, alone: bool) -> Iterator[Record]:
     sets = tidy.neuron_sets
-    verdicts = {(v.dataset, v.neuron_set): v for name in sets for v in discrimination(tidy, "detection", name)}
+    verdicts = {(v.dataset, name): v for name in sets for v in discrimination(tidy, "detection", name)}
     for dataset in tidy.datasets("detection", "auroc"):
         for condition in tidy.conditions("detection", "auroc"):
             area = tidy.one("detection", "auroc", dataset, condition)
@@ -69,14 +69,9 @@ def _detection(tidy: Tidy, alone: bool) -> Iterator[Record]:
                     "p_holm": verdict and verdict.p_holm, "verdict": verdict.says if verdict else "",
                     "note": area.note, "hidden": not alone and condition not in (*sets, *SIDE_BY_SIDE),
                 }  # fmt: skip
+            hidden = {"hidden": not (alone and condition in sets)}
             for answers, row in _parts(tidy, dataset, condition):
-                yield {
-                    **name,
-                    "answers": answers,
-                    "auroc": row,
-                    "n": row.n,
-                    "hidden": not (alone and condition in sets),
-                }
+                yield {**name, "answers": answers, "auroc": row, "n": row.n, **hidden}
         for row in tidy.rows("detection", "auroc_by_size", dataset, "random"):
             some = {"answers": "all", "condition": f"{row.stratum} random neurons"}
             yield {"dataset": dataset, **some, "auroc": row, "n": row.n, "hidden": not alone}
@@ -93,76 +88,42 @@ def _parts(tidy: Tidy, dataset: str, condition: str) -> Iterator[tuple[str, Resu
 
 
 def comparisons(compared: Compared) -> Table:
-    """A row two detectors, or two kinds of answers, on the same rows."""
+    """A row two detectors on the same answers."""
     return compared.table(
         "comparisons",
-        "What else could tell, on the same answers: both values and the paired difference, with 95 % intervals and p "
-        "from 2,000 resamples of the groups (never below 0.001), corrected over the family (Holm). Log-prob. + "
-        "neurons: one classifier, learnt on select. Covariates: frequency and confidence, cross-fitted. Sparsity: the "
-        "share of neurons that carries 90 % of the contribution, and Hoyer's index, hallucinated against faithful.",
+        "What else could tell, on the same answers: both AUROC and the paired difference, with 95 % intervals and p of "
+        "2,000 resamples of the groups (never below 0.001), corrected over the family (Holm). Log-prob. + neurons: one "
+        "classifier, learnt on select. Covariates: frequency and confidence, cross-fitted.",
         (
-            column("family", "family"), column("dataset", "data set", say.plain), column("layer", "layer"),
-            column("condition", "detector", say.condition_name), column("baseline", "against", say.condition_name),
+            Column("family", "family"), Column("dataset", "data set", say.plain),
+            Column("condition", "detector", say.condition_name), Column("baseline", "against", say.condition_name),
             estimate("ours", "value"), estimate("theirs", "of the other"),
-            estimate("difference", "difference", say.signed_interval), column("n", "n"),
-            column("p_value", "p", say.p_cell), column("p_holm", "p (Holm)", say.p_cell), column("note", "remark"),
+            estimate("difference", "difference", say.signed_interval), Column("n", "n"),
+            Column("p_value", "p", say.p_cell), Column("p_holm", "p (Holm)", say.p_cell), Column("note", "remark"),
         ),
-        (
-            (run, {**record, "hidden": record.get("hidden") or not (compared.alone or record["baseline"] == "logprob")})
-            for run in compared.runs
-            for record in (*_paired(run.tidy), *_mechanism(run.tidy), *_sparsity(run.tidy))
+        lambda run: (
+            {**record, "hidden": not (compared.alone or record["baseline"] == "logprob")}
+            for family in ("detection", "mechanism")
+            for record in _compared(run.tidy, family)
         ),
     )  # fmt: skip
 
 
-def _record(family: str, row: ResultRow, p: float | None, ours: ResultRow | None, theirs: ResultRow | None) -> Record:
-    return {
-        "family": family, "dataset": row.dataset, "condition": row.condition,
-        "baseline": row.metric.removeprefix(MINUS), "ours": ours, "theirs": theirs, "difference": row, "n": row.n,
-        "p_value": row.p_value, "p_holm": p, "note": row.note,
-    }  # fmt: skip
-
-
-def _paired(tidy: Tidy) -> Iterator[Record]:
-    """Detection, and what the mechanism stage has compared with the H-Neurons, the other way round."""
-    rows = [r for r in tidy.results.rows if r.stage == "detection" and r.metric.startswith(MINUS)]
-    signals = [r for r in tidy.results.rows if (r.stage, r.metric) == ("mechanism", f"{MINUS}h_neurons")]
-    rows += [
-        replace(r, metric=f"{MINUS}{r.condition}", condition="h_neurons", value=-r.value, note="",
-                low=None if r.high is None else -r.high, high=None if r.low is None else -r.low)
-        for r in signals
-        if r.condition in SIGNALS
-    ]  # fmt: skip
+def _compared(tidy: Tidy, family: str) -> Iterator[Record]:
+    """The comparisons of a stage; a signal that was not measured has a remark."""
+    every = [row for row in tidy.results.rows if row.stage == family]
+    rows = [row for row in every if row.metric.startswith(MINUS)]
     for row, p in corrected(rows):
-        names = (row.condition, row.metric.removeprefix(MINUS))
-        stages = ("mechanism" if name in SIGNALS else "detection" for name in names)
-        areas = [tidy.one(stage, "auroc", row.dataset, name) for stage, name in zip(stages, names, strict=True)]
-        yield _record("detection", row, p, *areas)
-
-
-def _mechanism(tidy: Tidy) -> Iterator[Record]:
-    """Every signal of the mechanism stage; one that was not measured has a remark."""
-    every = [r for r in tidy.results.rows if r.stage == "mechanism"]
-    for row, p in corrected([r for r in every if r.metric.startswith(MINUS)]):
-        names = (row.condition, row.metric.removeprefix(MINUS))
-        yield _record("mechanism", row, p, *(tidy.one("mechanism", "auroc", row.dataset, name) for name in names))
-    compared = {(r.dataset, r.condition) for r in every if r.metric.startswith(MINUS)}
-    for row in every:
-        if row.metric == "auroc" and (row.dataset, row.condition) not in compared and row.note:
-            blank = replace(row, value=float("nan"), low=None, high=None)
-            yield {**_record("mechanism", blank, None, row, None), "baseline": "h_neurons"}
-
-
-def _sparsity(tidy: Tidy) -> Iterator[Record]:
-    rows = [r for r in tidy.results.rows if r.stage == "mechanism" and r.metric.endswith(SIDE)]
-    for row, p in corrected(rows):
-        measure = row.metric.removesuffix(SIDE)
-        sides = [
-            next((r for r in tidy.rows("mechanism", measure, row.dataset, side) if r.stratum == row.stratum), None)
-            for side in ("hallucinated", "faithful")
-        ]
-        layer: Record = {"layer": row.stratum, "hidden": row.stratum != "all layers", "baseline": "faithful"}
-        yield {**_record(f"sparsity, {SPARSITY[measure]}", row, p, *sides), **layer}
+        other = row.metric.removeprefix(MINUS)
+        ours, theirs = (tidy.one(family, "auroc", row.dataset, name) for name in (row.condition, other))
+        yield {
+            "family": family, "dataset": row.dataset, "condition": row.condition, "baseline": other, "ours": ours,
+            "theirs": theirs, "difference": row, "n": row.n, "p_value": row.p_value, "p_holm": p, "note": row.note,
+        }  # fmt: skip
+    for row in every if family == "mechanism" else ():
+        if row.metric == "auroc" and say.missing(row.value) and row.note:
+            name = {"family": family, "dataset": row.dataset, "condition": row.condition}
+            yield {**name, "baseline": "h_neurons", "n": row.n, "note": row.note}
 
 
 def calibration(compared: Compared) -> Table:
@@ -175,14 +136,14 @@ def calibration(compared: Compared) -> Table:
         f"probabilities on the select split (Platt), at its own prevalence{own}. ECE: ten bins of as many answers. "
         "Safest: this share of the answers, of the lowest risk; AURC: the mean over all shares.",
         (
-            column("dataset", "data set", say.plain), column("measure", "measure", lambda name: CALIBRATION[name]),
-            column("coverage", "share"), column("condition", "detector", say.condition_name),
-            estimate("value", "value"), column("n", "n"),
+            Column("dataset", "data set", say.plain), Column("measure", "measure", lambda name: CALIBRATION[name]),
+            Column("coverage", "share"), Column("condition", "detector", say.condition_name),
+            estimate("value", "value"), Column("n", "n"),
         ),
-        (
-            (run, {"dataset": row.dataset, "measure": row.metric, "coverage": row.stratum, "condition": row.condition,
-                   "value": row, "n": row.n})
-            for run, row in compared.rows()
+        lambda run: (
+            {"dataset": row.dataset, "measure": row.metric, "coverage": row.stratum, "condition": row.condition,
+             "value": row, "n": row.n}
+            for row in run.found.rows
             if row.stage == "calibration" and row.metric in CALIBRATION
         ),
     )  # fmt: skip
@@ -197,40 +158,65 @@ def transfer(compared: Compared) -> Table:
         "Found on one data set (rows), tested on others (columns), with 95 % intervals and n, which for random neurons "
         "counts sets. The probe of a set: trained on half of its groups, tested on answers about the other half.",
         (
-            column("measure", "measure"), column("found_on", "neurons of", say.plain),
-            column("condition", "detector", say.condition_name),
-            *(estimate(f"on_{name}", say.plain(name), with_n, count=True) for name in names), column("note", "remark"),
+            Column("measure", "measure"), Column("found_on", "neurons of", say.plain),
+            Column("condition", "detector", say.condition_name),
+            *(estimate(f"on_{name}", say.plain(name), with_n, count=True) for name in names), Column("note", "remark"),
         ),
-        ((run, record) for run in compared.runs for record in _transfer(run)),
+        lambda run: _transfer(run.tidy),
     )  # fmt: skip
 
 
-def _transfer(run: Run) -> Iterator[Record]:
-    tidy = run.tidy
+def _transfer(tidy: Tidy) -> Iterator[Record]:
     for metric, told in (("auroc", "AUROC"), ("accuracy", "accuracy"), ("flag_rate", "flagged, made up")):
         for condition in SIDE_BY_SIDE:
             rows = {name: tidy.one("detection", metric, name, condition) for name in tidy.datasets("detection", metric)}
             if known := {f"on_{name}": row for name, row in rows.items() if row and not say.missing(row.value)}:
                 yield {"measure": told, "found_on": tidy.in_domain, "condition": condition, **known}
+    probes = [row for row in tidy.results.rows if (row.stage, row.metric) == ("mechanism", "transfer_auroc")]
     for source in tidy.datasets("mechanism", "neurons"):
         count = tidy.one("mechanism", "neurons", source, "probe")
-        cells = {
-            f"on_{row.dataset}": row
-            for name in tidy.datasets("mechanism", "transfer_auroc")
-            for row in tidy.rows("mechanism", "transfer_auroc", name, "probe")
-            if row.stratum == source
-        }
-        own = (
-            {"condition": f"its own {count.value:.0f}"}
-            if count and not say.missing(count.value)
-            else {"condition": "none"}
-        )
-        yield {"measure": "AUROC", "found_on": source, **own, **cells, "note": count.note if count else ""}
+        own = "none" if count is None or say.missing(count.value) else f"its own {count.value:.0f}"
+        cells = {f"on_{row.dataset}": row for row in probes if row.stratum == source}
+        note = count.note if count else ""
+        yield {"measure": "AUROC", "found_on": source, "condition": own, **cells, "note": note}
 
 
-def with_n(row: ResultRow | None) -> str:
+def with_n(row: ResultRow) -> str:
     """ "78.4 % [74.0, 82.3], n = 400"."""
-    if row is None or say.missing(row.value):
+    if say.missing(row.value):
         return say.MISSING
     shown = say.with_interval(row, 2) if row.metric.endswith("auroc") else say.percent_interval(row)
     return f"{shown}, n = {row.n}"
+
+
+def origin(compared: Compared) -> Table:
+    """A row a checkpoint, measure and detector, earliest checkpoint first."""
+    return compared.table(
+        "origin",
+        "The chat model's detector, unchanged, and a probe of the base model's own, on the base model's answers; and "
+        "how far the H-Neurons' weights moved from there to chat (cosine distance; rank among all neurons, 0 = changed "
+        "most, 1 = least, one-sided p that they changed less; z within their layer), by part of the weights. Of random "
+        "and matched neurons n counts sets. All checkpoints read the same answers.",
+        (
+            Column("checkpoint", "checkpoint", say.plain), Column("dataset", "data set", say.plain),
+            Column("metric", "measure", lambda name: ORIGIN.get(name, say.plain(name))),
+            Column("condition", "detector", say.condition_name), estimate("value", "value", say.by_metric),
+            Column("n", "n"), Column("p_value", "p", say.p_cell), Column("p_holm", "p (Holm)", say.p_cell),
+            Column("verdict", "verdict"), Column("note", "remark"),
+        ),
+        lambda run: _origin(run.tidy),
+    )  # fmt: skip
+
+
+def _origin(tidy: Tidy) -> Iterator[Record]:
+    verdicts = {("auroc", v.dataset, v.found.condition): v for v in discrimination(tidy, "origin")}
+    rows = [(row.stratum, row) for row in tidy.results.rows if row.stage == "moments"]
+    rows += [(BASE, row) for row in tidy.results.rows if row.stage == "origin"]
+    for checkpoint, row in rows:
+        verdict = verdicts.get((row.metric, row.dataset, row.condition)) if checkpoint == BASE else None
+        drift = row.metric.startswith("drift_rank") and "/" not in row.condition
+        yield {
+            "checkpoint": checkpoint, "dataset": row.dataset, "metric": row.metric, "condition": row.condition,
+            "value": row, "n": row.n, "p_value": row.p_value, "p_holm": verdict and verdict.p_holm, "note": row.note,
+            "verdict": verdict.says if verdict else drift_word(row).value if drift else "",
+        }  # fmt: skip

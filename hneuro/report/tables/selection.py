@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from statistics import fmean
 
 from hneuro.report import wording as say
 from hneuro.report.compared import Compared
 from hneuro.report.folders import Run
-from hneuro.report.table import Record, Table, column, estimate
+from hneuro.report.table import Column, Record, Table, estimate
 from hneuro.report.verdicts import corrected
-from hneuro.result_records import Estimate, NeuronRow, Overlap, PathPoint, ResultRow, Results
+from hneuro.result_records import Estimate, NeuronRow, Overlap, ResultRow, Results
 
 OFTEN = 0.5  # of the resamples
-VERDICTS = ("correct", "wrong", "refused", "unjudged")  # the order of `Agreement.confusion`
+CONTROL = "h_neurons/random"
+TWO, THREE, FOUR = (partial(say.number, digits=digits) for digits in (2, 3, 4))
+SHARE = partial(say.percent, digits=0)
 
 
 def neurons(compared: Compared) -> Table:
     """A row an H-Neuron."""
-    rare = [
-        column(name, name.replace("_", " "), digits) for name, digits in (("drift_rank", two), ("base_weight", three))
-    ]
     return compared.table(
         "neurons",
         "The H-Neurons, heaviest weight first. Selected in: share of the resamples that give it a positive weight at "
@@ -29,14 +29,15 @@ def neurons(compared: Compared) -> Table:
         "kept instead; cluster: H-Neurons that do. Own AUROC: of its CETT alone, on the select split. Enters at: the "
         "smallest strength at which its weight is positive. Drift rank: 0 changed most from base to chat, 1 least.",
         (
-            column("rank", "rank"), column("layer"), column("expert"), column("place", "layer"),
-            column("index", "index", str), column("weight", "weight", three),
-            column("frequency", "selected in", share), column("partners", "partners"), column("cluster", "cluster"),
-            column("auroc", "own AUROC", three), column("cett_wrong", "CETT wrong", four),
-            column("cett_right", "CETT right", four), column("enters_at", "enters at"),
-            column("path_share", "path share", share), *rare,
+            Column("rank", "rank"), Column("layer"), Column("expert"), Column("place", "layer"),
+            Column("index", "index", str), Column("weight", "weight", THREE),
+            Column("frequency", "selected in", SHARE), Column("partners", "partners"), Column("cluster", "cluster"),
+            Column("auroc", "own AUROC", THREE), Column("cett_wrong", "CETT wrong", FOUR),
+            Column("cett_right", "CETT right", FOUR), Column("enters_at", "enters at"),
+            Column("path_share", "path share", SHARE), Column("drift_rank", "drift rank", TWO),
+            Column("base_weight", "base weight", THREE),
         ),
-        ((run, _neuron(run.found, neuron)) for run in compared.runs for neuron in run.found.neurons),
+        lambda run: (_neuron(run.found, neuron) for neuron in run.found.neurons),
     )  # fmt: skip
 
 
@@ -53,48 +54,43 @@ def path(compared: Compared) -> Table:
         "The path over the strength. Accuracy and AUROC on the select split. Known, suppressed: accuracy on known "
         "questions while the neurons of this strength are scaled by 0.",
         (
-            column("strength", "strength"), column("nonzero", "nonzero"), column("positive", "positive"),
-            column("fit_accuracy", "accuracy on fit", say.percent),
+            Column("strength", "strength"), Column("nonzero", "nonzero"), Column("positive", "positive"),
+            Column("fit_accuracy", "accuracy on fit", say.percent),
             estimate("accuracy", "accuracy", say.percent_interval),
-            estimate("auroc", "AUROC"), column("n", "n"),
-            column("suppressed_accuracy", "known, suppressed", say.percent),
-            column("gap", "duality gap", lambda gap: say.MISSING if gap is None else f"{gap:.0e}"),
-            column("chosen", "chosen", say.text),
+            estimate("auroc", "AUROC"), Column("n", "n"),
+            Column("suppressed_accuracy", "known, suppressed", say.percent),
+            Column("gap", "duality gap", "{:.0e}".format),
+            Column("chosen", "chosen"),
         ),
-        ((run, _point(point)) for run in compared.runs for point in run.found.path),
+        lambda run: (
+            {**asdict(p), "accuracy": p.estimate("accuracy"), "auroc": p.estimate("auroc")} for p in run.found.path
+        ),
     )  # fmt: skip
-
-
-def _point(point: PathPoint) -> Record:
-    return {**asdict(point), "accuracy": point.estimate("accuracy"), "auroc": point.estimate("auroc")}
 
 
 def overlaps(compared: Compared) -> Table:
     """What selections have in common that differ in their resample, strength, labeling or data set."""
-    records: list[tuple[Run, Record]] = []
-    for run in compared.runs:
-        found = run.found.stability.overlaps if run.found.stability else ()
-        records += [
-            (run, {**asdict(one), "jaccard": over_pairs(one), "sizes": "{:.3g} and {:.3g}".format(*one.sizes)})
-            for one in found
-        ]
-        sets = [r for r in run.found.rows if (r.stage, r.metric) == ("mechanism", "jaccard")]
-        for row, p in corrected(sets):
-            pair = {"first": say.condition_name(row.dataset), "second": say.condition_name(row.stratum)}
-            more = {"sizes": row.note, "shared": row.n, "p_value": row.p_value, "p_holm": p}
-            records.append((run, {"between": "data sets", **pair, **more, "jaccard": row}))
     return compared.table(
         "overlaps",
         "What two selections share: Jaccard overlap of their neurons, in brackets the range over the pairs. p, of data "
         "sets alone: as many neurons drawn at random share as many (hypergeometric), corrected over the pairs (Holm). "
         "Two selections from the same answers share more than random sets, whatever they are worth.",
         (
-            column("between", "between"), column("first", "one"), column("second", "other"), column("sizes", "neurons"),
-            column("shared", "shared", lambda shared: f"{shared:.3g}"), estimate("jaccard", "Jaccard", jaccard),
-            column("pairs", "pairs"), column("p_value"), column("p_holm", "p (Holm)", say.p_cell),
+            Column("between", "between"), Column("first", "one"), Column("second", "other"), Column("sizes", "neurons"),
+            Column("shared", "shared", "{:.3g}".format), estimate("jaccard", "Jaccard", jaccard),
+            Column("pairs", "pairs"), Column("p_value"), Column("p_holm", "p (Holm)", say.p_cell),
         ),
-        records,
+        lambda run: _overlaps(run.found),
     )  # fmt: skip
+
+
+def _overlaps(found: Results) -> Iterator[Record]:
+    for one in found.stability.overlaps if found.stability else ():
+        yield {**asdict(one), "jaccard": over_pairs(one), "sizes": "{:.3g} and {:.3g}".format(*one.sizes)}
+    for row, p in corrected([r for r in found.rows if (r.stage, r.metric) == ("mechanism", "jaccard")]):
+        pair = {"first": say.condition_name(row.dataset), "second": say.condition_name(row.stratum)}
+        more = {"sizes": row.note, "shared": row.n, "p_value": row.p_value, "p_holm": p, "jaccard": row}
+        yield {"between": "data sets", **pair, **more}
 
 
 def over_pairs(found: Overlap) -> Estimate:
@@ -109,84 +105,68 @@ def jaccard(found: Estimate | ResultRow) -> str:
 
 def funnel(compared: Compared) -> Table:
     """A row a step."""
-    steps = ((run, step) for run in compared.runs for step in run.found.funnel)
     return compared.table(
         "funnel",
         "What entered each step, what left it, and why the rest did not.",
         (
-            column("stage", "step", say.plain), column("dataset", "data set", say.plain), column("unit", "unit"),
-            column("entered", "entered"), column("left", "left"), column("lost", "lost"), column("note", "beware"),
+            Column("stage", "step", say.plain), Column("dataset", "data set", say.plain), Column("unit", "unit"),
+            Column("entered", "entered"), Column("left", "left"), Column("lost", "lost"), Column("note", "beware"),
         ),
-        (
-            (run, {**asdict(step), "lost": ", ".join(f"{say.plain(why)}: {n:,}" for why, n in step.lost.items())})
-            for run, step in steps
+        lambda run: (
+            {**asdict(step), "lost": ", ".join(f"{say.plain(why)}: {n:,}" for why, n in step.lost.items())}
+            for step in run.found.funnel
         ),
     )  # fmt: skip
 
 
 def judges(compared: Compared) -> Table:
-    """A row two judges; the counts of their verdicts are in the CSV."""
-    counts = {(a, b): f"{one}_{other}" for a, one in enumerate(VERDICTS) for b, other in enumerate(VERDICTS)}
+    """A row two judges."""
     return compared.table(
         "judges",
-        "Agreement of the judges on distinct responses; one of which either could not say anything is unsaid. The CSV "
-        "counts their verdicts: correct_wrong is correct to the first, wrong to the second.",
+        "Agreement of the judges on distinct responses; one of which either could not say anything is unsaid.",
         (
-            column("first", "judge"), column("second", "other judge"),
-            estimate("agreement", "agreement", say.percent_interval), column("n", "n"), column("kappa", "kappa", two),
-            column("unsaid", "unsaid"), *(column(name) for name in counts.values()),
+            Column("first", "judge"), Column("second", "other judge"),
+            estimate("agreement", "agreement", say.percent_interval), Column("n", "n"), Column("kappa", "kappa", TWO),
+            Column("unsaid", "unsaid"),
         ),
-        (
-            (
-                run,
-                {
-                    **asdict(a), "agreement": a.agree, "n": a.agree.n,
-                    **{name: a.confusion[one][other] for (one, other), name in counts.items()},
-                },
-            )
-            for run in compared.runs
-            for a in run.found.agreements
-        ),
+        lambda run: ({**asdict(a), "agreement": a.agree, "n": a.agree.n} for a in run.found.agreements),
     )  # fmt: skip
 
 
 def selected(compared: Compared, runs: Sequence[Run]) -> Table:
     """A row a run, those without results too: what it selected, how firmly, and what that detects."""
-    columns = (
-        column("state", "state"), column("strength", "strength"), column("h_neurons", "H-Neurons"),
-        column("per_mille", "per mille", two), column("select_accuracy", "accuracy (select)", say.percent),
-        column("often", "in half of the resamples"), column("jaccard", "Jaccard", two), column("home"),
-        estimate("auroc", "AUROC at home"), column("n", "n"), column("random", "random", two),
-        column("elsewhere", "elsewhere (mean)", two), column("elsewhere_random", "random elsewhere", two),
-        column("sets_elsewhere"), column("error", "error"), column("hneuro"), column("folder", "folder"),
-    )  # fmt: skip
-    lost = [run for run in runs if run.results is None]
-    known = [
-        (run, {"state": run.state, "error": run.error, "hneuro": run.version, "folder": str(run.folder)})
-        for run in (*compared.runs, *lost)
-    ]
     return compared.table(
         "runs",
         "All runs that were found. Only those that are done are in the other tables. AUROC at home: on held-out "
         "questions of the set that the neurons were found on; elsewhere: mean over the other sets.",
-        columns,
-        ((run, {**record, **(_outcome(run) if run.results else {})}) for run, record in known),
-    )
+        (
+            Column("state", "state"), Column("strength", "strength"), Column("h_neurons", "H-Neurons"),
+            Column("per_mille", "per mille", TWO), Column("select_accuracy", "accuracy (select)", say.percent),
+            Column("often", "in half of the resamples"), Column("jaccard", "Jaccard", TWO), Column("home"),
+            estimate("auroc", "AUROC at home"), Column("n", "n"), Column("random", "random", TWO),
+            Column("elsewhere", "elsewhere (mean)", TWO), Column("elsewhere_random", "random elsewhere", TWO),
+            Column("sets_elsewhere"), Column("error", "error"), Column("hneuro"), Column("folder", "folder"),
+        ),
+        lambda run: [
+            {"state": run.state, "error": run.error, "hneuro": run.version, "folder": str(run.folder),
+             **(_outcome(run) if run.results else {})}
+        ],
+        [*compared.runs, *(run for run in runs if run.results is None)],
+    )  # fmt: skip
 
 
 def _outcome(run: Run) -> Record:
     results, tidy = run.found, run.tidy
     point = next((point for point in results.path if point.chosen), None)
     tested = tidy.datasets("detection", "auroc")
-    own = {name: row for name in tested if (row := tidy.one("detection", "auroc", name, "h_neurons")) is not None}
-    random = {name: tidy.one("detection", "auroc", name, "h_neurons/random") for name in own}
-    home, others = tidy.in_domain or "", [name for name in own if name != tidy.in_domain]
-    at_home = random.get(home)
+    own, random = ({name: tidy.one("detection", "auroc", name, c) for name in tested} for c in ("h_neurons", CONTROL))
+    home, others = tidy.in_domain or "", [name for name in tested if own[name] and name != tidy.in_domain]
+    found, at_home = own.get(home), random.get(home)
     return {
         "strength": point and point.strength, "h_neurons": len(results.neurons), "per_mille": per_mille(results),
         "select_accuracy": point and point.accuracy, "often": comes_back(results), "jaccard": of_resamples(results),
-        "home": tidy.in_domain, "auroc": own.get(home), "n": own[home].n if home in own else None,
-        "random": at_home and at_home.value, "elsewhere": _mean([own[name] for name in others]),
+        "home": tidy.in_domain, "auroc": found, "n": found and found.n, "random": at_home and at_home.value,
+        "elsewhere": _mean([own[name] for name in others]),
         "elsewhere_random": _mean([random[name] for name in others]), "sets_elsewhere": len(others),
     }  # fmt: skip
 
@@ -219,19 +199,3 @@ def of_resamples(results: Results) -> float | None:
     """The mean Jaccard overlap of two resamples."""
     pair = resampled(results)
     return None if pair is None else pair.jaccard
-
-
-def two(value: float | None) -> str:
-    return say.number(value, 2)
-
-
-def three(value: float | None) -> str:
-    return say.number(value, 3)
-
-
-def four(value: float | None) -> str:
-    return say.number(value, 4)
-
-
-def share(value: float | None) -> str:
-    return say.percent(value, 0)

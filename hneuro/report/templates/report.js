@@ -4,6 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const show = async (spec, place) => {
   if (spec.width) spec.width = place.clientWidth;
   const box = document.createElement("div");
+  box.ariaHidden = "true"; // the figure around it has a text; its marks have roles without any
   // Names and texts are data: an interpreter runs the expressions, which come from us, and the page allows no other code.
   const { view } = await vegaEmbed(box, spec, { actions: false, ast: true, logLevel: 1, renderer: "svg" });
   place.replaceChildren(box);
@@ -32,7 +33,10 @@ const openPanel = (place) => {
   panel.hidden = false;
   put("h3", name, panel).tabIndex = -1;
   put("p", about, panel);
-  show({ ...structuredClone(data.one), data: { values: answers } }, put("figure", "", panel));
+  const figure = put("figure", "", panel);
+  figure.setAttribute("role", "img");
+  figure.ariaLabel = `CETT of ${name} at wrong and at right answers`;
+  show({ ...structuredClone(data.one), data: { values: answers } }, figure);
   put("p", `Its highest CETT at ${answers.length} answers of the fit part:`, panel);
   const list = put("ol", "", panel);
   for (const { question, said, verdict, cett } of [...answers].sort((a, b) => b.cett - a.cett).slice(0, 8)) {

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import altair
 import pandas as pd
 import pytest
 
 from hneuro.report.compared import Compared, value_of
+from hneuro.report.figures.matrix import matrix_pictures
 from hneuro.report.folders import read_runs
 from hneuro.report.page import Summary, write_summary
 from hneuro.report.published import read_published
-from hneuro.report.table import Table, latex, write
+from hneuro.report.table import Table
 from hneuro.report.tables import all_tables
 
 from .conftest import LABELINGS, MODELS, SETS, Write, own, results
@@ -70,33 +70,6 @@ def test_detection_and_what_each_run_selected(tables: dict[str, Table]) -> None:
     assert len(tables["path"].shown) == 2 * len(CELLS)
 
 
-def test_causal_and_origin(tables: dict[str, Table]) -> None:
-    effects = cells(tables["effects"].frame, benchmark="faitheval_context", arm="lowest to highest")
-    for (model, *_), line in effects.iterrows():
-        slope = 0.04 + 0.01 * MODELS.index(model)
-        assert (line.slope, line.change, line.n) == (slope, 3 * slope, 100)
-        assert (line.controls_low, line.controls_high) == (0.01, 0.01)
-    rates = cells(tables["outcomes"].frame, benchmark="faitheval_context", neuron_set="h_neurons").iloc[0]
-    assert rates[["alpha 0", "alpha 1", "alpha 3"]].tolist() == pytest.approx([0.4, 0.44, 0.52])
-    origin = cells(tables["origin"].frame, dataset="triviaqa", condition="h_neurons")
-    for (model, found, labeling), line in origin.iterrows():
-        assert line.value == own(model, found, "triviaqa", labeling) - 0.1
-    drift = cells(tables["origin"].frame, metric="drift_rank")
-    assert set(zip(drift.value, drift.n, drift.p_value, strict=True)) == {(0.7, 2, 0.004)}
-
-
-def test_a_cell_that_no_run_fills_is_empty(write: Write, tmp_path: Path) -> None:
-    made = results(MODELS[1], "bioasq", "1-vs-1")
-    write(tmp_path / "all")
-    write(tmp_path / "one", MODELS[1], made=replace(made, rows=tuple(r for r in made.rows if r.dataset == "nq_open")))
-    found = all_tables(Compared(read_runs([tmp_path])))
-    line = found["transfer"].frame
-    line = line[(line.model == MODELS[1]) & (line.measure == "accuracy") & (line.condition == "h_neurons")]
-    assert line.on_bioasq.isna().all()
-    assert line.on_nq_open.notna().all()
-    assert set(found["effects"].frame.model) == {MODELS[0]}
-
-
 @pytest.mark.parametrize(
     ("changed", "axes"),
     [
@@ -127,25 +100,6 @@ def test_numbers_are_sorted_as_numbers(write: Write, tmp_path: Path) -> None:
     assert [run.name for run in Compared(read_runs([tmp_path])).runs] == ["9", "10"]
 
 
-def test_latex_is_well_formed_and_compiles(tables: dict[str, Table], tmp_path: Path) -> None:
-    chosen = [tables[name] for name in ("transfer", "path", "runs")]
-    for table in chosen:
-        write(table, tmp_path)
-        text = (tmp_path / f"{table.name}.tex").read_text()
-        assert text == latex(table)
-        assert [text.count(f"\\{rule}") for rule in ("toprule", "midrule", "bottomrule")] == [1, 1, 1]
-        lines = [line for line in text.splitlines() if line.endswith("\\\\")]
-        assert len(lines) == len(table.shown) + 1
-        assert {line.replace("\\&", "").count("&") for line in lines} == {len(table.shown.columns) - 1}
-    compiler = shutil.which("pdflatex")
-    if compiler is None:
-        return
-    body = "\n".join(f"\\input{{{table.name}}}" for table in chosen)
-    page = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{body}\\end{{document}}"
-    (tmp_path / "page.tex").write_text(page)
-    subprocess.run([compiler, "-halt-on-error", "page.tex"], cwd=tmp_path, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def summary(write: Write, tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """Two runs: the report of one of them is there, the other has a name that no page should trust."""
@@ -171,7 +125,9 @@ def test_the_page_is_complete_and_needs_nothing_else(summary: Summary) -> None:
     assert sections == ["runs", "published", "neurons", "detection", "cause", "base", "funnel", "notes"]
     assert text.count("<script") == 2, "the figures and our own"
     text = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
-    assert re.findall(r'href="([^#"][^"]*)"', text.replace("data:,", "#")) == ["../one/report.html"]
+    links = set(re.findall(r'href="([^#"][^"]*)"', text.replace("data:,", "#")))
+    assert links == {"../one/report.html"}, "by the matrix and by the list"
+    assert text.count('name="matrix"') == text.count('<figure role="group"') == 2, "one of two is chosen"
     assert not re.search(r"https?://(?!www\.w3\.org)", text)
     published = f"{100 * own(MODELS[0], 'triviaqa', 'nq_open', LABELINGS[0]) - 70.7:+.2f}"
     assert published in summary.text
@@ -185,8 +141,9 @@ def test_files_are_complete_and_none_is_stale(summary: Summary) -> None:
     figures, tables = (summary.page.parent / name for name in ("figures", "tables"))
     assert {file.stem for file in figures.iterdir()} == {
         *(f"detection_{name}" for name in SETS), *(f"origin_transfer_{name}" for name in SETS), "origin_drift",
-        "alpha_faitheval_context_compliance", "alpha_known_facts_accuracy", "path",
+        "alpha_faitheval_context_compliance", "alpha_known_facts_accuracy", "matrix_auroc", "matrix_slope",
     }  # fmt: skip
+    assert "<a " not in (figures / "matrix_auroc.svg").read_text()
     curve = (figures / "alpha_faitheval_context_compliance.svg").read_text()
     assert f"{MODELS[0]} (n = 100)" in curve
     assert "&lt;script&gt;" in curve, "all models on one chart"
@@ -195,14 +152,25 @@ def test_files_are_complete_and_none_is_stale(summary: Summary) -> None:
     }
 
 
-def test_the_same_runs_give_the_same_bytes(write: Write, tmp_path: Path) -> None:
-    made = results(MODELS[0], "triviaqa", LABELINGS[0])
-    kept = tuple(r for r in made.rows if r.metric in ("drift_rank", "slope_compliance"))
-    write(tmp_path / "runs" / "one", made=replace(made, rows=kept, path=()))
-    first, again = (
-        write_summary(read_runs([tmp_path / "runs"]), (), tmp_path / name).page.parent for name in ("first", "again")
-    )
-    names = {file.relative_to(first) for file in first.rglob("*") if file.is_file()}
-    assert {str(name) for name in names} >= {"figures/origin_drift.pdf", "tables/origin.tex", "report.html"}
-    for name in (name for name in names if name.suffix != ".pdf"):  # whose objects are in any order
-        assert (first / name).read_bytes() == (again / name).read_bytes(), name
+def test_a_cell_of_the_matrix_is_a_run_and_leads_to_it(grid: Compared) -> None:
+    """The value with its interval and n, and random neurons; a run that has no page has no link."""
+    first, *_ = grid.runs
+    auroc, slope = matrix_pictures(grid, {first.folder: "../one/report.html"})
+    cells = auroc.figure["layer"][0]["data"]["values"]
+    assert len(cells) == len(CELLS)
+    for cell, (model, found, labeling) in zip(cells, CELLS, strict=True):
+        value = own(model, found, found, labeling) + 0.05
+        assert (cell["row"], cell["column"]) == (model, f"{found}, {labeling}")
+        assert cell["told"] == f"{value:.2f}\n[{value - 0.02:.2f}, {value + 0.02:.2f}] n = 400\nrandom 0.52"
+        assert cell["ahead"] == pytest.approx(value - 0.52)
+    assert [cell["link"] for cell in cells if cell["link"]] == ["../one/report.html"]
+    assert slope.alt.startswith("Compliance: Gemma-3-4B bioasq, 1-vs-1 +4.00, [+2.00, +6.00] n = 100, random -")
+    altair.Chart.from_dict(auroc.figure, validate=True)
+
+
+def test_what_the_runs_do_not_differ_in_names_no_cell(write: Write, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write(tmp_path / str(seed), changed={"seed": seed})
+    auroc, _ = matrix_pictures(Compared(read_runs([tmp_path])), {})
+    cells = auroc.figure["layer"][0]["data"]["values"]
+    assert [(cell["row"], cell["column"]) for cell in cells] == [("1", ""), ("2", "")]

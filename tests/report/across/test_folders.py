@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pytest
 from filelock import FileLock
 
 from hneuro.cli import main
-from hneuro.records import UserError
 from hneuro.report.folders import read_runs
 from hneuro.report.page import write_summary
 
@@ -61,6 +60,7 @@ def test_every_run_is_found_once_with_its_state(outputs: Path) -> None:
     assert "of_a_later_version" in runs["other"].error
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(outputs)]) == 0
     said = capsys.readouterr().out
@@ -74,19 +74,19 @@ def test_runs_without_results_are_listed_and_told(outputs: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("name", ["status.json", "config.yaml", "results.json"])
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.write_text("[" * 100_000)])
-def test_a_run_that_cannot_be_read_costs_the_others_nothing(
-    make: Callable[[Path], object], name: str, write: Write, tmp_path: Path
-) -> None:
-    for run in ("good", "bad"):
-        write(tmp_path / run, made=small())
-    (tmp_path / "bad" / name).unlink()
-    make(tmp_path / "bad" / name)
-    runs = {run.name: run for run in read_runs([tmp_path])}
-    assert runs["good"].results
-    assert name == "status.json" or (runs["bad"].state, runs["bad"].results) == ("unreadable", None)
+def test_a_run_that_cannot_be_read_costs_the_others_nothing(name: str, write: Write, tmp_path: Path) -> None:
+    """Nested too deeply, a folder, or a pipe in which nothing comes."""
+    write(tmp_path / "good", made=small())
+    for place, make in enumerate((os.mkfifo, Path.mkdir, lambda file: file.write_text("[" * 100_000))):
+        write(tmp_path / f"bad{place}", made=small())
+        (tmp_path / f"bad{place}" / name).unlink()
+        make(tmp_path / f"bad{place}" / name)
+    good, *bad = sorted(read_runs([tmp_path]), key=lambda run: run.name != "good")
+    assert good.results
+    assert name == "status.json" or {(run.state, run.results) for run in bad} == {("unreadable", None)}
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_versions_side_by_side_are_told_in_one_line(write: Write, tmp_path: Path) -> None:
     write(tmp_path / "a", made=small())
     write(tmp_path / "b", labeling=LABELINGS[1], made=small("0.0.9", LABELINGS[1]))
@@ -98,13 +98,9 @@ def test_versions_side_by_side_are_told_in_one_line(write: Write, tmp_path: Path
     ("files", "said"),
     [
         ({}, "there is no run in "),
-        (
-            {"a/status.json": '{"state": "running"}', "a/config.yaml": "{}"},
-            "is done; a: died (its process has",
-        ),
+        ({"a/status.json": '{"state": "running"}', "a/config.yaml": "{}"}, "is done; a: died (its process has"),
         ({"a/status.json": '{"state"', "a/config.yaml": "{}"}, "a: died (status.json cannot be read"),
         ({"a/status.json": '{"state": "done"}', "a/config.yaml": "]"}, "a/config.yaml cannot be read"),
-        ({"a/status.json": '{"state": "done"}', "a/config.yaml": "1"}, "a/config.yaml is not the config of a run"),
         ({"a/status.json": '{"state": "done"}'}, "a/config.yaml cannot be read"),
         ({"a/results.json": "{}", "a/config.yaml": "{}"}, "a/results.json cannot be read"),
     ],
@@ -119,11 +115,6 @@ def test_nothing_to_report_on_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert said in line
-
-
-def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere is not a folder"):
-        read_runs([tmp_path / "nowhere"])
 
 
 def test_a_report_that_cannot_be_written_is_one_line(
