@@ -173,7 +173,7 @@ def _signals(measured: Measured, score: NDArray[np.float64]) -> NDArray[np.float
 def _transfer(run: Run, probe: Probe, neurons: HNeurons, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
     setup = run.experiment
     settings = setup.mechanism
-    if not settings.transfer:
+    if not settings.transfer or setup.by_effect:  # other sets have no effects to select by
         return ()
     return transfer(
         run.store, held_out, setup.probe, neurons, probe.strength, settings.min_per_class, setup.seed,
