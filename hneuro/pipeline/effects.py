@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 
 from hneuro.causal.values import Values
 from hneuro.models.language_model import LanguageModel
-from hneuro.neurons import NeuronSpace, ProbeRows
+from hneuro.neurons import NeuronSpace, Probe, ProbeRows
 from hneuro.pipeline import checks, stored
 from hneuro.pipeline.answers import Identified
 from hneuro.pipeline.measured import Answers
 from hneuro.pipeline.run import Run
-from hneuro.probe.attribution import Attribution
+from hneuro.probe import attribution
+from hneuro.probe.attribution import Attribution, each_auroc
 from hneuro.probe.labeling import Labeling
+from hneuro.probe.selectors import t_statistic
 from hneuro.questions.splits import in_turn
 from hneuro.records import BenchmarkItem, Fact, UserError
-from hneuro.stage import Rows, array
+from hneuro.result_records import TellsAndDoes
+from hneuro.stage import Rows, array, stage
 from hneuro.store import Kept
 
 ITEMS_PER_SHARD = 32
@@ -61,25 +64,55 @@ def learnt(run: Run, identified: Identified) -> Learnt:
 
 
 def measured(run: Run, part: str, facts: Sequence[Fact]) -> Effects:
-    """The effects about facts of one part, as many as `probe.items` allows, of as many entities as there are."""
-    setup, probe, benchmark = run.experiment, run.experiment.probe, checks.planting(run)
+    """The effects about facts of one part; `UserError` where they are too few."""
+    items, probe = prompts(run, part, facts), run.experiment.probe
+    assert isinstance(probe, Attribution)
+    if len(items) < FEWEST:
+        raise UserError(
+            f"probe=attribution: {len(items)} questions of the {part} part are answered rightly in every sample and "
+            "have a wrong value to plant: sample more questions (dataset.limit), or choose another probe"
+        )
+    space = stored.neuron_space(run.store, run.chat)
+    return Effects(
+        kept=effects(run.store, run.chat, items, probe.token_budget, space.size),
+        groups=tuple(str(item.meta["entity"]) for item in items),
+        space=space,
+    )
+
+
+def prompts(run: Run, part: str, facts: Sequence[Fact]) -> tuple[BenchmarkItem, ...]:
+    """As many as `probe.items` allows, of as many entities as there are; planted values are of the same part."""
+    setup, probe = run.experiment, run.experiment.probe
     assert isinstance(probe, Attribution)
     values = Values.of(run.asked.parts[part])
     known = {fact.question.id: fact for fact in values.askable(facts)}
     turn = in_turn([fact.question for fact in known.values()], setup.seed)
     chosen = [known[question.id] for question in turn[: probe.items]]
-    if len(chosen) < FEWEST:
-        raise UserError(
-            f"probe=attribution: {len(chosen)} questions of the {part} part are answered rightly in every sample and "
-            "have a wrong value to plant: sample more questions (dataset.limit), or choose another probe"
-        )
-    items = benchmark.asked(probe.framing, chosen, values, setup.model.prompting.suffix).items()
-    space = stored.neuron_space(run.store, run.chat)
-    groups = tuple(fact.question.group for fact in chosen)
-    return Effects(kept=effects(run.store, run.chat, items, probe.token_budget, space.size), groups=groups, space=space)
+    return checks.planting(run).asked(probe.framing, chosen, values, setup.model.prompting.suffix).items()
 
 
-@array(version=1)
+def tells_and_does(
+    run: Run, identified: Identified, held_out: Sequence[Answers], probes: Sequence[Probe], chosen: Probe
+) -> TellsAndDoes | None:
+    """Where all neurons are, of a selection by effect; None where nothing is left to measure it on."""
+    setup = run.experiment
+    tested = next((one for one in held_out if one.name == setup.identification.name and one.two_sided), None)
+    if not setup.by_effect or tested is None or len(prompts(run, "select", identified.facts)) < FEWEST:
+        return None
+    effects = measured(run, "select", identified.facts)
+    return placed(run.store, effects, tested, identified.fit, probes, chosen).value[0]
+
+
+@stage(TellsAndDoes, version=1, name="tells_and_does")
+def placed(
+    effects: Effects, tested: Answers, fit: Answers, probes: Sequence[Probe], chosen: Probe
+) -> Sequence[TellsAndDoes]:
+    order = np.argsort(-t_statistic(fit.rows()), kind="stable")
+    sizes = len(tested.labelled), len(effects.groups)
+    return [attribution.tells_and_does(each_auroc(tested.rows()), effects.mean(), order, probes, chosen, sizes)]
+
+
+@array(version=1, name="gain_effects")
 def effects(model: LanguageModel, items: Sequence[BenchmarkItem], token_budget: int, size: int) -> Rows:
     """[prompt, neuron]: `hneuro.causal.attribution.effects` of all `size` neurons."""
 

@@ -9,7 +9,7 @@ from hneuro.pipeline import answers, checks, early, reading, selection
 from hneuro.pipeline.calibration import calibration
 from hneuro.pipeline.causal import causal
 from hneuro.pipeline.detection import detection
-from hneuro.pipeline.effects import learnt
+from hneuro.pipeline.effects import learnt, tells_and_does
 from hneuro.pipeline.mechanism import mechanism
 from hneuro.pipeline.origin import origin
 from hneuro.pipeline.run import Run
@@ -59,7 +59,7 @@ def run(experiment: Experiment, store: Store) -> Results:
     held_out = answers.evaluation_sets(this, this.chat)
     detected = detection(this, probe, neurons, detector, identified, held_out)
     calibrated, kept, not_located = calibration(this, detector, identified, held_out[0])
-    chance = permutations(this, identified, learns, held_out)
+    chance = permutations(this, identified, held_out, learns)
 
     # Is it more than the model's doubts and the frequency of what is asked, and are the neurons the same elsewhere?
     explained, uncounted = mechanism(this, probe, neurons, detector, held_out)
@@ -92,4 +92,5 @@ def run(experiment: Experiment, store: Store) -> Results:
         detector=detector,
         fit_answers=selection.read_answers(neurons, fit),
         calibration=kept,
+        tells_and_does=tells_and_does(this, identified, held_out, probes, probe),
     )

@@ -109,7 +109,7 @@ class Found:
     auroc: float  # of the detector on held-out answers
 
 
-def permutations(run: Run, identified: Identified, fit: Learnt, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
+def permutations(run: Run, identified: Identified, held_out: Sequence[Answers], fit: Learnt) -> tuple[ResultRow, ...]:
     """`METRICS` of the run ("h_neurons") and under each permutation ("h_neurons/permuted"), p one-sided, with the +1.
 
     Labels are permuted in every split, so that the probe, its choice and the test all see a world without a signal. A

@@ -1,12 +1,19 @@
-"""Selection by effect: the neurons that do, whether or not they tell."""
+"""Selection by effect: the neurons that do, whether or not they tell; and what those that tell have to do with them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
+from numpy.typing import NDArray
 
 from hneuro.neurons import Probe, ProbeRows
+from hneuro.probe.stability import overlap
+from hneuro.result_records import Cell, TellsAndDoes
+
+ACROSS, UP = 60, 40  # cells of a grid of all neurons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +55,54 @@ class Attribution:
             weight[down] += np.minimum(effect[down], 0.0)
             probes.append(Probe(weight=weight, bias=0.0, strength=float(count), space=rows.space))
         return tuple(probes)
+
+
+def each_auroc(rows: ProbeRows) -> NDArray[np.float64]:
+    """[neuron]: the AUROC of each neuron's values alone, that of chance where they never change."""
+    wrong = int((rows.y == 1).sum())
+    pairs = wrong * (len(rows.y) - wrong)
+    ranks = (scipy.stats.rankdata(block, axis=0)[rows.y == 1].sum(0) for _, block in rows.blocks())
+    return np.asarray((np.concatenate(list(ranks)) - wrong * (wrong + 1) / 2) / pairs)
+
+
+def tells_and_does(
+    tells: NDArray[np.float64],
+    does: NDArray[np.float64],
+    order: NDArray[np.intp],
+    probes: Sequence[Probe],
+    chosen: Probe,
+    sizes: tuple[int, int],
+) -> TellsAndDoes:
+    """`tells` [neuron], AUROCs; `does` [neuron], effects; `order`: neurons as they tell on the fit part, best first.
+
+    As many that tell as a probe has neurons are compared with these. `sizes`: how many answers and facts there were.
+    """
+    pairs = [(order[: len(probe.positive)].tolist(), probe.positive) for probe in probes if probe.positive]
+    tell, do = order[: len(chosen.positive)], np.array(chosen.positive, dtype=np.intp)
+    return TellsAndDoes(
+        cells=_cells(tells, does),
+        telling=tuple(zip(tells[tell].tolist(), does[tell].tolist(), strict=True)),
+        doing=tuple(zip(tells[do].tolist(), does[do].tolist(), strict=True)),
+        overlaps=tuple(
+            overlap("telling and doing", {"that tell": told, "that do": done}, len(tells)) for told, done in pairs
+        ),
+        rank_correlation=float(scipy.stats.spearmanr(np.abs(tells - 0.5), np.abs(does)).statistic),
+        answers=sizes[0],
+        facts=sizes[1],
+    )
+
+
+def _cells(tells: NDArray[np.float64], does: NDArray[np.float64]) -> tuple[Cell, ...]:
+    """A grid whose steps widen with the effect: a few neurons do a hundred times what most do."""
+    usual = float(np.median(np.abs(does))) or 1.0
+    bent = np.arcsinh(does / usual)
+    count, across, up = np.histogram2d(tells, bent, bins=(ACROSS, UP))
+    up = np.sinh(up) * usual
+    return tuple(
+        Cell(
+            tells=(float(across[i]), float(across[i + 1])),
+            does=(float(up[j]), float(up[j + 1])),
+            count=int(count[i, j]),
+        )
+        for i, j in zip(*np.nonzero(count), strict=True)
+    )

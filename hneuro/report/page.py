@@ -24,6 +24,7 @@ from hneuro.report import wording as say
 from hneuro.report.compared import Compared
 from hneuro.report.figures.alpha import alpha_pictures, pictured
 from hneuro.report.figures.cost import cost_pictures
+from hneuro.report.figures.effects import effect_pictures
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
 from hneuro.report.figures.neurons import neuron_pictures, one_neuron
 from hneuro.report.figures.path import path_pictures
@@ -171,7 +172,7 @@ def _pictures(compared: Compared) -> Mapping[str, Iterable[Picture]]:
     return {
         "detection": detection_pictures(compared),
         "cause": (*costs, *alpha_pictures(compared), *changes),
-        "neurons": (*neuron_pictures(compared), *path_pictures(compared)),
+        "neurons": (*neuron_pictures(compared), *effect_pictures(compared), *path_pictures(compared)),
         "base": origin_pictures(compared),
     }
 
