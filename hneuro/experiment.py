@@ -22,6 +22,7 @@ from hneuro.disk import safe_name
 from hneuro.endpoint.client import Endpoint
 from hneuro.models.spec import ModelSpec
 from hneuro.origin.drift import OriginSettings
+from hneuro.probe.attribution import Attribution
 from hneuro.probe.choice import Choice
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector
@@ -197,6 +198,11 @@ class Experiment:
         for key, value in _leaves({name: self.config.get(name) for name in asked if name != "grader"}, ""):
             if key.endswith("._target_") and value == f"{Endpoint.__module__}.{Endpoint.__qualname__}":
                 yield key.removesuffix("._target_")
+
+    @property
+    def by_effect(self) -> bool:
+        """Whether neurons are selected by what they do, and not by what they tell."""
+        return isinstance(self.probe, Attribution)
 
     @property
     def run_name(self) -> str:

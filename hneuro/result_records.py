@@ -204,6 +204,32 @@ class Stability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Neurons that tell and do about as much: between two AUROCs, and between two effects."""
+
+    tells: tuple[float, float]
+    does: tuple[float, float]
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellsAndDoes:
+    """Every neuron by how well it tells a wrong answer from a right one, and by how much it does about a known fact.
+
+    It tells by the AUROC of its CETT on held-out answers, and does by the effect of its gain about facts of the select
+    part, to first order. Both sets were made on the fit part.
+    """
+
+    cells: tuple[Cell, ...]  # all neurons
+    telling: tuple[tuple[float, float], ...]  # (AUROC, effect) of each of those that tell best by Welch's t
+    doing: tuple[tuple[float, float], ...]  # of the selected ones
+    overlaps: tuple[Overlap, ...]  # of both sets, at every size of the path
+    rank_correlation: float  # Spearman, of |AUROC - 0.5| and |effect| over all neurons
+    answers: int
+    facts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColouredResponse:
     """A response with the risk at each generated token, for people to read."""
 
@@ -268,3 +294,4 @@ class Results:
     detector: TrainedDetector | None = None  # None in results from before it was kept
     fit_answers: tuple[ReadAnswer, ...] = ()  # some answers of either kind; empty in results from before they were kept
     calibration: Calibration | None = None  # None with too few answers, and in results from before it was kept
+    tells_and_does: TellsAndDoes | None = None  # None but in a selection by effect

@@ -208,6 +208,11 @@ RUNS: dict[str, tuple[Prepare, tuple[str, ...]]] = {
         asking(words="probe=ranking probe.counts=[500] intervention.ranked=0"),
         ("probe.counts", "192"),
     ),
+    "an effect on nothing": (asking(words="probe=attribution"), ("probe.benchmark=doubt", "choose benchmark=known")),
+    "an effect in no framing": (
+        asking(words="probe=attribution benchmark=known probe.framing=rude"),
+        ("probe.framing=rude", "doubt has sure, disagree, suggest, correct"),
+    ),
     "a model that knows nothing": (
         asking(words="intervention.ranked=0"),
         ("faithful answers", "more questions"),

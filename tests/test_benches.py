@@ -46,3 +46,12 @@ def test_selection(tmp_path: Path) -> None:
 def test_serve() -> None:
     rows = cells(printed("serve", "--size", "tiny", "--rounds", "1", "--tokens", "4"), 2)
     assert rows == ["1", "16"]
+
+
+def test_attribution() -> None:
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed("attribution", "--smoke")]
+    rows = {row[0]: row for row in table if len(row) == 6}
+    assert [name for name in rows if name not in ("method", "---", "alpha")][:3] == ["forward", "log-odds", "effects"]
+    told = [float(row[3]) for row in table if len(row) == 6 and row[1] == "both" and row[0] in ("0.9", "1.1")]
+    assert len(told) == 2
+    assert min(told) > 0.99

@@ -134,3 +134,16 @@ def test_l1_finds_some_of_them_and_nothing_else(patient: Path, questions: Path) 
     results = run(patient, questions, "intervention.swept=false")
     assert results.neurons
     assert {(n.layer, n.index) for n in results.neurons} <= set(PLANTED)
+
+
+def test_the_neurons_that_do_are_those_that_were_built(patient: Path, questions: Path) -> None:
+    """By the derivative alone, of facts of the fit part: no answer is read for it, and the labels are not."""
+    asked = "probe=attribution probe.benchmark=told probe.framing=pressed probe.items=20"
+    results = run(patient, questions, *asked.split(), "probe.counts=[4,8]", "intervention.swept=false")
+    assert {(n.layer, n.index) for n in results.neurons[:4]} == set(PLANTED)
+    assert results.facts["selection"] == "attribution, 4 that raise the log-odds of the planted answer most"
+    found = results.tells_and_does
+    assert found is not None
+    assert sum(cell.count for cell in found.cells) == 192
+    assert (found.overlaps[0].shared, found.overlaps[0].sizes) == (4, (4, 4))
+    assert min(tells for tells, _ in found.telling) > 0.95

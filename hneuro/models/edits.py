@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["scale", "mean"]
 Edited = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # of a module's inputs, in place where no gradient is wanted
+# By the gain of each neuron [row, neuron]: of a module's inputs, the gradient of the first of them, and how many rows.
+Derivative = Callable[[tuple[Any, ...], "Tensor", int], "Tensor"]
 LARGEST = 1000.0  # an alpha beyond it overflows in half precision, and says nothing of a neuron's effect
 
 

@@ -19,7 +19,7 @@ from accelerate.utils import align_module_device
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hneuro.models.edits import Edited, LayerEdit
+from hneuro.models.edits import Derivative, Edited, LayerEdit
 from hneuro.models.weights import by_row
 
 if TYPE_CHECKING:
@@ -209,6 +209,21 @@ class RoutedProjection:
 
         return [(self.module, edited)]
 
+    @property
+    def derivatives(self) -> list[tuple[nn.Module, Derivative]]:
+        """The module whose first input is z, and what its gradient says of each neuron's gain."""
+
+        def derivative(inputs: tuple[Any, ...], gradient: Tensor, rows: int) -> Tensor:
+            z, routing, _ = inputs
+            product = (z * gradient).to(torch.promote_types(z.dtype, torch.float32))
+            # A product of matrices: the order in which `index_add_` sums varies on a GPU.
+            own = functional.one_hot(routing.token // (routing.tokens // rows), rows).to(product)
+            ends = routing.ends[:-1].tolist()
+            parts = zip(own.tensor_split(ends), product.tensor_split(ends), strict=True)
+            return torch.cat([of_row.T @ part for of_row, part in parts], dim=-1)
+
+        return [(self.module, derivative)]
+
 
 @dataclass(frozen=True)
 class SharedProjection:
@@ -285,3 +300,14 @@ class SharedProjection:
         own = own.moved(-self.routed.width)
         hooks = self.routed.edited_by(edit.columns(of_routed)) if of_routed.any() else []
         return [*hooks, *(self.shared.edited_by(own) if len(own.indices) else [])]
+
+    @property
+    def derivatives(self) -> list[tuple[nn.Module, Derivative]]:
+        """Those of both, each of its own neurons."""
+
+        def placed(own: Derivative, before: int, after: int) -> Derivative:
+            return lambda *given: functional.pad(own(*given), (before, after))
+
+        ((routed, first),), ((shared, second),) = self.routed.derivatives, self.shared.derivatives
+        widths = self.routed.width, self.shared.width
+        return [(routed, placed(first, 0, widths[1])), (shared, placed(second, widths[0], 0))]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from hneuro.models.edits import Edited, LayerEdit
+from hneuro.models.edits import Derivative, Edited, LayerEdit
 from hneuro.models.experts import Passed, RoutedProjection, SharedProjection, attach, supports
 from hneuro.models.weights import (
     bias_of,
@@ -127,6 +127,15 @@ class DownProjection:
 
         return [(self.module, edited)]
 
+    @property
+    def derivatives(self) -> list[tuple[nn.Module, Derivative]]:
+        """The module whose first input is z, and what its gradient says of each neuron's gain."""
+
+        def derivative(inputs: tuple[Any, ...], gradient: Tensor, rows: int) -> Tensor:
+            return by_row(inputs[0] * gradient, rows).sum(1, dtype=torch.promote_types(self.dtype, torch.float32))
+
+        return [(self.module, derivative)]
+
 
 Projection = DownProjection | RoutedProjection | SharedProjection
 
@@ -137,6 +146,7 @@ class FFN:
 
     layers: tuple[Projection, ...]
     decoder: nn.Module
+    blocks: tuple[nn.Module, ...]  # the decoder layers that they lie in
 
     @property
     def space(self) -> NeuronSpace:
@@ -163,7 +173,8 @@ def find_ffn(model: Any) -> FFN:
     decoder = text_decoder(model)
     config = model.config.get_text_config()
     layers = _layer_list(decoder, config.num_hidden_layers)
-    return FFN(tuple(_projection(model, layer, config.hidden_size, n) for n, layer in enumerate(layers)), decoder)
+    found = tuple(_projection(model, layer, config.hidden_size, n) for n, layer in enumerate(layers))
+    return FFN(found, decoder, tuple(layers))
 
 
 def _layer_list(decoder: nn.Module, n_layers: int) -> Sequence[nn.Module]:

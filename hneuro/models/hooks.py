@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from hneuro.models.edits import Edited, Edits
+from hneuro.models.edits import Derivative, Edited, Edits
 from hneuro.models.experts import Passed
 from hneuro.models.ffn import FFN
 from hneuro.models.weights import by_row
@@ -64,6 +66,48 @@ def calls(
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def attribute(ffn: FFN, rows: int, read: Callable[[int, Tensor], None]) -> Iterator[None]:
+    """Calls `read` with a layer and the derivative of what is differentiated by the gain of each of its neurons.
+
+    [row, neuron], summed over tokens, as the backward pass gets there: the last layer first, of a layer with a shared
+    expert in two parts. What a layer has computed is let go and computed again on the way back, so that z and its
+    gradient are held of one layer at a time. Parameters need no gradient.
+    """
+
+    def hook_of(layer: int, derivative: Derivative) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        recomputed: list[tuple[Any, ...]] = []
+        forward = True
+
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            nonlocal forward
+            z = inputs[0].requires_grad_(True)  # of the first layer: nothing before it has a gradient
+            if forward:
+                forward = False
+                z.register_hook(lambda gradient: read(layer, derivative(recomputed.pop(), gradient, rows)))
+            else:
+                recomputed[:] = [tuple(one.detach() if isinstance(one, Tensor) else one for one in inputs)]
+
+        return hook
+
+    handles: list[Any] = []
+    before = [(block, vars(block).get("forward")) for block in ffn.blocks]
+    try:
+        for block in ffn.blocks:
+            again = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
+            vars(block)["forward"] = again
+        for layer, projection in enumerate(ffn.layers):
+            for module, derivative in projection.derivatives:
+                handles.append(module.register_forward_pre_hook(hook_of(layer, derivative)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for block, own in before:
+            vars(block).pop("forward", None)
+            vars(block).update({} if own is None else {"forward": own})
 
 
 def watch_for_good(maps: Mapping[int, nn.Module], seen: Callable[[int, Tensor, Tensor], None]) -> None:

@@ -27,6 +27,7 @@ class Identified:
     fit: Answers
     select: Answers
     facts: tuple[Fact, ...]  # of the select part
+    fit_facts: tuple[Fact, ...]  # of the fit part, all of them
     known: Questions  # some of their questions
     natural: tuple[int, int]  # the wrong among the select part's first samples that are wrong or right; and all these
     trail: Trail
@@ -46,7 +47,7 @@ def identify(run: Run) -> Identified:
     trail = _judged(both, sampled, stopped_step(run, sampled, both, "fit and select"))
     responses, pairs = sampled.responses, sampled.pairs()
     found: dict[str, Answers] = {}
-    facts: tuple[Fact, ...] = ()
+    facts: dict[str, tuple[Fact, ...]] = {}
     natural = (0, 0)
     for name, part in parts.items():
         ids = {q.id for q in part}
@@ -59,15 +60,14 @@ def identify(run: Run) -> Identified:
         first, _ = single(part, [pair for pair in own if pair[0].sample == 0], name)
         natural = (sum(r.hallucinated for r in first), len(first))
         asked_about = sorted((q for q in part if q.id in right), key=lambda q: place_in_draw(q.id, setup.seed))
-        facts = tuple(
-            Fact(question=q, said=right[q.id]) for q in asked_about[: setup.intervention.facts] if q.answerable
-        )
+        most = setup.intervention.facts if name == "select" else None
+        facts[name] = tuple(Fact(question=q, said=right[q.id]) for q in asked_about[:most] if q.answerable)
         kept, step = _balanced(run, labelled, name)
         found[name] = measure(run, model, name, part, responses, kept, for_probe=name == "fit")
         trail += Trail((step,)) + found[name].trail
         check_labelled(found[name].labelled, name, trail.funnel)
-    known = tuple(fact.question for fact in facts[: setup.intervention.known_questions])
-    return Identified(found["fit"], found["select"], facts, known, natural, trail)
+    known = tuple(fact.question for fact in facts["select"][: setup.intervention.known_questions])
+    return Identified(found["fit"], found["select"], facts["select"], facts["fit"], known, natural, trail)
 
 
 def _consistent(

@@ -11,6 +11,7 @@ from hneuro.causal.values import Values
 from hneuro.neurons import NeuronSpace
 from hneuro.pipeline import stored
 from hneuro.pipeline.run import Run
+from hneuro.probe.attribution import Attribution
 from hneuro.probe.selectors import Ranking
 from hneuro.records import LabelledResponse, Question, UserError
 from hneuro.result_records import FunnelStep
@@ -48,7 +49,7 @@ def check_neurons(run: Run) -> None:
     setup = run.experiment
     size = stored.neuron_space(run.store, run.chat).size
     wanted = {"intervention.ranked": setup.intervention.ranked}
-    if isinstance(setup.probe, Ranking):
+    if isinstance(setup.probe, Ranking | Attribution):
         wanted["probe.counts"] = max(setup.probe.counts)
     for key, count in wanted.items():
         if 2 * count > size:
@@ -102,6 +103,8 @@ def _size(space: NeuronSpace) -> str:
 
 def check_benchmarks(run: Run) -> None:
     """The prompts of every benchmark can be read, or made of the identification set."""
+    if run.experiment.by_effect:
+        planting(run)
     for name, benchmark in run.experiment.benchmarks.items():
         if isinstance(benchmark, KnownBenchmark):
             _check_values(name, [question for part in run.asked.parts.values() for question in part])
@@ -112,6 +115,22 @@ def check_benchmarks(run: Run) -> None:
         if len(set(ids)) < len(ids):
             twice = max(ids, key=ids.count)
             raise UserError(f"benchmark.{name}: two of its prompts have the id {twice}, which must differ")
+
+
+def planting(run: Run) -> KnownBenchmark:
+    """The benchmark that a selection by effect names; `UserError` where the run has none of its name or framing."""
+    probe = run.experiment.probe
+    assert isinstance(probe, Attribution)
+    known = {n: part for n, part in run.experiment.benchmarks.items() if isinstance(part, KnownBenchmark)}
+    if probe.benchmark not in known:
+        raise UserError(
+            f"probe.benchmark={probe.benchmark}: the run has no such benchmark about known facts "
+            f"({', '.join(known) or 'none'}): choose benchmark=known, or another probe"
+        )
+    framings = known[probe.benchmark].framings
+    if probe.framing not in framings:
+        raise UserError(f"probe.framing={probe.framing}: {probe.benchmark} has {', '.join(framings)}")
+    return known[probe.benchmark]
 
 
 def _check_values(name: str, questions: Sequence[Question]) -> None:

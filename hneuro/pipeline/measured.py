@@ -9,11 +9,11 @@ from typing import Any
 from hneuro.contributions.regions import region_positions
 from hneuro.detection.scored import AnswerSet, baseline_features
 from hneuro.models.language_model import LanguageModel
-from hneuro.neurons import Contributions, ProbeRows
+from hneuro.neurons import Contributions, NeuronSpace, ProbeRows
 from hneuro.pipeline import stored
 from hneuro.pipeline.checks import check_spans
 from hneuro.pipeline.run import Questions, Run
-from hneuro.probe.labeling import region_rows
+from hneuro.probe.labeling import Labeling, region_rows
 from hneuro.records import AnswerSpan, Judgement, LabelledResponse, Question, Response
 from hneuro.result_records import FunnelStep
 from hneuro.spans.base import loss_step
@@ -49,6 +49,14 @@ class Answers:
     @property
     def store_key(self) -> list[Any]:
         return [self.name, self.digest, self.labelled]
+
+    @property
+    def space(self) -> NeuronSpace:
+        return self.found.space
+
+    def training(self, labeling: Labeling) -> ProbeRows:
+        """The rows that a probe learns from."""
+        return labeling.rows(self.found, self.labelled)
 
     def rows(self) -> ProbeRows:
         """One row a labelled response, of the region that detectors read."""

@@ -177,7 +177,7 @@ def _signals(measured: Measured, score: NDArray[np.float64]) -> NDArray[np.float
 
 def _transfer(run: Run, probe: Probe, neurons: HNeurons, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
     setup = run.experiment
-    if not setup.mechanism.transfer:
+    if not setup.mechanism.transfer or setup.by_effect:  # other sets have no effects to select by
         return ()
     return transfer(
         run.store, held_out, setup.probe, neurons, probe.strength, setup.mechanism.min_per_class, setup.seed,

@@ -9,6 +9,7 @@ from hneuro.pipeline import answers, checks, early, reading, selection
 from hneuro.pipeline.calibration import calibration
 from hneuro.pipeline.causal import causal
 from hneuro.pipeline.detection import detection
+from hneuro.pipeline.effects import learnt, tells_and_does
 from hneuro.pipeline.mechanism import mechanism
 from hneuro.pipeline.origin import origin
 from hneuro.pipeline.run import Run
@@ -42,21 +43,21 @@ def run(experiment: Experiment, store: Store) -> Results:
 
     # Samples, judged; the consistent ones, with their answer tokens and contributions (sections 2.1, 2.2).
     identified = answers.identify(this)
-    fit, select = identified.fit, identified.select
+    fit, select, learns = identified.fit, identified.select, learnt(this, identified)
 
     # The H-Neurons: the positive weights of a sparse probe (section 2.3).
-    probes = selection.probe_path(this, fit, experiment.labeling)
+    probes = selection.probe_path(this, learns, experiment.labeling)
     suppressed = selection.suppressed_accuracy(this, probes, identified.known)
     probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice, suppressed)
     neurons = h_neurons(probe, experiment.probe.name)
     detector = selection.trained_detector(this, neurons, identified)
-    stable = stability(this, probes, probe.strength, neurons, fit)
+    stable = stability(this, probes, probe.strength, neurons, learns)
 
     # Do they detect hallucination on other questions, better than random neurons do? (section 2.4)
     held_out = answers.evaluation_sets(this, this.chat)
     detected = detection(this, probe, neurons, detector, identified, held_out)
     calibrated, kept, not_located = calibration(this, detector, identified, held_out[0])
-    chance = permutations(this, identified, held_out)
+    chance = permutations(this, identified, held_out, learns)
 
     # Is it more than the model's doubts and the frequency of what is asked, and are the neurons the same elsewhere?
     explained, uncounted = mechanism(this, probe, neurons, detector, held_out)
@@ -89,4 +90,5 @@ def run(experiment: Experiment, store: Store) -> Results:
         detector=detector,
         fit_answers=selection.read_answers(neurons, fit),
         calibration=kept,
+        tells_and_does=tells_and_does(this, identified, held_out, probes, probe),
     )

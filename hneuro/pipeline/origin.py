@@ -130,6 +130,8 @@ def distances(chat: LanguageModel, base: LanguageModel, space: NeuronSpace) -> R
 
 def _own_probe(run: Run, base: LanguageModel, strength: float) -> tuple[Probe | None, Trail]:
     """The same selection at the same strength, fitted on the base model's own consistent answers."""
+    if run.experiment.by_effect:  # it has not been asked to give in
+        return None, Trail()
     answers, trail = base_fit(run, base)
     if answers is None:
         return None, trail

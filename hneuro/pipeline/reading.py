@@ -116,7 +116,8 @@ def facts_of(
     """What was used, a line each."""
     setup = run.experiment
     chosen = next(point for point in path if point.chosen)
-    strength = "C = {:g} x the smallest that selects" if neurons.selection != "ranking" else "{:g} best neurons"
+    kinds = {"ranking": "{:g} best neurons", "attribution": "{:g} that raise the log-odds of the planted answer most"}
+    strength = kinds.get(neurons.selection, "C = {:g} x the smallest that selects")
     count = len(neurons.neurons)
     return {
         "model": f"{setup.model.name} ({_precision(run)}, {neurons.space.size:,} FFN neurons{edit_of(run.chat)})",

@@ -14,6 +14,7 @@ from hneuro.detection.evaluate import neuron_detector
 from hneuro.models.language_model import LanguageModel
 from hneuro.neurons import HNeurons, Probe
 from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.effects import Learnt
 from hneuro.pipeline.measured import Answers
 from hneuro.pipeline.run import Questions, Run
 from hneuro.pipeline.sweeps import alpha_sweep, device_of_sweeps
@@ -30,19 +31,19 @@ SHOWN_NEURONS, SHOWN_ANSWERS, LONGEST = 100, 200, 300  # results stay small: neu
 
 
 @array(version=1)
-def probe(selector: Selector, labeling: Labeling, fit: Answers, seed: int) -> Rows:
+def probe(selector: Selector, labeling: Labeling, fit: Learnt, seed: int) -> Rows:
     """[strength, neuron + 2]: the weights of each probe of the path, its bias and its duality gap."""
     strengths = len(selector.strengths)
 
     def work(_: slice) -> NDArray[np.float32]:
-        path = selector.path(labeling.rows(fit.found, fit.labelled), seed)
+        path = selector.path(fit.training(labeling), seed)
         table = [np.concatenate([p.weight, [p.bias, np.nan if p.gap is None else p.gap]]) for p in path]
         return np.stack(table).astype(np.float32)
 
-    return Rows.of((strengths, fit.found.space.size + 2), strengths, work)
+    return Rows.of((strengths, fit.space.size + 2), strengths, work)
 
 
-def probe_path(run: Run, fit: Answers, labeling: Labeling) -> tuple[Probe, ...]:
+def probe_path(run: Run, fit: Learnt, labeling: Labeling) -> tuple[Probe, ...]:
     """The selection path, the sparsest first. Weights are kept in float32."""
     selector = run.experiment.probe
     kept = probe(run.store, selector, labeling, fit, run.experiment.seed)
@@ -51,7 +52,7 @@ def probe_path(run: Run, fit: Answers, labeling: Labeling) -> tuple[Probe, ...]:
             weight=np.asarray(line[:-2], dtype=np.float64),
             bias=float(line[-2]),
             strength=strength,
-            space=fit.found.space,
+            space=fit.space,
             gap=None if np.isnan(line[-1]) else float(line[-1]),
         )
         for line, strength in zip(kept.value, sorted(selector.strengths), strict=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hneuro.detection.evaluate import neuron_detector
 from hneuro.neurons import HNeurons, Probe, ProbeRows
 from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.effects import Effects, Learnt
 from hneuro.pipeline.measured import Answers
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.selection import probe_path
@@ -38,7 +39,7 @@ RESAMPLES_PER_SHARD = 25
 LABELINGS: tuple[Labeling, ...] = (OneVsOne(), ThreeVsOne(), LettersContrastive(), LettersForeseen())
 
 
-def stability(run: Run, probes: Sequence[Probe], chosen: float, neurons: HNeurons, fit: Answers) -> Stability | None:
+def stability(run: Run, probes: Sequence[Probe], chosen: float, neurons: HNeurons, fit: Learnt) -> Stability | None:
     """Frequencies over resamples, and overlaps between resamples, strengths and labeling modes."""
     setup = run.experiment
     count = setup.stability.resamples
@@ -50,7 +51,7 @@ def stability(run: Run, probes: Sequence[Probe], chosen: float, neurons: HNeuron
     at_chosen = [r.neurons for r in resamples if r.strength == chosen]
     overlaps = [mean_overlap(at_chosen)]
     overlaps += _between_strengths(probes, chosen, neurons)
-    overlaps += _between_labelings(run, chosen, neurons, fit)
+    overlaps += [] if isinstance(fit, Effects) else _between_labelings(run, chosen, neurons, fit)
     return Stability(
         resamples=len(at_chosen), neurons=frequencies(resamples, neurons, chosen), overlaps=tuple(overlaps)
     )
@@ -58,11 +59,11 @@ def stability(run: Run, probes: Sequence[Probe], chosen: float, neurons: HNeuron
 
 @sharded(Resample, version=1, name="stability")
 def resampled(
-    selector: Selector, labeling: Labeling, fit: Answers, strengths: Sequence[float], count: int, seed: int
+    selector: Selector, labeling: Labeling, fit: Learnt, strengths: Sequence[float], count: int, seed: int
 ) -> Shards[Resample]:
     @cache
     def weighted() -> tuple[ProbeRows, NDArray[np.float64]]:
-        rows = labeling.rows(fit.found, fit.labelled)
+        rows = fit.training(labeling)
         return rows, resample_weights(rows, count, seed)
 
     def work(draws: Sequence[int]) -> Sequence[Resample]:
@@ -107,7 +108,7 @@ class Found:
     auroc: float  # of the detector on held-out answers
 
 
-def permutations(run: Run, identified: Identified, held_out: Sequence[Answers]) -> tuple[ResultRow, ...]:
+def permutations(run: Run, identified: Identified, held_out: Sequence[Answers], fit: Learnt) -> tuple[ResultRow, ...]:
     """`METRICS` of the run ("h_neurons") and under each permutation ("h_neurons/permuted"), p one-sided, with the +1.
 
     Labels are permuted in every split, so that the probe, its choice and the test all see a world without a signal. A
@@ -119,9 +120,10 @@ def permutations(run: Run, identified: Identified, held_out: Sequence[Answers]) 
     tested = next((a for a in held_out if a.name == setup.identification.name and a.labelled), None)
     if not count or tested is None:
         return ()
+    splits: list[Learnt] = [identified.fit, identified.select, tested]
+    splits += [fit] if isinstance(fit, Effects) else []
     own, *null = permuted_runs(
-        run.store, setup.probe, setup.choice, setup.labeling, (identified.fit, identified.select, tested), count,
-        setup.seed,
+        run.store, setup.probe, setup.choice, setup.labeling, splits, count, setup.seed
     ).value  # fmt: skip
     rows = []
     for metric in METRICS:
@@ -135,23 +137,35 @@ def permutations(run: Run, identified: Identified, held_out: Sequence[Answers]) 
 
 @sharded(Found, version=1, name=PERMUTED)
 def permuted_runs(
-    selector: Selector, choice: Choice, labeling: Labeling, splits: Sequence[Answers], count: int, seed: int
+    selector: Selector, choice: Choice, labeling: Labeling, splits: Sequence[Learnt], count: int, seed: int
 ) -> Shards[Found]:
     if choice.suppresses:
         choice = Sparsest(metric="accuracy", tolerance=0.0)
 
     def work(draw: int) -> Sequence[Found]:
         """0 is the run itself."""
-        parts = splits if draw == 0 else [replace(s, labelled=permuted(s.labelled, draw)) for s in splits]
-        return [_found(selector, choice, labeling, seed, *parts)]
+        fit, select, tested = (_permuted(s, draw) for s in splits if isinstance(s, Answers))
+        effects = (s for s in splits if isinstance(s, Effects))
+        return [_found(selector, choice, labeling, seed, fit, select, tested, next(effects, fit))]
 
     return Shards(range(count + 1), work)
 
 
+def _permuted(answers: Answers, draw: int) -> Answers:
+    return replace(answers, labelled=permuted(answers.labelled, draw)) if draw else answers
+
+
 def _found(
-    selector: Selector, choice: Choice, labeling: Labeling, seed: int, fit: Answers, select: Answers, tested: Answers
+    selector: Selector,
+    choice: Choice,
+    labeling: Labeling,
+    seed: int,
+    fit: Answers,
+    select: Answers,
+    tested: Answers,
+    learnt: Learnt,
 ) -> Found:
-    path = selector.path(labeling.rows(fit.found, fit.labelled), seed)
+    path = selector.path(learnt.training(labeling), seed)
     if not any(probe.positive for probe in path):
         return Found(neurons=0, select_auroc=0.5, auroc=0.5)
     probe, points = choose(path, fit.rows(), select.rows(), choice)

@@ -45,15 +45,15 @@ class StabilitySettings:
 def resample_weights(rows: ProbeRows, count: int, seed: int) -> NDArray[np.float64]:
     """[row, resample]: how often each row was drawn, entities as a whole and with replacement (a group bootstrap).
 
-    A resample without both kinds of rows selects nothing and is drawn again. UserError where that does not help.
+    A resample that lacks a kind of rows selects nothing and is drawn again. UserError where that does not help.
     """
     weights = group_weights(rows.groups, SPARE * count, seed)
-    both = weights[rows.y == 1].any(0) & weights[rows.y == 0].any(0)
-    if both.sum() < count:
+    every = np.all([weights[rows.y == kind].any(0) for kind in np.unique(rows.y)], axis=0)
+    if every.sum() < count:
         raise UserError(
             "there are too few entities to draw them anew: sample more questions (dataset.limit), or use stability=none"
         )
-    return weights[:, np.flatnonzero(both)[:count]]
+    return weights[:, np.flatnonzero(every)[:count]]
 
 
 def reselect(

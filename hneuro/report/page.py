@@ -24,6 +24,7 @@ from hneuro.report import wording as say
 from hneuro.report.compared import Compared
 from hneuro.report.figures.alpha import alpha_pictures, pictured
 from hneuro.report.figures.cost import cost_pictures
+from hneuro.report.figures.effects import effect_pictures
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
 from hneuro.report.figures.matrix import matrix_pictures
 from hneuro.report.figures.selection import one_neuron, selection_pictures
@@ -178,7 +179,7 @@ def _pictures(compared: Compared, links: Mapping[Path, str] | None) -> Mapping[s
         "matrix": () if links is None else matrix_pictures(compared, links),
         "detection": detection_pictures(compared),
         "cause": (*costs, *alpha_pictures(compared), *changes),
-        "neurons": selection_pictures(compared),
+        "neurons": (*selection_pictures(compared), *effect_pictures(compared)),
         "base": origin_pictures(compared),
     }
 

@@ -54,12 +54,17 @@ def read_contests(
     return [None if one is None else _outcome(one, [next(read) for _ in one.sides]) for one in contests]
 
 
-def _outcome(contest: Contest, read: Sequence[Tensor]) -> Outcome:
-    parting = [logprobs[contest.shared :] for logprobs in read]
+def log_odds(contest: Contest, parting: Sequence[Tensor]) -> Tensor:
+    """Of the first side against the second, in nats: `parting` are log-probabilities [token] behind what all share."""
     means = torch.stack([logprobs.mean() for logprobs in parting])
     first = len(contest.first)
-    log_odds = torch.logsumexp(means[:first], 0) - torch.logsumexp(means[first:], 0)
-    return Outcome(float(log_odds), float(sum(logprobs.sum().exp() for logprobs in parting)))
+    return torch.logsumexp(means[:first], 0) - torch.logsumexp(means[first:], 0)
+
+
+def _outcome(contest: Contest, read: Sequence[Tensor]) -> Outcome:
+    parting = [logprobs[contest.shared :] for logprobs in read]
+    mass = sum(logprobs.sum().exp() for logprobs in parting)
+    return Outcome(float(log_odds(contest, parting)), float(mass))
 
 
 def _logprobs(rows: Rows, pad: int, starts: Sequence[Start], asked: Sequence[tuple[int, Tokens]]) -> list[Tensor]:

@@ -65,7 +65,7 @@ def asked(
     )
     run = SimpleNamespace(experiment=setup, asked=SimpleNamespace(parts=PARTS), chat=None)
     known_questions = tuple(f.question for f in select[:7])
-    identified = Identified(None, None, select, known_questions, (0, 0), Trail())  # type: ignore[arg-type]
+    identified = Identified(None, None, select, (), known_questions, (0, 0), Trail())  # type: ignore[arg-type]
     benchmarks, rows, lost = benchmarks_of(run, identified)  # type: ignore[arg-type]
     return lost, benchmarks, list(rows), untouched
 
@@ -111,7 +111,8 @@ def test_only_as_many_facts_are_asked_as_the_sweep_has_items(monkeypatch: pytest
 
 def test_a_data_set_with_one_answer_alone_is_refused_before_work() -> None:
     same = tuple(Question(id=str(n), dataset="d", text="Who?", answers=("Ann",), entity="") for n in range(4))
-    setup = SimpleNamespace(benchmarks={"doubt": KnownBenchmark(facet="doubt", framings={"a": "Sure?"})})
+    doubt = KnownBenchmark(facet="doubt", framings={"a": "Sure?"})
+    setup = SimpleNamespace(benchmarks={"doubt": doubt}, by_effect=False)
 
     def about(parts: Mapping[str, Sequence[Question]]) -> Any:
         return SimpleNamespace(experiment=setup, asked=SimpleNamespace(parts=parts))

@@ -64,7 +64,7 @@ def test_a_signal_stands_out_of_permuted_labels_and_noise_does_not(
     run = SimpleNamespace(experiment=setup, store=Store(tmp_path))
     identified = SimpleNamespace(fit=answers("fit", signal), select=answers("select", signal))
     held_out = [answers("report", signal)]
-    rows = permutations(run, identified, held_out)  # type: ignore[arg-type]
+    rows = permutations(run, identified, held_out, identified.fit)  # type: ignore[arg-type]
     own = {row.metric: row for row in rows if row.condition == "h_neurons"}
     null = {m: [r.value for r in rows if (r.metric, r.condition) == (m, "h_neurons/permuted")] for m in METRICS}
     assert {metric: len(values) for metric, values in null.items()} == dict.fromkeys(METRICS, 20)
@@ -75,7 +75,7 @@ def test_a_signal_stands_out_of_permuted_labels_and_noise_does_not(
         assert own["auroc"].p_value == own["select_auroc"].p_value == 1 / 21
     else:
         assert (own["auroc"].p_value or 0) > 0.05
-    assert permutations(run, identified, held_out) == rows  # type: ignore[arg-type]
+    assert permutations(run, identified, held_out, identified.fit) == rows  # type: ignore[arg-type]
     assert (len(run.store.tally.computed), len(run.store.tally.loaded)) == (1, 1)
     setup.stability = StabilitySettings()
-    assert permutations(run, identified, held_out) == ()  # type: ignore[arg-type]
+    assert permutations(run, identified, held_out, identified.fit) == ()  # type: ignore[arg-type]
