@@ -39,7 +39,7 @@ def effects(loaded: Loaded, asked: Sequence[Asked], token_budget: int) -> NDArra
         found[batch] = _effects(loaded, [asked[n] for n in batch])
     if not np.isfinite(found).all():
         raise UserError(
-            f"the effects of {int((~np.isfinite(found)).any(axis=0).sum())} neurons are no finite numbers in "
+            f"the effects of {int((~np.isfinite(found)).any(axis=0).sum())} neurons are not finite in "
             f"{str(loaded.dtype).removeprefix('torch.')}: choose model.dtype=float32 or bfloat16"
         )
     return found

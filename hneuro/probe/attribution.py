@@ -1,4 +1,4 @@
-"""Selection by effect: the neurons that do, whether or not they tell; and what those that tell have to do with them."""
+"""Selection by effect: the neurons that do, whether or not they tell; and where those lie that tell."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def read_contests(
 
 
 def log_odds(contest: Contest, parting: Sequence[Tensor]) -> Tensor:
-    """Of the first side against the second, in nats: `parting` are log-probabilities [token] behind what all share."""
+    """Of the first side against the second, in nats: `parting` are log-probabilities [token] after what all share."""
     means = torch.stack([logprobs.mean() for logprobs in parting])
     first = len(contest.first)
     return torch.logsumexp(means[:first], 0) - torch.logsumexp(means[first:], 0)

@@ -153,5 +153,5 @@ def test_what_has_no_gradient_is_refused_in_one_line(layout: Callable[[str], Any
         effects(loaded, ASKED, token_budget=1000)
     assert "\n" not in str(fault.value)
     down.weight = torch.nn.Parameter(plain * float("nan"), requires_grad=False)
-    with pytest.raises(UserError, match=r"120 neurons are no finite numbers in float32: choose model.dtype"):
+    with pytest.raises(UserError, match=r"120 neurons are not finite in float32: choose model.dtype"):
         effects(loaded, ASKED, token_budget=1000)

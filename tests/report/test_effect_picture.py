@@ -32,7 +32,7 @@ def placed(results: Results) -> Results:
 
 def test_both_sets_stand_on_the_grid_of_all_neurons(results: Results, tmp_path: Path) -> None:
     (picture,) = effect_pictures(Compared.one(placed(results)))
-    title = "Neurons that tell and neurons that do: 0 of 10 in both, 0.1 by chance (p = 1.000)"
+    title = "Tell and do: 0 of 10 in both, 0.1 by chance (p = 1.000)"
     assert picture.figure["title"] == title
     assert picture.alt.startswith(title)
     grid, *_, points = picture.figure["layer"]

@@ -56,7 +56,7 @@ def effect_pictures(compared: Compared) -> Iterator[Picture]:
         layer("rule", [{"y": 0.0}], {"y": numeric("y", scale=bent)}, color=FAINT, strokeDash=[1.5, 2.5]),
         layer("point", points, at | told, size=26, strokeWidth=1.4, filled=False),
     ]
-    title = f"Neurons that tell and neurons that do: {_shared(found)}"
+    title = f"Tell and do: {_shared(found)}"
     alt = f"{title}. Rank correlation of both over all neurons: {say.number(found.rank_correlation)}."
     yield Picture(name="tells_and_does", alt=alt, figure=finished({"height": HEIGHT, "layer": marks}, title))
 
