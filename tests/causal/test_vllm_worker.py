@@ -1,101 +1,95 @@
-"""Column edits in the weights of a worker, and what of vLLM's layouts is refused; with vLLM itself: tests/engines."""
+"""Neurons scaled in a worker, and what of vLLM's layouts is refused; with vLLM itself: tests/engines."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hneuro.causal.grid import SweepSettings
-from hneuro.causal.vllm_worker import ColumnEdits
+from hneuro.causal.vllm_worker import NeuronScale
 
 HIDDEN, WIDTH = 4, 6
 
 
+class Down(nn.Linear):
+    """A down projection as vLLM shapes it: its whole size as attributes, whatever part of it lies here."""
+
+    def __init__(self, workers: int = 1) -> None:
+        super().__init__(WIDTH // workers, HIDDEN, bias=False)
+        self.input_size, self.output_size = WIDTH, HIDDEN
+
+
 class Layer(nn.Module):
-    """A down projection as vLLM shapes it: [output, input], and its sizes as attributes."""
-
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(HIDDEN)
-        self.down = nn.Module()
-        self.down.weight = nn.Parameter(torch.randn(HIDDEN, WIDTH), requires_grad=False)
-        self.down.input_size, self.down.output_size = WIDTH, HIDDEN
+        self.norm, self.down = nn.LayerNorm(HIDDEN), Down(workers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.down(z * 1)
 
 
-class Worker(ColumnEdits):
-    def __init__(self) -> None:
-        self.model = nn.ModuleList(Layer() for _ in range(3))
+class Worker(NeuronScale):
+    def __init__(self, workers: int = 1) -> None:
+        self.layers = nn.ModuleList(Layer(workers) for _ in range(3))
 
     def get_model(self) -> nn.Module:
-        return nn.Sequential(self.model)
+        return nn.Sequential(self.layers)
 
-    @property
-    def weights(self) -> list[torch.Tensor]:
-        return [layer.down.weight for layer in self.model]
+    def effects(self) -> list[list[float]]:
+        """[layer, input]: what an input of 1 is scaled by."""
+        with torch.inference_mode():
+            return [
+                [(layer(one).norm() / layer.down.weight[:, n].norm()).item() for n, one in enumerate(torch.eye(width))]
+                for layer in self.layers
+                for width in [layer.down.in_features]
+            ]
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
-    """One that has all the neurons."""
+def vllm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What says which share of the neurons lies on a worker: all of them."""
     alone = SimpleNamespace(get_tensor_model_parallel_rank=lambda: 0, get_tensor_model_parallel_world_size=lambda: 1)
     monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(distributed=alone))
     monkeypatch.setitem(sys.modules, "vllm.distributed", alone)
-    return Worker()
+    return alone
 
 
-def test_columns_are_scaled_and_get_their_bits_back(worker: Worker) -> None:
-    """An edit that nobody took back is taken back before the next."""
-    before = [weight.clone() for weight in worker.weights]
-    assert worker.hneuro_edit(3, WIDTH, [(0, [1, 2]), (2, [5])], 0.0) == 3
-    assert worker.weights[0].eq(0).sum() == 2 * HIDDEN
-    assert worker.hneuro_edit(3, WIDTH, [(1, [0])], 3.0) == 1
-    assert torch.equal(worker.weights[1][:, 0], 3 * before[1][:, 0])
-    assert torch.equal(worker.weights[1][:, 1:], before[1][:, 1:])
-    assert all(torch.equal(worker.weights[n], before[n]) for n in (0, 2))
-    worker.hneuro_restore()
-    assert all(map(torch.equal, worker.weights, before))
+@pytest.mark.usefixtures("vllm")
+def test_neurons_are_scaled_until_others_are() -> None:
+    worker, ones = Worker(), [1.0] * WIDTH
+    assert worker.hneuro_reach(3, WIDTH) == ""
+    assert worker.hneuro_scale(WIDTH, [(0, [1, 2]), (2, [5])], 0.0) == 3
+    assert worker.effects() == [pytest.approx([1, 0, 0, 1, 1, 1]), pytest.approx(ones), pytest.approx([1] * 5 + [0])]
+    assert worker.hneuro_scale(WIDTH, [(1, [0])], 3.0) == 1
+    assert worker.effects() == [pytest.approx(ones), pytest.approx([3, 1, 1, 1, 1, 1]), pytest.approx(ones)]
+    assert worker.hneuro_scale(WIDTH, [], 1.0) == 0
+    assert worker.effects() == [pytest.approx(ones)] * 3
 
 
-def test_a_worker_edits_its_own_share_of_the_neurons(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["vllm.distributed"], "get_tensor_model_parallel_rank", lambda: 1)
-    monkeypatch.setattr(sys.modules["vllm.distributed"], "get_tensor_model_parallel_world_size", lambda: 2)
-    before = worker.weights[0].clone()
-    for layer in worker.model:
-        layer.down.input_size = 2 * WIDTH
-    assert worker.hneuro_edit(3, 2 * WIDTH, [(0, [1, WIDTH + 2])], 0.0) == 1
-    assert worker.weights[0].ne(before).any(dim=0).tolist() == [n == 2 for n in range(WIDTH)]
+def test_a_worker_scales_its_own_share_of_the_neurons(vllm: SimpleNamespace) -> None:
+    vllm.get_tensor_model_parallel_rank, vllm.get_tensor_model_parallel_world_size = (lambda: 1), (lambda: 2)
+    worker = Worker(workers=2)
+    assert worker.hneuro_reach(3, WIDTH) == ""
+    assert worker.hneuro_scale(WIDTH, [(0, [1, 4])], 0.0) == 1
+    assert worker.effects()[0] == pytest.approx([1, 0, 1])
 
 
-def replaced(weight: torch.Tensor | None) -> Callable[[Layer], None]:
-    def change(layer: Layer) -> None:
-        del layer.down.weight
-        layer.down.weight = weight
-
-    return change
-
-
+@pytest.mark.usefixtures("vllm")
 @pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (replaced(torch.zeros(HIDDEN, WIDTH).to(torch.float8_e4m3fn)), "is stored as torch.float8_e4m3fn"),
-        (replaced(torch.zeros(WIDTH, HIDDEN)), r"is [6, 4] and not [4, 6]: it is repacked"),
-        (replaced(None), "has no plain weight: it is quantised"),
-        (lambda layer: setattr(layer.down, "w2_weight", 0), "has fused experts"),
-        (lambda layer: setattr(layer.down, "input_size", 5), "layer 0 has 0 down projections"),
-    ],
+    ("name", "value", "says"),
+    [("w2_weight", 0, "has fused experts"), ("input_size", 5, "layer 0 has 0 down projections")],
 )
-def test_weights_that_vllm_repacks_are_refused(worker: Worker, change: Callable[[Layer], None], says: str) -> None:
-    assert worker.hneuro_check(3, WIDTH) == ""
-    change(worker.model[0])
-    assert says in worker.hneuro_check(3, WIDTH)
-    assert "stacks of 2 layers" in worker.hneuro_check(2, WIDTH)
+def test_neurons_that_no_hook_reaches_are_refused(name: str, value: int, says: str) -> None:
+    worker = Worker()
+    setattr(worker.layers[0].down, name, value)
+    assert says in worker.hneuro_reach(3, WIDTH)
+    assert "stacks of 2 layers" in worker.hneuro_reach(2, WIDTH)
 
 
-def test_what_weights_cannot_express_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"variants \['mean'\] cannot be made in weights"):
+def test_variants_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"engine=vllm has no variants \['mean'\]"):
         SweepSettings(engine="vllm", variants=("mean",))

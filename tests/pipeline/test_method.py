@@ -280,7 +280,7 @@ def test_a_set_too_large_for_memory_gives_the_same_from_one_file_for_all_labelin
         return [(n.layer, n.index, round(n.weight, 2)) for n in results.neurons], results.stability.neurons
 
     small = selected("output_dir=small", "store_dir=small/store")
-    monkeypatch.setattr("hneuro.pipeline.features.IN_MEMORY", 0)
+    monkeypatch.setattr("hneuro.pipeline.stored.IN_MEMORY", 0)
     assert selected("output_dir=large", "store_dir=large/store") == small
     assert len(list((tmp_path / "large" / "store" / "features").glob("*/values.npy"))) == 1
 
