@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from hneuro.records import ASIDE
 
@@ -76,6 +76,8 @@ def from_plain(kind: Any, value: Any) -> Any:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if dataclasses.is_dataclass(kind):
+        kind.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[union-attr]  # of those within as well
     return TypeAdapter(kind)
 
 

@@ -61,8 +61,8 @@ def test_the_published_figures_are_those_of_the_paper() -> None:
     """Some of them, by hand."""
 
     def value(artefact: str, model: str, *place: str) -> list[float]:
-        found = read_published(FOLDER / artefact / "published.csv")
-        return [p.value for p in found if p.models == (model,) and (p.metric, *p.datasets, p.condition) == place]
+        found = [p for p in read_published(FOLDER / artefact / "published.csv") if p.models == (model,)]
+        return [p.row.value for p in found if (p.row.metric, *p.datasets, p.row.condition) == place]
 
     assert value("table1", "Llama-3.1-8B", "flag_rate", "nonexist", "h_neurons") == [43.1]
     assert value("table1", "Llama-3.3-70B", "accuracy", "triviaqa", "h_neurons/random") == [68.4]

@@ -159,7 +159,7 @@ def test_a_run_that_a_full_disk_ended_does_not_say_that_it_runs(
 
     with pytest.raises(UserError, match="the same command resumes later"), keeping_state(tmp_path):
         full()
-    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
+    assert read_state(tmp_path).state is State.DIED
 
 
 @pytest.mark.parametrize(
