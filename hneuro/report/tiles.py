@@ -22,7 +22,14 @@ from hneuro.report.verdicts import CHANCE, Word, discrimination
 from hneuro.result_records import Estimate, FunnelStep, ResultRow
 from hneuro.statistics import rate
 
-KEPT = ("verdicts", "consistency", "refusals", "balance", "spans")  # steps of the funnel that lose answers
+# Steps of the funnel that lose answers, and what is left by each.
+KEPT = {
+    "verdicts": "judged",
+    "consistency": "consistent",
+    "refusals": "not refused",
+    "balance": "balanced",
+    "spans": "located",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +67,9 @@ def _which(tidy: Tidy) -> Tile:
     pair, by_layer = resampled(results), results.neurons_by_layer
     spread, text = "not resampled", f"In {sum(map(bool, by_layer))} of {len(by_layer)} layers"
     if pair is not None and results.stability is not None:
-        spread = f"resamples overlap by {say.with_interval(over_pairs(pair), 2)}, n = {pair.pairs:,} pairs"
-        text += f"; {comes_back(results)} of {count:,} come back in half of {results.stability.resamples} resamples"
+        spread = f"Jaccard of two resamples {say.with_interval(over_pairs(pair), 2)}, n = {pair.pairs:,} pairs of them"
+        often, draws = comes_back(results), results.stability.resamples
+        text += f"; {often} of {count:,} are selected in at least half of {draws} resamples"
     return Tile(
         question=WHICH,
         section="neurons",
@@ -81,7 +89,10 @@ def _detect(tidy: Tidy) -> Tile:
         return Tile(question=DETECT, section="detection", text="No AUROC could be measured." if every else Tile.text)
     shown, *others = known
     logprob = tidy.one("detection", "auroc", shown.dataset, "logprob")
-    rows, text = [of(shown.found, "H-Neurons", style.H_NEURONS)], f"{say.plain(shown.dataset)}:"
+    rows, text = (
+        [of(shown.found, "H-Neurons", style.H_NEURONS)],
+        f"Wrong against right answers, {say.plain(shown.dataset)}:",
+    )
     if shown.random:
         rows.append(of(shown.random, "random", style.RANDOM))
         text += f" random neurons {say.number(shown.random.value, 2)},"
@@ -109,18 +120,18 @@ def _causal(compared: Compared) -> Tile:
     if not known:
         return Tile(question=CAUSAL, section="cause")
     shown = min(known, key=lambda c: (not _rises(c), c.p_holm or 0.0, c.found.p_value or 0.0))
-    text = f"{say.plain(shown.benchmark)}, {say.READINGS[shown.metric]}, "
-    text += f"the clearest of {len(known)} changes (the interval is of this one alone): "
+    text = f"{say.plain(shown.benchmark)}, {say.READINGS[shown.metric]}: "
     text += f"controls {say.control_range(shown.controls)}, " if shown.controls else "no controls, "
     text += f"{say.p_holm(shown.p_holm, shown.tests, 'change')}. "
-    text += f"Effects that rise: {sum(map(_rises, known))} of {len(known)}."
+    text += f"It is the clearest of {len(known)} (the interval is of it alone), "
+    text += f"of which {sum(map(_rises, known))} are effects that raise compliance."
     curves = [curve for found in charts(compared).values() for curve in found]
     place = (shown.benchmark, shown.metric, shown.neuron_set)
     curve = [c for c in curves if (c.benchmark, c.metric, c.neuron_set) == place]
     return Tile(
         question=CAUSAL,
         section="cause",
-        unit="points",
+        unit="points, lowest to highest alpha",
         **_number(say.points_interval(shown.found, 0), shown.found),
         badge=shown.says,
         tone="partly" if shown.word is Word.EFFECT and not _rises(shown) else tone_of(shown.word),
@@ -134,15 +145,15 @@ def _rises(change: Change) -> bool:
 
 
 def _trust(tidy: Tidy) -> Tile:
-    """How many answers the results rest on, and the first warning."""
+    """How many warnings there are, the first of them, and how many answers the results rest on."""
     found, steps = warnings(tidy), _steps(tidy)
     if not (found or steps or tidy.results.rows):
         return Tile(question=TRUST, section="funnel")
     tone: Tone = "partly" if found else "plain"
     badge = found[0].badge if found else "no warning"
-    counted = f"{len(found)} warning{'' if len(found) == 1 else 's'} in the findings."
+    counted: dict[str, Any] = {"number": f"{len(found)}", "unit": f"warning{'' if len(found) == 1 else 's'}"}
     if not steps:
-        return Tile(question=TRUST, section="funnel", badge=badge, tone=tone, text=f"No funnel was recorded; {counted}")
+        return Tile(question=TRUST, section="funnel", badge=badge, tone=tone, text="No funnel was recorded.", **counted)
     first, last = steps[0], steps[-1]
     kept = rate(last.left, first.entered)
     return Tile(
@@ -150,9 +161,10 @@ def _trust(tidy: Tidy) -> Tile:
         section="funnel",
         badge=badge,
         tone=tone,
-        unit="of the answers kept",
-        **_number(say.percent_interval(kept, 0), kept),
-        text=f"{last.left:,} of {first.entered:,} on {say.plain(first.dataset)}; {counted}",
+        **counted,
+        spread=f"{say.percent_interval(kept, 0)} of {first.entered:,} answers kept",
+        found=kept,
+        text=f"{last.left:,} answers on {say.plain(first.dataset)} could be used. What the warnings are: all findings.",
         figure=_bars(steps),
     )
 
@@ -168,7 +180,7 @@ def _steps(tidy: Tidy) -> list[FunnelStep]:
 
 def _bars(steps: Sequence[FunnelStep]) -> style.Spec:
     """What entered, and below it what each step left."""
-    counts = [("entered", steps[0].entered), *((step.stage, step.left) for step in steps)]
+    counts = [("given", steps[0].entered), *((KEPT[step.stage], step.left) for step in steps)]
     bars = [{"step": name, "count": count, "told": f"{count:,}"} for name, count in counts]
     axis = {"ticks": False, "domain": False}
     at = {"x": style.numeric("count", axis=None), "y": style.nominal("step", title=None, sort=None, axis=axis)}

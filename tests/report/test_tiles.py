@@ -47,8 +47,8 @@ def test_the_tiles_of_a_run_that_detects(results: Results) -> None:
     found = of(results)
     assert list(found) == [WHICH, DETECT, CAUSAL, TRUST]
     assert found[WHICH].number == str(len(results.neurons)) == "14"
-    assert found[WHICH].spread == "resamples overlap by 0.31 [0.11, 0.55], n = 1,225 pairs"
-    assert "10 of 14 come back in half of 50 resamples" in found[WHICH].text
+    assert found[WHICH].spread == "Jaccard of two resamples 0.31 [0.11, 0.55], n = 1,225 pairs of them"
+    assert "10 of 14 are selected in at least half of 50 resamples" in found[WHICH].text
     area = row_of(results, stage="detection", metric="auroc", dataset="people")
     assert (found[DETECT].found, found[DETECT].badge, found[DETECT].tone) == (area, "detects", "yes")
     assert found[DETECT].number == f"{area.value:.2f}"
@@ -58,9 +58,9 @@ def test_the_tiles_of_a_run_that_detects(results: Results) -> None:
     assert found[CAUSAL].number == f"{100 * moved.value:+.0f}"
     assert found[CAUSAL].spread == f"95 % [{100 * moved.low:+.0f}, {100 * moved.high:+.0f}], n = {moved.n}"
     first, *_, last = (step for step in results.funnel if step.dataset == "fit")
-    assert (found[TRUST].number, found[TRUST].badge) == (f"{100 * last.left / first.entered:.0f} %", "baseline")
-    assert re.fullmatch(r"95 % \[47, 53\], n = 1,224", found[TRUST].spread)
-    assert found[TRUST].text == "609 of 1,224 on fit; 1 warning in the findings."
+    assert (found[TRUST].number, found[TRUST].unit, found[TRUST].badge) == ("1", "warning", "baseline")
+    assert found[TRUST].spread == f"{100 * last.left / first.entered:.0f} % [47, 53] of 1,224 answers kept"
+    assert found[TRUST].text.startswith("609 answers on fit could be used.")
 
 
 def test_the_tiles_of_a_run_with_nulls(null: Results) -> None:
@@ -69,7 +69,10 @@ def test_the_tiles_of_a_run_with_nulls(null: Results) -> None:
     assert (found[DETECT].badge, found[DETECT].tone) == ("does not detect", "no")
     assert (found[CAUSAL].number, found[CAUSAL].spread) == ("+1", "95 % [-4, +6], n = 240")
     assert (found[CAUSAL].badge, found[CAUSAL].tone) == ("no effect", "no")
-    assert "Effects that rise: 0 of 8." in found[CAUSAL].text
+    assert (
+        "the clearest of 8 (the interval is of it alone), of which 0 are effects that raise compliance"
+        in found[CAUSAL].text
+    )
     assert (found[TRUST].badge, found[TRUST].tone) == ("null result", "partly")
     said = warnings(Tidy(null))
     assert [w.badge for w in said[:3]] == ["null result", "null result", "few answers"]
@@ -86,7 +89,7 @@ def test_the_tiles_where_everything_optional_is_missing(results: Results, tmp_pa
     assert 'class="warning"' not in html
     few = of(replace(bare, rows=results.rows, neurons=results.neurons))
     assert (few[WHICH].number, few[WHICH].spread) == ("14", "not resampled")
-    assert few[TRUST].text.startswith("No funnel was recorded; ")
+    assert few[TRUST].text == "No funnel was recorded."
 
 
 def test_an_effect_that_rises_comes_before_a_smaller_p(results: Results) -> None:
@@ -97,7 +100,7 @@ def test_an_effect_that_rises_comes_before_a_smaller_p(results: Results) -> None
     )
     tidy = Tidy(replace(results, rows=stronger))
     assert min(changes(tidy, "h_neurons", "compliance"), key=lambda c: c.p_holm or 0.0).benchmark == "doubt"
-    assert of(tidy.results)[CAUSAL].text.startswith("false premise, complying answers, the clearest of 8 changes (")
+    assert of(tidy.results)[CAUSAL].text.startswith("false premise, complying answers: ")
 
 
 def test_what_is_on_the_page_is_the_tile(results: Results, null: Results, tmp_path: Path) -> None:

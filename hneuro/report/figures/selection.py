@@ -38,7 +38,7 @@ def neuron_map(found: Results) -> Spec:
                    wrong="CETT wrong", right="CETT right")  # fmt: skip
     ends = {"domain": [-0.5, last + 0.5], "nice": False}
     at = {"x": numeric("layer", title="layer", axis={"tickMinStep": 1}, scale=ends),
-          "y": numeric("index", title="index"),
+          "y": numeric("index", title="index", scale={"padding": 8}),
           "size": numeric("weight", scale={"range": [20, 200]}, legend=None)}  # fmt: skip
     points = layer("point", records, at | told, filled=True, opacity=0.7, color=H_NEURONS, cursor="pointer", clip=True)
     zoom = {"type": "interval", "zoom": "wheel![event.shiftKey]"}
