@@ -131,7 +131,7 @@ def _causal(compared: Compared) -> Tile:
     return Tile(
         question=CAUSAL,
         section="cause",
-        unit="points, lowest to highest alpha",
+        unit="points over alpha",
         **_number(say.points_interval(shown.found, 0), shown.found),
         badge=shown.says,
         tone="partly" if shown.word is Word.EFFECT and not _rises(shown) else tone_of(shown.word),
