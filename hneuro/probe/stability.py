@@ -45,10 +45,11 @@ class StabilitySettings:
 def resample_weights(rows: ProbeRows, count: int, seed: int) -> NDArray[np.float64]:
     """[row, resample]: how often each row was drawn, entities as a whole and with replacement (a group bootstrap).
 
-    A resample that lacks a kind of rows selects nothing and is drawn again. UserError where that does not help.
+    A resample without both kinds of rows selects nothing and is drawn again. UserError where that does not help.
     """
     weights = group_weights(rows.groups, SPARE * count, seed)
-    every = np.all([weights[rows.y == kind].any(0) for kind in np.unique(rows.y)], axis=0)
+    kinds = (0, 1) if rows.y.any() else (0,)  # effects are of no kind
+    every = np.all([weights[rows.y == kind].any(0) for kind in kinds], axis=0)
     if every.sum() < count:
         raise UserError(
             "there are too few entities to draw them anew: sample more questions (dataset.limit), or use stability=none"
