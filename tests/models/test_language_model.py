@@ -51,7 +51,7 @@ def test_the_model_of_the_run_before_is_used_again_where_it_is_the_same(
 
 
 def test_text_keeps_every_blank_and_no_special_token(spec: ModelSpec, tmp_path: Path) -> None:
-    """Trap 8: a text that the tokenizer cleans up has other offsets than its tokens."""
+    """A text that the tokenizer cleans up has other offsets than its tokens."""
     words = ["<end>", "Yes", ",", "is", "n't", "."]
     backend = Tokenizer(WordLevel({word: n for n, word in enumerate(words)}, unk_token="<end>"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>", clean_up_tokenization_spaces=True)
@@ -62,7 +62,7 @@ def test_text_keeps_every_blank_and_no_special_token(spec: ModelSpec, tmp_path: 
 
 
 def test_marks_of_a_turn_are_special_though_they_have_no_role(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """Trap 18: Llama 3 lists its header marks among the added tokens only."""
+    """Llama 3 lists its header marks among the added tokens only."""
     tokenizer = load_tokenizer(HubCheckpoint(path=str(tiny_checkpoint)))
     tokenizer.add_tokens([AddedToken("<header>", special=True), AddedToken("word", special=False)])
     tokenizer.save_pretrained(tmp_path)

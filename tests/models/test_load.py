@@ -48,7 +48,7 @@ def test_decoding_settings_of_the_checkpoint_are_not_followed(tiny_checkpoint: P
 
 
 def test_loads_a_multimodal_wrapper_that_causal_lm_does_not_know(mistral3: Any, tmp_path: Path) -> None:
-    """Trap 14: Mistral Small 3.1, a model of the paper, is published only with its vision tower."""
+    """Mistral Small 3.1, a model of the paper, is published only with its vision tower."""
     mistral3.save_pretrained(tmp_path)
     loaded = load(cpu(tmp_path).chat, cpu(tmp_path))
     assert type(loaded.model).__name__ == "Mistral3ForConditionalGeneration"
