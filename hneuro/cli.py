@@ -12,7 +12,6 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +36,7 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro serve outputs/NAME/RUN           its model as an OpenAI-compatible server, with the risk of every token
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint
 """
-# The module and function of each command but `run`; imported when it is called. The options are its arguments.
-CALLED = {
-    "score": ("commands.score", "score"),
-    "watch": ("commands.score", "watch"),
-    "serve": ("commands.serve", "serve"),
-    "calibrate": ("commands.score", "calibrate"),
-    "report": ("summary", "report_on"),
-    "edit": ("editing.command", "edit"),
-    "status": ("commands.status", "status"),
-    "configs": ("commands.configs", "configs"),
-}
-COMMANDS = ("run", *CALLED)
+COMMANDS = ("run", "score", "watch", "serve", "calibrate", "report", "edit", "status", "configs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,13 +65,45 @@ def _others(words: Sequence[str]) -> int:
         said = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
         raise UserError(f"hneuro {words[0]}: there is no such command; {said}")
     options = vars(_parser().parse_args(words))
-    module, name = CALLED[options.pop("command")]
-    found = import_module(f"hneuro.{module}")
-    call, wanted = getattr(found, name), getattr(found, "Wanted", None)  # the options as one, where there are many
-    done = call(**options) if wanted is None else call(wanted(**options))
-    if isinstance(done, str):
-        print(done)
-    return 0 if isinstance(done, str) else int(done)
+    return _called(options.pop("command"), options)
+
+
+def _called(command: str, options: dict[str, Any]) -> int:
+    """Imported when it is called: no command waits for what another one needs."""
+    match command:
+        case "score":
+            from hneuro.commands.score import score
+
+            return score(**options)
+        case "watch":
+            from hneuro.commands.score import watch
+
+            return watch(**options)
+        case "calibrate":
+            from hneuro.commands.score import calibrate
+
+            return calibrate(**options)
+        case "serve":
+            from hneuro.commands import serve
+
+            return serve.serve(serve.Wanted(**options))
+        case "edit":
+            from hneuro.editing import command as editing
+
+            print(editing.edit(editing.Wanted(**options)))
+        case "report":
+            from hneuro.summary import report_on
+
+            print(report_on(**options))
+        case "status":
+            from hneuro.commands.status import status
+
+            return status(**options)
+        case "configs":
+            from hneuro.commands.configs import configs
+
+            return configs(**options)
+    return 0
 
 
 def _add_live(commands: Any) -> None:

@@ -267,25 +267,6 @@ def _accelerated(value: float, resampled: NDArray[np.float64], without: NDArray[
     return float(low), float(high)
 
 
-def grouped_difference(first: ArrayLike, values: ArrayLike, groups: ArrayLike, seed: int = 0) -> tuple[Estimate, float]:
-    """Mean of the rows where `first` holds minus that of the others, in a bootstrap over groups, and p two-sided.
-
-    Groups with rows on both sides are drawn as one; p as in `auroc_difference`. n counts both sides.
-    """
-    x, side = np.asarray(values, dtype=np.float64), np.asarray(first, dtype=bool)
-    member, count = _members(groups)
-    draws = _draws(count, RESAMPLES, seed)
-    means, resampled = [], []
-    for here in (side, ~side):
-        if not here.any():
-            return Estimate(value=np.nan, low=np.nan, high=np.nan, n=len(x)), float("nan")
-        total = np.bincount(member[here], weights=x[here], minlength=count) @ draws
-        rows = np.bincount(member[here], minlength=count) @ draws
-        means.append(float(x[here].mean()))
-        resampled.append(np.divide(total, rows, out=np.full_like(total, np.nan), where=rows > 0))
-    return against_zero(means[0] - means[1], resampled[0] - resampled[1], len(x), _fewest(side, groups))
-
-
 def youden_threshold(y: ArrayLike, scores: ArrayLike) -> float:
     """The score at which TPR - FPR is largest; halfway to the next lower score."""
     labels, values = np.asarray(y, dtype=bool), np.asarray(scores, dtype=np.float64)

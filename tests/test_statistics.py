@@ -16,7 +16,6 @@ from hneuro.statistics import (
     auroc_difference,
     auroc_in_closed_form,
     group_weights,
-    grouped_difference,
     grouped_mean,
     mean_of,
     rate,
@@ -106,29 +105,6 @@ def test_within_strata_only_pairs_of_one_stratum_count() -> None:
     assert auroc(y, scores, groups, np.zeros(60)) == auroc(y, scores, groups)
 
 
-def test_grouped_difference_is_of_two_means_and_draws_whole_groups() -> None:
-    draw = np.random.default_rng(3)
-    first = np.arange(200) % 2 == 0
-    own = draw.normal(size=200) + 0.8 * first
-    found, p = grouped_difference(first, own, np.arange(200))
-    welch = stats.ttest_ind(own[first], own[~first], equal_var=False)
-    assert found.value == pytest.approx(own[first].mean() - own[~first].mean())
-    assert (found.low, found.high) == pytest.approx(tuple(welch.confidence_interval(0.95)), abs=0.04)
-    assert p < 0.01
-    back, p_back = grouped_difference(~first, own, np.arange(200))
-    assert (back.value, p_back) == (pytest.approx(-found.value), p)
-    # What a group has on both sides is not a difference between them.
-    shared = np.repeat(5 * draw.normal(size=20), 10)
-    inside, _ = grouped_difference(first, shared, np.repeat(np.arange(20), 10))
-    assert (inside.low, inside.high) == pytest.approx((-MISSED[20], MISSED[20]))
-    # Ten equal rows of one group are one observation.
-    copied, _ = grouped_difference(np.tile(first, 10), np.tile(own, 10), np.tile(np.arange(200), 10))
-    assert (copied.low, copied.high, copied.n) == (pytest.approx(found.low), pytest.approx(found.high), 2000)
-    assert isnan(grouped_difference(np.ones(4, bool), np.arange(4), np.arange(4))[0].value)
-    same, p_same = grouped_difference(first, np.ones(200), np.arange(200))
-    assert (same.low, same.high, p_same) == (pytest.approx(-MISSED[100]), pytest.approx(MISSED[100]), 1.0)
-
-
 def test_auroc_difference_is_paired() -> None:
     """Two scores that nearly agree differ by little for sure, however uncertain each of them is."""
     draw = np.random.default_rng(0)
@@ -201,7 +177,7 @@ def test_no_interval_of_a_sample_has_zero_width_or_leaves_its_estimate_out(
         for score in (x, np.full(len(x), constant), y.astype(float)):
             found += [auroc(y, score, groups), auroc_in_closed_form(y, score, groups)]
         found += [auroc_difference(y, x, score, groups)[0] for score in (x, -x, y)]
-        found += [grouped_difference(y, x, groups)[0], mean_of(x)]
+        found.append(mean_of(x))
     for estimate in found:
         if not isnan(estimate.low):
             assert estimate.low < estimate.high

@@ -15,7 +15,6 @@ from hneuro.detection.mechanism.signals import (
     MEASURES,
     as_signals,
     inconsistency,
-    layer_rows,
     remaining_rows,
     signal_rows,
     sparsity_of,
@@ -76,7 +75,7 @@ def mechanism(
     return (*told, *_transfer(run, probe, neurons, held_out)), uncounted
 
 
-@stage(ResultRow, version=1, name="mechanism")
+@stage(ResultRow, version=2, name="mechanism")
 def signals(
     measured: Sequence[Measured],
     trained: TrainedDetector,
@@ -85,15 +84,11 @@ def signals(
     min_per_class: int,
     seed: int,
 ) -> Sequence[ResultRow]:
-    """Each signal by itself, what the detector's score adds to the others, and the sparsity of every layer."""
+    """Each signal by itself, and what the detector's score adds to the others."""
     detector = Classifier.of(trained)
     known = {m.answers.name: _signals(m, detector.scores_of(m.answers.rows())) for m in measured}
     sets = [replace(tested, baselines=known[tested.name]) for tested in testable([m.answers for m in measured])]
-    rows = [*signal_rows(sets, reasons), *remaining_rows(sets, folds, min_per_class, seed)]
-    for m in measured:
-        read = m.answers.rows()
-        rows += layer_rows(m.answers.name, read.y == 1, read.groups, m.sparse.value, min_per_class)
-    return rows
+    return [*signal_rows(sets, reasons), *remaining_rows(sets, folds, min_per_class, seed)]
 
 
 def _measured(run: Run, answers: Answers) -> Measured:
@@ -123,15 +118,15 @@ def _uncounted(measured: Measured) -> Iterator[FunnelStep]:
         )
 
 
-@array(version=1)
+@array(version=2)
 def sparsity(answers: Answers) -> Rows:
-    """[row, measure, 1 + layer]."""
+    """[row, measure]."""
     space, lines = answers.found.space, answers.rows().lines
 
     def work(rows: slice) -> NDArray[np.float32]:
         return sparsity_of(answers.found.table, lines[rows], space)
 
-    return Rows.of((len(lines), len(MEASURES), 1 + space.n_layers), RESPONSES_PER_SHARD, work)
+    return Rows.of((len(lines), len(MEASURES)), RESPONSES_PER_SHARD, work)
 
 
 def _unsure(run: Run, answers: Answers) -> Kept[NDArray[np.float32]] | str:
@@ -164,8 +159,8 @@ def _signals(measured: Measured, score: NDArray[np.float64]) -> NDArray[np.float
         "h_neurons": score,
         "logprob": baselines[:, 0],
         "entropy": baselines[:, 1],
-        "active_share": measured.sparse.value[:, 0, 0].astype(np.float64),
-        "hoyer": measured.sparse.value[:, 1, 0].astype(np.float64),
+        "active_share": measured.sparse.value[:, 0].astype(np.float64),
+        "hoyer": measured.sparse.value[:, 1].astype(np.float64),
         "rarity": measured.counts,
     }
     if not isinstance(measured.unsure, str):

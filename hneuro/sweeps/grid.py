@@ -28,7 +28,6 @@ from hneuro.sweeps.launch import finish
 from hneuro.sweeps.plan import Cell, Plan, cell_folder, state_of, write_plan
 from hneuro.sweeps.table import described, exit_code
 
-Launch = Callable[[Sequence[Cell]], object]
 Estimate = Callable[[Plan, dict[int, Experiment]], int]
 
 
@@ -122,23 +121,12 @@ class Grid(basic_sweeper.BasicSweeper):
             for job in launcher.launch([list(cell.overrides) for cell in batch], 0):
                 _ = job.return_value  # raises what was raised outside of the cell
 
-        finish(sweep, wanted, _by_slurm(launch) if type(launcher).__name__ == "SlurmLauncher" else launch)
+        if type(launcher).__name__ == "SlurmLauncher":
+            from hneuro.sweeps.slurm import outlasting
 
-
-def _by_slurm(launch: Launch) -> Launch:
-    """The same, where no job is left when it has returned, whatever became of another."""
-    from hneuro.sweeps.slurm import watched
-
-    queue = watched()
-
-    def launch_and_outlast(batch: Sequence[Cell]) -> None:
-        try:
-            launch(batch)
-        except Exception:
-            queue.outlast()
-            raise
-
-    return launch_and_outlast
+            finish(sweep, wanted, outlasting(launch))
+        else:
+            finish(sweep, wanted, launch)
 
 
 def take_the_place_of_the_basic_sweeper() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import getpass
 import time
+from collections.abc import Callable, Sequence
 
+from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+
+from hneuro.sweeps.plan import Cell
 
 SECONDS = 10  # between two looks
 GONE = "GONE"  # from the queue, some minutes after its end
@@ -25,13 +29,21 @@ class Queue(SlurmInfoWatcher):
         return {job: {"State": listed.get(job, GONE)} for job in self._registered}
 
     def outlast(self) -> None:
-        """Returns when no job is left: those of an array go on, and others wait their turn, where one has died."""
+        """Returns when no job is left: the others of an array run on, or wait for their turn."""
         while self._registered - self._finished:
             self.update()
             time.sleep(SECONDS)
 
 
-def watched() -> Queue:
-    """The queue, which submitit asks from now on."""
+def outlasting(launch: Callable[[Sequence[Cell]], object]) -> Callable[[Sequence[Cell]], None]:
+    """The same, watched by the queue; where a job has died, it returns when no other is left."""
     SlurmJob.watcher = queue = Queue(delay_s=SECONDS)
-    return queue
+
+    def launched(batch: Sequence[Cell]) -> None:
+        try:
+            launch(batch)
+        except (UncompletedJobError, FailedJobError):
+            queue.outlast()
+            raise
+
+    return launched

@@ -14,7 +14,7 @@ from hneuro.causal.benchmarks.known import KNOWN_FACTS
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.detection.evaluate import DetectionSettings, detect, detect_by_baselines
-from hneuro.detection.mechanism.signals import MEASURES, SIGNALS, layer_rows, remaining_rows, signal_rows
+from hneuro.detection.mechanism.signals import SIGNALS, remaining_rows, signal_rows
 from hneuro.detection.mechanism.transfer import transfer_rows
 from hneuro.detection.scored import BASELINES, AnswerSet
 from hneuro.neurons import HNeurons, NeuronSpace, Probe, ProbeRows
@@ -93,8 +93,6 @@ def mechanism_rows(people: AnswerSet) -> Iterator[ResultRow]:
     signals.baselines[:, SIGNALS.index("entropy")] = np.nan
     yield from signal_rows([signals], {("people", "entropy"): "not given by the sampler"})
     yield from remaining_rows([signals], folds=4, min_per_class=20, seed=0)
-    sparse = draw.random((n, len(MEASURES), 3)).astype("f4")
-    yield from layer_rows("people", people.rows.y == 1, people.rows.groups, sparse, least=20)
     both = [people, answer_set("drugs", 7)]
     own = HNeurons(neurons=TELLING, weights=(1.0, 1.0), space=SPACE, selection="l1")
     sources = {s.name: s.rows for s in both if isinstance(s.rows, ProbeRows)}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +15,13 @@ from hneuro.detection.scored import AnswerSet, equal_parts
 from hneuro.neurons import BLOCK_BYTES, NeuronSpace
 from hneuro.records import LabelledResponse, Response
 from hneuro.result_records import Estimate, ResultRow
-from hneuro.statistics import auroc, auroc_difference, grouped_difference, grouped_mean
+from hneuro.statistics import auroc, auroc_difference
 from hneuro.verdicts.words import key, normal_words
 
 MEASURES = ("active_share", "hoyer")
 CARRIED = 0.9  # share of the contribution that the active neurons carry
 # Each is turned so that more of it should mean a hallucination, whatever it turns out to mean.
 SIGNALS = ("h_neurons", "logprob", "entropy", "unsure", "inconsistency", "active_share", "hoyer", "rarity")
-DIFFERENCES = tuple(f"{measure}_minus_faithful" for measure in MEASURES)
-LAYER_METRICS = (*MEASURES, *DIFFERENCES)  # what is told of each layer
 COVARIATES = ("rarity", "logprob", "inconsistency")  # held fixed while the H-Neurons are asked for more
 OWN, CONFIDENCE, RARITY = (SIGNALS.index(name) for name in ("h_neurons", "logprob", "rarity"))
 
@@ -83,7 +79,7 @@ def remaining_rows(sets: Sequence[AnswerSet], folds: int, min_per_class: int, se
     on other entities. An added score that tells nothing costs a little: without an effect the difference is at 0 or
     just below.
 
-    Beside it, the AUROC of the score among rows of one tenth of the risk that the covariates give ("within"): it says
+    Next to it, the AUROC of the score among rows of one tenth of the risk that the covariates give ("within"): it says
     what the score knows even where the difference has no room left. Covariates that a set lacks altogether are left
     out, and the note names those that were held fixed.
     """
@@ -141,29 +137,6 @@ def _too_few(held: Sequence[int], y: NDArray[np.int8], groups: NDArray[np.str_],
         if rows < needed or entities < folds:
             return f"only {rows} {kind} answers about {entities} entities of which everything is known"
     return ""
-
-
-def layer_rows(
-    name: str, hallucinated: NDArray[np.bool_], groups: NDArray[Any], sparse: NDArray[np.float32], least: int
-) -> Iterator[ResultRow]:
-    """`LAYER_METRICS`, over all layers and in each, from sparse [row, measure, 1 + layer].
-
-    Means of hallucinated and of faithful rows, and the former minus the latter with p. A side of fewer than `least`
-    rows is left out, and so is its difference.
-    """
-    sides = (("hallucinated", hallucinated), ("faithful", ~hallucinated))
-    for measure, (metric, difference) in enumerate(zip(MEASURES, DIFFERENCES, strict=True)):
-        for place in range(sparse.shape[2]):
-            stratum = "all layers" if place == 0 else f"layer {place - 1}"
-            values = sparse[:, measure, place]
-            known = ~np.isnan(values)
-            enough = [(condition, known & side) for condition, side in sides if (known & side).sum() >= least]
-            for condition, here in enough:
-                mean = grouped_mean(values[here], groups[here])
-                yield replace(row_of(mean, metric, name, condition), stratum=stratum)
-            if len(enough) == len(sides):
-                found, p = grouped_difference(hallucinated[known], values[known], groups[known])
-                yield replace(row_of(found, difference, name, "hallucinated"), stratum=stratum, p_value=p)
 
 
 def row_of(estimate: Estimate, metric: str, dataset: str, condition: str) -> ResultRow:
@@ -225,16 +198,13 @@ def hoyer(x: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray((root - np.divide(one, two, out=np.full(len(x), np.nan), where=two > 0)) / (root - 1))
 
 
-def sparsity(x: NDArray[np.float32], space: NeuronSpace) -> NDArray[np.float32]:
-    """Both measures of pooled CETT x [row, neuron]: [row, measure, 1 + layer], the first over all layers together."""
-    parts = [x, *(x[:, first:stop] for first, stop in pairwise(space.starts))]
-    return np.stack([[active_share(part), hoyer(part)] for part in parts]).transpose(2, 1, 0).astype(np.float32)
-
-
 def sparsity_of(table: NDArray[np.float32], lines: NDArray[np.intp], space: NeuronSpace) -> NDArray[np.float32]:
-    """`sparsity` of some vectors of a table [vector, neuron] that may be larger than memory, a few at a time."""
-    found = [sparsity(table[block], space) for block in _blocks(lines, space)]
-    return np.concatenate([np.empty((0, len(MEASURES), 1 + space.n_layers), np.float32), *found])
+    """`MEASURES` [row, measure] of some vectors of a table of pooled CETT [vector, neuron] that may be larger than
+    memory, a few at a time.
+    """
+    parts = (table[block] for block in _blocks(lines, space))
+    found = [np.stack([active_share(x), hoyer(x)], axis=1) for x in parts]
+    return np.concatenate([np.empty((0, len(MEASURES))), *found]).astype(np.float32)
 
 
 def _blocks(lines: NDArray[np.intp], space: NeuronSpace) -> Iterator[NDArray[np.intp]]:

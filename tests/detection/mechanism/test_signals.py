@@ -7,14 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from hneuro.detection.mechanism.signals import (
-    LAYER_METRICS,
     SIGNALS,
     active_share,
     as_signals,
     cross_fitted,
     entity_folds,
     hoyer,
-    layer_rows,
     remaining_rows,
     signal_rows,
 )
@@ -119,26 +117,6 @@ def test_too_few_rows_are_a_reason(known: NDArray[np.bool_], says: str) -> None:
     (row,) = remaining_rows([tested], folds=5, min_per_class=20, seed=0)
     assert np.isnan(row.value)
     assert says in row.note
-
-
-def test_layers_have_both_measures_of_each_kind_of_answer_and_their_difference() -> None:
-    shares = np.tile(np.array([0.5, 0.4, 0.6], np.float32), (N, 1)) - 0.1 * Y[:, None].astype(np.float32)
-    sparse = np.stack([shares, 1 - shares], axis=1)
-    rows = list(layer_rows("set", Y == 1, GROUPS, sparse, least=20))
-    assert {r.metric for r in rows} == set(LAYER_METRICS)
-    found = {(r.metric, r.condition, r.stratum): round(r.value, 5) for r in rows}
-    layers = ("all layers", "layer 0", "layer 1")
-    for layer, faithful in zip(layers, (0.5, 0.4, 0.6), strict=True):
-        assert found["active_share", "faithful", layer] == faithful
-        assert found["active_share", "hallucinated", layer] == round(faithful - 0.1, 5)
-        assert found["hoyer", "hallucinated", layer] == round(1.1 - faithful, 5)
-        assert found["active_share_minus_faithful", "hallucinated", layer] == -0.1
-        assert found["hoyer_minus_faithful", "hallucinated", layer] == 0.1
-    assert len(rows) == 2 * 3 * 3
-    assert all((r.p_value is not None) == r.metric.endswith("minus_faithful") for r in rows)
-    assert {r.n for r in rows if r.p_value is not None} == {N}
-    few = list(layer_rows("set", Y == 1, GROUPS, np.where(Y[:, None, None] == 1, np.nan, sparse), least=20))
-    assert {(r.metric, r.condition) for r in few} == {("active_share", "faithful"), ("hoyer", "faithful")}
 
 
 ONE = np.array([[0, 5, 0, 0]], np.float32)
