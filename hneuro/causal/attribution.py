@@ -81,7 +81,7 @@ def _effects(loaded: Loaded, asked: Sequence[Asked]) -> NDArray[np.float32]:
 def _parting(
     loaded: Loaded, ids: Tensor, rows: Sequence[tuple[int, Tokens, Tokens]], shared: Sequence[int]
 ) -> list[Tensor]:
-    """Log-probabilities [token] of each row's continuation behind what the continuations of its prompt share."""
+    """Log-probabilities [token] of each row's continuation after what the continuations of its prompt share."""
     starts = [len(prompt) + shared[n] - 1 for n, prompt, _ in rows]  # where its first token is predicted
     first = min(starts)
     known = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters

@@ -27,7 +27,6 @@ from hneuro.result_records import ResultRow
 from hneuro.significance import share_at_least
 from hneuro.statistics import auroc, youden_threshold
 
-HELD_FIXED = ("logprob", "frequency", "known")
 LOGPROB, LENGTH = BASELINES.index("logprob"), BASELINES.index("length")
 FEWEST = 20  # hallucinated, and faithful, answers below which nothing is said with something held fixed
 BETTER = ("auroc", "accuracy", "flag_rate")  # of which more is better, so that p can be asked for
