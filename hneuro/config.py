@@ -271,6 +271,7 @@ def build(node: Any, key: str) -> Any:
 # Modules of parts as configs of older runs name them, and where the parts are now.
 MOVED = {
     "hneuro.endpoint.settings": "hneuro.endpoint.client",
+    "hneuro.origin.settings": "hneuro.origin.drift",
     "hneuro.questions.fabricated.source": "hneuro.questions.fabricated",
     "hneuro.spans.letter": "hneuro.spans.short_answer",
     "hneuro.verdicts.splits": "hneuro.questions.splits",

@@ -126,16 +126,16 @@ def write_tables(
     return made
 
 
-def _write_page(compared: Compared, folder: Path, **told: Any) -> Path:
-    """`told`: what only a page of one run, or only one of many has to say."""
+def _write_page(compared: Compared, folder: Path, **shown: Any) -> Path:
+    """`shown`: what only a page of one run, or only one of many, has."""
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     drawn = {
-        name: [save(one, figures) for one in found] for name, found in _pictures(compared, told.get("links")).items()
+        name: [save(one, figures) for one in found] for name, found in _pictures(compared, shown.get("links")).items()
     }
     every = [picture for found in drawn.values() for picture in found]
     _remove_others(figures, {picture.name for picture in every})
-    results, script = told.get("results"), _script()
+    results, script = shown.get("results"), _script()
     data = {
         "figures": {picture.name: picture.figure for picture in every},
         "one": json.loads(on_page(json.dumps(one_neuron()))),
@@ -145,7 +145,7 @@ def _write_page(compared: Compared, folder: Path, **told: Any) -> Path:
     # The page runs this script and no other, whatever a model said.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = _template().render(
-        {"results": None, "tiles": (), "warnings": (), "axes": compared.axes, "figures": drawn, "data": data, **told},
+        {"results": None, "tiles": (), "warnings": (), "axes": compared.axes, "figures": drawn, "data": data, **shown},
         few=FEW,
         questions=QUESTIONS,
         glossary=glossary(),
