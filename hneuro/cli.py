@@ -39,11 +39,18 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
 COMMANDS = ("run", "score", "watch", "serve", "calibrate", "report", "edit", "status", "configs")
 
 
+class Lines(logging.Handler):
+    """A line for each record on what stderr is at that moment: the display of a run's progress takes its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     # What imports and configs leave behind stays: looking through it again and again is a tenth of the start.
     gc.set_threshold(10_000)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[Lines()])
     logging.getLogger("hneuro").setLevel(logging.INFO)
     try:
         if any(word in ("-sc", "--shell-completion") for word in words):

@@ -13,7 +13,9 @@ disagreements.jsonl   where several judges disagree
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import yaml
@@ -22,7 +24,7 @@ from hneuro.codec import to_plain
 from hneuro.disk import write_text, writing
 from hneuro.endpoint.client import usage
 from hneuro.experiment import Experiment
-from hneuro.progress import set_quiet
+from hneuro.progress import REPORT, STEPS, set_quiet, step, steps
 from hneuro.records import UserError
 from hneuro.result_records import Results
 from hneuro.states import keeping_state
@@ -34,6 +36,7 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
 
     Of a run that stops after a stage: what is in the store. `overrides` are kept in the run card, and read by nobody.
     """
+    started = time.monotonic()
     set_quiet(experiment.quiet)
     folder = Path(experiment.output_dir) / experiment.run_name
     store = Store(Path(experiment.store_dir))
@@ -43,26 +46,35 @@ def run_experiment(experiment: Experiment, overrides: Sequence[str] = ()) -> str
         with writing("results", store.root.absolute()):
             store.root.mkdir(parents=True, exist_ok=True)
         experiment.model.chat.identity()  # a model that cannot be had is said before torch is imported
-        from hneuro.detector import Detector
-        from hneuro.detector_files import FOLDER as DETECTOR
-        from hneuro.pipeline import method
-        from hneuro.provenance import run_card
-
-        write_text(folder / "config.yaml", yaml.safe_dump(dict(experiment.config), sort_keys=False, allow_unicode=True))
-        card = f"run_card-until-{until}.json" if until else "run_card.json"
-        write_text(folder / card, json.dumps(run_card(experiment, overrides), indent=1))
-        if until:
-            text = f"{method.run_until(experiment, store, until)}\nThe same command without until={until} continues."
-        else:
-            results = method.run(experiment, store)
-            write_text(folder / card, json.dumps(run_card(experiment, overrides, results.data), indent=1))
-            write_text(folder / "results.json", json.dumps(to_plain(results), ensure_ascii=False))
-            Detector.of_run(results, experiment.config).save(folder / DETECTOR)
-            text = _report(results, folder) if experiment.report else _tables(results, folder)
-            experiment.tracker.publish(folder, experiment.run_name, experiment.config, metrics(results))
-    computed, loaded = len(store.tally.computed), len(store.tally.loaded)
+        with steps(() if until else STEPS, store.counts):
+            text = _made(experiment, store, folder, overrides)
+    computed, loaded = store.counts()
     stages = "stage" if computed == 1 else "stages"
-    return "\n".join([text, *usage(), f"({computed} {stages} computed, {loaded} loaded from {store.root})"])
+    took = f"{timedelta(seconds=round(time.monotonic() - started))}"
+    return "\n".join([text, *usage(), f"({computed} {stages} computed, {loaded} loaded from {store.root}, in {took})"])
+
+
+def _made(experiment: Experiment, store: Store, folder: Path, overrides: Sequence[str]) -> str:
+    """Runs the method, and writes what there is to know about it while it goes. What to print."""
+    from hneuro.detector import Detector
+    from hneuro.detector_files import FOLDER as DETECTOR
+    from hneuro.pipeline import method
+    from hneuro.provenance import run_card
+
+    until = experiment.until
+    write_text(folder / "config.yaml", yaml.safe_dump(dict(experiment.config), sort_keys=False, allow_unicode=True))
+    card = f"run_card-until-{until}.json" if until else "run_card.json"
+    write_text(folder / card, json.dumps(run_card(experiment, overrides), indent=1))
+    if until:
+        return f"{method.run_until(experiment, store, until)}\nThe same command without until={until} continues."
+    results = method.run(experiment, store)
+    step(REPORT)
+    write_text(folder / card, json.dumps(run_card(experiment, overrides, results.data), indent=1))
+    write_text(folder / "results.json", json.dumps(to_plain(results), ensure_ascii=False))
+    Detector.of_run(results, experiment.config).save(folder / DETECTOR)
+    text = _report(results, folder) if experiment.report else _tables(results, folder)
+    experiment.tracker.publish(folder, experiment.run_name, experiment.config, metrics(results))
+    return text
 
 
 def is_current(experiment: Experiment) -> bool:

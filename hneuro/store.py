@@ -72,6 +72,10 @@ class Store:
         self.root = root
         self.tally = Tally([], [])
 
+    def counts(self) -> tuple[int, int]:
+        """How many stages were computed, and how many loaded."""
+        return len(self.tally.computed), len(self.tally.loaded)
+
     def records(
         self,
         stage: str,

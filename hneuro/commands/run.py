@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+
 from hneuro.records import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ class Task:
             if self.estimate is not None:
                 self.code = self.estimate(None, {0: experiment})
                 return
-            print(run_experiment(experiment, overrides), flush=True)
+            text = run_experiment(experiment, overrides)
+            from hneuro.report.findings import coloured
+
+            Console(highlight=False).print(coloured(text), soft_wrap=True)
         except UserError as fault:
             print(f"error: {fault}", file=sys.stderr)
             self.code = 2

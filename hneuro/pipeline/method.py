@@ -15,6 +15,7 @@ from hneuro.pipeline.origin import origin
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.stability import permutations, stability
 from hneuro.probe.choice import choose, h_neurons
+from hneuro.progress import ANSWERS, BASE_MODEL, CAUSE, DETECTION, MECHANISM, NEURONS, step
 from hneuro.result_records import Results
 from hneuro.store import Store
 from hneuro.verdicts.agreement import agreements, disagreements, frequent_texts
@@ -37,15 +38,16 @@ def begin(experiment: Experiment, store: Store) -> Run:
 
 def run(experiment: Experiment, store: Store) -> Results:
     """The whole method on one experiment: from questions to the results that a report is made from."""
+    # Samples, judged; the consistent ones, with their answer tokens and contributions (sections 2.1, 2.2).
+    step(ANSWERS)
     this = begin(experiment, store)
     early.sample_ahead(this)
     checks.check_neurons(this)
-
-    # Samples, judged; the consistent ones, with their answer tokens and contributions (sections 2.1, 2.2).
     identified = answers.identify(this)
     fit, select, learns = identified.fit, identified.select, learnt(this, identified)
 
     # The H-Neurons: the positive weights of a sparse probe (section 2.3).
+    step(NEURONS)
     probes = selection.probe_path(this, learns, experiment.labeling)
     suppressed = selection.suppressed_accuracy(this, probes, identified.known)
     probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice, suppressed)
@@ -54,18 +56,22 @@ def run(experiment: Experiment, store: Store) -> Results:
     stable = stability(this, probes, probe.strength, neurons, learns)
 
     # Do they detect hallucination on other questions, better than random neurons do? (section 2.4)
+    step(DETECTION)
     held_out = answers.evaluation_sets(this, this.chat)
     detected = detection(this, probe, neurons, detector, identified, held_out)
     calibrated, kept, not_located = calibration(this, detector, identified, held_out[0])
     chance = permutations(this, identified, held_out, learns)
 
     # Is it more than the model's doubts and the frequency of what is asked, and are the neurons the same elsewhere?
+    step(MECHANISM)
     explained, uncounted = mechanism(this, probe, neurons, detector, held_out)
 
     # Does scaling them change compliance, more than scaling random neurons does? (section 3)
+    step(CAUSE)
     caused, unknown = causal(this, probe, neurons, identified)
 
     # Were they there before instruction tuning, and since when? (section 4)
+    step(BASE_MODEL)
     traced = origin(this, probe, neurons, detector, identified)
 
     trails = (identified.trail, *(answers.trail for answers in held_out), traced.trail)

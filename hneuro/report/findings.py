@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.text import Text
+
 from hneuro.report import wording as say
 from hneuro.report.causal_verdicts import Change, every_change
 from hneuro.report.tables.selection import OFTEN, comes_back, of_resamples, per_mille
@@ -54,6 +56,14 @@ def headline(results: Results) -> str:
         own = [*own[: most - len(more)], *more]
         lines += [f"{'' if place else question:<20}{line}" for place, line in enumerate(own)]
     return "\n".join(lines)
+
+
+def coloured(text: str) -> Text:
+    """The findings with their verdicts in the colours of the page, for a terminal."""
+    found = Text(text)
+    for words, style in ((YES, "green"), (NO, "red")):
+        found.highlight_words([f"[{word.value}]" for word in words], style)
+    return found
 
 
 def findings(tidy: Tidy) -> tuple[Finding, ...]:
