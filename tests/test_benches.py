@@ -1,37 +1,65 @@
-"""The benches of the README run, very small, and what they time is right."""
+"""The benches run, very small, and what they time is right."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import runpy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+import torch
+
 BENCHES = Path(__file__).parents[1] / "scripts" / "bench"
+Printed = Callable[..., list[str]]
 
 
-def printed(name: str, *args: str) -> list[str]:
-    command = [sys.executable, str(BENCHES / name), *args]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Printed]:
+    """Runs a bench in this process, which has torch already, and returns its lines."""
+    monkeypatch.syspath_prepend(BENCHES)
+    threads = torch.get_num_threads()
+
+    def run(name: str, *args: str) -> list[str]:
+        monkeypatch.setattr("sys.argv", [str(BENCHES / name), *args])
+        try:
+            runpy.run_path(str(BENCHES / name), run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise
+        return capsys.readouterr().out.splitlines()
+
+    yield run
+    torch.set_num_threads(threads)
 
 
 def cells(lines: list[str], column: int) -> list[str]:
     return [line.split("|")[column].strip() for line in lines if line.startswith("| tiny |")]
 
 
-def test_alpha() -> None:
+def test_alpha(printed: Printed) -> None:
     assert cells(printed("alpha", "--smoke"), 2) == ["plain", "grid", "sequential", "one by one"]
 
 
-def test_extraction() -> None:
+def test_sampling(printed: Printed) -> None:
+    assert cells(printed("sampling", "--smoke"), 2) == ["generate", "hneuro", "one by one"]
+
+
+def test_growth(printed: Printed, tmp_path: Path) -> None:
+    lines = printed("growth", str(tmp_path / "growth.png"), "--smoke", "--only", "neurons", "controls")
+    assert [line.split("|")[2].strip() for line in lines if line[:3] in ("| n", "| c")] == ["500", "1,000", "5", "10"]
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_extraction(printed: Printed) -> None:
     lines = printed(
-        "extraction", "--size", "tiny", "--dtype", "float32", "--rounds", "1", "--samples", "8", "--no-memory"
+        "extraction", "--model", "tiny", "--dtype", "float32", "--rounds", "1", "--samples", "8", "--no-memory"
     )
     assert cells(lines, 3)[:3] == ["forward", "hneuro", "published"]
     agreement = next(line for line in lines if line.startswith("tiny, float32: "))
     assert float(agreement.split()[2]) <= 1  # of the tolerance
 
 
-def test_selection(tmp_path: Path) -> None:
+def test_selection(printed: Printed, tmp_path: Path) -> None:
     lines = printed("selection", "--smoke", "--folder", str(tmp_path), "--problems", "1")
     table = [[cell.strip() for cell in line.split("|")[1:]] for line in lines if line.startswith("| 2")]
     rows = {row[1]: row for row in table}
@@ -43,12 +71,12 @@ def test_selection(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []  # the data are gone
 
 
-def test_serve() -> None:
-    rows = cells(printed("serve", "--size", "tiny", "--rounds", "1", "--tokens", "4"), 2)
+def test_serve(printed: Printed) -> None:
+    rows = cells(printed("serve", "--model", "tiny", "--rounds", "1", "--tokens", "4"), 2)
     assert rows == ["1", "16"]
 
 
-def test_attribution() -> None:
+def test_attribution(printed: Printed) -> None:
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed("attribution", "--smoke")]
     rows = {row[0]: row for row in table if len(row) == 6}
     assert [name for name in rows if name not in ("method", "---", "alpha")][:3] == ["forward", "log-odds", "effects"]

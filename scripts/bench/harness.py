@@ -1,17 +1,25 @@
-"""What the benches have in common: Llamas of several sizes with random weights, and how time and memory are taken."""
+"""What the benches have in common: real models, Llamas with random weights, and how time and memory are taken."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from hneuro.config import build_experiment, config_folder, register_schema
+from hneuro.config_faults import explain
+from hneuro.experiment import Experiment
 from hneuro.models.ffn import find_ffn
+from hneuro.models.language_model import LanguageModel
 from hneuro.models.load import Loaded
+from hneuro.records import UserError
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,23 @@ SHAPES = {
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def build(shape: Shape, dtype: str, device: str) -> Loaded:
-    """A Llama whose responses never end by themselves."""
+def composed(overrides: Sequence[str]) -> Experiment:
+    register_schema()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        try:
+            return build_experiment(compose("config", overrides=list(overrides)))
+        except (HydraException, OmegaConfBaseException) as fault:
+            raise UserError(explain(fault)) from fault
+
+
+def build(name: str, dtype: str, device: str) -> Loaded:
+    """A Llama of SHAPES, or a choice of conf/model, whose responses never end by themselves."""
+    if name not in SHAPES:
+        spec = composed([f"model={name}", f"model.dtype={dtype}", f"model.device={device}"]).model
+        loaded = LanguageModel(spec.chat, spec, completion=False).loaded
+        loaded.model.generation_config.eos_token_id = None
+        return loaded
+    shape = SHAPES[name]
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=shape.vocabulary,
