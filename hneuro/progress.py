@@ -48,7 +48,7 @@ def is_quiet() -> bool:
 
 @contextmanager
 def steps(names: Sequence[str], counts: Counts) -> Iterator[None]:
-    """Shows all steps of a run: live on a terminal; else, and in quiet mode, a log line when one is over."""
+    """Shows all steps of a run: on a terminal until it ends; else, and in quiet mode, a log line when one is over."""
     global _steps
     _steps = Steps(names, counts, drawn=_draws())
     try:
@@ -87,7 +87,7 @@ class Steps:
         self.lines = Progress("{task.fields[mark]} {task.description}", TimeElapsedColumn(), "[dim]{task.fields[said]}")
         self.tasks = {name: self.lines.add_task(name, start=False, total=1, mark=" ", said="") for name in names}
         self.bars = Progress("    {task.description}", *_BAR)
-        self.live = Live(Group(self.lines, self.bars), console=_stderr(), refresh_per_second=4)
+        self.live = Live(Group(self.lines, self.bars), console=_stderr(), refresh_per_second=4, transient=True)
         self.running: tuple[str, TaskID, float, tuple[int, int]] | None = None
 
     def begin(self, name: str) -> None:

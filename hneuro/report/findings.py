@@ -80,7 +80,7 @@ def _which(results: Results) -> Iterator[Finding]:
     count = len(results.neurons)
     chosen = next((f" at strength {p.strength:g}" for p in results.path if p.chosen), "")
     rate = per_mille(results)
-    text = f"{count:,} H-Neurons{f' ({rate:.2f} per mille)' if rate else ''}{chosen}"
+    text = f"{count:,} H-Neuron{'s' * (count != 1)}{f' ({rate:.2f} per mille)' if rate else ''}{chosen}"
     if results.stability is not None:
         others = sum(f.rank is None and f.frequency >= OFTEN for f in results.stability.neurons)
         text += (

@@ -51,9 +51,9 @@ def composed(overrides: Sequence[str]) -> Experiment:
 
 
 def build(name: str, dtype: str, device: str) -> Loaded:
-    """A Llama of SHAPES, or a choice of conf/model, whose responses never end by themselves."""
+    """A Llama of SHAPES, or a choice of conf/model (with overrides), whose responses never end by themselves."""
     if name not in SHAPES:
-        spec = composed([f"model={name}", f"model.dtype={dtype}", f"model.device={device}"]).model
+        spec = composed([*f"model={name}".split(), f"model.dtype={dtype}", f"model.device={device}"]).model
         loaded = LanguageModel(spec.chat, spec, completion=False).loaded
         loaded.model.generation_config.eos_token_id = None
         return loaded
