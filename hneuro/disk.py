@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from hneuro.records import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+CLOSED = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.ENOLCK, errno.EOPNOTSUPP),  # a file system without locks
+}
 LONGEST_NAME = 60  # bytes of a name that becomes a part of a file's, of which disks allow 255
 WHOLE_DIGEST_LIMIT = 1 << 30  # bytes; above it a digest reads the size and 64 blocks of 1 MiB
 

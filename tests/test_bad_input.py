@@ -311,6 +311,21 @@ def test_full_disk_is_said_in_one_line_and_goes_on_later(
     assert list(tmp_path.glob("outputs/store/responses/*/manifest.json"))
 
 
+def test_a_file_system_without_locks_is_said_in_one_line(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.chdir(tmp_path)
+    words = ["run", *asking()(tmp_path, tiny_checkpoint)]
+    monkeypatch.setattr("fcntl.flock", none)
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "No locks available): choose another folder" in said
+    assert "Traceback" not in said
+
+
 def test_a_damaged_stage_names_the_folder_to_delete(
     tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
