@@ -145,7 +145,7 @@ def _write_page(compared: Compared, folder: Path, **shown: Any) -> Path:
     # The page runs this script and no other, whatever a model said.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = _template().render(
-        {"results": None, "tiles": (), "warnings": (), "axes": compared.axes, "figures": drawn, "data": data, **shown},
+        {"results": None, "tiles": (), "warnings": (), "compared": compared, "figures": drawn, "data": data, **shown},
         few=FEW,
         questions=QUESTIONS,
         glossary=glossary(),

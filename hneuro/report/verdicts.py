@@ -38,7 +38,7 @@ class Word(str, Enum):
     NO_DETECTION = "does not detect"
     NO_TRANSFER = "does not transfer"
     EFFECT = "effect"
-    UNREAD = "hangs on what cannot be read"
+    UNREAD = "depends on unreadable answers"
     UNSPECIFIC = "effect not specific to these neurons"
     UNCONTROLLED = "effect, without controls to compare"
     NO_EFFECT = "no effect"

@@ -218,7 +218,7 @@ def only(*stages: str):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (only("detection", "origin"), "The alpha sweep was not part of this."),
+        (only("detection", "origin"), "There was no alpha sweep."),
         (only("detection", "causal"), "There was no base model to compare with."),
         (only("causal"), "Detection was not measured."),
         (lambda r: {"neurons": (), "neurons_by_layer": (0, 0, 0, 0)}, "No neuron was selected."),

@@ -132,7 +132,7 @@ def test_effects_of_variants_parts_and_matched_slopes(results: Results) -> None:
     assert (variant["change"].value, variant["minus_plain"].value) == (-0.2, 0.05)
     whole = only(table, benchmark="doubt", metric="compliance", arm="lowest to highest")
     assert (whole["matched"].value, whole["p_slope_random"], whole.get("p_slope_layer_matched")) == (0.07, 0.048, None)
-    assert (whole["bound_low"], whole["bound_high"], whole["verdict"]) == (-0.06, 0.19, "hangs on what cannot be read")
+    assert (whole["bound_low"], whole["bound_high"], whole["verdict"]) == (-0.06, 0.19, "depends on unreadable answers")
     assert only(table, arm="lowest to highest, jailbreak")["change"].value == 0.3
 
 

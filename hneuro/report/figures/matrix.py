@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from hneuro.report import wording as say
-from hneuro.report.compared import Compared
+from hneuro.report.compared import Compared, named
 from hneuro.report.figures import style
 from hneuro.report.figures.style import Picture, Spec, nominal
 from hneuro.report.tidy import Tidy, independent_mean
@@ -29,10 +29,8 @@ def matrix_pictures(compared: Compared, links: Mapping[Path, str]) -> Iterator[P
 
 def _cells(compared: Compared, links: Mapping[Path, str], told: Callable[[Tidy], Spec]) -> Iterator[Spec]:
     """The first thing that the runs differ in names the row, all others the column."""
-    facts = [compared.facts(run) for run in compared.runs]
-    differ = [axis for axis in compared.axes if len({each[axis] for each in facts}) > 1]
-    for run, each in zip(compared.runs, facts, strict=True):
-        row, *others = [say.text(each[axis]) for axis in differ] or [compared.label(run)]
+    for run in compared.runs:
+        row, *others = [named(run, axis) for axis in compared.axes] or [compared.label(run)]
         yield {"row": row, "column": ", ".join(others), "link": links.get(run.folder, ""), **told(run.tidy)}
 
 

@@ -74,7 +74,7 @@ def overlaps(compared: Compared) -> Table:
         "overlaps",
         "What two selections share: Jaccard overlap of their neurons, in brackets the range over the pairs. p, of data "
         "sets alone: as many neurons drawn at random share as many (hypergeometric), corrected over the pairs (Holm). "
-        "Two selections from the same answers share more than random sets, whatever they are worth.",
+        "Selections from the same answers can share more than random sets do even where neither detects anything.",
         (
             Column("between", "between"), Column("first", "one"), Column("second", "other"), Column("sizes", "neurons"),
             Column("shared", "shared", "{:.3g}".format), estimate("jaccard", "Jaccard", jaccard),
@@ -123,7 +123,7 @@ def judges(compared: Compared) -> Table:
     """A row two judges."""
     return compared.table(
         "judges",
-        "Agreement of the judges on distinct responses; one of which either could not say anything is unsaid.",
+        "Agreement of the judges on distinct responses. Unsaid: responses that at least one of the two left unjudged.",
         (
             Column("first", "judge"), Column("second", "other judge"),
             estimate("agreement", "agreement", say.percent_interval), Column("n", "n"), Column("kappa", "kappa", TWO),
