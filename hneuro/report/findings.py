@@ -95,7 +95,8 @@ def _detect(tidy: Tidy) -> Iterator[Finding]:
             text = f"{say.plain(dataset)}: {say.percent_interval(own, 0)} flagged, n = {own.n}"
             text += "".join(f"; {say.condition_name(r.condition)} {say.percent(r.value, 0)}" for r in others if r)
             if at_home is not None:
-                text += f"; false alarms on {say.plain(at_home.dataset)} {say.percent_interval(at_home, 0)}"
+                alarms = f"{say.percent_interval(at_home, 0)}, n = {at_home.n}"
+                text += f"; false alarms on {say.plain(at_home.dataset)} {alarms}"
             yield Finding(question=DETECT, badge="made-up things", text=text)
 
 

@@ -19,6 +19,9 @@ from hneuro.detection.mechanism.signals import SIGNALS
 from hneuro.detection.rivals import RIVALS
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question
+from hneuro.report.causal_verdicts import every_change
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import discrimination
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
 from hneuro.result_records import Results
@@ -138,6 +141,13 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
     told = {f.rank: f.frequency for f in results.stability.neurons}
     assert [n.frequency for n in results.neurons] == [told[n.rank] for n in results.neurons]
     assert results.responses
+    tidy = Tidy(results)  # what the report reads has the names that the stages give it
+    for stage in ("detection", "origin"):
+        assert [v.dataset for v in discrimination(tidy, stage) if v.random is not None] == ["file", "letters"]
+    assert {(c.benchmark, c.metric, len(c.kinds)) for c in every_change(tidy)} == set()
+    shown = (folder / "report.html").read_text(encoding="utf-8")
+    assert 'class="absent"' not in shown
+    assert "frequency, confidence" in shown
     card = json.loads((folder / "run_card.json").read_text())
     assert {name: origin["rows"] for name, origin in card["data"].items()} == {
         name: origin.rows for name, origin in results.data.items()

@@ -227,17 +227,6 @@ def only(*stages: str):
         (lambda r: {"rows": tuple(x for x in r.rows if "/" not in x.condition)}, "effect, without controls to compare"),
         (lambda r: {**EMPTY, "stability": None, "facts": {}}, "Nothing was measured in this run."),
     ],
-    ids=[
-        "no causal",
-        "no origin",
-        "no detection",
-        "no neurons",
-        "one neuron",
-        "little",
-        "NaN",
-        "no controls",
-        "nothing",
-    ],
 )
 @pytest.mark.usefixtures("no_figures")
 def test_partial_results(small: Results, tmp_path: Path, change, said: str) -> None:

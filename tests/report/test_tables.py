@@ -214,7 +214,7 @@ def test_markdown_keeps_pipes_inside_cells() -> None:
 def test_latex_is_escaped_booktabs(tables: dict[str, Table]) -> None:
     text = latex(AWKWARD)
     for part in (r"\toprule", r"\bottomrule", r"a$|$b\_c & 50 \% \\", r"x \& y & - \\", r"1-vs-1 & $-$40 \% \\",
-                 r"\caption{50 \% of a\_b \& c.}", r"\label{tab:awkward}", r"\begin{tabular}{lr}", r"share (\%)"):  # fmt: skip
+                 r"\caption{50 \% of a\_b \& c.}", r"\label{tab:awkward}", r"\begin{tabular}{lr}"):  # fmt: skip
         assert part in text
     for table in tables.values():
         body = latex(table).partition(r"\toprule")[2].partition(r"\bottomrule")[0]

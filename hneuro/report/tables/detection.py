@@ -9,7 +9,7 @@ from hneuro.report.compared import Compared
 from hneuro.report.table import Column, Record, Table, estimate
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import BASE, HELD, corrected, discrimination, drift_word
-from hneuro.result_records import ResultRow
+from hneuro.result_records import Estimate, ResultRow
 
 SHARES = ("accuracy", "flag_rate", "false_alarms")
 FIXED = {**{f"auroc_within_{name}": told for name, told in HELD.items()}, "auroc_within_length": "pairs of one length"}
@@ -46,7 +46,8 @@ def detection(compared: Compared) -> Table:
         (
             Column("dataset", "data set", say.plain), Column("answers", "answers"),
             Column("condition", "detector", say.condition_name), estimate("auroc", "AUROC"),
-            *(estimate(name, say.plain(name), say.percent_interval) for name in SHARES), Column("n", "n"),
+            estimate("accuracy", "accuracy", say.percent_interval), Column("n", "n"),
+            *(estimate(name, say.plain(name), with_n, count=True) for name in SHARES[1:]),
             Column("p_value", "p", say.p_cell), Column("p_holm", "p (Holm)", say.p_cell),
             Column("verdict", "verdict"), Column("note"),
         ),
@@ -181,11 +182,12 @@ def _transfer(tidy: Tidy) -> Iterator[Record]:
         yield {"measure": "AUROC", "found_on": source, "condition": own, **cells, "note": note}
 
 
-def with_n(row: ResultRow) -> str:
+def with_n(row: Estimate | ResultRow) -> str:
     """ "78.4 % [74.0, 82.3], n = 400"."""
     if say.missing(row.value):
         return say.MISSING
-    shown = say.with_interval(row, 2) if row.metric.endswith("auroc") else say.percent_interval(row)
+    area = isinstance(row, ResultRow) and row.metric.endswith("auroc")
+    shown = say.with_interval(row, 2) if area else say.percent_interval(row)
     return f"{shown}, n = {row.n}"
 
 

@@ -144,11 +144,3 @@ def test_a_cell_of_the_matrix_is_a_run_and_leads_to_it(grid: Compared) -> None:
     assert [cell["link"] for cell in cells if cell["link"]] == ["../one/report.html"]
     assert slope.alt.startswith("Compliance: Gemma-3-4B bioasq, 1-vs-1 +4.00, [+2.00, +6.00] n = 100, random -")
     altair.Chart.from_dict(auroc.figure, validate=True)
-
-
-def test_what_the_runs_do_not_differ_in_names_no_cell(write: Write, tmp_path: Path) -> None:
-    for seed in (1, 2):
-        write(tmp_path / str(seed), changed={"seed": seed})
-    auroc, _ = matrix_pictures(Compared(read_runs([tmp_path])), {})
-    cells = auroc.figure["layer"][0]["data"]["values"]
-    assert [(cell["row"], cell["column"]) for cell in cells] == [("run seed 1", ""), ("run seed 2", "")]
