@@ -97,6 +97,7 @@ def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: P
         tables=tables,
         notes=notes,
         links=links,
+        pages=[(compared.label(run) if run.results else run.name, links[run.folder]) for run in known],
     )
     return Summary(page=page, tables=tables, notes=notes)
 
@@ -145,7 +146,10 @@ def _write_page(compared: Compared, folder: Path, **shown: Any) -> Path:
     # The page runs this script and no other, whatever a model said.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = _template().render(
-        {"results": None, "tiles": (), "warnings": (), "compared": compared, "figures": drawn, "data": data, **shown},
+        {"results": None, "tiles": (), "warnings": (), "pages": ()} | shown,
+        compared=compared,
+        figures=drawn,
+        data=data,
         few=FEW,
         questions=QUESTIONS,
         glossary=glossary(),

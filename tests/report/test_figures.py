@@ -96,6 +96,7 @@ def test_detection_pictures_share_a_scale_and_have_every_detector(results: Resul
     assert [p.name for p in found] == ["detection_people", "detection_drugs", "detection_fabricated_drugs"]
     marks = [mark["encoding"] for picture in found for mark in layers(picture.figure)]
     assert len({str(encoding["x"]["scale"]) for encoding in marks if "y" in encoding}) == 1
+    assert min(map(float, re.findall(r">(\d\.\d)<", svg_of(found[0].figure)))) == 0.5, "no empty half"
     assert len(records(found[0].figure, "point")) == 9
     assert "H-Neurons 0.861" in found[0].alt
 

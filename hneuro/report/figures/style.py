@@ -95,7 +95,8 @@ def tooltip(**titles: str) -> Spec:
 
 def upright(x: float) -> Spec:
     """The line where nothing has an effect."""
-    return layer("rule", [{"x": x}], {"x": numeric("x")}, color=FAINT, strokeDash=[1.5, 2.5])
+    at = numeric("x", scale={"zero": False})  # of its own it would make every axis begin at 0
+    return layer("rule", [{"x": x}], {"x": at}, color=FAINT, strokeDash=[1.5, 2.5])
 
 
 def looks() -> Iterator[Look]:

@@ -13,7 +13,7 @@ from hneuro.report.folders import Run
 from hneuro.report.table import Column, Record, Table, estimate
 from hneuro.report.tables.detection import with_n
 from hneuro.report.tidy import independent_mean
-from hneuro.report.verdicts import corrected
+from hneuro.report.verdicts import corrected, discrimination
 from hneuro.result_records import Estimate, NeuronRow, Overlap, ResultRow, Results
 
 OFTEN = 0.5  # of the resamples
@@ -60,7 +60,7 @@ def path(compared: Compared) -> Table:
     return compared.table(
         "path",
         "The path over the strength. Accuracy and AUROC on the select split. Known, suppressed: accuracy on known "
-        "questions while the neurons of this strength are scaled by 0.",
+        "questions while the neurons of this strength are scaled by 0; like accuracy on fit without an interval.",
         (
             Column("strength", "strength"), Column("nonzero", "nonzero"), Column("positive", "positive"),
             Column("fit_accuracy", "accuracy on fit", say.percent),
@@ -153,8 +153,8 @@ def selected(compared: Compared, runs: Sequence[Run]) -> Table:
             Column("often", "in half of the resamples"), Column("jaccard", "Jaccard", TWO), Column("home"),
             estimate("auroc", "AUROC at home"), Column("n", "n"), Column("random", "random", TWO),
             estimate("elsewhere", "elsewhere (mean)"), Column("elsewhere_random", "random elsewhere", TWO),
-            Column("sets_elsewhere", "sets elsewhere"), Column("error", "error"), Column("hneuro"),
-            Column("folder", "folder"),
+            Column("sets_elsewhere", "sets elsewhere"), Column("verdict", "verdict at home"),
+            Column("error", "error"), Column("hneuro"), Column("folder", "folder"),
         ),
         lambda run: [
             {"state": run.state, "error": run.error, "hneuro": run.version, "folder": str(run.folder),
@@ -176,6 +176,7 @@ def _outcome(run: Run) -> Record:
         "strength": point and point.strength, "h_neurons": len(results.neurons), "per_mille": per_mille(results),
         "select_accuracy": point and point.estimate("accuracy"),
         "often": comes_back(results), "jaccard": of_resamples(results), "home": tidy.in_domain, "auroc": found,
+        "verdict": next((v.says for v in discrimination(tidy, "detection") if v.dataset == tidy.in_domain), None),
         "n": found and found.n, "random": at_home and at_home.value,
         "elsewhere": independent_mean([*others.values()]) if others else None, "sets_elsewhere": len(others) or None,
         "elsewhere_random": fmean(beside) if others and len(beside) == len(others) else None,
