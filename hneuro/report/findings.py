@@ -74,8 +74,8 @@ def _which(results: Results) -> Iterator[Finding]:
     if results.stability is not None:
         others = sum(f.rank is None and f.frequency >= OFTEN for f in results.stability.neurons)
         text += (
-            f"; half of {results.stability.resamples} resamples select {comes_back(results)} of them and {others} "
-            f"other{'s' * (others != 1)}; Jaccard of two resamples {say.number(of_resamples(results), 2)}"
+            f"; at least half of {results.stability.resamples} resamples select {comes_back(results)} of them and "
+            f"{others} other{'s' * (others != 1)}; Jaccard of two resamples {say.number(of_resamples(results), 2)}"
         )
     if count or results.path:
         yield Finding(question=WHICH, badge="selected" if count else "none", text=text)

@@ -93,6 +93,7 @@ def test_every_kind_of_figure_is_valid_vega_lite(results: Results) -> None:
 
 def test_detection_pictures_share_a_scale_and_have_every_detector(results: Results) -> None:
     found = list(detection_pictures(Compared.one(results)))
+    assert found[0].figure["title"] == "people (n = 300)"
     assert [p.name for p in found] == ["detection_people", "detection_drugs", "detection_fabricated_drugs"]
     marks = [mark["encoding"] for picture in found for mark in layers(picture.figure)]
     assert len({str(encoding["x"]["scale"]) for encoding in marks if "y" in encoding}) == 1

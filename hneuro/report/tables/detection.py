@@ -98,7 +98,7 @@ def comparisons(compared: Compared) -> Table:
         (
             Column("family", "family"), Column("dataset", "data set", say.plain),
             Column("condition", "detector", say.condition_name), Column("baseline", "against", say.condition_name),
-            estimate("ours", "value"), estimate("theirs", "of the other"),
+            estimate("ours", "AUROC"), estimate("theirs", "AUROC of other"),
             estimate("difference", "difference", say.signed_interval), Column("n", "n"),
             Column("p_value", "p", say.p_cell), Column("p_holm", "p (Holm)", say.p_cell), Column("note", "remark"),
         ),
