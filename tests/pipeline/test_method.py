@@ -142,8 +142,7 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
     assert [n.frequency for n in results.neurons] == [told[n.rank] for n in results.neurons]
     assert results.responses
     tidy = Tidy(results)  # what the report reads has the names that the stages give it
-    for stage in ("detection", "origin"):
-        assert [v.dataset for v in discrimination(tidy, stage) if v.random is not None] == ["file", "letters"]
+    assert [v.dataset for v in discrimination(tidy, "detection") if v.random is not None] == ["file", "letters"]
     own = {(c.benchmark, c.metric): c.kinds for c in every_change(tidy) if c.neuron_set == "h_neurons"}
     assert own.keys() >= {("yes_no", "compliance"), ("known_facts", "accuracy")}
     assert all(own.values()), "all have controls"
@@ -195,6 +194,7 @@ def test_every_checkpoint_reads_the_answers_of_the_finished_base_model(
     results = from_plain(Results, json.loads((folder / "results.json").read_text()))
     then = [row for row in results.rows if row.stage == "moments"]
     assert list(dict.fromkeys(row.stratum for row in then)) == ["chat", "finished"]
+    assert [v.dataset for v in discrimination(Tidy(results), "origin") if v.random is not None] == ["file"]
     base = {(r.metric, r.dataset, r.condition): r for r in results.rows if r.stage == "origin"}
     assert base["auroc", "file", "base_probe"].n == base["auroc", "file", "h_neurons"].n
     for row in then:
