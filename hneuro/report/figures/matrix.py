@@ -42,7 +42,8 @@ def _told(find: Callable[[Tidy], Found], show: Callable[..., str], alone: Callab
     own, random = found
     number, _, interval = show(own, 2).partition(" ")
     told = f"{number}\n{interval} n = {own.n:,}\nrandom {alone(random, 2)}"
-    return {"told": told, "ahead": 0.0 if say.missing(random) else own.value - random}
+    low = random if own.low is None else own.low
+    return {"told": told, "ahead": 0.0 if say.missing(low - random) else low - random}
 
 
 def _auroc(tidy: Tidy) -> Found:
@@ -64,7 +65,7 @@ def _slope(tidy: Tidy) -> Found:
 
 
 def _matrix(cells: list[Spec], title: str) -> Spec:
-    """The further ahead of random neurons, the darker."""
+    """The further the whole interval is ahead of random neurons, the darker."""
     most = max(cell["ahead"] for cell in cells)
     place = {"title": None, "sort": None}
     axis = {"domain": False, "ticks": False, "labelLimit": 200, "labelFontSize": 11}

@@ -148,12 +148,13 @@ def selected(compared: Compared, runs: Sequence[Run]) -> Table:
         "All runs that were found. Only those that are done are in the other tables. AUROC at home: on held-out "
         "questions of the set that the neurons were found on; elsewhere: mean over the other sets, as if independent.",
         (
-            Column("state", "state"), Column("strength", "strength"), Column("h_neurons", "H-Neurons"),
-            Column("per_mille", "per mille", TWO), estimate("select_accuracy", "accuracy (select)", with_n, count=True),
-            Column("often", "in half of the resamples"), Column("jaccard", "Jaccard", TWO), Column("home"),
+            Column("state", "state"), Column("h_neurons", "H-Neurons"), Column("home"),
             estimate("auroc", "AUROC at home"), Column("n", "n"), Column("random", "random", TWO),
-            estimate("elsewhere", "elsewhere (mean)"), Column("elsewhere_random", "random elsewhere", TWO),
-            Column("sets_elsewhere", "sets elsewhere"), Column("verdict", "verdict at home"),
+            Column("verdict", "verdict at home"), estimate("elsewhere", "elsewhere (mean)"),
+            Column("elsewhere_random", "random elsewhere", TWO), Column("sets_elsewhere", "sets elsewhere"),
+            Column("strength", "strength"), Column("per_mille", "per mille", TWO),
+            estimate("select_accuracy", "accuracy (select)", with_n, count=True),
+            Column("often", "in half of the resamples"), Column("jaccard", "Jaccard", TWO),
             Column("error", "error"), Column("hneuro"), Column("folder", "folder"),
         ),
         lambda run: [
