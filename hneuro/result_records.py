@@ -37,7 +37,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disagreement:
-    """A response of which the judges do not all say the same, for people to read."""
+    """A response on which the judges disagree, for people to read."""
 
     dataset: str
     question_id: str

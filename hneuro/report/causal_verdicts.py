@@ -1,11 +1,6 @@
-"""Stated rules that turn the changes of an alpha sweep into plain words.
+"""Stated rules that turn the changes of an alpha sweep into plain words; the page spells them out (report.html.jinja).
 
-The paired change from the lowest to the highest alpha has p < 0.01 after Holm's correction over every change that the
-page tests, arms included, and an interval without 0; its sign stays whatever the answers say that cannot be read; and
-no kind of control does as much: no set of it changes as much in that direction, and the slope has p <= 0.05 among its
-slopes. Where the interval leaves 0 out and only p fails, the change is "not shown after correction". The two arms of
-the change, from the lowest alpha to 1 and from 1 to the highest, have verdicts by the same rules, without slopes. What
-the controls do can only take an effect away, so that their p need no correction.
+What the controls do can only take an effect away, so that their p need no correction.
 """
 
 from __future__ import annotations

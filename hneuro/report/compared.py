@@ -29,7 +29,7 @@ Of = Callable[[Run], Iterable[Record]]
 
 
 class Compared:
-    """The runs that have results, sorted by what they differ in: `axes`, the model first. One run has no axes.
+    """The runs that have results, sorted by what they differ in: `axes`. One run has none.
 
     A setting whose value follows from the axes before it is none: the path of a checkpoint says no more than its name.
     """
@@ -51,9 +51,13 @@ class Compared:
         return {axis: value_of(run, axis) for axis in self.columns}
 
     def label(self, run: Run) -> str:
-        """ "Gemma-3-4B, 1-vs-1"."""
-        cells = [(axis, say.text(value_of(run, axis))) for axis in self.axes]
-        return ", ".join(cell if axis in ALWAYS else f"{axis} {cell}" for axis, cell in cells)
+        """ "Gemma-3-4B, 1-vs-1, run seed 2"; the model where nothing differs."""
+        return ", ".join(named(run, axis) for axis in self.axes or self.columns[:1])
+
+    @property
+    def shared(self) -> list[str]:
+        """What the tables say of every run and is the same of all."""
+        return [named(self.runs[0], axis) for axis in ALWAYS if axis in self.columns and axis not in self.axes]
 
     def names(self, stage: str, metric: str) -> list[str]:
         """The data sets that any run has such rows of, in the order in which they come up."""
@@ -80,12 +84,18 @@ def value_of(run: Run, axis: str) -> Value:
     return run.setting(NAMED.get(axis, axis))
 
 
+def named(run: Run, axis: str) -> str:
+    """ "1-vs-1", "run seed 2": settings that are known by their values need no name."""
+    value = say.text(value_of(run, axis))
+    return value if axis in ALWAYS else f"{axis} {value}"
+
+
 def _axes(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The model, and every setting that distinguishes runs which nothing before it does."""
+    """Every setting that distinguishes runs which nothing before it does."""
     keys = list(dict.fromkeys(key for run in runs for key in _keys(run.config)))
-    found = ["model"]
-    groups: dict[Path, tuple[Value, ...]] = {run.folder: (value_of(run, "model"),) for run in runs}
-    for axis in (*list(NAMED)[1:], *(key for key in keys if key not in NAMED.values()), "run"):
+    found = list[str]()
+    groups: dict[Path, tuple[Value, ...]] = {run.folder: () for run in runs}
+    for axis in (*NAMED, *(key for key in keys if key not in NAMED.values()), "run"):
         finer = {run.folder: (*groups[run.folder], value_of(run, axis)) for run in runs}
         if len(set(finer.values())) > len(set(groups.values())) or (axis in NAMED and _varies(finer.values())):
             found.append(axis)

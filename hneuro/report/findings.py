@@ -84,8 +84,8 @@ def _which(results: Results) -> Iterator[Finding]:
     if results.stability is not None:
         others = sum(f.rank is None and f.frequency >= OFTEN for f in results.stability.neurons)
         text += (
-            f"; {comes_back(results)} come back in half of {results.stability.resamples} resamples, with {others} "
-            f"other{'s' * (others != 1)}; Jaccard of two resamples {say.number(of_resamples(results), 2)}"
+            f"; at least half of {results.stability.resamples} resamples select {comes_back(results)} of them and "
+            f"{others} other{'s' * (others != 1)}; Jaccard of two resamples {say.number(of_resamples(results), 2)}"
         )
     if count or results.path:
         yield Finding(question=WHICH, badge="selected" if count else "none", text=text)
@@ -105,7 +105,8 @@ def _detect(tidy: Tidy) -> Iterator[Finding]:
             text = f"{say.plain(dataset)}: {say.percent_interval(own, 0)} flagged, n = {own.n}"
             text += "".join(f"; {say.condition_name(r.condition)} {say.percent(r.value, 0)}" for r in others if r)
             if at_home is not None:
-                text += f"; false alarms on {say.plain(at_home.dataset)} {say.percent_interval(at_home, 0)}"
+                alarms = f"{say.percent_interval(at_home, 0)}, n = {at_home.n}"
+                text += f"; false alarms on {say.plain(at_home.dataset)} {alarms}"
             yield Finding(question=DETECT, badge="made-up things", text=text)
 
 
@@ -160,7 +161,7 @@ def _unfolded(tidy: Tidy, change: Change) -> str:
         parts.append(", ".join(f"{say.percent(r.value, 0)} at alpha {r.alpha:g}" for r in (curve[0], curve[-1])))
     if change.bounds is not None and change.bounds[0].value != change.bounds[1].value:
         low, high = (say.points(row.value, 0) for row in change.bounds)
-        parts.append(f"with unread answers anything from {low} to {high} can be true")
+        parts.append(f"unreadable answers leave anything from {low} to {high} possible")
     for control in change.kinds:
         many = len(control.changes) > 1  # of one no p can come
         sets = f"{len(control.changes)} set{'s' * many} of {say.condition_name(f'h_neurons/{control.kind}')}"
@@ -191,7 +192,7 @@ def _before(tidy: Tidy) -> Iterator[Finding]:
         since = appears(tidy, dataset)
         at = {moment: tidy.at(moment, "auroc", dataset, "h_neurons") for moment in (*tidy.moments, BASE)}
         course = ", ".join(f"{say.plain(m)} {say.number(r.value, 2)}" for m, r in at.items() if r is not None)
-        more = "above chance and random neurons at this checkpoint and all later ones; the same answers at all"
+        more = "above chance and random neurons at this checkpoint and all later ones; all read the same answers"
         yield Finding(question=BEFORE, badge=f"since {say.plain(since)}" if since else "at no checkpoint",
                       text=f"{say.plain(dataset)}: AUROC {course}", more=more)  # fmt: skip
     names = ("h_neurons", "h_neurons/layer_matched")
@@ -241,7 +242,7 @@ def _rows(results: Results) -> Iterator[Finding]:
         yield _warning("few answers", f"C and the threshold were chosen on {few} answers")
     for step in steps:
         if step.note:
-            yield _warning("lost unlike", f"{say.plain(step.dataset)}: {step.note}")
+            yield _warning("unequal losses", f"{say.plain(step.dataset)}: {step.note}")
 
 
 def _cut(tidy: Tidy) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ class Summary:
 def write_report(results: Results, folder: Path) -> Path:
     """Writes report.html, tables/, figures/, rows.parquet and, of several judges, disagreements.jsonl into `folder`.
 
-    The same results give the same bytes (PDFs the same objects in any order), and nothing of an earlier result stays.
+    The same results give the same bytes, and nothing of an earlier result stays.
     The page comes last: once it is there, everything next to it is complete. Returns the path of the page.
     """
     compared = Compared.one(results, folder)
@@ -97,6 +97,7 @@ def write_summary(runs: Sequence[Run], published: Sequence[Published], folder: P
         tables=tables,
         notes=notes,
         links=links,
+        pages=[(compared.label(run) if run.results else run.name, links[run.folder]) for run in known],
     )
     return Summary(page=page, tables=tables, notes=notes)
 
@@ -145,7 +146,10 @@ def _write_page(compared: Compared, folder: Path, **shown: Any) -> Path:
     # The page runs this script and no other, whatever a model said.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = _template().render(
-        {"results": None, "tiles": (), "warnings": (), "axes": compared.axes, "figures": drawn, "data": data, **shown},
+        {"results": None, "tiles": (), "warnings": (), "pages": ()} | shown,
+        compared=compared,
+        figures=drawn,
+        data=data,
         few=FEW,
         questions=QUESTIONS,
         glossary=glossary(),

@@ -112,11 +112,11 @@ def markdown(table: Table) -> str:
 def latex(table: Table) -> str:
     layout = "".join("l" if text else "r" for text in table.text_columns)
     caption = re.sub(r"([&%$#_{}])", r"\\\1", table.caption)  # pandas escapes cells and heads, not the caption
-    return str(
-        table.shown.to_latex(
-            index=False, escape=True, column_format=layout, caption=caption, label=f"tab:{table.name}", position="t"
-        )
+    text = table.shown.to_latex(
+        index=False, escape=True, column_format=layout, caption=caption, label=f"tab:{table.name}", position="t"
     )
+    # What the fonts of plain LaTeX have in mathematics alone: < > |, and the minus of a number.
+    return re.sub(r"[<>|]|(?<![\w.-])-(?=\d)", r"$\g<0>$", str(text))
 
 
 def plain_text(table: Table, most: int | None = None) -> str:

@@ -67,7 +67,7 @@ def _which(tidy: Tidy) -> Tile:
     pair, by_layer = resampled(results), results.neurons_by_layer
     spread, text = "not resampled", f"In {sum(map(bool, by_layer))} of {len(by_layer)} layers"
     if pair is not None and results.stability is not None:
-        spread = f"Jaccard of two resamples {say.with_interval(over_pairs(pair), 2)}, n = {pair.pairs:,} pairs of them"
+        spread = f"Jaccard of two resamples {say.with_interval(over_pairs(pair), 2)}, n = {pair.pairs:,} pairs"
         often, draws = comes_back(results), results.stability.resamples
         text += f"; {often} of {count:,} are selected in at least half of {draws} resamples"
     return Tile(
@@ -91,7 +91,7 @@ def _detect(tidy: Tidy) -> Tile:
     logprob = tidy.one("detection", "auroc", shown.dataset, "logprob")
     rows, text = (
         [of(shown.found, "H-Neurons", style.H_NEURONS)],
-        f"Wrong against right answers, {say.plain(shown.dataset)}:",
+        f"Wrong from right answers, {say.plain(shown.dataset)}:",
     )
     if shown.random:
         rows.append(of(shown.random, "random", style.RANDOM))
@@ -100,7 +100,7 @@ def _detect(tidy: Tidy) -> Tile:
         rows.append(of(logprob, "log-prob.", style.OTHER))
         text += f" log-probability {say.number(logprob.value, 2)};"
     passed = sum(v.word in YES for v in others)
-    text += f" transfers to {passed} of {len(others)} other sets." if others else " no other set was measured."
+    text += f" transfers to {passed} of {len(others)} other sets." if others else " no other set was tested."
     return Tile(
         question=DETECT,
         section="detection",
@@ -123,8 +123,9 @@ def _causal(compared: Compared) -> Tile:
     text = f"{say.plain(shown.benchmark)}, {say.READINGS[shown.metric]}: "
     text += f"controls {say.control_range(shown.controls)}, " if shown.controls else "no controls, "
     text += f"{say.p_holm(shown.p_holm, shown.tests, 'change')}. "
-    text += f"It is the clearest of {len(known)} (the interval is of it alone), "
-    text += f"of which {sum(map(_rises, known))} are effects that raise compliance."
+    text += f"The clearest of {len(known)} changes, which its interval does not allow for; "
+    raised = sum(map(_rises, known))
+    text += f"{raised} of them {'is an effect that raises' if raised == 1 else 'are effects that raise'} compliance."
     curves = [curve for found in charts(compared).values() for curve in found]
     place = (shown.benchmark, shown.metric, shown.neuron_set)
     curve = [c for c in curves if (c.benchmark, c.metric, c.neuron_set) == place]
@@ -164,7 +165,7 @@ def _trust(tidy: Tidy) -> Tile:
         **counted,
         spread=f"{say.percent_interval(kept, 0)} of {first.entered:,} answers kept",
         found=kept,
-        text=f"{last.left:,} answers on {say.plain(first.dataset)} could be used. What the warnings are: all findings.",
+        text=f"{last.left:,} answers on {say.plain(first.dataset)} could be used. The warnings are under All findings.",
         figure=_bars(steps),
     )
 

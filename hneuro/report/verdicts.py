@@ -1,9 +1,4 @@
-"""Stated rules that turn numbers into plain words. The words follow from the rows, never from hopes.
-
-Detection: the interval of the AUROC lies above 0.5, the neurons beat random ones (interval above the mean of the random
-sets, p <= 0.05 among them after Holm's correction over all data sets and sets of neurons of the stage), and with each
-of `HELD` fixed that could be the interval lies above 0.5, too.
-"""
+"""Stated rules that turn numbers into plain words, which follow from the rows; the page spells them out."""
 
 from __future__ import annotations
 
@@ -38,7 +33,7 @@ class Word(str, Enum):
     NO_DETECTION = "does not detect"
     NO_TRANSFER = "does not transfer"
     EFFECT = "effect"
-    UNREAD = "hangs on what cannot be read"
+    UNREAD = "depends on unreadable answers"
     UNSPECIFIC = "effect not specific to these neurons"
     UNCONTROLLED = "effect, without controls to compare"
     NO_EFFECT = "no effect"

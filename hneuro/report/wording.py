@@ -179,5 +179,6 @@ def by_metric(row: ResultRow | None) -> str:
 
 
 def control_range(controls: Sequence[float], digits: int = 0) -> str:
-    """ "-2 to +4" percentage points."""
-    return f"{points(min(controls), digits)} to {points(max(controls), digits)}" if controls else MISSING
+    """ "-2 to +4" percentage points, or "+4"."""
+    ends = dict.fromkeys(points(end(controls), digits) for end in (min, max)) if controls else [MISSING]
+    return " to ".join(ends)

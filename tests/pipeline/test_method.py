@@ -19,6 +19,9 @@ from hneuro.detection.mechanism.signals import SIGNALS
 from hneuro.detection.rivals import RIVALS
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import Question
+from hneuro.report.causal_verdicts import every_change
+from hneuro.report.tidy import Tidy
+from hneuro.report.verdicts import discrimination
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler
 from hneuro.result_records import Results
@@ -138,6 +141,14 @@ def test_a_run_leaves_everything_and_a_second_one_computes_nothing(
     told = {f.rank: f.frequency for f in results.stability.neurons}
     assert [n.frequency for n in results.neurons] == [told[n.rank] for n in results.neurons]
     assert results.responses
+    tidy = Tidy(results)  # what the report reads has the names that the stages give it
+    assert [v.dataset for v in discrimination(tidy, "detection") if v.random is not None] == ["file", "letters"]
+    own = {(c.benchmark, c.metric): c.kinds for c in every_change(tidy) if c.neuron_set == "h_neurons"}
+    assert own.keys() >= {("yes_no", "compliance"), ("known_facts", "accuracy")}
+    assert all(own.values()), "all have controls"
+    shown = (folder / "report.html").read_text(encoding="utf-8")
+    assert 'class="absent"' not in shown
+    assert "frequency, confidence" in shown
     card = json.loads((folder / "run_card.json").read_text())
     assert {name: origin["rows"] for name, origin in card["data"].items()} == {
         name: origin.rows for name, origin in results.data.items()
@@ -183,6 +194,7 @@ def test_every_checkpoint_reads_the_answers_of_the_finished_base_model(
     results = from_plain(Results, json.loads((folder / "results.json").read_text()))
     then = [row for row in results.rows if row.stage == "moments"]
     assert list(dict.fromkeys(row.stratum for row in then)) == ["chat", "finished"]
+    assert [v.dataset for v in discrimination(Tidy(results), "origin") if v.random is not None] == ["file"]
     base = {(r.metric, r.dataset, r.condition): r for r in results.rows if r.stage == "origin"}
     assert base["auroc", "file", "base_probe"].n == base["auroc", "file", "h_neurons"].n
     for row in then:

@@ -76,7 +76,7 @@ def detection_rows() -> Iterator[ResultRow]:
                 drawn = np.clip(random + shift + 0.05 * draw.standard_normal(20), 0.35, 0.99)
                 ends = {"low": float(drawn.min()), "high": float(drawn.max()), "note": "middle 95 % of the sets"}
                 condition = f"h_neurons/{kind}"
-                yield row(metric=metric, dataset=dataset, condition=condition, value=float(drawn.mean()), n=20, **ends)
+                yield row(metric=metric, dataset=dataset, condition=condition, value=float(drawn.mean()), n=400, **ends)
             p = {"h_neurons": 1 / 201 if own > 0.6 else 0.8}
             for condition, value in {**values, "probe": own + 0.01, "logprob+h_neurons": logprob + 0.01}.items():
                 yield row(metric=metric, dataset=dataset, condition=condition, p_value=p.get(condition),

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
-import axe_core_python
 import pytest
+from chromium import browse, browser, copy, of, used
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-)  # fmt: skip
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium lets the browser test run"
-)
+pytestmark = browser
 
 # Everything that a reader does on one page, one thing after the other, each told in a line of the console.
-USED = """(async () => {
-  const tell = (name, ...what) => console.error(`<${name}> ${what.join("; ").replaceAll(/\\s+/g, " ")} </${name}>`);
-  const all = (what) => [...document.querySelectorAll(what)];
-  const mark = (name, what) => all(`figure[data-name="${name}"] ${what}`);
+USED = """const mark = (name, what) => all(`figure[data-name="${name}"] ${what}`);
   const later = () => new Promise((go) => setTimeout(go, 1500));
   const point = (one, ...kinds) => kinds.forEach((kind) =>
     one.dispatchEvent(new PointerEvent(kind, { bubbles: true, clientX: 9, clientY: 9 })));
-  await new Promise((go) => addEventListener("load", go));
-  all("iframe").forEach((frame) => frame.remove());
+  await loaded();
 
   form.verdict.value = "correct"; form.words.value = "GLASS";
   form.dispatchEvent(new Event("input"));
@@ -67,65 +53,22 @@ USED = """(async () => {
   await later();
   tell("map", ...opened());
 
-  const violations = async (...rules) => JSON.stringify((await axe.run(rules.length ? { runOnly: rules } : {}))
-    .violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]));
   document.getElementById("vg-tooltip-element").remove();
   tell("light", await violations());
-  for (const rule of [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])) {
-    if (rule.media?.mediaText.includes("dark")) rule.media.mediaText = "screen";
-  }
-  tell("dark", getComputedStyle(document.body).backgroundColor, await violations("color-contrast"));
-})();"""
-
-# At 400 px, closed and with everything open. No window is that narrow, but a frame is.
-NARROW = """const wide = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  const closed = wide();
-  for (const each of document.querySelectorAll("details")) each.open = true;
-  console.error(`<narrow> wider by ${closed} and ${wide()}, ${innerWidth} </narrow>`);"""
+  darken();
+  tell("dark", getComputedStyle(document.body).backgroundColor, await violations("color-contrast"));"""
 
 UNSCRIPTED = """location.hash = "#cause";
   const found = [...document.querySelectorAll("main > section > details[open] > .body")].map((one) => one.id);
   console.error(`<unscripted> open: ${found}. </unscripted>`);"""
 
 
-def browse(page: Path, profile: Path, *flags: str) -> tuple[str, str]:
-    """What the page is in the end, without scripts, and what the console says."""
-    assert CHROMIUM is not None
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()],
-        capture_output=True, text=True, timeout=300, check=True,
-    )  # fmt: skip
-    said = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
-    return re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL), said
-
-
-def copy(page: Path, file: Path, script: str, own: bool = True, more: str = "") -> Path:
-    """A copy that may run one more script, or no other than it, and has `more` in its body."""
-    text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
-    if not own:
-        text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)  # that of the figures is data
-    before, end, after = text.rpartition("</body>")
-    file.write_text(f"{before}{more}<script>{{{script}}}</script>{end}{after}", encoding="utf-8")
-    return file
-
-
 @pytest.fixture(scope="module")
 def told(report: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """One browser, in which the page is used, shown in a narrow frame, and read without its script."""
     folder, page = tmp_path_factory.mktemp("browser"), report / "report.html"
-    copy(page, folder / "narrow.html", NARROW)
     copy(page, folder / "unscripted.html", UNSCRIPTED, own=False)
-    frames = '<iframe src="narrow.html" width="400" height="800" style="border:0"></iframe>'
-    frames += '<iframe src="unscripted.html"></iframe>'
-    axe = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-    used = copy(page, folder / "used.html", f"{axe};{USED}", more=frames)
-    return browse(used, folder / "profile", "--virtual-time-budget=120000", "--dump-dom")[1]
-
-
-def of(told: str, name: str) -> str:
-    """The line of one thing."""
-    (found,) = re.findall(rf"<{name}> (.*) </{name}>", told)
-    return str(found)
+    return used(page, folder, USED, more='<iframe src="unscripted.html"></iframe>')
 
 
 def test_the_page_as_it_is(report: Path, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_effects_of_variants_parts_and_matched_slopes(results: Results) -> None:
     assert (variant["change"].value, variant["minus_plain"].value) == (-0.2, 0.05)
     whole = only(table, benchmark="doubt", metric="compliance", arm="lowest to highest")
     assert (whole["matched"].value, whole["p_slope_random"], whole.get("p_slope_layer_matched")) == (0.07, 0.048, None)
-    assert (whole["bound_low"], whole["bound_high"], whole["verdict"]) == (-0.06, 0.19, "hangs on what cannot be read")
+    assert (whole["bound_low"], whole["bound_high"], whole["verdict"]) == (-0.06, 0.19, "depends on unreadable answers")
     assert only(table, arm="lowest to highest, jailbreak")["change"].value == 0.3
 
 
@@ -202,23 +202,23 @@ AWKWARD = Table(
     name="awkward",
     caption="50 % of a_b & c.",
     columns=(Column("name", "name"), Column("value", "share (%)", lambda v: "-" if v is None else f"{100 * v:.0f} %")),
-    records=({"name": "a|b_c", "value": 0.5}, {"name": "x & y", "value": None}),
+    records=({"name": "a|b_c", "value": 0.5}, {"name": "x & y", "value": None}, {"name": "1-vs-1", "value": -0.4}),
 )
 
 
 def test_markdown_keeps_pipes_inside_cells() -> None:
     lines = markdown(AWKWARD).splitlines()
-    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines[2:]] == [3, 3, 3, 3]
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines[2:]] == [3, 3, 3, 3, 3]
 
 
 def test_latex_is_escaped_booktabs(tables: dict[str, Table]) -> None:
     text = latex(AWKWARD)
-    for part in (r"\toprule", r"\bottomrule", r"a|b\_c & 50 \% \\", r"x \& y & - \\", r"\caption{50 \% of a\_b \& c.}",
-                 r"\label{tab:awkward}", r"\begin{tabular}{lr}", r"share (\%)"):  # fmt: skip
+    for part in (r"\toprule", r"\bottomrule", r"a$|$b\_c & 50 \% \\", r"x \& y & - \\", r"1-vs-1 & $-$40 \% \\",
+                 r"\caption{50 \% of a\_b \& c.}", r"\label{tab:awkward}", r"\begin{tabular}{lr}"):  # fmt: skip
         assert part in text
     for table in tables.values():
         body = latex(table).partition(r"\toprule")[2].partition(r"\bottomrule")[0]
-        assert not re.search(r"(?<!\\)[%_#$]", body), table.name
+        assert not re.search(r"(?<!\\)[%_#]|[<>|](?!\$)", body), table.name
         counts = {len(re.findall(r"(?<!\\)&", line)) for line in body.splitlines() if line.endswith(r"\\")}
         assert counts == {len(table.shown.columns) - 1}
 

@@ -47,7 +47,7 @@ def test_the_tiles_of_a_run_that_detects(results: Results) -> None:
     found = of(results)
     assert list(found) == [WHICH, DETECT, CAUSAL, TRUST]
     assert found[WHICH].number == str(len(results.neurons)) == "14"
-    assert found[WHICH].spread == "Jaccard of two resamples 0.31 [0.11, 0.55], n = 1,225 pairs of them"
+    assert found[WHICH].spread == "Jaccard of two resamples 0.31 [0.11, 0.55], n = 1,225 pairs"
     assert "10 of 14 are selected in at least half of 50 resamples" in found[WHICH].text
     area = row_of(results, stage="detection", metric="auroc", dataset="people")
     assert (found[DETECT].found, found[DETECT].badge, found[DETECT].tone) == (area, "detects", "yes")
@@ -70,7 +70,7 @@ def test_the_tiles_of_a_run_with_nulls(null: Results) -> None:
     assert (found[CAUSAL].number, found[CAUSAL].spread) == ("+1", "95 % [-4, +6], n = 240")
     assert (found[CAUSAL].badge, found[CAUSAL].tone) == ("no effect", "no")
     assert (
-        "the clearest of 8 (the interval is of it alone), of which 0 are effects that raise compliance"
+        "The clearest of 8 changes, which its interval does not allow for; 0 of them are effects that raise compliance"
         in found[CAUSAL].text
     )
     assert (found[TRUST].badge, found[TRUST].tone) == ("null result", "partly")

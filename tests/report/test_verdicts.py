@@ -186,13 +186,3 @@ def test_verdicts_of_a_run(results) -> None:
     assert (found["forbidden"].p_holm, found["forbidden"].tests) == (pytest.approx(22 * 4e-4), 27)
     people = discrimination(tidy, "detection")[0]
     assert (people.p_holm, people.tests) == (pytest.approx(3 / 201), 3)
-
-
-def test_holm_can_take_an_effect_away(results) -> None:
-    """p = 0.004 alone would do; among all changes of the page it does not."""
-    rows = tuple(
-        replace(r, p_value=0.004) if r.metric == "change_compliance" and r.condition == "h_neurons" else r
-        for r in results.rows
-    )
-    words = {c.benchmark: c.word for c in changes(Tidy(replace(results, rows=rows)), "h_neurons", "compliance")}
-    assert set(words.values()) == {Word.NO_EFFECT, Word.NOT_CORRECTED}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import serving as parts
+from chromium import CHROMIUM, FLAGS, browser
 from fastapi import FastAPI, Request
 from serving import made_service, serving
 
@@ -22,12 +22,6 @@ from hneuro.serve.page import HEADERS, PAGE
 from hneuro.serve.policy import Decision
 from hneuro.serve.service import SCALED, Service
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-    "--remote-debugging-port=0",  # keeps it open
-)  # fmt: skip
 EVIL = "<img src=x onerror=\"document.title='ran'\"><script>document.title='ran'</script>"
 DRIVER = """
 const until = async said => { while (!said()) await new Promise(done => setTimeout(done, 20)); };
@@ -35,7 +29,6 @@ const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", { k
 (async () => { try { STEPS } catch (fault) { document.body.dataset.fault = String(fault); }
 fetch("/seen", { method: "POST", body: document.documentElement.outerHTML }); })();
 """
-browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium lets this test run")
 
 
 def driven(service: Service, steps: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -59,7 +52,7 @@ def driven(service: Service, steps: str, folder: Path, monkeypatch: pytest.Monke
         changed.setattr(parts, "application", watched)
         assert CHROMIUM is not None
         with serving(service) as url, (folder / "log").open("w+") as log:
-            command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", url]
+            command = [CHROMIUM, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}", url]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
             try:
                 dom = seen.get(timeout=90)

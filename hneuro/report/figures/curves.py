@@ -64,8 +64,9 @@ def curves(
         points["params"] = [
             {"name": "picked", "select": {"type": "point", "fields": ["set"], "toggle": "true"}, "bind": "legend"}
         ]
+    band = 0.15 / max(1, len({record["line"] for record in own})) ** 0.5  # many lie on top of each other
     return {"layer": shown([
-        layer("area", bounded, shared | {"y": numeric("low", **y), "y2": {"field": "high"}} | faded(0.15)),
+        layer("area", bounded, shared | {"y": numeric("low", **y), "y2": {"field": "high"}} | faded(band)),
         layer("line", _records(lines, True, show), shared | dash | tooltip(set="set") | faded(0.75), strokeWidth=1),
         layer("line", own, shared | dash | faded(1), strokeWidth=2),
         points,

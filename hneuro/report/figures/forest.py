@@ -81,7 +81,8 @@ def detection_pictures(compared: Compared) -> Iterator[Picture]:
         if all(missing(r.value) for r in own):
             continue
         rows = [row for run in compared.runs for row in _detectors(compared, run, dataset)]
-        n = max(r.n for r in own) if compared.alone else None
+        answers = max((r.n for r in own if "/" not in r.condition), default=0)  # of controls n counts sets
+        n = answers if compared.alone else None
         drawn = forest(rows, plain(dataset), "AUROC", CHANCE, n, (low, 1.02))
         yield _picture(f"detection_{safe(dataset)}", drawn, f"AUROC on {plain(dataset)}", rows)
 

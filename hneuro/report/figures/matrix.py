@@ -8,31 +8,29 @@ from pathlib import Path
 from statistics import fmean
 
 from hneuro.report import wording as say
-from hneuro.report.compared import Compared
+from hneuro.report.compared import Compared, named
 from hneuro.report.figures import style
 from hneuro.report.figures.style import Picture, Spec, nominal
 from hneuro.report.tidy import Tidy, independent_mean
 from hneuro.result_records import ResultRow
 
-CELL = (112, 46)  # pixels
+CELL = (140, 58)  # pixels
 Found = tuple[ResultRow, float] | None  # of the H-Neurons, and the mean of random sets, NaN where there are none
 
 
 def matrix_pictures(compared: Compared, links: Mapping[Path, str]) -> Iterator[Picture]:
     """One a measure that any run has. `links`: run folder -> its page."""
-    for name, label, title, find, show, alone in MEASURES:
+    for name, title, find, show, alone in MEASURES:
         cells = [*_cells(compared, links, partial(_told, find, show, alone))]
         if any(cell["told"] != say.MISSING for cell in cells):
             told = "; ".join(f"{cell['row']} {cell['column']} {cell['told']}".replace("\n", ", ") for cell in cells)
-            yield Picture(name=f"matrix_{name}", alt=f"{label}: {told}.", figure=_matrix(cells, title))
+            yield Picture(name=f"matrix_{name}", alt=f"{title}: {told}.", figure=_matrix(cells, title))
 
 
 def _cells(compared: Compared, links: Mapping[Path, str], told: Callable[[Tidy], Spec]) -> Iterator[Spec]:
     """The first thing that the runs differ in names the row, all others the column."""
-    facts = [compared.facts(run) for run in compared.runs]
-    differ = [axis for axis in compared.axes if len({each[axis] for each in facts}) > 1]
-    for run, each in zip(compared.runs, facts, strict=True):
-        row, *others = [say.text(each[axis]) for axis in differ] or [compared.label(run)]
+    for run in compared.runs:
+        row, *others = [named(run, axis) for axis in compared.axes] or [compared.label(run)]
         yield {"row": row, "column": ", ".join(others), "link": links.get(run.folder, ""), **told(run.tidy)}
 
 
@@ -44,7 +42,8 @@ def _told(find: Callable[[Tidy], Found], show: Callable[..., str], alone: Callab
     own, random = found
     number, _, interval = show(own, 2).partition(" ")
     told = f"{number}\n{interval} n = {own.n:,}\nrandom {alone(random, 2)}"
-    return {"told": told, "ahead": 0.0 if say.missing(random) else own.value - random}
+    low = random if own.low is None else own.low
+    return {"told": told, "ahead": 0.0 if say.missing(low - random) else low - random}
 
 
 def _auroc(tidy: Tidy) -> Found:
@@ -66,10 +65,10 @@ def _slope(tidy: Tidy) -> Found:
 
 
 def _matrix(cells: list[Spec], title: str) -> Spec:
-    """The further ahead of random neurons, the darker."""
+    """The further the whole interval is ahead of random neurons, the darker."""
     most = max(cell["ahead"] for cell in cells)
     place = {"title": None, "sort": None}
-    axis = {"domain": False, "ticks": False, "labelLimit": 200}
+    axis = {"domain": False, "ticks": False, "labelLimit": 200, "labelFontSize": 11}
     at = {"x": nominal("column", **place, axis=axis | {"orient": "top", "labelAngle": 0, "labelLimit": CELL[0]}),
           "y": nominal("row", **place, axis=axis), "href": nominal("link")}  # fmt: skip
     shade = {"domain": [0, max(most, 0.01)], "range": [0, 0.45], "clamp": True}
@@ -77,15 +76,15 @@ def _matrix(cells: list[Spec], title: str) -> Spec:
     layers = [
         style.layer("rect", cells, at | depth, fill=style.H_NEURONS, stroke=style.GRID),
         style.layer(
-            "text", cells, at | {"text": nominal("told")}, lineBreak="\n", fontSize=10, color=style.INK, dy=-12
+            "text", cells, at | {"text": nominal("told")}, lineBreak="\n", lineHeight=15, color=style.INK, dy=-15
         ),
     ]
     size = {"width": {"step": CELL[0]}, "height": {"step": CELL[1]}, "autosize": "pad"}
     return style.finished({**size, "layer": layers}, title)
 
 
-# File name, what it is called where it is chosen, title, and how it is found and written: with its interval, and alone.
-MEASURES: Sequence[tuple[str, str, str, Callable[[Tidy], Found], Callable[..., str], Callable[..., str]]] = (
-    ("auroc", "Detection", "AUROC on the set that the neurons were found on", _auroc, say.with_interval, say.number),
-    ("slope", "Compliance", "Points per unit of alpha, mean over benchmarks", _slope, say.points_interval, say.points),
+# File name, title, and how it is found and written: with its interval, and alone.
+MEASURES: Sequence[tuple[str, str, Callable[[Tidy], Found], Callable[..., str], Callable[..., str]]] = (
+    ("auroc", "Detection: AUROC on the set that the neurons were found on", _auroc, say.with_interval, say.number),
+    ("slope", "Compliance: points per unit of alpha, mean over benchmarks", _slope, say.points_interval, say.points),
 )

@@ -37,8 +37,10 @@ def neuron_map(found: Results) -> Spec:
     told = style.tooltip(place="layer", index="index", told="weight", often="selected in",
                    wrong="CETT wrong", right="CETT right")  # fmt: skip
     ends = {"domain": [-0.5, last + 0.5], "nice": False}
+    width = found.space.width if found.space else 1 + max(n.index for n in found.neurons)
+    within = {"domain": [-0.03 * width, 1.03 * width], "nice": False}
     at = {"x": numeric("layer", title="layer", axis={"tickMinStep": 1}, scale=ends),
-          "y": numeric("index", title="index", scale={"padding": 8}),
+          "y": numeric("index", title="index", scale=within),
           "size": numeric("weight", scale={"range": [20, 200]}, legend=None)}  # fmt: skip
     points = layer("point", records, at | told, filled=True, opacity=0.7, color=H_NEURONS, cursor="pointer", clip=True)
     zoom = {"type": "interval", "zoom": "wheel![event.shiftKey]"}

@@ -26,8 +26,8 @@ def effects(compared: Compared) -> Table:
         "Changes in percentage points, paired by prompt, with 95 % intervals: from the lowest to the highest alpha, "
         "and its arms; slopes are per unit of alpha, the second at the controls' alphas. p: McNemar (answers) or "
         "Wilcoxon (probabilities), by entity; Holm over all changes and arms of the run. Controls: the range of "
-        "their changes, and p that it is one of a kind, two-sided. At least, at most: what answers that cannot be "
-        "read make of it.",
+        "their changes, and two-sided p among each kind. At least, at most: bounds on the change, whatever the "
+        "unreadable answers say.",
         (
             Column("benchmark", "benchmark", say.plain), Column("metric", "reading", lambda name: say.READINGS[name]),
             Column("neuron_set", "neurons", say.condition_name, single=True), Column("arm", "alpha", str),
@@ -120,10 +120,10 @@ def outcomes(compared: Compared) -> Table:
     alphas = sorted({r.alpha for _, r in compared.rows() if _is_rate(r) and r.alpha is not None})
     return compared.table(
         "outcomes",
-        "What the answers are at each alpha, of all prompts, with 95 % intervals; of controls the mean over sets, "
-        "whose number is n. Unparsed, refused and degenerate answers do not comply (among known facts they are wrong); "
+        "Rates over all prompts at each alpha, with 95 % intervals; for controls the mean over their n sets. "
+        "Unparsed, refused and degenerate answers do not comply (among known facts they are wrong); "
         "truncated ones were cut at the length limit. Shares of the kinds of answers add up to 1. Framings: the "
-        "untouched model on the select part, of which the one nearest to 50 % is used.",
+        "untouched model on the select part; the one nearest to 50 % is used.",
         (
             Column("benchmark", "benchmark", say.plain), Column("part", "part", say.plain),
             Column("metric", "rate", _reading), Column("neuron_set", "neurons", say.condition_name),

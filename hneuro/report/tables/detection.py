@@ -9,7 +9,7 @@ from hneuro.report.compared import Compared
 from hneuro.report.table import Column, Record, Table, estimate
 from hneuro.report.tidy import Tidy
 from hneuro.report.verdicts import BASE, HELD, corrected, discrimination, drift_word
-from hneuro.result_records import ResultRow
+from hneuro.result_records import Estimate, ResultRow
 
 SHARES = ("accuracy", "flag_rate", "false_alarms")
 FIXED = {**{f"auroc_within_{name}": told for name, told in HELD.items()}, "auroc_within_length": "pairs of one length"}
@@ -40,13 +40,14 @@ def detection(compared: Compared) -> Table:
     """A row a data set, a part of its answers, and a detector."""
     return compared.table(
         "detection",
-        "Detection of hallucination with 95 % intervals; of controls the mean and the middle 95 % of their sets, whose "
-        "number is n. Flagged: answers about made-up things above the threshold that select has set; false alarms: "
-        "faithful ones. p: random sets at least as good; Holm over data sets and sets of neurons, one run.",
+        "Detection of hallucination with 95 % intervals; for controls the mean and the middle 95 % of their n sets. "
+        "Above the threshold, which is set on the select split, flag rate counts answers about made-up things, false "
+        "alarms right answers. p: random sets at least as good; Holm over the data sets and neuron sets of a run.",
         (
             Column("dataset", "data set", say.plain), Column("answers", "answers"),
             Column("condition", "detector", say.condition_name), estimate("auroc", "AUROC"),
-            *(estimate(name, say.plain(name), say.percent_interval) for name in SHARES), Column("n", "n"),
+            estimate("accuracy", "accuracy", say.percent_interval), Column("n", "n"),
+            *(estimate(name, say.plain(name), with_n, count=True) for name in SHARES[1:]),
             Column("p_value", "p", say.p_cell), Column("p_holm", "p (Holm)", say.p_cell),
             Column("verdict", "verdict"), Column("note"),
         ),
@@ -91,13 +92,13 @@ def comparisons(compared: Compared) -> Table:
     """A row two detectors on the same answers."""
     return compared.table(
         "comparisons",
-        "What else could tell, on the same answers: both AUROC and the paired difference, with 95 % intervals and p of "
-        "2,000 resamples of the groups (never below 0.001), corrected over the family (Holm). Log-prob. + neurons: one "
-        "classifier, learnt on select. Covariates: frequency and confidence, cross-fitted.",
+        "Detectors against others on the same answers: both AUROCs and their paired difference, with 95 % intervals "
+        "and p from 2,000 resamples of the groups (never below 0.001), corrected over the family (Holm). Log-prob. + "
+        "neurons: one classifier, trained on the select split. Covariates: frequency and confidence, cross-fitted.",
         (
             Column("family", "family"), Column("dataset", "data set", say.plain),
             Column("condition", "detector", say.condition_name), Column("baseline", "against", say.condition_name),
-            estimate("ours", "value"), estimate("theirs", "of the other"),
+            estimate("ours", "AUROC"), estimate("theirs", "AUROC of other"),
             estimate("difference", "difference", say.signed_interval), Column("n", "n"),
             Column("p_value", "p", say.p_cell), Column("p_holm", "p (Holm)", say.p_cell), Column("note", "remark"),
         ),
@@ -132,9 +133,9 @@ def calibration(compared: Compared) -> Table:
     own = f", {say.percent_interval(assumed[0])}" if compared.alone and assumed else ""
     return compared.table(
         "calibration",
-        "Calibration on all held-out answers that are right or wrong, none balanced away. Scores are made into "
-        f"probabilities on the select split (Platt), at its own prevalence{own}. ECE: ten bins of as many answers. "
-        "Safest: this share of the answers, of the lowest risk; AURC: the mean over all shares.",
+        "Calibration on all held-out answers that are right or wrong, not balanced. Scores become probabilities by "
+        f"Platt scaling on the select split, at its own prevalence{own}. ECE: ten bins of equally many answers. "
+        "Safest: the given share of the answers, lowest risk first; AURC: the mean over all shares.",
         (
             Column("dataset", "data set", say.plain), Column("measure", "measure", lambda name: CALIBRATION[name]),
             Column("coverage", "share"), Column("condition", "detector", say.condition_name),
@@ -155,8 +156,8 @@ def transfer(compared: Compared) -> Table:
     names = list(dict.fromkeys((*every, *compared.names("mechanism", "transfer_auroc"))))
     return compared.table(
         "transfer",
-        "Found on one data set (rows), tested on others (columns), with 95 % intervals and n, which for random neurons "
-        "counts sets. The probe of a set: trained on half of its groups, tested on answers about the other half.",
+        "Found on one data set (rows), tested on others (columns), with 95 % intervals and n (of random neurons: how "
+        "many sets). A set's own probe is trained on half of its groups and tested on answers about the other half.",
         (
             Column("measure", "measure"), Column("found_on", "neurons of", say.plain),
             Column("condition", "detector", say.condition_name),
@@ -181,11 +182,12 @@ def _transfer(tidy: Tidy) -> Iterator[Record]:
         yield {"measure": "AUROC", "found_on": source, "condition": own, **cells, "note": note}
 
 
-def with_n(row: ResultRow) -> str:
+def with_n(row: Estimate | ResultRow) -> str:
     """ "78.4 % [74.0, 82.3], n = 400"."""
     if say.missing(row.value):
         return say.MISSING
-    shown = say.with_interval(row, 2) if row.metric.endswith("auroc") else say.percent_interval(row)
+    area = isinstance(row, ResultRow) and row.metric.endswith("auroc")
+    shown = say.with_interval(row, 2) if area else say.percent_interval(row)
     return f"{shown}, n = {row.n}"
 
 

@@ -11,7 +11,9 @@ from hneuro.report import wording as say
 from hneuro.report.compared import Compared
 from hneuro.report.folders import Run
 from hneuro.report.table import Column, Record, Table, estimate
-from hneuro.report.verdicts import corrected
+from hneuro.report.tables.detection import with_n
+from hneuro.report.tidy import independent_mean
+from hneuro.report.verdicts import corrected, discrimination
 from hneuro.result_records import Estimate, NeuronRow, Overlap, ResultRow, Results
 
 OFTEN = 0.5  # of the resamples
@@ -24,15 +26,17 @@ def neurons(compared: Compared) -> Table:
     """A row an H-Neuron."""
     return compared.table(
         "neurons",
-        "The H-Neurons, heaviest weight first. Selected in: share of the resamples that give it a positive weight at "
-        "the chosen strength. Partners: neurons of the model that its CETT correlates with, any of which L1 might have "
-        "kept instead; cluster: H-Neurons that do. Own AUROC: of its CETT alone, on the select split. Enters at: the "
-        "smallest strength at which its weight is positive. Drift rank: 0 changed most from base to chat, 1 least.",
+        "The H-Neurons, heaviest weight first. Selected in: how many resamples give it a positive weight at the "
+        "chosen strength. Partners: neurons of the model that its CETT correlates with, any of which L1 might have "
+        "kept instead; cluster: H-Neurons that do. Own AUROC: of its CETT alone, on the n answers of the select split. "
+        "Enters at: the smallest strength at which its weight is positive. Drift rank: 0 changed most from base to "
+        "chat, 1 least.",
         (
             Column("rank", "rank"), Column("layer"), Column("expert"), Column("place", "layer"),
             Column("index", "index", str), Column("weight", "weight", THREE),
-            Column("frequency", "selected in", SHARE), Column("partners", "partners"), Column("cluster", "cluster"),
-            Column("auroc", "own AUROC", THREE), Column("cett_wrong", "CETT wrong", FOUR),
+            Column("frequency"), Column("often", "selected in", str), Column("partners", "partners"),
+            Column("cluster", "cluster"), Column("auroc", "own AUROC", THREE), Column("n", "n"),
+            Column("cett_wrong", "CETT wrong", FOUR),
             Column("cett_right", "CETT right", FOUR), Column("enters_at", "enters at"),
             Column("path_share", "path share", SHARE), Column("drift_rank", "drift rank", TWO),
             Column("base_weight", "base weight", THREE),
@@ -44,7 +48,11 @@ def neurons(compared: Compared) -> Table:
 def _neuron(results: Results, neuron: NeuronRow) -> Record:
     entry = next((p.strength for p, w in zip(results.path, neuron.path, strict=False) if w > 0), None)
     known = {field.name: getattr(neuron, field.name) for field in fields(neuron)}
-    return {**known, "place": say.layer(neuron), "path_share": neuron.path_share, "enters_at": entry}
+    draws = results.stability.resamples if results.stability else 0
+    often = None if neuron.frequency is None else f"{neuron.frequency * draws:.0f} of {draws}"
+    n = next((point.n for point in results.path if point.chosen), None)
+    more = {"path_share": neuron.path_share, "enters_at": entry, "often": often, "n": n}
+    return {**known, "place": say.layer(neuron), **more}
 
 
 def path(compared: Compared) -> Table:
@@ -52,7 +60,7 @@ def path(compared: Compared) -> Table:
     return compared.table(
         "path",
         "The path over the strength. Accuracy and AUROC on the select split. Known, suppressed: accuracy on known "
-        "questions while the neurons of this strength are scaled by 0.",
+        "questions while the neurons of this strength are scaled by 0; like accuracy on fit without an interval.",
         (
             Column("strength", "strength"), Column("nonzero", "nonzero"), Column("positive", "positive"),
             Column("fit_accuracy", "accuracy on fit", say.percent),
@@ -74,7 +82,7 @@ def overlaps(compared: Compared) -> Table:
         "overlaps",
         "What two selections share: Jaccard overlap of their neurons, in brackets the range over the pairs. p, of data "
         "sets alone: as many neurons drawn at random share as many (hypergeometric), corrected over the pairs (Holm). "
-        "Two selections from the same answers share more than random sets, whatever they are worth.",
+        "Selections from the same answers can share more than random sets do even where neither detects anything.",
         (
             Column("between", "between"), Column("first", "one"), Column("second", "other"), Column("sizes", "neurons"),
             Column("shared", "shared", "{:.3g}".format), estimate("jaccard", "Jaccard", jaccard),
@@ -123,7 +131,7 @@ def judges(compared: Compared) -> Table:
     """A row two judges."""
     return compared.table(
         "judges",
-        "Agreement of the judges on distinct responses; one of which either could not say anything is unsaid.",
+        "Agreement of the judges on distinct responses. Unsaid: responses that at least one of the two left unjudged.",
         (
             Column("first", "judge"), Column("second", "other judge"),
             estimate("agreement", "agreement", say.percent_interval), Column("n", "n"), Column("kappa", "kappa", TWO),
@@ -138,14 +146,16 @@ def selected(compared: Compared, runs: Sequence[Run]) -> Table:
     return compared.table(
         "runs",
         "All runs that were found. Only those that are done are in the other tables. AUROC at home: on held-out "
-        "questions of the set that the neurons were found on; elsewhere: mean over the other sets.",
+        "questions of the set that the neurons were found on; elsewhere: mean over the other sets, as if independent.",
         (
-            Column("state", "state"), Column("strength", "strength"), Column("h_neurons", "H-Neurons"),
-            Column("per_mille", "per mille", TWO), Column("select_accuracy", "accuracy (select)", say.percent),
-            Column("often", "in half of the resamples"), Column("jaccard", "Jaccard", TWO), Column("home"),
+            Column("state", "state"), Column("h_neurons", "H-Neurons"), Column("home"),
             estimate("auroc", "AUROC at home"), Column("n", "n"), Column("random", "random", TWO),
-            Column("elsewhere", "elsewhere (mean)", TWO), Column("elsewhere_random", "random elsewhere", TWO),
-            Column("sets_elsewhere"), Column("error", "error"), Column("hneuro"), Column("folder", "folder"),
+            Column("verdict", "verdict at home"), estimate("elsewhere", "elsewhere (mean)"),
+            Column("elsewhere_random", "random elsewhere", TWO), Column("sets_elsewhere", "sets elsewhere"),
+            Column("strength", "strength"), Column("per_mille", "per mille", TWO),
+            estimate("select_accuracy", "accuracy (select)", with_n, count=True),
+            Column("often", "in half of the resamples"), Column("jaccard", "Jaccard", TWO),
+            Column("error", "error"), Column("hneuro"), Column("folder", "folder"),
         ),
         lambda run: [
             {"state": run.state, "error": run.error, "hneuro": run.version, "folder": str(run.folder),
@@ -160,21 +170,18 @@ def _outcome(run: Run) -> Record:
     point = next((point for point in results.path if point.chosen), None)
     tested = tidy.datasets("detection", "auroc")
     own, random = ({name: tidy.one("detection", "auroc", name, c) for name in tested} for c in ("h_neurons", CONTROL))
-    home, others = tidy.in_domain or "", [name for name in tested if own[name] and name != tidy.in_domain]
-    found, at_home = own.get(home), random.get(home)
+    found, at_home = own.get(tidy.in_domain or ""), random.get(tidy.in_domain or "")
+    others = {n: row for n, row in own.items() if row and n != tidy.in_domain and not say.missing(row.value)}
+    beside = [row.value for name in others if (row := random[name])]
     return {
         "strength": point and point.strength, "h_neurons": len(results.neurons), "per_mille": per_mille(results),
-        "select_accuracy": point and point.accuracy, "often": comes_back(results), "jaccard": of_resamples(results),
-        "home": tidy.in_domain, "auroc": found, "n": found and found.n, "random": at_home and at_home.value,
-        "elsewhere": _mean([own[name] for name in others]),
-        "elsewhere_random": _mean([random[name] for name in others]), "sets_elsewhere": len(others),
+        "select_accuracy": point and point.estimate("accuracy"),
+        "often": comes_back(results), "jaccard": of_resamples(results), "home": tidy.in_domain, "auroc": found,
+        "verdict": next((v.says for v in discrimination(tidy, "detection") if v.dataset == tidy.in_domain), None),
+        "n": found and found.n, "random": at_home and at_home.value,
+        "elsewhere": independent_mean([*others.values()]) if others else None, "sets_elsewhere": len(others) or None,
+        "elsewhere_random": fmean(beside) if others and len(beside) == len(others) else None,
     }  # fmt: skip
-
-
-def _mean(rows: Sequence[ResultRow | None]) -> float | None:
-    """None where one of them is missing, or there are none."""
-    known = [row.value for row in rows if row is not None]
-    return fmean(known) if known and len(known) == len(rows) else None
 
 
 def per_mille(results: Results) -> float | None:

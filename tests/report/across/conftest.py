@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hneuro.codec import to_plain
 from hneuro.neurons import NeuronSpace
 from hneuro.report.compared import Compared
 from hneuro.report.folders import read_runs
+from hneuro.report.page import Summary, write_summary
+from hneuro.report.published import read_published
 from hneuro.result_records import FunnelStep, NeuronRow, PathPoint, ResultRow, Results
 
 MODELS = ("Gemma-3-4B", "Llama-3.1-8B", "Mistral-7B-v0.3")
@@ -22,6 +25,7 @@ SETS = ("bioasq", "nq_open", "triviaqa")
 LABELINGS = ("1-vs-1", "3-vs-1")
 ALPHAS = (0.0, 1.0, 3.0)
 SIZE = 4000
+HOSTILE = "<script>alert(1)</script>"
 
 
 def own(model: str, found: str, tested: str, labeling: str) -> float:
@@ -128,3 +132,22 @@ def grid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def grid(grid_folder: Path) -> Compared:
     return Compared(read_runs([grid_folder]))
+
+
+@pytest.fixture(scope="session")
+def summary(write: Write, tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """Two runs: the report of one of them is there, the other has a name that no page should trust."""
+    folder = tmp_path_factory.mktemp("page") / "runs"
+    write(folder / "one", found="triviaqa")
+    (folder / "one" / "report.html").write_text("")
+    made = results(MODELS[1], "triviaqa", LABELINGS[0])
+    write(folder / "other", HOSTILE, "triviaqa", made=replace(made, title=HOSTILE))
+    published = folder.parent / "published.csv"
+    published.write_text(
+        "model,stage,metric,dataset,condition,value,low,high,unit,source\n"
+        f"{MODELS[0]},detection,accuracy,nq_open,h_neurons,70.7,,,%,Table 1\n"
+    )
+    for stale in ("figures/gone.pdf", "tables/gone.tex"):
+        (folder / "report" / stale).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "report" / stale).write_text("")
+    return write_summary(read_runs([folder]), read_published(published), folder / "report")
