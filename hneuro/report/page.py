@@ -64,7 +64,7 @@ class Summary:
 def write_report(results: Results, folder: Path) -> Path:
     """Writes report.html, tables/, figures/, rows.parquet and, of several judges, disagreements.jsonl into `folder`.
 
-    The same results give the same bytes, and nothing of an earlier result stays.
+    The same results give the same bytes (PDFs the same objects in any order), and nothing of an earlier result stays.
     The page comes last: once it is there, everything next to it is complete. Returns the path of the page.
     """
     compared = Compared.one(results, folder)

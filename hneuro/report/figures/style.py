@@ -13,7 +13,6 @@ from typing import Any
 import vl_convert
 
 from hneuro.disk import replacing, safe_name, write_text
-from hneuro.report.figures.pdf import pdf_of
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart. On the page each is a CSS variable of this name.
 INK, FAINT, GRID = "#24292f", "#656d76", "#dfe3e8"
@@ -121,7 +120,7 @@ def save(picture: Picture, folder: Path) -> Drawn:
     """Writes NAME.png, NAME.svg and NAME.pdf, and returns what the page shows."""
     svg = svg_of(picture.figure)
     write_text(folder / f"{picture.name}.svg", re.sub(r"</?a\b[^>]*>", "", svg))  # links are relative to the page
-    for ending, content in (("png", vl_convert.svg_to_png(svg, scale=2)), ("pdf", pdf_of(svg))):
+    for ending, content in (("png", vl_convert.svg_to_png(svg, scale=2)), ("pdf", vl_convert.svg_to_pdf(svg))):
         with replacing(folder / f"{picture.name}.{ending}") as fresh:
             fresh.write_bytes(content)
     spec = json.loads(on_page(json.dumps(picture.figure)))
