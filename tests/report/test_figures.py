@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from copy import deepcopy
@@ -20,7 +21,7 @@ from hneuro.report.figures.cost import cost_pictures
 from hneuro.report.figures.curves import SMALLEST_SPAN
 from hneuro.report.figures.forest import change_pictures, detection_pictures, origin_pictures
 from hneuro.report.figures.selection import selection_pictures
-from hneuro.report.figures.style import PAGE_COLOURS, Picture, Spec, finished, inline, layer, numeric, save
+from hneuro.report.figures.style import PAGE_COLOURS, Picture, Spec, finished, inline, layer, numeric, save, svg_of
 from hneuro.report.page import pictures
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import ResultRow, Results
