@@ -1,0 +1,359 @@
+"""Tuning: gains are learned on the fit part, chosen on select, and tried once, next to their rivals, on report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hneuro.causal.grid import NeuronSet, Steering, cells
+from hneuro.causal.perplexity import perplexity_of
+from hneuro.causal.tried import BEFORE, OWN, Name, Read, Said, outcome_rows, row
+from hneuro.detection.detector import Classifier
+from hneuro.models.language_model import LanguageModel
+from hneuro.pipeline import answers, stored
+from hneuro.pipeline.answers import Identified
+from hneuro.pipeline.causal import swept_sets
+from hneuro.pipeline.effects import learnt
+from hneuro.pipeline.known import UNEDITED
+from hneuro.pipeline.measured import pooled
+from hneuro.pipeline.panels import Panel, Panels
+from hneuro.pipeline.run import Run
+from hneuro.pipeline.selection import chosen_probe
+from hneuro.pipeline.sweeps import alpha_sweep, passage_losses
+from hneuro.probe.choice import h_neurons
+from hneuro.records import BenchmarkItem, LabelledResponse, Outcome, Question, Response, UserError
+from hneuro.result_records import Estimate, ResultRow, TrainedDetector, Tuned
+from hneuro.stage import Rows, array
+from hneuro.store import Kept, fingerprint
+
+SETTINGS = ((0.1, 0.3), (0.3, 0.3), (0.3, 3.0))  # rate and penalty
+STEPS = (8, 24)
+ALPHAS = (0.0, 0.5, 1.5, 2.0)
+DEPTHS = (0.25, 0.5, 0.75)  # of the layer that is steered
+STEERED = 32  # contests that the vector and its norm are measured on
+SETS = 2  # controls of each kind
+CONTROLS = ("random", "contribution_matched")
+SENTENCE = " Say that you do not know if you are not sure."
+LONGEST = 128  # tokens of a passage that gains are learned from
+TOKENS = 4096  # of a batch
+ALPHA, SAID, STEER = ("alpha", 0), ("sentence", 0), ("steering", 0)
+FLAGGED, COVERED = ("threshold", 0), ("threshold_at_coverage", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Shares: of known facts that may be lost, and of perplexity that may be added."""
+
+    known: float = 0.02
+    perplexity: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.known <= 1 or not 0 <= self.perplexity < float("inf"):
+            raise UserError("--known is a number of points from 0 to 100, and --perplexity one of per cent, 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rating:
+    """A condition on the select part: the mean P(wrong), the share of known facts lost, and of perplexity added."""
+
+    wrong: float
+    lost: float
+    perplexity: float
+
+    def meets(self, budget: Budget) -> bool:
+        return self.lost <= budget.known + 1e-9 and self.perplexity <= budget.perplexity
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A finished run, whose prompts are put to its model under every condition."""
+
+    run: Run
+    budget: Budget
+
+    @property
+    def sweeping(self) -> Run:
+        """The run as it is asked here: all of a panel, computed by transformers, with controls of two kinds."""
+        grid = replace(
+            self.run.experiment.intervention, engine="transformers", items=None, controls=CONTROLS,
+            control_seeds=SETS, ranked=0, negative=False, variants=(),
+        )  # fmt: skip
+        return replace(self.run, experiment=replace(self.run.experiment, intervention=grid))
+
+    def sets(self, identified: Identified) -> list[NeuronSet]:
+        """The run's set, and its controls."""
+        _, probe, _ = chosen_probe(self.run, learnt(self.run, identified), identified)
+        neurons = h_neurons(probe, self.run.experiment.probe.name)
+        if not neurons.neurons:
+            raise UserError("the run found no neurons: there is nothing to tune")
+        return swept_sets(self.sweeping, probe, neurons, identified)
+
+    def learned(self, panels: Sequence[Panel], one: NeuronSet, name: Name) -> list[NeuronSet]:
+        """The set under the gains of every way to learn them."""
+        setup = self.run.experiment
+        items = [item for panel in panels for item in panel.items()]
+        facts = [(fact.question.text, fact.said) for panel in panels for fact in panel.facts]
+        text = setup.text.passages()[0::3]
+        found = gains(self.run.store, self.run.chat, items, facts, text, one.neurons, setup.seed).value
+        return [
+            NeuronSet(
+                name=f"{name[0]} {n}", seed=name[1], neurons=one.neurons, alphas=(0.0,), kind="gains",
+                values=tuple(map(float, line)),
+            )
+            for n, line in enumerate(found.reshape(-1, len(one.neurons)))
+        ]  # fmt: skip
+
+    def said(self, panel: Panel, sets: Sequence[NeuronSet], steering: Steering | None = None) -> dict[Name, Said]:
+        """What is replied to a panel under every condition, the untouched one included."""
+        grid = [UNEDITED, *sets]
+        found: dict[Name, Said] = {(cell.neuron_set, cell.seed): Said() for cell in cells(grid)}
+        for part in (*panel.pressing, *panel.plain):
+            swept = alpha_sweep(self.sweeping, part, grid, steering=steering)
+            bad = Outcome.COMPLIES if part.measures == "compliance" else Outcome.RESISTS
+            every = list(zip(swept.answers.value, swept.readings.value, strict=True))
+            for n, own in enumerate(found.values()):
+                (own.plain if part in panel.plain else own.pressed).extend(
+                    Read(item=item, answer=answer, outcome=reading.outcome, wrong=reading.outcome is bad)
+                    for item, (answer, reading) in zip(swept.items, every[n :: len(found)], strict=True)
+                )
+        return found
+
+    def ratings(
+        self, panels: Sequence[Panel], sets: Sequence[NeuronSet], steering: Steering | None = None
+    ) -> dict[Name, Rating]:
+        heard = [self.said(panel.briefly(), sets, steering) for panel in panels]
+        added = self.perplexity(sets, 1)
+        before = heard[0][BEFORE].right.mean()
+        return {
+            name: Rating(
+                wrong=float(np.nanmean(np.concatenate([one[name].p_wrong for one in heard]))),
+                lost=float(before - heard[0][name].right.mean()),
+                perplexity=cost,
+            )
+            for name, cost in zip(heard[0], added, strict=True)
+        }
+
+    def perplexity(self, sets: Sequence[NeuronSet], third: int) -> list[float]:
+        """Of every condition, the untouched one first: by what share it is higher on a third of the passages."""
+        run, grid = self.sweeping, cells([UNEDITED, *sets])
+        passages = run.experiment.text.passages()[third::3]
+        if not passages:
+            return [0.0] * len(grid)
+        budget = run.experiment.intervention.token_budget
+        found = [perplexity_of(t).value for t in passage_losses(run.store, run.chat, passages, grid, budget).value]
+        return [one / found[0] - 1 for one in found]
+
+    def best(self, ratings: Mapping[Name, Rating]) -> Name | None:
+        """What lowers P(wrong) most of all that meet the budget; None where nothing does."""
+        fit = {name: one.wrong for name, one in ratings.items() if one.meets(self.budget)}
+        name = min(fit, key=lambda name: (fit[name], name != BEFORE))
+        return None if name == BEFORE else name
+
+    def chosen(
+        self, panels: Sequence[Panel], tried: Mapping[Name, Sequence[NeuronSet]]
+    ) -> tuple[dict[Name, NeuronSet], dict[str, str]]:
+        """The candidate of each condition that does best on the select part, and what that was, in words."""
+        ratings = self.ratings(panels, [one for several in tried.values() for one in several])
+        found: dict[Name, NeuronSet] = {}
+        words = {"untouched": f"P(wrong) {ratings[BEFORE].wrong:.3f}"}
+        for name, several in tried.items():
+            own = {(one.name, one.seed): one for one in several}
+            key = self.best({BEFORE: ratings[BEFORE]} | {key: ratings[key] for key in own})
+            label = name[0] + (f" {name[1]}" if "/" in name[0] else "")
+            words[label] = "nothing that meets the budget lowers P(wrong)"
+            if key is not None:
+                place = list(own).index(key)
+                found[name] = replace(own[key], name=name[0], seed=name[1])
+                words[label] = (
+                    f"{_way(own[key], place)}: P(wrong) {ratings[key].wrong:.3f}, lost {ratings[key].lost:.3f}"
+                )
+        return found, words
+
+    def steering(self, panels: Mapping[str, Sequence[Panel]], own: NeuronSet) -> tuple[Steering | None, str]:
+        """The layer at which the mean difference does best on the select part, at the norm of the gains."""
+        items = [item for panel in panels["fit"] for item in panel.items()][:STEERED]
+        space = stored.spaces(self.run.store, self.run.chat).value[1]
+        vectors = steering_vectors(
+            self.run.store, self.run.chat, items, own.neurons, own.values, space.n_layers, space.width
+        ).value
+        found = {}
+        for depth in DEPTHS:
+            layer = int(depth * space.n_layers)
+            one = Steering(layer=layer, vector=tuple(map(float, vectors[layer])))
+            found[layer] = one, self.ratings(panels["select"], [], one)[BEFORE]
+        ratings = {("steering", layer): rating for layer, (_, rating) in found.items()}
+        name = self.best({BEFORE: self.ratings(panels["select"], [])[BEFORE]} | ratings)
+        if name is None:
+            return None, "nothing that meets the budget lowers P(wrong)"
+        return found[name[1]][0], f"after layer {name[1]}: P(wrong) {ratings[name].wrong:.3f}"
+
+    def risks(
+        self, trained: TrainedDetector, replies: Sequence[Read], asked: Mapping[str, Question]
+    ) -> NDArray[np.float64]:
+        """[reply]: the log-odds of the run's detector; NaN where no answer is found in it."""
+        chat, setup = self.run.chat, self.run.experiment
+        said = [_response(chat, n, read) for n, read in enumerate(replies)]
+        labelled = [
+            LabelledResponse(question_id=r.question_id, group="", sample=r.sample, hallucinated=False)
+            for r in said
+            if r.token_ids
+        ]
+        kept = Kept(lambda: tuple(said), fingerprint(said))
+        questions = [asked[name] for name in dict.fromkeys(r.question_id for r in said)]
+        spans = {
+            s.sample: s
+            for s in stored.locate(self.run.store, setup.span, chat, questions, kept, labelled).value
+            if s.tokens
+        }
+        found = np.full(len(replies), np.nan)
+        if spans:
+            sequences, positions = pooled(
+                self.run, chat, [(said[n], span) for n, span in spans.items()], setup.labeling.tested
+            )
+            budget = setup.contribution.token_budget
+            table = stored.columns(self.run.store, chat, sequences, positions, budget, trained.neurons).value
+            found[list(spans)] = Classifier.of(trained).on_columns().scores(np.asarray(table))
+        return found
+
+
+def tune(run: Run, framings: Mapping[str, str], trained: TrainedDetector, budget: Budget, title: str) -> Tuned:
+    """Gains of the run's neurons, and what they and their rivals do to held-out facts."""
+    this, identified = Tuning(run, budget), answers.identify(run)
+    panels = Panels(run, framings).by_part(identified)
+    sets = this.sets(identified)
+    named = {(one.name.replace("h_neurons", OWN[0]), one.seed): one for one in sets}
+    tried: dict[Name, Sequence[NeuronSet]] = {
+        name: this.learned(panels["fit"], one, name) for name, one in named.items()
+    }
+    tried[ALPHA] = [
+        NeuronSet(name=f"alpha {n}", seed=0, neurons=sets[0].neurons, alphas=(a,)) for n, a in enumerate(ALPHAS)
+    ]
+    chosen, words = this.chosen(panels["select"], tried)
+    steering = None
+    if OWN in chosen:
+        steering, words["steering"] = this.steering(panels, chosen[OWN])
+    rows: list[ResultRow] = []
+    for panel in panels["report"]:
+        rows += outcome_rows(panel.name, tried_on(this, panel, list(tried), chosen, steering, trained))
+    for name, cost in zip([BEFORE, *chosen], this.perplexity(list(chosen.values()), 2), strict=True):
+        if run.experiment.text.passages() and name != BEFORE:
+            rows.append(row(name, "text", "perplexity_added", Estimate(value=cost, low=np.nan, high=np.nan, n=0)))
+    return Tuned(
+        title=title,
+        neurons=sets[0].neurons,
+        gains=chosen[OWN].values if OWN in chosen else (1.0,) * len(sets[0].neurons),
+        chosen=words,
+        rows=tuple(rows),
+        budget={"known": budget.known, "perplexity": budget.perplexity},
+        sizes={f"{part} {p.name}": len(p.items()) for part, several in panels.items() for p in several},
+    )
+
+
+def tried_on(
+    this: Tuning,
+    panel: Panel,
+    names: Sequence[Name],
+    chosen: Mapping[Name, NeuronSet],
+    steering: Steering | None,
+    trained: TrainedDetector,
+) -> dict[Name, Said]:
+    """The replies to a held-out panel under every condition; what was not chosen leaves the model untouched."""
+    found = this.said(panel, list(chosen.values()))
+    before = found[BEFORE]
+    found |= {name: before for name in names if name not in chosen}
+    found[SAID] = this.said(panel.asking(SENTENCE), [])[BEFORE]
+    found[STEER] = before if steering is None else this.said(panel, [], steering)[BEFORE]
+    risks = this.risks(trained, before.all, panel.questions)
+    found[FLAGGED] = before.without(risks > trained.threshold)
+    count = max(0, before.answered - found[OWN].answered)
+    found[COVERED] = before.without(_highest(risks, count))
+    return found
+
+
+def _way(one: NeuronSet, place: int) -> str:
+    """A candidate in words."""
+    if one.kind != "gains":
+        return f"alpha {one.alphas[0]:g}"
+    (rate, penalty), steps = SETTINGS[place // len(STEPS)], STEPS[place % len(STEPS)]
+    return f"rate {rate:g}, penalty {penalty:g}, {steps} steps"
+
+
+def _highest(risks: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
+    """The so many of highest risk, of those that have one."""
+    order = np.argsort(-np.where(np.isnan(risks), -np.inf, risks), kind="stable")[:count]
+    found = np.zeros(len(risks), dtype=bool)
+    found[order] = ~np.isnan(risks[order])
+    return found
+
+
+def _response(model: LanguageModel, number: int, read: Read) -> Response:
+    """A reply as if the model had sampled it after its prompt; `number` tells replies to a question apart."""
+    ids = tuple(model.tokenizer(read.answer.replies[-1], add_special_tokens=False)["input_ids"])
+    return Response(
+        question_id=read.item.id,
+        sample=number,
+        prompt_ids=model.chat_ids(read.item.messages),
+        token_ids=ids,
+        text=model.text_of(ids),
+        logprobs=(),
+        entropies=(),
+    )
+
+
+@array(version=1, name="tuned_gains")
+def gains(
+    model: LanguageModel,
+    items: Sequence[BenchmarkItem],
+    facts: Sequence[tuple[str, str]],
+    passages: Sequence[str],
+    neurons: Sequence[int],
+    seed: int,
+    settings: Sequence[tuple[float, float]] = SETTINGS,
+    steps: Sequence[int] = STEPS,
+) -> Rows:
+    """[setting, stop, neuron]: `hneuro.causal.tuning.learn`. Facts (question, answer) and passages stay likely."""
+
+    def work(rows: slice) -> NDArray[np.float32]:
+        from hneuro.causal.sweep import contest_of
+        from hneuro.causal.tuning import Lessons, Setting, learn
+
+        def ids(text: str) -> tuple[int, ...]:
+            return tuple(model.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+        asked = [(model.chat_ids(item.messages), contest_of(item, model.tokenizer)) for item in items]
+        read = [tuple(model.tokenizer(passage)["input_ids"])[:LONGEST] for passage in passages]
+        kept = [(model.prompt_ids(text), ids(said)) for text, said in facts]
+        lessons = Lessons(
+            pressed=[(prompt, contest) for prompt, contest in asked if contest],
+            kept=[pair for pair in (*kept, *((one[:1], one[1:]) for one in read)) if pair[1]],
+        )
+        pad, ways = model.tokenizer.pad_token_id, [Setting(rate=r, penalty=p) for r, p in settings[rows]]
+        return np.stack([learn(model.loaded, pad, neurons, lessons, way, steps, seed) for way in ways])
+
+    return Rows.of((len(settings), len(steps), len(neurons)), 1, work)
+
+
+@array(version=1, name="steering_vectors")
+def steering_vectors(
+    model: LanguageModel,
+    items: Sequence[BenchmarkItem],
+    neurons: Sequence[int],
+    values: Sequence[float],
+    layers: int,
+    hidden: int,
+) -> Rows:
+    """[layer, hidden]: towards the right continuations after each layer, of the norm of what the gains write."""
+
+    def work(_: slice) -> NDArray[np.float32]:
+        from hneuro.causal.sweep import contest_of
+        from hneuro.causal.tuning import directions, written
+
+        asked = [(model.chat_ids(item.messages), contest_of(item, model.tokenizer)) for item in items]
+        there = [(prompt, contest) for prompt, contest in asked if contest]
+        norm = written(model.loaded, [prompt for prompt, _ in there], neurons, values, TOKENS)
+        return (norm * directions(model.loaded, there, TOKENS)).astype(np.float32)
+
+    return Rows.of((layers, hidden), layers, work)
