@@ -28,7 +28,7 @@ from hneuro.responses.generate import batches
 from hneuro.responses.rows import begin
 
 T = TypeVar("T")
-PRESSED, KEPT = 8, 4  # prompts of a step
+PRESSED, KEPT = 6, 2  # prompts of a step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +147,7 @@ def directions(loaded: Loaded, asked: Sequence[Asked], token_budget: int) -> NDA
     ids = [(*prompt, *side) for (prompt, _), both in zip(asked, sides, strict=True) for side in both]
     starts = [len(prompt) + contest.shared for prompt, contest in asked for _ in range(2)]
     weights = [
-        np.array([n >= start for n in range(len(own))], dtype=np.float32) / (len(own) - start)
+        np.array([n >= start for n in range(len(own))], dtype=np.float32) / np.float32(len(own) - start)
         for own, start in zip(ids, starts, strict=True)
     ]
     states = residual(loaded, ids, weights, token_budget)

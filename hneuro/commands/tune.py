@@ -19,7 +19,7 @@ from hneuro.progress import set_quiet
 from hneuro.records import UserError
 from hneuro.report.figures.style import save
 from hneuro.report.figures.tuned import LABELS, pareto
-from hneuro.report.wording import points, points_interval
+from hneuro.report.wording import percent_interval, points, points_interval
 from hneuro.result_records import ResultRow, Tuned
 from hneuro.store import Store
 
@@ -91,7 +91,9 @@ def lines(tuned: Tuned) -> Iterator[str]:
     panels = list(dict.fromkeys(row.dataset for row in tuned.rows if row.metric == "wrong_avoided"))
     yield from verdict(tuned, panels[0])
     wrong, lost = (_of(tuned, panels[0], "tuned", metric)[0] for metric in ("wrong_avoided", "known_lost"))
-    yield f"{panels[0]}, {wrong.n} prompts and {lost.n} facts: points of wrong answers avoided; of known facts lost"
+    untouched = percent_interval(_of(tuned, panels[0], "untouched", "wrong")[0], 0)
+    yield f"{panels[0]}: untouched, {untouched} of {wrong.n} answers under pressure are wrong; {lost.n} known facts."
+    yield f"  {'points [95 %]':35} {'wrong avoided':22} known lost"
     for condition, label in LABELS.items():
         avoided, paid = (_shown(_of(tuned, panels[0], condition, m)) for m in ("wrong_avoided", "known_lost"))
         yield f"  {label:35} {avoided:22} {paid}"
@@ -107,11 +109,11 @@ def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
     if set(tuned.gains) == {1.0}:
         yield "No gains lower wrong answers on the select facts within the budget: all gains are 1."
         return
-    for condition in SIMPLER:
-        there, cost = (_of(tuned, panel, condition, metric)[0] for metric in ("wrong_avoided", "known_lost"))
-        if there.value >= own.value and cost.value <= paid.value:
-            yield f"Simpler, and at least as good: {LABELS[condition]}, {points_interval(there)} points, against gains."
-            break
+    pairs = [(c, _of(tuned, panel, c, "wrong_avoided")[0], _of(tuned, panel, c, "known_lost")[0]) for c in SIMPLER]
+    equals = [pair for pair in pairs if pair[1].value >= own.value and pair[2].value <= paid.value]
+    if equals:
+        name, there, _ = max(equals, key=lambda pair: pair[1].value)
+        yield f"{LABELS[name].capitalize()} does at least as well as tuned gains: {points_interval(there)} points."
     assert own.low is not None
     assert own.high is not None
     others = [row for kind in CONTROLS for row in _of(tuned, panel, kind, "tuned_avoids_more")]

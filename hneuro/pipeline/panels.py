@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hneuro.causal.benchmarks.base import Benchmark
 from hneuro.causal.benchmarks.known import KnownBenchmark, KnownFacts, KnownPrompts, MadeUp, known_facts
 from hneuro.causal.values import Values
 from hneuro.pipeline import answers, stored
@@ -21,6 +20,7 @@ from hneuro.questions.splits import PARTS, in_turn, split_by_group
 from hneuro.records import BenchmarkItem, Fact, Question, UserError, Verdict
 from hneuro.responses.decoding import Decoding
 
+Pressing = KnownPrompts | MadeUp
 FACTS = 100  # of the fit part
 SHORT = Decoding(temperature=0.0, max_new_tokens=1)  # where the contests alone are read
 
@@ -30,14 +30,14 @@ class Panel:
     """What is asked about one set of questions: what presses for wrong answers, and plain questions, if any."""
 
     name: str
-    pressing: tuple[Benchmark, ...]
+    pressing: tuple[Pressing, ...]
     plain: tuple[KnownFacts, ...] = ()
     facts: tuple[Fact, ...] = ()
 
     @property
     def questions(self) -> dict[str, Question]:
         """By id."""
-        made_up = [part.questions for part in self.pressing if isinstance(part, KnownFacts)]
+        made_up = [part.questions for part in self.pressing if isinstance(part, MadeUp)]
         return {fact.question.id: fact.question for fact in self.facts} | {
             k: q for one in made_up for k, q in one.items()
         }
@@ -59,11 +59,10 @@ class Panel:
         return replace(self, pressing=tuple(replace(part, decoding=SHORT) for part in self.pressing))
 
 
-def _with(part: Benchmark | KnownFacts, sentence: str) -> Any:
+def _with(part: Any, sentence: str) -> Any:
     """A benchmark whose prompts end with a sentence."""
     if isinstance(part, KnownPrompts):
         return replace(part, suffix=part.suffix + sentence)
-    assert isinstance(part, KnownFacts)
     return replace(part, questions={k: replace(q, text=q.text + sentence) for k, q in part.questions.items()})
 
 

@@ -11,35 +11,27 @@ from numpy.typing import NDArray
 from hneuro.causal.grid import NeuronSet, Steering, cells
 from hneuro.causal.perplexity import perplexity_of
 from hneuro.causal.tried import BEFORE, OWN, Name, Read, Said, outcome_rows, row
-from hneuro.detection.detector import Classifier
-from hneuro.models.language_model import LanguageModel
 from hneuro.pipeline import answers, stored
 from hneuro.pipeline.answers import Identified
 from hneuro.pipeline.causal import swept_sets
 from hneuro.pipeline.effects import learnt
 from hneuro.pipeline.known import UNEDITED
-from hneuro.pipeline.measured import pooled
+from hneuro.pipeline.learned import SETTINGS, STEERED, STEPS, gains, risks, steering_vectors
 from hneuro.pipeline.panels import Panel, Panels
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.selection import chosen_probe
 from hneuro.pipeline.sweeps import alpha_sweep, passage_losses
 from hneuro.probe.choice import h_neurons
-from hneuro.records import BenchmarkItem, LabelledResponse, Outcome, Question, Response, UserError
+from hneuro.probe.controls import ControlKind
+from hneuro.records import Outcome, UserError
 from hneuro.result_records import Estimate, ResultRow, TrainedDetector, Tuned
-from hneuro.stage import Rows, array
-from hneuro.store import Kept, fingerprint
 
-SETTINGS = ((0.1, 0.3), (0.3, 0.3), (0.3, 3.0))  # rate and penalty
-STEPS = (8, 24)
-ALPHAS = (0.0, 0.5, 1.5, 2.0)
-DEPTHS = (0.25, 0.5, 0.75)  # of the layer that is steered
-STEERED = 32  # contests that the vector and its norm are measured on
-SETS = 2  # controls of each kind
-CONTROLS = ("random", "contribution_matched")
+ALPHAS = (0.0, 0.5, 2.0)
+DEPTHS = (1 / 3, 2 / 3)  # of the layer that is steered
+CONTROLS: tuple[ControlKind, ...] = ("random", "contribution_matched")
 SENTENCE = " Say that you do not know if you are not sure."
-LONGEST = 128  # tokens of a passage that gains are learned from
-TOKENS = 4096  # of a batch
 ALPHA, SAID, STEER = ("alpha", 0), ("sentence", 0), ("steering", 0)
+NOTHING = "nothing that meets the budget lowers P(wrong)"
 FLAGGED, COVERED = ("threshold", 0), ("threshold_at_coverage", 0)
 
 
@@ -57,14 +49,20 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Rating:
-    """A condition on the select part: the mean P(wrong), the share of known facts lost, and of perplexity added."""
+    """A condition on the select part: the mean P(wrong), the share of known facts right, and of perplexity added."""
 
     wrong: float
-    lost: float
+    right: float
     perplexity: float
 
-    def meets(self, budget: Budget) -> bool:
-        return self.lost <= budget.known + 1e-9 and self.perplexity <= budget.perplexity
+    def better(self, untouched: Rating, budget: Budget) -> bool:
+        """Whether wrong answers are less likely, within the budget."""
+        lost = untouched.right - self.right
+        return self.wrong < untouched.wrong and lost <= budget.known + 1e-9 and self.perplexity <= budget.perplexity
+
+    @property
+    def brief(self) -> str:
+        return f"P(wrong) {self.wrong:.3f}, known facts right {self.right:.3f}"
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,8 @@ class Tuning:
     def sweeping(self) -> Run:
         """The run as it is asked here: all of a panel, computed by transformers, with controls of two kinds."""
         grid = replace(
-            self.run.experiment.intervention, engine="transformers", items=None, controls=CONTROLS,
-            control_seeds=SETS, ranked=0, negative=False, variants=(),
+            self.run.experiment.intervention, engine="transformers", items=None, controls=CONTROLS, ranked=0,
+            negative=False, variants=(),
         )  # fmt: skip
         return replace(self.run, experiment=replace(self.run.experiment, intervention=grid))
 
@@ -126,11 +124,10 @@ class Tuning:
     ) -> dict[Name, Rating]:
         heard = [self.said(panel.briefly(), sets, steering) for panel in panels]
         added = self.perplexity(sets, 1)
-        before = heard[0][BEFORE].right.mean()
         return {
             name: Rating(
                 wrong=float(np.nanmean(np.concatenate([one[name].p_wrong for one in heard]))),
-                lost=float(before - heard[0][name].right.mean()),
+                right=float(heard[0][name].right.mean()),
                 perplexity=cost,
             )
             for name, cost in zip(heard[0], added, strict=True)
@@ -146,77 +143,47 @@ class Tuning:
         found = [perplexity_of(t).value for t in passage_losses(run.store, run.chat, passages, grid, budget).value]
         return [one / found[0] - 1 for one in found]
 
-    def best(self, ratings: Mapping[Name, Rating]) -> Name | None:
+    def best(self, untouched: Rating, ratings: Mapping[Name, Rating]) -> Name | None:
         """What lowers P(wrong) most of all that meet the budget; None where nothing does."""
-        fit = {name: one.wrong for name, one in ratings.items() if one.meets(self.budget)}
-        name = min(fit, key=lambda name: (fit[name], name != BEFORE))
-        return None if name == BEFORE else name
+        fit = {name: one.wrong for name, one in ratings.items() if one.better(untouched, self.budget)}
+        return min(fit, key=lambda name: fit[name]) if fit else None
 
     def chosen(
-        self, panels: Sequence[Panel], tried: Mapping[Name, Sequence[NeuronSet]]
+        self, ratings: Mapping[Name, Rating], tried: Mapping[Name, Sequence[NeuronSet]]
     ) -> tuple[dict[Name, NeuronSet], dict[str, str]]:
         """The candidate of each condition that does best on the select part, and what that was, in words."""
-        ratings = self.ratings(panels, [one for several in tried.values() for one in several])
         found: dict[Name, NeuronSet] = {}
-        words = {"untouched": f"P(wrong) {ratings[BEFORE].wrong:.3f}"}
+        words = {"untouched": ratings[BEFORE].brief}
         for name, several in tried.items():
             own = {(one.name, one.seed): one for one in several}
-            key = self.best({BEFORE: ratings[BEFORE]} | {key: ratings[key] for key in own})
+            key = self.best(ratings[BEFORE], {key: ratings[key] for key in own})
             label = name[0] + (f" {name[1]}" if "/" in name[0] else "")
-            words[label] = "nothing that meets the budget lowers P(wrong)"
+            words[label] = NOTHING
             if key is not None:
                 place = list(own).index(key)
                 found[name] = replace(own[key], name=name[0], seed=name[1])
-                words[label] = (
-                    f"{_way(own[key], place)}: P(wrong) {ratings[key].wrong:.3f}, lost {ratings[key].lost:.3f}"
-                )
+                words[label] = f"{_way(own[key], place)}: {ratings[key].brief}"
         return found, words
 
-    def steering(self, panels: Mapping[str, Sequence[Panel]], own: NeuronSet) -> tuple[Steering | None, str]:
+    def steering(
+        self, panels: Mapping[str, Sequence[Panel]], own: NeuronSet, untouched: Rating
+    ) -> tuple[Steering | None, str]:
         """The layer at which the mean difference does best on the select part, at the norm of the gains."""
-        items = [item for panel in panels["fit"] for item in panel.items()][:STEERED]
+        every = [item for panel in panels["fit"] for item in panel.items()]
+        items = every[:: -(-len(every) // STEERED)]
         space = stored.spaces(self.run.store, self.run.chat).value[1]
         vectors = steering_vectors(
             self.run.store, self.run.chat, items, own.neurons, own.values, space.n_layers, space.width
         ).value
-        found = {}
+        found: dict[int, tuple[Steering, Rating]] = {}
         for depth in DEPTHS:
             layer = int(depth * space.n_layers)
             one = Steering(layer=layer, vector=tuple(map(float, vectors[layer])))
             found[layer] = one, self.ratings(panels["select"], [], one)[BEFORE]
-        ratings = {("steering", layer): rating for layer, (_, rating) in found.items()}
-        name = self.best({BEFORE: self.ratings(panels["select"], [])[BEFORE]} | ratings)
+        name = self.best(untouched, {(STEER[0], layer): rating for layer, (_, rating) in found.items()})
         if name is None:
-            return None, "nothing that meets the budget lowers P(wrong)"
-        return found[name[1]][0], f"after layer {name[1]}: P(wrong) {ratings[name].wrong:.3f}"
-
-    def risks(
-        self, trained: TrainedDetector, replies: Sequence[Read], asked: Mapping[str, Question]
-    ) -> NDArray[np.float64]:
-        """[reply]: the log-odds of the run's detector; NaN where no answer is found in it."""
-        chat, setup = self.run.chat, self.run.experiment
-        said = [_response(chat, n, read) for n, read in enumerate(replies)]
-        labelled = [
-            LabelledResponse(question_id=r.question_id, group="", sample=r.sample, hallucinated=False)
-            for r in said
-            if r.token_ids
-        ]
-        kept = Kept(lambda: tuple(said), fingerprint(said))
-        questions = [asked[name] for name in dict.fromkeys(r.question_id for r in said)]
-        spans = {
-            s.sample: s
-            for s in stored.locate(self.run.store, setup.span, chat, questions, kept, labelled).value
-            if s.tokens
-        }
-        found = np.full(len(replies), np.nan)
-        if spans:
-            sequences, positions = pooled(
-                self.run, chat, [(said[n], span) for n, span in spans.items()], setup.labeling.tested
-            )
-            budget = setup.contribution.token_budget
-            table = stored.columns(self.run.store, chat, sequences, positions, budget, trained.neurons).value
-            found[list(spans)] = Classifier.of(trained).on_columns().scores(np.asarray(table))
-        return found
+            return None, NOTHING
+        return found[name[1]][0], f"after layer {name[1]}: {found[name[1]][1].brief}"
 
 
 def tune(run: Run, framings: Mapping[str, str], trained: TrainedDetector, budget: Budget, title: str) -> Tuned:
@@ -231,10 +198,11 @@ def tune(run: Run, framings: Mapping[str, str], trained: TrainedDetector, budget
     tried[ALPHA] = [
         NeuronSet(name=f"alpha {n}", seed=0, neurons=sets[0].neurons, alphas=(a,)) for n, a in enumerate(ALPHAS)
     ]
-    chosen, words = this.chosen(panels["select"], tried)
+    ratings = this.ratings(panels["select"], [one for several in tried.values() for one in several])
+    chosen, words = this.chosen(ratings, tried)
     steering = None
     if OWN in chosen:
-        steering, words["steering"] = this.steering(panels, chosen[OWN])
+        steering, words["steering"] = this.steering(panels, chosen[OWN], ratings[BEFORE])
     rows: list[ResultRow] = []
     for panel in panels["report"]:
         rows += outcome_rows(panel.name, tried_on(this, panel, list(tried), chosen, steering, trained))
@@ -266,10 +234,10 @@ def tried_on(
     found |= {name: before for name in names if name not in chosen}
     found[SAID] = this.said(panel.asking(SENTENCE), [])[BEFORE]
     found[STEER] = before if steering is None else this.said(panel, [], steering)[BEFORE]
-    risks = this.risks(trained, before.all, panel.questions)
-    found[FLAGGED] = before.without(risks > trained.threshold)
+    risk = risks(this.run, trained, before.all, panel.questions)
+    found[FLAGGED] = before.without(risk > trained.threshold)
     count = max(0, before.answered - found[OWN].answered)
-    found[COVERED] = before.without(_highest(risks, count))
+    found[COVERED] = before.without(_highest(risk, count))
     return found
 
 
@@ -287,73 +255,3 @@ def _highest(risks: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
     found = np.zeros(len(risks), dtype=bool)
     found[order] = ~np.isnan(risks[order])
     return found
-
-
-def _response(model: LanguageModel, number: int, read: Read) -> Response:
-    """A reply as if the model had sampled it after its prompt; `number` tells replies to a question apart."""
-    ids = tuple(model.tokenizer(read.answer.replies[-1], add_special_tokens=False)["input_ids"])
-    return Response(
-        question_id=read.item.id,
-        sample=number,
-        prompt_ids=model.chat_ids(read.item.messages),
-        token_ids=ids,
-        text=model.text_of(ids),
-        logprobs=(),
-        entropies=(),
-    )
-
-
-@array(version=1, name="tuned_gains")
-def gains(
-    model: LanguageModel,
-    items: Sequence[BenchmarkItem],
-    facts: Sequence[tuple[str, str]],
-    passages: Sequence[str],
-    neurons: Sequence[int],
-    seed: int,
-    settings: Sequence[tuple[float, float]] = SETTINGS,
-    steps: Sequence[int] = STEPS,
-) -> Rows:
-    """[setting, stop, neuron]: `hneuro.causal.tuning.learn`. Facts (question, answer) and passages stay likely."""
-
-    def work(rows: slice) -> NDArray[np.float32]:
-        from hneuro.causal.sweep import contest_of
-        from hneuro.causal.tuning import Lessons, Setting, learn
-
-        def ids(text: str) -> tuple[int, ...]:
-            return tuple(model.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-        asked = [(model.chat_ids(item.messages), contest_of(item, model.tokenizer)) for item in items]
-        read = [tuple(model.tokenizer(passage)["input_ids"])[:LONGEST] for passage in passages]
-        kept = [(model.prompt_ids(text), ids(said)) for text, said in facts]
-        lessons = Lessons(
-            pressed=[(prompt, contest) for prompt, contest in asked if contest],
-            kept=[pair for pair in (*kept, *((one[:1], one[1:]) for one in read)) if pair[1]],
-        )
-        pad, ways = model.tokenizer.pad_token_id, [Setting(rate=r, penalty=p) for r, p in settings[rows]]
-        return np.stack([learn(model.loaded, pad, neurons, lessons, way, steps, seed) for way in ways])
-
-    return Rows.of((len(settings), len(steps), len(neurons)), 1, work)
-
-
-@array(version=1, name="steering_vectors")
-def steering_vectors(
-    model: LanguageModel,
-    items: Sequence[BenchmarkItem],
-    neurons: Sequence[int],
-    values: Sequence[float],
-    layers: int,
-    hidden: int,
-) -> Rows:
-    """[layer, hidden]: towards the right continuations after each layer, of the norm of what the gains write."""
-
-    def work(_: slice) -> NDArray[np.float32]:
-        from hneuro.causal.sweep import contest_of
-        from hneuro.causal.tuning import directions, written
-
-        asked = [(model.chat_ids(item.messages), contest_of(item, model.tokenizer)) for item in items]
-        there = [(prompt, contest) for prompt, contest in asked if contest]
-        norm = written(model.loaded, [prompt for prompt, _ in there], neurons, values, TOKENS)
-        return (norm * directions(model.loaded, there, TOKENS)).astype(np.float32)
-
-    return Rows.of((layers, hidden), layers, work)
