@@ -157,7 +157,9 @@ def test_tuning_turns_them_down_and_other_neurons_cannot_do_it(
     patient: Path, questions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Their gains fall, and held-out replies give in no more, at no cost; `hneuro edit` makes a checkpoint of it."""
-    few = ["intervention.control_seeds=1", "intervention.alphas=[0,1]", "intervention.items=24"]
+    Path("text.txt").write_text("\n\n".join(f"Hamlet is number {n}, and not {n * n}." for n in range(6)))
+    few = ["text=file", "text.path=text.txt", "text.fewest=10"]
+    few += ["intervention.control_seeds=1", "intervention.alphas=[0,1]", "intervention.items=24"]
     always = [f"benchmark.told.framings.{name}='U U U {{planted}} {{question}}'" for name in ("weak", "pressed")]
     run(patient, questions, "probe=ranking", "probe.counts=[4]", *always, *few)
     (file,) = Path().glob("outputs/*/*/results.json")
@@ -171,6 +173,7 @@ def test_tuning_turns_them_down_and_other_neurons_cannot_do_it(
     assert avoided.low is not None
     assert avoided.low > 0
     assert at["tuned", "known_lost"].value == 0
+    assert at["tuned", "change_perplexity"].n == 2
     assert {at[f"tuned/{kind}", "wrong_avoided"].value for kind in ("random", "contribution_matched")} == {0.0}
     first, second, *_ = said.splitlines()
     assert first.startswith("The detector's threshold does at least as well as tuned gains: +100.0 [")

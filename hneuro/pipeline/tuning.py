@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hneuro.causal.grid import NeuronSet, Steering, cells
-from hneuro.causal.perplexity import perplexity_of
+from hneuro.causal.perplexity import TEXT, perplexity_change, perplexity_of
 from hneuro.causal.tried import BEFORE, OWN, Name, Read, Said, outcome_rows, row
 from hneuro.pipeline import answers, stored
 from hneuro.pipeline.answers import Identified
@@ -24,7 +24,7 @@ from hneuro.pipeline.sweeps import alpha_sweep, passage_losses
 from hneuro.probe.choice import h_neurons
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Outcome, UserError
-from hneuro.result_records import Estimate, ResultRow, TrainedDetector, Tuned
+from hneuro.result_records import ResultRow, TrainedDetector, Tuned
 
 ALPHAS = (0.0, 0.5, 2.0)
 DEPTHS = (1 / 3, 2 / 3)  # of the layer that is steered
@@ -123,25 +123,23 @@ class Tuning:
         self, panels: Sequence[Panel], sets: Sequence[NeuronSet], steering: Steering | None = None
     ) -> dict[Name, Rating]:
         heard = [self.said(panel.briefly(), sets, steering) for panel in panels]
-        added = self.perplexity(sets, 1)
+        cost = [perplexity_of(table).value for table in self.read(sets, 1)] or [1.0] * len(heard[0])
         return {
             name: Rating(
                 wrong=float(np.nanmean(np.concatenate([one[name].p_wrong for one in heard]))),
                 right=float(heard[0][name].right.mean()),
-                perplexity=cost,
+                perplexity=own / cost[0] - 1,
             )
-            for name, cost in zip(heard[0], added, strict=True)
+            for name, own in zip(heard[0], cost, strict=True)
         }
 
-    def perplexity(self, sets: Sequence[NeuronSet], third: int) -> list[float]:
-        """Of every condition, the untouched one first: by what share it is higher on a third of the passages."""
-        run, grid = self.sweeping, cells([UNEDITED, *sets])
-        passages = run.experiment.text.passages()[third::3]
+    def read(self, sets: Sequence[NeuronSet], third: int) -> Sequence[NDArray[np.float32]]:
+        """The losses of every condition, the untouched one first, on a third of the text; none where there is none."""
+        run, passages = self.sweeping, self.run.experiment.text.passages()[third::3]
         if not passages:
-            return [0.0] * len(grid)
+            return ()
         budget = run.experiment.intervention.token_budget
-        found = [perplexity_of(t).value for t in passage_losses(run.store, run.chat, passages, grid, budget).value]
-        return [one / found[0] - 1 for one in found]
+        return list(passage_losses(run.store, run.chat, passages, cells([UNEDITED, *sets]), budget).value)
 
     def best(self, untouched: Rating, ratings: Mapping[Name, Rating]) -> Name | None:
         """What lowers P(wrong) most of all that meet the budget; None where nothing does."""
@@ -206,9 +204,9 @@ def tune(run: Run, framings: Mapping[str, str], trained: TrainedDetector, budget
     rows: list[ResultRow] = []
     for panel in panels["report"]:
         rows += outcome_rows(panel.name, tried_on(this, panel, list(tried), chosen, steering, trained))
-    for name, cost in zip([BEFORE, *chosen], this.perplexity(list(chosen.values()), 2), strict=True):
-        if run.experiment.text.passages() and name != BEFORE:
-            rows.append(row(name, "text", "perplexity_added", Estimate(value=cost, low=np.nan, high=np.nan, n=0)))
+    if read := this.read(list(chosen.values()), 2):
+        changes = [perplexity_change(read[0], after) for after in read[1:]]
+        rows += [row(name, TEXT, "change_perplexity", *change) for name, change in zip(chosen, changes, strict=True)]
     return Tuned(
         title=title,
         neurons=sets[0].neurons,
