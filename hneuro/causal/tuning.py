@@ -28,7 +28,7 @@ from hneuro.responses.generate import batches
 from hneuro.responses.rows import begin
 
 T = TypeVar("T")
-PRESSED, KEPT = 6, 2  # prompts of a step
+PRESSED, KEPT = 4, 2  # prompts of a step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from hneuro.stage import Rows, array
 from hneuro.store import Kept, fingerprint
 
 SETTINGS = ((0.1, 0.3), (0.3, 3.0))  # rate and penalty
-STEPS = (6, 16)
+STEPS = (4, 12)
 STEERED = 32  # contests that the vector and its norm are measured on
 LONGEST = 128  # tokens of a passage that gains are learned from
 TOKENS = 4096  # of a batch
