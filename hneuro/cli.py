@@ -34,9 +34,10 @@ ABOUT = """Finds the hallucination-associated neurons of a language model (H-Neu
   hneuro score outputs/NAME/RUN "Who wrote Hamlet?"   the answer and its risk
   hneuro watch outputs/NAME/RUN "Who wrote Hamlet?"   the same, token by token
   hneuro serve outputs/NAME/RUN           its model as an OpenAI-compatible server, with the risk of every token
+  hneuro tune outputs/NAME/RUN            learns a gain for each of its neurons
   hneuro edit outputs/... --alpha 0.5 --out edited    an edited checkpoint
 """
-COMMANDS = ("run", "score", "watch", "serve", "calibrate", "report", "edit", "status", "configs")
+COMMANDS = ("run", "score", "watch", "serve", "calibrate", "report", "tune", "edit", "status", "configs")
 
 
 class Lines(logging.Handler):
@@ -94,6 +95,10 @@ def _called(command: str, options: dict[str, Any]) -> int:
             from hneuro.commands import serve
 
             return serve.serve(serve.Wanted(**options))
+        case "tune":
+            from hneuro.commands import tune
+
+            print(tune.tune(tune.Wanted(**options)))
         case "edit":
             from hneuro.editing import command as editing
 
@@ -170,6 +175,10 @@ def _parser() -> argparse.ArgumentParser:
         "--file", type=Path, help="rows with `question` and perhaps `answer` (csv, jsonl, json, parquet)"
     )
     _add_live(commands)
+    tune = commands.add_parser("tune", help="learn a gain for each neuron of a finished run, to lower wrong answers")
+    tune.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    tune.add_argument("--known", type=float, default=2.0, help="points of known facts that may be lost (default: 2)")
+    tune.add_argument("--perplexity", type=float, default=2.0, help="per cent that may be added to it (default: 2)")
     edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")
@@ -178,7 +187,10 @@ def _parser() -> argparse.ArgumentParser:
         "--patch-only", action="store_true", help="write only a small file for model.patch=FILE, to --out"
     )
     edit.add_argument(
-        "--neurons", default="h_neurons", metavar="SET", help="h_neurons, ranked, a patch, or a JSON of [layer, index]s"
+        "--neurons",
+        default="h_neurons",
+        metavar="SET",
+        help="h_neurons, ranked, tuned (by hneuro tune), a patch, or a JSON of [layer, index]s",
     )
     edit.add_argument("--model", help="a folder or hub id to edit instead of the chat model of the run")
     edit.add_argument(

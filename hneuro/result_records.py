@@ -230,6 +230,19 @@ class TellsAndDoes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """Gains that were learned for the neurons of a run, and what held-out facts say of them and of their rivals."""
+
+    title: str
+    neurons: tuple[int, ...]  # flat
+    gains: tuple[float, ...]  # all 1 where none met the budget
+    chosen: Mapping[str, str]  # condition -> what was chosen on the select part, in words
+    rows: tuple[ResultRow, ...]  # stage "tuning"
+    budget: Mapping[str, float]  # shares: of known facts that may be lost, and of perplexity that may be added
+    sizes: Mapping[str, int]  # prompts and facts of each part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColouredResponse:
     """A response with the risk at each generated token, for people to read."""
 

@@ -12,15 +12,19 @@ from typing import get_args
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from surgery import PLANTED, operate, question
 from transformers import AutoModelForCausalLM
 
 from hneuro.cli import main
 from hneuro.codec import from_plain
+from hneuro.models.ffn import find_ffn
 from hneuro.models.language_model import LanguageModel
+from hneuro.models.load import Loaded
+from hneuro.models.patch import apply_patch, read_patch
 from hneuro.models.spec import ModelSpec
 from hneuro.probe.controls import ControlKind
-from hneuro.result_records import ResultRow, Results
+from hneuro.result_records import ResultRow, Results, Tuned
 
 # Two unknown marks and a known question: the built-in neurons are active, and push towards the planted value.
 ASKED = (
@@ -147,3 +151,50 @@ def test_the_neurons_that_do_are_those_that_were_built(patient: Path, questions:
     assert sum(cell.count for cell in found.cells) == 192
     assert (found.overlaps[0].shared, found.overlaps[0].sizes) == (4, (4, 4))
     assert min(tells for tells, _ in found.telling) > 0.95
+
+
+def test_tuning_turns_them_down_and_other_neurons_cannot_do_it(
+    patient: Path, questions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their gains fall, and held-out replies give in no more, at no cost; `hneuro edit` makes a checkpoint of it."""
+    Path("text.txt").write_text("\n\n".join(f"Hamlet is number {n}, and not {n * n}." for n in range(6)))
+    few = ["text=file", "text.path=text.txt", "text.fewest=10"]
+    few += ["intervention.control_seeds=1", "intervention.alphas=[0,1]", "intervention.items=24"]
+    always = [f"benchmark.told.framings.{name}='U U U {{planted}} {{question}}'" for name in ("weak", "pressed")]
+    run(patient, questions, "probe=ranking", "probe.counts=[4]", *always, *few)
+    (file,) = Path().glob("outputs/*/*/results.json")
+    capsys.readouterr()
+    assert main(["tune", str(file.parent)]) == 0
+    said = capsys.readouterr().out
+    tuned = from_plain(Tuned, json.loads((file.parent / "tuned" / "tuned.json").read_text()))
+    assert max(tuned.gains) < 0.5
+    at = {(r.condition, r.metric): r for r in tuned.rows}
+    avoided = at["tuned", "wrong_avoided"]
+    assert avoided.low is not None
+    assert avoided.low > 0
+    assert at["tuned", "known_lost"].value == 0
+    assert at["tuned", "change_perplexity"].n == 2
+    assert {at[f"tuned/{kind}", "wrong_avoided"].value for kind in ("random", "contribution_matched")} == {0.0}
+    first, second, *_ = said.splitlines()
+    assert first.startswith("The detector's threshold does at least as well as tuned gains: +100.0 [")
+    assert second.startswith("Tuned gains avoid wrong answers, +100.0 [")
+    assert main(["tune", str(file.parent)]) == 0
+    assert "; 0 stages computed" in capsys.readouterr().out
+    edited(patient, file.parent, tuned)
+
+
+def edited(patient: Path, run_dir: Path, tuned: Tuned) -> None:
+    """As a folder, which answers as the hook does, and as a patch: each column of W_down times its gain."""
+    assert main(["edit", str(run_dir), "--neurons", "tuned", "--out", "edited"]) == 0
+    before, after = (load_file(folder / "model.safetensors") for folder in (patient, Path("edited")))
+    gain = {divmod(neuron, 64): value for neuron, value in zip(tuned.neurons, tuned.gains, strict=True)}
+    for layer in range(3):
+        name = f"model.layers.{layer}.mlp.down_proj.weight"
+        by = torch.tensor([gain.get((layer, index), 1.0) for index in range(64)])
+        assert torch.equal(after[name], before[name] * by)
+    validated = json.loads(Path("edited/hneuro_edit/validation.json").read_text())
+    assert {row["value"] for row in validated if row["metric"] == "as_hooked"} == {1.0}
+    loaded = AutoModelForCausalLM.from_pretrained(patient, dtype=torch.float32)
+    apply_patch(Loaded(loaded, find_ffn(loaded)), read_patch(run_dir / "tuned" / "gains.json"))
+    for name, weight in loaded.state_dict().items():
+        assert torch.equal(weight, after.get(name, weight)), name

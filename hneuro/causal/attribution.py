@@ -31,7 +31,7 @@ def effects(loaded: Loaded, asked: Sequence[Asked], token_budget: int) -> NDArra
     Forward, forward again layer by layer, and backward: batches of at most `token_budget` padded tokens, every
     continuation a row. `UserError` for a model that no gradient goes through, or whose precision does not hold it.
     """
-    _check(loaded)
+    check_gradients(loaded, "probe=attribution", "choose another probe")
     found = np.zeros((len(asked), loaded.ffn.space.size), dtype=np.float32)
     # All continuations of a prompt are in one batch.
     lengths = [(len(prompt) + max(map(len, contest.sides))) * len(contest.sides) for prompt, contest in asked]
@@ -45,17 +45,17 @@ def effects(loaded: Loaded, asked: Sequence[Asked], token_budget: int) -> NDArra
     return found
 
 
-def _check(loaded: Loaded) -> None:
-    kind, way = type(loaded.model).__name__, "choose another probe"
+def check_gradients(loaded: Loaded, who: str, way: str) -> None:
+    """`UserError` for a model that no gradient goes through; `who` wants one, and `way` is the way out."""
+    kind = type(loaded.model).__name__
     for layer, projection in enumerate(loaded.ffn.layers):
         if not projection.is_plain:
             raise UserError(
-                f"probe=attribution takes a gradient, and layer {layer} of {kind} is quantised: load plain weights, or "
-                + way
+                f"{who} takes a gradient, and layer {layer} of {kind} is quantised: load plain weights, or {way}"
             )
     if any(weight.device.type == "meta" for weight in loaded.model.parameters()):
         raise UserError(
-            f"probe=attribution takes a gradient, and weights of {kind} are not in memory or lie on the disk: leave "
+            f"{who} takes a gradient, and weights of {kind} are not in memory or lie on the disk: leave "
             f"model.device_map out, or {way}"
         )
 

@@ -87,6 +87,14 @@ class NeuronSet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Steering:
+    """A vector [hidden] that is added to the residual stream after a layer, at every position."""
+
+    layer: int
+    vector: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """One column of the grid. All sets share the one at alpha = 1."""
 

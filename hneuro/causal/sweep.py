@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from hneuro.causal.conversation import Reply, SweepRow, Turn, answered, opened, reply_of
+from hneuro.causal.grid import Steering
+from hneuro.models.hooks import steer
 from hneuro.models.language_model import LanguageModel
 from hneuro.records import BenchmarkItem, Opening, SweepAnswer, UserError
 from hneuro.responses.contest import Contest
@@ -28,6 +33,7 @@ class Sweep:
     decoding: Decoding
     token_budget: int
     seed: int = 0
+    steering: Steering | None = None  # of all rows
 
     def openings(self, items: Sequence[BenchmarkItem]) -> tuple[Opening, ...]:
         return opened(self.model, items, self.seed, self._replies)
@@ -58,9 +64,15 @@ class Sweep:
         pad, made = self.model.tokenizer.pad_token_id, dict[int, Generated]()
         lengths = [len(job.prompt_ids) + self.decoding.max_new_tokens for job in jobs]
         for batch in batches(lengths, self.token_budget):
-            found = generate(self.model.loaded, pad, [jobs[n] for n in batch], self.decoding)
+            with self._steered():
+                found = generate(self.model.loaded, pad, [jobs[n] for n in batch], self.decoding)
             made.update(zip(batch, found, strict=True))
         return [made[n] for n in range(len(jobs))]
+
+    def _steered(self) -> AbstractContextManager[None]:
+        if self.steering is None:
+            return nullcontext()
+        return steer(self.model.loaded.ffn, self.steering.layer, torch.tensor(self.steering.vector))
 
 
 def contest_of(item: BenchmarkItem, tokenizer: Any) -> Contest | None:

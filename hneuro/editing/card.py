@@ -41,11 +41,11 @@ def card(made: Provenance, rows: Sequence[ResultRow] | None) -> str:
     return f"""---
 {yaml.safe_dump(_metadata(made), sort_keys=False, allow_unicode=True)}---
 
-# {name_of(made.source)}, {count:,} neurons times {patch.alpha:g}
+# {name_of(made.source)}, {count:,} neurons times {patch.times}
 
 An ordinary checkpoint: nothing of hneuro is needed to use it. It differs from its source in the columns of the down
 projections (W_down) that belong to {count:,} of {patch.space.size:,} FFN neurons, which were multiplied by
-{patch.alpha:g}. That scales the neurons' activity by {patch.alpha:g} for good (H-Neurons, arXiv:2512.01797).
+{patch.times}. That scales the neurons' activity as much for good (H-Neurons, arXiv:2512.01797).
 
 | | |
 |---|---|
@@ -54,7 +54,7 @@ projections (W_down) that belong to {count:,} of {patch.space.size:,} FFN neuron
 | neurons | {patch.note} |
 | neurons by layer | {layers} |
 | their activity before | {active(made.activity)} |
-| alpha | {patch.alpha:g} |
+| alpha | {patch.times} |
 | made by | hneuro {__version__} |
 
 `{PATCH}` lists the neurons.

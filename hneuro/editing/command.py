@@ -11,7 +11,15 @@ from pathlib import Path
 from hneuro.codec import from_plain, to_plain
 from hneuro.disk import appearing, writing
 from hneuro.editing.card import Provenance, active, as_text, card
-from hneuro.editing.neurons import FinishedRun, activity_of, finished_run, patch_of_file, patch_of_run
+from hneuro.editing.neurons import (
+    TUNED,
+    FinishedRun,
+    activity_of,
+    finished_run,
+    patch_of_file,
+    patch_of_run,
+    tuned_patch,
+)
 from hneuro.editing.validation import original_side, validate
 from hneuro.models.gguf import GgufSource
 from hneuro.models.patch import TRACES, Patch, found_elsewhere, write_patch
@@ -27,7 +35,7 @@ VALIDATION = f"{TRACES}/validation.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the command line asks for. `neurons`: the name of a set of the run, or a file."""
+    """What the command line asks for. `neurons`: the name of a set of the run, "tuned", or a file."""
 
     run_dir: Path | None
     alpha: float | None
@@ -39,9 +47,11 @@ class Wanted:
 
     def __post_init__(self) -> None:
         listed = Path(self.neurons).is_file()
-        if self.alpha is None:
+        if self.neurons == TUNED and self.alpha is not None:
+            raise UserError("--neurons tuned has a gain for each neuron: leave --alpha out")
+        if self.alpha is None and self.neurons != TUNED:
             raise UserError("--alpha is missing: by how much the neurons are multiplied, such as --alpha 0.5")
-        if self.run_dir is None and (self.model is None or not listed):
+        if self.run_dir is None and (self.model is None or not listed or self.neurons == TUNED):
             raise UserError("a RUN_DIR is missing: a finished run, or --model with a --neurons file instead")
         if self.out is None:
             raise UserError("--out is missing: where the edited checkpoint, or the patch, goes")
@@ -49,7 +59,6 @@ class Wanted:
 
 def edit(wanted: Wanted) -> str:
     """Writes what is wanted; the same command resumes where it was killed. What was done, for people."""
-    assert wanted.alpha is not None
     assert wanted.out is not None
     run = None if wanted.run_dir is None else finished_run(wanted.run_dir)
     set_quiet(run is not None and run.experiment.quiet)
@@ -59,7 +68,7 @@ def edit(wanted: Wanted) -> str:
             f"{source.locate()} is a GGUF file, and edits are written for folders of safetensors: make a patch with "
             "--patch-only, which model.patch=FILE applies"
         )
-    patch = _patch(wanted, wanted.alpha, run, source)
+    patch = _patch(wanted, run, source)
     if wanted.patch_only:
         return _patch_alone(patch, wanted.out)
     return _checkpoint(wanted.out, run, source, patch, wanted.validate)
@@ -76,16 +85,19 @@ def _source(wanted: Wanted, run: FinishedRun | None) -> CheckpointSource:
     return source
 
 
-def _patch(wanted: Wanted, alpha: float, run: FinishedRun | None, source: CheckpointSource) -> Patch:
+def _patch(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource) -> Patch:
     """The neurons; with --model they are taken to be meant for it, whatever weights they were found on."""
     from hneuro.models.rewrite import editable
 
     file = Path(wanted.neurons)
-    if file.is_file():
-        patch = patch_of_file(file, alpha, editable(source).space, source.identity())
+    if wanted.alpha is None:
+        assert run is not None
+        patch = tuned_patch(run)
+    elif file.is_file():
+        patch = patch_of_file(file, wanted.alpha, editable(source).space, source.identity())
     else:
         assert run is not None
-        patch = patch_of_run(run, wanted.neurons, alpha)
+        patch = patch_of_run(run, wanted.neurons, wanted.alpha)
     here = source.identity() if wanted.model is not None else patch.weights
     if told := found_elsewhere(patch.weights, patch.note, here, source.locate()):
         log.warning(told)

@@ -21,6 +21,8 @@ from hneuro.runs import finished_results
 from hneuro.states import State, read_state
 
 Pairs = list[tuple[int, int]]
+TUNED = "tuned"  # folder of a run that has what `hneuro tune` made, and the name of its neurons
+GAINS = "gains.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,17 @@ def patch_of_run(run: FinishedRun, name: str, alpha: float) -> Patch:
         weights=run.weights,
         note=f"{name} of the run {run.folder.resolve().name}",
     )
+
+
+def tuned_patch(run: FinishedRun) -> Patch:
+    """The gains that `hneuro tune` has learned for the run; `UserError` where there are none, or all of them are 1."""
+    folder = run.folder / TUNED
+    if not (folder / GAINS).is_file():
+        raise UserError(f"{folder} has no {GAINS}: hneuro tune {run.folder} learns them")
+    patch = read_patch(folder / GAINS)
+    if set(patch.gains) <= {1.0}:
+        raise UserError(f"{folder / GAINS}: all gains are 1, because none met the budget: there is nothing to edit")
+    return patch
 
 
 def activity_of(run: FinishedRun | None, neurons: Sequence[int]) -> Activity | None:

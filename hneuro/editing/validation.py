@@ -85,6 +85,8 @@ def original_side(experiment: Experiment, weights: str, source: CheckpointSource
             f"the store of the run, {experiment.store_dir}, is not there: validate where the run was made, or use "
             "--no-validate"
         )
+    if patch.gains and experiment.intervention.engine == "vllm":
+        raise UserError("gains of each neuron cannot be compared by intervention.engine=vllm: use --no-validate")
     asked = load_questions(experiment)
     this = _run(experiment, asked, source)
     run = _run(experiment, asked, source if source.identity() == weights else Remembered(weights=weights))
@@ -93,6 +95,8 @@ def original_side(experiment: Experiment, weights: str, source: CheckpointSource
     with device_of_sweeps(run):
         benchmarks = benchmarks_of(run, identified)[0]
     hooked = NeuronSet(name=HOOKED, seed=0, neurons=patch.neurons, alphas=(patch.alpha, 1.0))
+    if patch.gains:
+        hooked = replace(hooked, alphas=(0.0, 1.0), kind="gains", values=patch.gains)
     said = _ask(this, benchmarks, hooked, {})
     return OriginalSide(questions=asked, asked=said, benchmarks=benchmarks, text=_read(this))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-Kind = Literal["scale", "mean"]
+Kind = Literal["scale", "mean", "gains"]
 Edited = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # of a module's inputs, in place where no gradient is wanted
 # By the gain of each neuron [row, neuron]: of a module's inputs, the gradient of the first of them, and how many rows.
 Derivative = Callable[[tuple[Any, ...], "Tensor", int], "Tensor"]
@@ -26,7 +26,7 @@ class Treatment:
     """What is done to the neurons of one row; at alpha = 1 nothing.
 
     `kind`: "scale": z becomes alpha z (paper, section 3.1); "mean": values + alpha (z - values), so that alpha = 0 sets
-    it to them. `values` has one for each neuron.
+    it to them; "gains": each z becomes its value times z at alpha = 0. `values` has one for each neuron.
     """
 
     neurons: tuple[int, ...] = ()
@@ -37,6 +37,10 @@ class Treatment:
     @property
     def untouched(self) -> bool:
         return self.alpha == 1.0 or not self.neurons
+
+    def factor(self, value: float) -> float:
+        """What z is multiplied by, of a neuron with this value."""
+        return value + self.alpha * (1 - value) if self.kind == "gains" else self.alpha
 
 
 UNTOUCHED = Treatment()
@@ -116,7 +120,7 @@ def edits(space: NeuronSpace, treatments: Sequence[Treatment], device: Any, dtyp
         for neuron, value in zip(t.neurons, t.values or [0.0] * len(t.neurons), strict=True):
             layer, index = space.locate(neuron)
             here = row, column[layer, index]
-            factors[layer][here] = t.alpha
+            factors[layer][here] = t.factor(value)
             offsets[layer][here] = (1 - t.alpha) * value if t.kind == "mean" else 0.0
 
     def placed(values: np.ndarray[Any, np.dtype[np.float32]], plain: bool = False) -> Tensor | None:

@@ -110,6 +110,22 @@ def attribute(ffn: FFN, rows: int, read: Callable[[int, Tensor], None]) -> Itera
             vars(block).update({} if own is None else {"forward": own})
 
 
+@contextmanager
+def steer(ffn: FFN, layer: int, vector: Tensor) -> Iterator[None]:
+    """Adds a vector [hidden] to the residual stream after a layer, at every position of every row."""
+
+    def hook(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (output[0] + vector.to(output[0]), *output[1:])
+        return output + vector.to(output)
+
+    handle = ffn.blocks[layer].register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def watch_for_good(maps: Mapping[int, nn.Module], seen: Callable[[int, Tensor, Tensor], None]) -> None:
     """Calls `seen` with the layer, the input and the output of its linear map, as long as the model lives.
 

@@ -26,18 +26,24 @@ PATCH = f"{TRACES}/patch.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """Flat `neurons` scaled by `alpha`. `weights` identifies the checkpoint that it was made for."""
+    """Flat `neurons` scaled by `alpha`; or, with alpha = 1, each by its own of the `gains`, in the same order.
+
+    `weights` identifies the checkpoint that it was made for.
+    """
 
     neurons: tuple[int, ...]
     alpha: float
     space: NeuronSpace
     weights: str
     note: str = ""
+    gains: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.gains:
+            self._check_gains()
         if not 0 <= self.alpha < math.inf:
             raise UserError(f"alpha must be finite and not negative, not {self.alpha:g}")
-        if self.alpha == 1:
+        if self.alpha == 1 and not self.gains:
             raise UserError("alpha = 1 is the untouched model: there is nothing to edit")
         if not self.neurons:
             raise UserError("there are no neurons to scale: the list is empty")
@@ -45,15 +51,40 @@ class Patch:
             if not 0 <= neuron < self.space.size:
                 raise UserError(f"neuron {neuron} is outside the {self.space.size} neurons of the model")
 
+    def _check_gains(self) -> None:
+        if len(self.gains) != len(self.neurons) or len(set(self.neurons)) < len(self.neurons) or self.alpha != 1:
+            raise UserError(f"{len(self.gains)} gains for {len(self.neurons)} neurons: each needs one, with alpha = 1")
+        if not all(0 <= gain < math.inf for gain in self.gains):
+            raise UserError("gains must be finite and not negative")
+
+    @property
+    def factors(self) -> dict[int, float]:
+        """What each neuron is multiplied by."""
+        return dict(zip(self.neurons, self.gains or [self.alpha] * len(self.neurons), strict=True))
+
+    def of_layers(self) -> dict[int, tuple[list[int], list[float]]]:
+        """Layer -> the neurons there, ascending, and their factors."""
+        by = self.factors
+        return {
+            layer: (indices, [by[self.space.flat(layer, index)] for index in indices])
+            for layer, indices in self.space.by_layer(by).items()
+        }
+
     @property
     def identity(self) -> str:
         """Equal for patches that do the same."""
-        return fingerprint([sorted(set(self.neurons)), self.alpha, self.space])
+        done = [sorted(self.factors.items())] if self.gains else [sorted(set(self.neurons)), self.alpha]
+        return fingerprint([*done, self.space])
+
+    @property
+    def times(self) -> str:
+        """By how much, in words."""
+        return f"{min(self.gains):.3g} to {max(self.gains):.3g}" if self.gains else f"{self.alpha:g}"
 
     @property
     def brief(self) -> str:
         """The edit in a few words."""
-        return f"{len(set(self.neurons)):,} neurons times {self.alpha:g}"
+        return f"{len(set(self.neurons)):,} neurons times {self.times}"
 
 
 def write_patch(patch: Patch, file: Path) -> None:
@@ -103,7 +134,7 @@ def apply_patch(loaded: Loaded, patch: Patch) -> None:
     from hneuro.models.ffn import DownProjection
     from hneuro.models.weights import inputs_first
 
-    for layer, indices in patch.space.by_layer(set(patch.neurons)).items():
+    for layer, (indices, factors) in patch.of_layers().items():
         projection = loaded.ffn.layers[layer]
         weight = projection.weight if isinstance(projection, DownProjection) and projection.is_plain else None
         if weight is None or weight.device.type == "meta" or type(weight) not in (torch.Tensor, torch.nn.Parameter):
@@ -114,4 +145,6 @@ def apply_patch(loaded: Loaded, patch: Patch) -> None:
         with torch.no_grad():
             axis = 0 if inputs_first(projection.module) else 1
             places = torch.tensor(indices, device=weight.device)
-            weight.index_copy_(axis, places, weight.index_select(axis, places) * patch.alpha)
+            by = torch.tensor(factors, device=weight.device, dtype=torch.promote_types(weight.dtype, torch.float32))
+            scaled = weight.index_select(axis, places) * (by[:, None] if axis == 0 else by)
+            weight.index_copy_(axis, places, scaled.to(weight.dtype))

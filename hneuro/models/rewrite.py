@@ -117,12 +117,13 @@ def _check_room(folder: Path, files: Sequence[Path]) -> None:
 def _scale(folder: Path, stored: StoredFFN, patch: Patch) -> None:
     """Scales the columns in the precision of the file, and waits until they are on the disk."""
     written = set()
-    for layer, indices in patch.space.by_layer(set(patch.neurons)).items():
+    for layer, (indices, factors) in patch.of_layers().items():
         down = stored.layers[layer].down
         columns, dtype = _mapped(folder / down.file.name, down)
-        scaled = torch.from_numpy(columns[:, indices]).view(dtype) * patch.alpha
+        by = torch.tensor(factors, dtype=torch.promote_types(dtype, torch.float32))
+        scaled = (torch.from_numpy(columns[:, indices]).view(dtype) * by).to(dtype)
         if not scaled.isfinite().all():
-            raise UserError(f"{down.name} times {patch.alpha:g} is too large for its {scaled.dtype}: lower --alpha")
+            raise UserError(f"{down.name} times {patch.times} is too large for its {scaled.dtype}: lower --alpha")
         columns[:, indices] = scaled.view(torch.from_numpy(columns[:0].copy()).dtype).numpy()
         written.add(folder / down.file.name)
     for file in written:

@@ -14,7 +14,7 @@ from hneuro.pipeline.mechanism import mechanism
 from hneuro.pipeline.origin import origin
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.stability import permutations, stability
-from hneuro.probe.choice import choose, h_neurons
+from hneuro.probe.choice import h_neurons
 from hneuro.progress import ANSWERS, BASE_MODEL, CAUSE, DETECTION, MECHANISM, NEURONS, step
 from hneuro.result_records import Results
 from hneuro.store import Store
@@ -44,13 +44,11 @@ def run(experiment: Experiment, store: Store) -> Results:
     early.sample_ahead(this)
     checks.check_neurons(this)
     identified = answers.identify(this)
-    fit, select, learns = identified.fit, identified.select, learnt(this, identified)
+    fit, learns = identified.fit, learnt(this, identified)
 
     # The H-Neurons: the positive weights of a sparse probe (section 2.3).
     step(NEURONS)
-    probes = selection.probe_path(this, learns, experiment.labeling)
-    suppressed = selection.suppressed_accuracy(this, probes, identified.known)
-    probe, path = choose(probes, fit.rows(), select.rows(), experiment.choice, suppressed)
+    probes, probe, path = selection.chosen_probe(this, learns, identified)
     neurons = h_neurons(probe, experiment.probe.name)
     detector = selection.trained_detector(this, neurons, identified)
     stable = stability(this, probes, probe.strength, neurons, learns)

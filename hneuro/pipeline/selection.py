@@ -18,12 +18,13 @@ from hneuro.pipeline.effects import Learnt
 from hneuro.pipeline.measured import Answers
 from hneuro.pipeline.run import Questions, Run
 from hneuro.pipeline.sweeps import alpha_sweep, device_of_sweeps
+from hneuro.probe.choice import choose
 from hneuro.probe.controls import random_set
 from hneuro.probe.labeling import Labeling
 from hneuro.probe.selectors import Selector, t_statistic
 from hneuro.probe.stability import Correlated, correlated
 from hneuro.records import Outcome, Verdict
-from hneuro.result_records import NeuronRow, ReadAnswer, Stability, TrainedDetector
+from hneuro.result_records import NeuronRow, PathPoint, ReadAnswer, Stability, TrainedDetector
 from hneuro.stage import Rows, array, stage
 from hneuro.statistics import rate
 
@@ -57,6 +58,16 @@ def probe_path(run: Run, fit: Learnt, labeling: Labeling) -> tuple[Probe, ...]:
         )
         for line, strength in zip(kept.value, sorted(selector.strengths), strict=True)
     )
+
+
+def chosen_probe(
+    run: Run, learns: Learnt, identified: Identified
+) -> tuple[tuple[Probe, ...], Probe, tuple[PathPoint, ...]]:
+    """The path, the probe that was chosen from it, and what was known of each of its points."""
+    probes = probe_path(run, learns, run.experiment.labeling)
+    suppressed = suppressed_accuracy(run, probes, identified.known)
+    chosen, path = choose(probes, identified.fit.rows(), identified.select.rows(), run.experiment.choice, suppressed)
+    return probes, chosen, path
 
 
 def suppressed_accuracy(run: Run, probes: Sequence[Probe], known: Questions) -> list[float | None] | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hneuro.causal.benchmarks.base import Benchmark, Measure, readings_of
 from hneuro.causal.conversation import Sweeper, SweepRow
 from hneuro.causal.effects import effects
-from hneuro.causal.grid import Cell, NeuronSet, cells, chosen_items
+from hneuro.causal.grid import Cell, NeuronSet, Steering, cells, chosen_items
 from hneuro.causal.passes import losses
 from hneuro.causal.perplexity import perplexity_rows
 from hneuro.models.language_model import LanguageModel
@@ -61,14 +61,16 @@ def alpha_sweep(
     benchmark: Benchmark,
     sets: Sequence[NeuronSet],
     openings: Openings | None = None,
+    steering: Steering | None = None,
 ) -> Swept:
     """Another reading asks nothing again: the stage of the answers does not know how they are read.
 
     `openings`: those of another model, for one that is compared with it. Otherwise the untouched model makes its own.
+    `steering`: what every cell is answered under besides; not by vLLM.
     """
     setup, settings = run.experiment, run.experiment.intervention
     grid = cells(sets)
-    sweeper, reads = _sweeper(run, benchmark.decoding)
+    sweeper, reads = _sweeper(run, benchmark.decoding, steering)
     asking = _Asking(
         name=benchmark.name,
         sweeper=sweeper,
@@ -146,15 +148,17 @@ def _by_item(answers: Sequence[SweepAnswer], items: int) -> tuple[SweepAnswer, .
     return tuple(answer for n in range(items) for answer in answers[n::items])
 
 
-def _sweeper(run: Run, decoding: Decoding) -> tuple[Sweeper, Mapping[str, Any]]:
+def _sweeper(run: Run, decoding: Decoding, steering: Steering | None) -> tuple[Sweeper, Mapping[str, Any]]:
     """Who answers, and what the answers depend on by that."""
     setup = run.experiment
     if setup.intervention.engine == "transformers":
         from hneuro.causal.sweep import Sweep
 
         budget = setup.intervention.token_budget
-        sweep = Sweep(run.chat, decoding, budget, setup.seed)
-        return sweep, {"model": run.chat.identity, "token_budget": budget}
+        sweep = Sweep(run.chat, decoding, budget, setup.seed, steering)
+        more = {} if steering is None else {"steering": steering}
+        return sweep, {"model": run.chat.identity, "token_budget": budget, **more}
+    assert steering is None
     from hneuro.causal.vllm_sweep import VllmSweep
 
     sampler = setup.sampling

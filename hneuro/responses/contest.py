@@ -50,7 +50,7 @@ def read_contests(
     what they share. The rows stay as they are.
     """
     asked = [(n, tokens) for n, contest in enumerate(contests) if contest for tokens in contest.sides]
-    read = iter(_logprobs(rows, pad, starts, asked))
+    read = iter(continuations(rows, pad, starts, asked))
     return [None if one is None else _outcome(one, [next(read) for _ in one.sides]) for one in contests]
 
 
@@ -67,8 +67,8 @@ def _outcome(contest: Contest, read: Sequence[Tensor]) -> Outcome:
     return Outcome(float(log_odds(contest, parting)), float(mass))
 
 
-def _logprobs(rows: Rows, pad: int, starts: Sequence[Start], asked: Sequence[tuple[int, Tokens]]) -> list[Tensor]:
-    """Log-probabilities [token] float64 of each continuation of a row."""
+def continuations(rows: Rows, pad: int, starts: Sequence[Start], asked: Sequence[tuple[int, Tokens]]) -> list[Tensor]:
+    """Log-probabilities [token] float64 of each continuation of a row: `asked` are the row's number and the tokens."""
     found: dict[int, Tensor] = {}
     for block in _blocks([len(tokens) for _, tokens in asked], len(starts), rows.logits.shape[-1]):
         chosen = [asked[n] for n in block]
@@ -86,7 +86,7 @@ def _logprobs(rows: Rows, pad: int, starts: Sequence[Start], asked: Sequence[tup
 def _ahead(rows: Rows, pad: int, starts: Sequence[Start], chosen: Sequence[int], ids: Tensor, mask: Tensor) -> Tensor:
     """Logits behind the ids of some rows. Where the cache cannot be shared, their prompts are read again."""
     if not rows.selectable:
-        return begin(rows.loaded, pad, [starts[n] for n in chosen]).ahead(ids, mask)
+        return begin(rows.loaded, pad, [starts[n] for n in chosen], learned=rows.learned).ahead(ids, mask)
     before = [dict(vars(layer)) for layer in rows.cache.layers]  # a cache replaces its tensors, it changes none
     try:
         return rows.select(torch.tensor(chosen, device=ids.device)).ahead(ids, mask)

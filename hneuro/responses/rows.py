@@ -46,6 +46,7 @@ class Rows:
     logits: Tensor
     reader: Reader | None = None
     found: Tensor | None = None
+    learned: Edits | None = None  # of one row, which every row is under, in the place of its treatment
 
     @property
     def selectable(self) -> bool:
@@ -100,18 +101,20 @@ class Rows:
         return _logits(replace(self, mask=torch.cat([self.mask, mask], dim=1)), ids, ids.shape[1])
 
 
-def begin(loaded: Loaded, pad: int, starts: Sequence[Start], reader: Reader | None = None) -> Rows:
+def begin(
+    loaded: Loaded, pad: int, starts: Sequence[Start], reader: Reader | None = None, learned: Edits | None = None
+) -> Rows:
     """A row for each start, left-padded; starts that are equal are read once."""
     cache = new_cache(loaded.model)
     alike = [(prompt, UNTOUCHED if treatment.untouched else treatment) for prompt, treatment in starts]
     distinct = list(dict.fromkeys(alike)) if selectable(cache) else alike
-    prefix = _read_prefix(loaded, cache, distinct)
+    prefix = _read_prefix(loaded, cache, distinct, learned)
     longest = max(len(prompt) for prompt, _ in distinct)
     padded = [(longest - len(prompt), prompt[prefix:]) for prompt, _ in distinct]
     ids = torch.tensor([[pad] * blank + list(rest) for blank, rest in padded], device=loaded.device)
     mask = torch.tensor([[1] * prefix + [0] * blank + [1] * len(rest) for blank, rest in padded], device=loaded.device)
-    amounts = edits(loaded.ffn.space, [treatment for _, treatment in distinct], loaded.device, loaded.dtype)
-    rows = _forward(Rows(loaded, cache, mask, amounts, torch.empty(0), reader), ids)
+    amounts = _amounts(loaded, [treatment for _, treatment in distinct], learned)
+    rows = _forward(Rows(loaded, cache, mask, amounts, torch.empty(0), reader, learned=learned), ids)
     if len(distinct) == len(starts):
         return rows
     place = {start: n for n, start in enumerate(distinct)}
@@ -124,7 +127,13 @@ def shared_prefix(sequences: Sequence[Sequence[int]], most: int) -> int:
     return next((n for n in range(most) if first[n] != last[n]), most)
 
 
-def _read_prefix(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -> int:
+def _amounts(loaded: Loaded, treatments: Sequence[Treatment], learned: Edits | None) -> Edits:
+    if learned is None:
+        return edits(loaded.ffn.space, treatments, loaded.device, loaded.dtype)
+    return learned.of(torch.zeros(len(treatments), dtype=torch.int64, device=loaded.device))
+
+
+def _read_prefix(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start], learned: Edits | None) -> int:
     """Reads what all prompts begin with, once for each treatment, into the cache; how many tokens that are.
 
     None where that saves little, or where a gap between the beginning and a padded rest would not only be masked:
@@ -136,7 +145,7 @@ def _read_prefix(loaded: Loaded, cache: DynamicCache, starts: Sequence[Start]) -
     if prefix < WORTH_SHARING or len(starts) < 2 * len(treatments) or not _gaps_are_masked(loaded, cache):
         return 0
     ids = torch.tensor([prompts[0][:prefix]] * len(treatments), device=loaded.device)
-    amounts = edits(loaded.ffn.space, treatments, loaded.device, loaded.dtype)
+    amounts = _amounts(loaded, treatments, learned)
     _forward(Rows(loaded, cache, torch.ones_like(ids), amounts, torch.empty(0)), ids)
     place = {treatment: n for n, treatment in enumerate(treatments)}
     cache.batch_select_indices(torch.tensor([place[treatment] for _, treatment in starts]))
