@@ -29,10 +29,10 @@ LOGPROB = BASELINES.index("logprob")
 
 @dataclass(frozen=True, kw_only=True)
 class _Rest:
-    """The answers that balancing has left out, in the columns of the detector alone."""
+    """The answers that balancing has left out; of all neurons, so that the cells of a sweep share them."""
 
     labelled: tuple[LabelledResponse, ...]
-    columns: Kept[NDArray[np.float32]]  # [row, neuron]
+    contributions: Kept[NDArray[np.float32]]  # [row, region, neuron], of the one region that detectors read
     logprob: NDArray[np.float64]  # [row]
 
 
@@ -41,7 +41,7 @@ def calibration(
 ) -> tuple[tuple[ResultRow, ...], Calibration | None, tuple[FunnelStep, ...]]:
     """`balanced`: the answers to some of the report questions. No rows where there are too few of either kind."""
     report = run.asked.parts["report"]
-    rest, lost = _rest(run, trained, balanced, report)
+    rest, lost = _rest(run, balanced, report)
     wrong, asked = identified.natural
     y = [r.hallucinated for r in (*balanced.labelled, *rest.labelled)]
     if min(sum(y), len(y) - sum(y)) < run.experiment.mechanism.min_per_class or not 0 < wrong < asked:
@@ -54,9 +54,7 @@ def calibration(
     return rows, replace(kept, candidates=stated, method=method), lost
 
 
-def _rest(
-    run: Run, trained: TrainedDetector, balanced: Answers, report: Questions
-) -> tuple[_Rest, tuple[FunnelStep, ...]]:
+def _rest(run: Run, balanced: Answers, report: Questions) -> tuple[_Rest, tuple[FunnelStep, ...]]:
     model, setup = run.chat, run.experiment
     responses = one_each(run, model, report)
     judged = Judged(responses, stored.judge(run.store, setup.judge, report, responses))
@@ -67,8 +65,9 @@ def _rest(
     keys = [(r.question_id, r.sample) for r in kept]
     sequences, positions = pooled(run, model, [(said[key], spans[key]) for key in keys], balanced.tested)
     budget = setup.contribution.token_budget
-    columns = stored.columns(run.store, model, sequences, positions, budget, trained.neurons)
-    rest = _Rest(labelled=kept, columns=columns, logprob=baseline_features(kept, said, spans)[:, LOGPROB])
+    size = stored.neuron_space(run.store, model).size
+    found = stored.contributions(run.store, model, sequences, positions, budget, 1, size)
+    rest = _Rest(labelled=kept, contributions=found, logprob=baseline_features(kept, said, spans)[:, LOGPROB])
     return rest, (step,) if left else ()
 
 
@@ -89,7 +88,7 @@ def _kept_scores(balanced: Answers, rest: _Rest, detector: Classifier, identifie
         offset=float(platt.offset),
         log_odds=(
             *detector.scores_of(balanced.rows()).tolist(),
-            *detector.on_columns().scores(rest.columns.value).tolist(),
+            *detector.scores(rest.contributions.value[:, 0]).tolist(),
         ),
         hallucinated=tuple(r.hallucinated for r in (*balanced.labelled, *rest.labelled)),
         dataset=balanced.name,
@@ -105,7 +104,7 @@ def _rows(
     scores = {
         "h_neurons": (
             detector.scores_of(select.rows),
-            np.concatenate([detector.scores_of(tested.rows), detector.on_columns().scores(rest.columns.value)]),
+            np.concatenate([detector.scores_of(tested.rows), detector.scores(rest.contributions.value[:, 0])]),
         ),
         "logprob": (select.baselines[:, LOGPROB], np.concatenate([tested.baselines[:, LOGPROB], rest.logprob])),
     }
