@@ -160,6 +160,11 @@ def as_hydra_reads(words: Sequence[str], lab: Sequence[Path]) -> Iterator[str]:
             yield f"{key}={quoted(value) if BEYOND.search(value) else value}"
 
 
+def as_typed(hydra: Any) -> list[str]:
+    """The overrides of a run, whose ${...} stand for values of the run's config, and not of Hydra's."""
+    return [str(word) for word in OmegaConf.to_container(hydra.overrides.task)]
+
+
 def _is_checkpoint(value: str, lab: Sequence[Path]) -> bool:
     """Whether a model is named by a folder, a file or a hub id, and not as a choice."""
     if any((folder / "model" / f"{value}.yaml").is_file() for folder in (config_folder(), *lab)):

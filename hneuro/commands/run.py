@@ -32,10 +32,10 @@ class Task:
         """A failed run is reported in a line, and leaves its state on the disk."""
         from hydra.core.hydra_config import HydraConfig
 
-        from hneuro.config import build_experiment
+        from hneuro.config import as_typed, build_experiment
         from hneuro.runs import run_experiment
 
-        overrides = [str(word) for word in HydraConfig.get().overrides.task]
+        overrides = as_typed(HydraConfig.get())
         try:
             experiment = build_experiment(cfg)
             if self.estimate is not None:

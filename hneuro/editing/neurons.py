@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from hneuro.config import saved_experiment
+from hneuro.disk import read_text
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch, read_patch
 from hneuro.neurons import NeuronSpace
@@ -61,7 +62,9 @@ def finished_run(folder: Path) -> FinishedRun:
             f"{folder} is the run of a model with a patch ({experiment.model.patch}): write the patched model as a "
             "checkpoint first, and run on that"
         )
-    return FinishedRun(folder=folder, experiment=experiment, results=results, weights=str(card.get("chat")))
+    if not isinstance(card, Mapping) or "chat" not in card:
+        raise UserError(f"{folder / 'run_card.json'} does not say on which weights the run was: run its command again")
+    return FinishedRun(folder=folder, experiment=experiment, results=results, weights=str(card["chat"]))
 
 
 def patch_of_run(run: FinishedRun, name: str, alpha: float) -> Patch:
@@ -119,7 +122,7 @@ def patch_of_file(file: Path, alpha: float, space: NeuronSpace, weights: str) ->
 
 def _json(file: Path, otherwise: str) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
+        return json.loads(read_text(file))
+    except (OSError, ValueError, RecursionError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else f"it is no JSON: {fault}"
         raise UserError(f"{otherwise}: {file.name}, {reason}") from fault

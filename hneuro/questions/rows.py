@@ -51,7 +51,7 @@ def digest(rows: Iterable[Any]) -> str:
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     if not path.is_file():
-        raise UserError(f"the file {path} does not exist")
+        raise UserError(f"{path} is not a file" if path.exists() else f"the file {path} does not exist")
     try:
         yield
     except UnicodeDecodeError as fault:
