@@ -102,7 +102,8 @@ def write_failure(folder: Path, fault: BaseException) -> None:
         write_text(folder / "traceback.txt", told)
         write_text(folder / "status.json", json.dumps(failure, indent=1))
     except OSError as also:
-        log.warning("cannot write the state of %s: %s", folder, also)
+        if not isinstance(fault, OSError):  # which says the same
+            log.warning("cannot write the state of %s: %s", folder, also)
 
 
 def read_state(folder: Path) -> RunState:

@@ -103,7 +103,7 @@ def _fault(folder: Path, group: str, choice: str, file: Path) -> str | None:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             cfg = compose("config", overrides=[f"hydra.searchpath=[{quoted(config_source(str(folder)))}]", *words])
             build_experiment(cfg)
-    except (HydraException, OmegaConfBaseException) as fault:
+    except (HydraException, OmegaConfBaseException, RecursionError) as fault:
         return explain(fault)
     except UserError as fault:
         return str(fault)

@@ -227,8 +227,12 @@ def _spread(spec: ModelSpec) -> dict[str, Any]:
 
 def _device(wanted: str) -> str:
     device = pick_device(wanted)
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"there is no CUDA device here for model.device={wanted}: use model.device=auto or cpu")
+    kind = device.partition(":")[0]
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if kind in there and not there[kind]():
+        raise UserError(
+            f"there is no {kind.upper()} device here for model.device={wanted}: use model.device=auto or cpu"
+        )
     if device.startswith("cuda:") and int(device[5:]) >= torch.cuda.device_count():
         raise UserError(f"model.device={wanted}: there are {torch.cuda.device_count()} CUDA devices here, from cuda:0")
     return device
