@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -292,6 +293,68 @@ def test_a_run_ends_with_one_clear_line_and_exit_code_2(
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert all(part in error for part in says), error
     assert "Traceback" not in error
+
+
+DEEP = "[" * 100_000
+FIGURES = "model,stage,metric,dataset,condition,value,low,high,unit,source\nm,s,m,d,c,5\n"
+
+# What other commands say of files: (the files, the command, parts of the line).
+OTHERS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
+    "a detector of a number": (
+        {"r/detector/detector.json": "5"},
+        "score r Who?",
+        ("r/detector cannot be read", "again"),
+    ),
+    "a detector without end": ({"r/detector/detector.json": DEEP}, "watch r Who?", ("cannot be read", "again")),
+    "results without end": ({"r/results.json": DEEP}, "report r", ("r/results.json cannot be read", "again")),
+    "a run without results": ({"r/status.json": '{"state": "done"}'}, "report r", ("no results.json", "again")),
+    "a sweep without end": ({"s/sweep.json": DEEP}, "status s", ("s/sweep.json cannot be read", "again")),
+    "figures cut short": ({"f.csv": FIGURES}, "report . --published f.csv", ("f.csv, line 2", "as many cells")),
+    "no tokens": ({}, "watch r Who? --max-tokens 0", ("--max-tokens must be at least 1, not 0",)),
+    "neurons without end": ({"n": DEEP}, "edit --model MODEL --neurons n --alpha 0 --out x", ("n cannot be read",)),
+    "neurons of a text": ({"n": '"5"'}, "edit --model MODEL --neurons n --alpha 0 --out x", ("[layer, index] pairs",)),
+    "a name that cannot be found": (
+        {},
+        "serve r --host no.such.host.invalid --token-env T",
+        ("cannot listen at no.such",),
+    ),
+    "a port below 1": ({}, "serve r --port 0", ("--port between 1 and 65535",)),
+    "answers in a folder": ({"q.jsonl/x": ""}, "calibrate r --labels q.jsonl", ("r has no detector",)),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_commands_say_it_in_one_clear_line(
+    case: str,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files, command, says = OTHERS[case]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("T", "a token of serve")
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert main(command.replace("MODEL", str(tiny_checkpoint)).split()) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert all(part in error for part in says), error
+
+
+def test_a_port_in_use_is_said_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "nowhere", "--port", str(port)]) == 2
+    assert f"cannot listen at 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_a_lab_s_config_in_another_encoding_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "probe").mkdir()
+    (tmp_path / "probe" / "bad.yaml").write_bytes(b"# \xe9\nname: x\n")
+    assert main(["configs", "--config-dir", str(tmp_path)]) == 0
+    assert main(["configs", "--check", str(tmp_path)]) == 2
+    assert "probe/bad.yaml: not yaml: 'utf-8' codec can't decode" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
