@@ -24,7 +24,7 @@ def explain(fault: BaseException) -> str:
         return f"a config is not UTF-8 text ({fault.reason}): hneuro configs --check FOLDER names it"
     if isinstance(fault, RecursionError):
         return "a config is among its own defaults: hneuro configs --check FOLDER names it"
-    if isinstance(fault, OSError):
+    if isinstance(fault, OSError) and not isinstance(fault, HydraException):
         return f"Hydra cannot use {fault.filename} ({fault.strerror}): choose another hydra.run.dir or hydra.sweep.dir"
     causes = [fault]
     while causes[-1].__cause__ is not None:

@@ -300,7 +300,6 @@ FIGURES = "model,stage,metric,dataset,condition,value,low,high,unit,source\nm,s,
 
 # What other commands say of files: (the files, the command, parts of the line).
 OTHERS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
-    "a detector of a number": (
         {"r/detector/detector.json": "5"},
         "score r Who?",
         ("r/detector cannot be read", "again"),
