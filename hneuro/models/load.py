@@ -248,7 +248,7 @@ def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else "main"
         # Said, for else transformers asks at the terminal whether the checkpoint's own code may run.
         return auto.from_pretrained(where, revision=revision, trust_remote_code=False, **options)
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as fault:
+    except (OSError, ValueError, ImportError, RuntimeError, LookupError, TypeError, SafetensorError) as fault:
         way = "its files may be damaged, or not belong together" if Path(where).is_dir() else "or name a local folder"
         raise UserError(f"cannot load {where}: {_line(fault)} ({way})") from fault
 
