@@ -256,7 +256,8 @@ def saved_experiment(file: Path) -> Experiment:
     try:
         config = yaml.safe_load(read_text(file))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as fault:
-        raise UserError(f"{file} cannot be read: {' '.join(str(fault).split())}") from fault
+        reason = " ".join(str(fault).split())
+        raise UserError(f"{file} cannot be read: {reason}; run the experiment again") from fault
     if not isinstance(config, dict):
         raise UserError(f"{file} is not the config of a run")
     return build_plain(config)

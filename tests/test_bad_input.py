@@ -300,10 +300,6 @@ FIGURES = "model,stage,metric,dataset,condition,value,low,high,unit,source\nm,s,
 
 # What other commands say of files: (the files, the command, parts of the line).
 OTHERS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
-        {"r/detector/detector.json": "5"},
-        "score r Who?",
-        ("r/detector cannot be read", "again"),
-    ),
     "a detector without end": ({"r/detector/detector.json": DEEP}, "watch r Who?", ("cannot be read", "again")),
     "results without end": ({"r/results.json": DEEP}, "report r", ("r/results.json cannot be read", "again")),
     "a run without results": ({"r/status.json": '{"state": "done"}'}, "report r", ("no results.json", "again")),

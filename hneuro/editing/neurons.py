@@ -19,7 +19,7 @@ from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.result_records import Results
 from hneuro.runs import finished_results
-from hneuro.states import State, read_state
+from hneuro.states import WRITTEN, State, check_as_written, read_state
 
 Pairs = list[tuple[int, int]]
 
@@ -55,7 +55,12 @@ def finished_run(folder: Path) -> FinishedRun:
         raise UserError(f"{folder} is not finished: it is {found.state.value}{reason}; run its command again")
     if until := found.until:
         raise UserError(f"{folder} stopped after {until}, before any neuron was found: run it without until={until}")
-    results, card = finished_results(folder), _json(folder / "run_card.json", f"{folder} is no finished run")
+    for name in WRITTEN:
+        check_as_written(folder / name)
+    results, card = (
+        finished_results(folder),
+        _json(folder / "run_card.json", f"{folder} is no finished run, run its command again"),
+    )
     experiment = saved_experiment(folder / "config.yaml")
     if experiment.model.patch is not None:
         raise UserError(
