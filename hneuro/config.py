@@ -162,7 +162,7 @@ def as_hydra_reads(words: Sequence[str], lab: Sequence[Path]) -> Iterator[str]:
 
 def as_typed(hydra: Any) -> list[str]:
     """The overrides of a run, whose ${...} stand for values of the run's config, and not of Hydra's."""
-    return [str(word) for word in OmegaConf.to_container(hydra.overrides.task)]
+    return list(map(str, OmegaConf.to_container(hydra.overrides)["task"]))  # type: ignore[call-overload, index]
 
 
 def _is_checkpoint(value: str, lab: Sequence[Path]) -> bool:

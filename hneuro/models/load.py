@@ -228,8 +228,8 @@ def _spread(spec: ModelSpec) -> dict[str, Any]:
 def _device(wanted: str) -> str:
     device = pick_device(wanted)
     kind = device.partition(":")[0]
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if kind in there and not there[kind]():
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, True):
         raise UserError(
             f"there is no {kind.upper()} device here for model.device={wanted}: use model.device=auto or cpu"
         )

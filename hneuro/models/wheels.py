@@ -68,7 +68,9 @@ class WheelCheckpoint(GgufSource):
             self._check_terms()
             nearest = next(folder for folder in file.parents if folder.exists())
             if not nearest.is_dir():
-                raise UserError(f"cannot keep {file.name}, as {nearest} is no folder: set HNEURO_CACHE to another one")
+                raise UserError(
+                    f"cannot keep {file.name} in {file.parent}: {nearest} is not a folder; set HNEURO_CACHE to another"
+                )
         return self.sha256
 
     def file(self) -> Path:
