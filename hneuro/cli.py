@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[Lines()])
     logging.getLogger("hneuro").setLevel(logging.INFO)
     try:
+        for word in words:
+            if not word.isascii() and word != word.encode(errors="replace").decode():
+                raise UserError(f"{word!a} is not UTF-8 text, in which results are written: name it otherwise")
         if any(word in ("-sc", "--shell-completion") for word in words):
             return complete(words)
         if words[:1] == ["run"]:

@@ -160,6 +160,11 @@ def as_hydra_reads(words: Sequence[str], lab: Sequence[Path]) -> Iterator[str]:
             yield f"{key}={quoted(value) if BEYOND.search(value) else value}"
 
 
+def as_typed(hydra: Any) -> list[str]:
+    """The overrides of a run, whose ${...} stand for values of the run's config, and not of Hydra's."""
+    return list(map(str, OmegaConf.to_container(hydra.overrides)["task"]))  # type: ignore[call-overload, index]
+
+
 def _is_checkpoint(value: str, lab: Sequence[Path]) -> bool:
     """Whether a model is named by a folder, a file or a hub id, and not as a choice."""
     if any((folder / "model" / f"{value}.yaml").is_file() for folder in (config_folder(), *lab)):
@@ -251,7 +256,8 @@ def saved_experiment(file: Path) -> Experiment:
     try:
         config = yaml.safe_load(read_text(file))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as fault:
-        raise UserError(f"{file} cannot be read: {' '.join(str(fault).split())}") from fault
+        reason = " ".join(str(fault).split())
+        raise UserError(f"{file} cannot be read: {reason}; run the experiment again") from fault
     if not isinstance(config, dict):
         raise UserError(f"{file} is not the config of a run")
     return build_plain(config)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+KEY_AND_VALUE = re.compile(r"[~+]*[\w.@/:-]+=", re.ASCII)
+
 
 def explain(fault: BaseException) -> str:
-    """The message of a Hydra or OmegaConf fault on one line, with the nearest key where one was mistyped."""
+    """The message of a fault of Hydra, OmegaConf or what they read, with the nearest key where one was mistyped."""
+    if isinstance(fault, yaml.YAMLError):
+        return f"a config is not yaml: {' '.join(str(fault).split())}"
+    if isinstance(fault, UnicodeDecodeError):
+        return f"a config is not UTF-8 text ({fault.reason}): hneuro configs --check FOLDER names it"
+    if isinstance(fault, RecursionError):
+        return "a config is among its own defaults: hneuro configs --check FOLDER names it"
+    if isinstance(fault, OSError) and not isinstance(fault, HydraException):
+        return f"Hydra cannot use {fault.filename} ({fault.strerror}): choose another hydra.run.dir or hydra.sweep.dir"
     causes = [fault]
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)
@@ -26,6 +39,8 @@ def explain(fault: BaseException) -> str:
             extras = "'hneuro[joblib]' or 'hneuro[slurm]'"
             return f"the launcher {wanted} is not installed: pip install {extras}"
         return f"{group}={wanted}: there is no such choice; {suggest(wanted, sorted(fault.options))}"
+    if isinstance(fault, OverrideParseException) and not KEY_AND_VALUE.match(fault.override):
+        return f"{fault.override}: this is no override, which is KEY=VALUE with a key of plain letters"
     if isinstance(fault, OverrideParseException) and (word := _in_quotes(fault.override)):
         return f"{fault.override}: Hydra cannot read this value; if it is a text, type {shlex.quote(word)}"
     said = causes[-1] if isinstance(causes[-1], OmegaConfBaseException) else fault
@@ -33,6 +48,18 @@ def explain(fault: BaseException) -> str:
     where = f"{said.full_key}: " if isinstance(said, OmegaConfBaseException) and said.full_key else ""
     hidden = ("object_type", "reference_type", "full_key", "^", "See https")
     return where + "; ".join(line for line in lines if not line.startswith(hidden))
+
+
+def no_name_of_a_choice(fault: ValueError, words: Sequence[str], folder: Path) -> str:
+    """What to say of a group that is null or a number; "" where the fault is another one."""
+    if not str(fault).startswith("Config group override must be"):
+        return ""
+    for word in words:
+        group, given, value = word.partition("=")
+        if given and (folder / group).is_dir() and not isinstance(yaml.safe_load(value), str):
+            there = sorted(file.stem for file in (folder / group).glob("*.yaml"))
+            return f"{word}: the name of a choice is needed here; {suggest(value, there)}"
+    return str(fault)
 
 
 def _in_quotes(override: str) -> str:

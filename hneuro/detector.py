@@ -143,6 +143,8 @@ class Detector:
         prompt = model.prompt_ids(question)
         if not ids:
             raise UserError("an answer without text cannot be scored")
+        if (whole := len(prompt) + len(ids)) > (model.context or whole):
+            raise UserError(f"prompt and answer have {whole} tokens, and the model reads {model.context}: shorten them")
         span = self._span_of(question, prompt, ids)
         last = self.position == "last_prompt"
         stated = [len(prompt) - 1] if last else places(span.tokens, len(prompt), self.position)

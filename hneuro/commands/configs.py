@@ -53,7 +53,7 @@ def choices(folder: Path) -> Iterator[tuple[str, str, Path]]:
 
 def description(file: Path) -> str:
     """The first comment, which says what the choice is."""
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("# ") and not line.startswith("# @package"):
             return line.removeprefix("# ")
         if line.strip() and not line.startswith("#"):
@@ -92,7 +92,7 @@ def _fault(folder: Path, group: str, choice: str, file: Path) -> str | None:
     try:
         text = file.read_text(encoding="utf-8")
         yaml.safe_load(text)
-    except yaml.YAMLError as fault:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as fault:
         return "not yaml: " + "; ".join(line.strip() for line in str(fault).splitlines())
     if group == "policy":  # of `hneuro serve`, and not part of a run
         return _policy_fault(file)
@@ -103,7 +103,7 @@ def _fault(folder: Path, group: str, choice: str, file: Path) -> str | None:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             cfg = compose("config", overrides=[f"hydra.searchpath=[{quoted(config_source(str(folder)))}]", *words])
             build_experiment(cfg)
-    except (HydraException, OmegaConfBaseException) as fault:
+    except (HydraException, OmegaConfBaseException, RecursionError) as fault:
         return explain(fault)
     except UserError as fault:
         return str(fault)

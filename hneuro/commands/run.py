@@ -34,10 +34,10 @@ class Task:
         """A failed run is reported in a line, and leaves its state on the disk."""
         from hydra.core.hydra_config import HydraConfig
 
-        from hneuro.config import build_experiment
+        from hneuro.config import as_typed, build_experiment
         from hneuro.runs import run_experiment
 
-        overrides = [str(word) for word in HydraConfig.get().overrides.task]
+        overrides = as_typed(HydraConfig.get())
         try:
             experiment = build_experiment(cfg)
             if self.estimate is not None:
@@ -80,14 +80,16 @@ def _with_sources(words: Sequence[str]) -> list[str]:
     for word in rest:
         name, given, value = word.partition("=")
         if name in ("--config-dir", "-cd"):
-            named.append(config_source(value if given else next(rest, "")))
+            if not (value := value if given else next(rest, "")):
+                raise UserError(f"{name} names a folder of configs, or pkg://package.folder")
+            named.append(config_source(value))
         else:
             left.append(word)
     sources = [source for source in (lab_source(), *named) if source]
     left = list(as_hydra_reads(left, [folder_of(source) for source in sources]))
+    left.sort(key=lambda word: word not in MULTIRUN)  # argparse wants the overrides in one piece
     if not named:
         return left
-    # Beside the other overrides, which argparse wants in one piece.
     place = next((n for n, word in enumerate(left) if "=" in word and not word.startswith("-")), len(left))
     return [*left[:place], f"hydra.searchpath=[{','.join(map(quoted, sources))}]", *left[place:]]
 
@@ -106,9 +108,10 @@ def call_hydra(argv: Sequence[str], task: Any) -> None:
     from hydra.core.plugins import Plugins
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     from hneuro.config import config_folder, register_schema
-    from hneuro.config_faults import explain
+    from hneuro.config_faults import explain, no_name_of_a_choice
     from hneuro.hydra_keys import take_the_place_of_the_loader
 
     register_schema()
@@ -122,7 +125,11 @@ def call_hydra(argv: Sequence[str], task: Any) -> None:
     before, sys.argv = sys.argv, list(argv)
     try:
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(task)()
-    except (HydraException, OmegaConfBaseException) as fault:
+    except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError, RecursionError, OSError) as fault:
         raise UserError(explain(fault)) from fault
+    except ValueError as fault:
+        if not (said := no_name_of_a_choice(fault, argv, config_folder())):
+            raise
+        raise UserError(said) from fault
     finally:
         sys.argv = before

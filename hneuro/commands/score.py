@@ -28,6 +28,8 @@ def score(run_dir: Path, question: str | None, answer: str | None, file: Path | 
     for number, row in enumerate(read_rows(file), 1):
         if not isinstance(row.get("question"), str):
             raise UserError(f"{file}, row {number} has no text 'question'; it has {', '.join(map(str, row))}")
+        if not isinstance(row.get("answer"), str | None):
+            raise UserError(f"{file}, row {number}: 'answer' must be text, not {row['answer']!r:.40}")
         found = _scored(detector, row["question"], row.get("answer"))
         kept = {"question": found.question, "answer": found.text, "score": found.score, "flagged": found.flagged}
         if found.unchecked:
@@ -57,6 +59,8 @@ def harmless(text: str) -> str:
 
 def watch(run_dir: Path, question: str, max_tokens: int) -> int:
     """Prints the answer, each token coloured by its risk as it comes, and what the detector says of it as a whole."""
+    if max_tokens < 1:
+        raise UserError(f"--max-tokens must be at least 1, not {max_tokens}")
     console, stream = Console(highlight=False), Detector.load(run_dir).stream(question, max_tokens)
     while True:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ def serve(wanted: Wanted) -> int:
         if (fault.name or "").partition(".")[0] not in ("fastapi", "uvicorn", "starlette", "prometheus_client"):
             raise
         raise UserError("hneuro serve needs more packages: pip install 'hneuro[serve]'") from fault
+    _check_address(wanted.host, wanted.port)
     service = build_service(wanted)
     print(f"{service.name} at http://{wanted.host}:{wanted.port}; {service.limit.promise}", flush=True)
     options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "ws": "none"}
@@ -87,6 +89,8 @@ def build_service(wanted: Wanted) -> Service:
         given_text=wanted.engine != "vllm",
     )
     queue = Queue(file=wanted.queue or wanted.run_dir / "review.sqlite", texts=not wanted.no_texts, days=wanted.days)
+    if "hold" in (policy.above, policy.unchecked):
+        queue.rows(labelled=False)  # one that cannot be used is said now, and not at the first answer that waits
     limit = policy.limit(detector)
     engine = Engine(detector, limits.rows, limits.waiting, _live(detector, wanted))
     metrics = Metrics(engine)
@@ -112,6 +116,14 @@ def _token(wanted: Wanted) -> str | None:
     if token is None and not _is_local(wanted.host):
         raise UserError(f"--host {wanted.host} lets others in: name a token by --token-env NAME, or stay on 127.0.0.1")
     return token
+
+
+def _check_address(host: str, port: int) -> None:
+    """`UserError` where it cannot be listened on, before a model is loaded."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as fault:
+        raise UserError(f"cannot listen at {host}:{port} ({fault.strerror}): choose another --port") from fault
 
 
 def _is_local(host: str) -> bool:

@@ -12,13 +12,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from hneuro.config import saved_experiment
+from hneuro.disk import read_text
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch, read_patch
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.result_records import Results
 from hneuro.runs import finished_results
-from hneuro.states import State, read_state
+from hneuro.states import WRITTEN, State, check_as_written, read_state
 
 Pairs = list[tuple[int, int]]
 TUNED = "tuned"  # folder of a run that has what `hneuro tune` made, and the name of its neurons
@@ -56,14 +57,21 @@ def finished_run(folder: Path) -> FinishedRun:
         raise UserError(f"{folder} is not finished: it is {found.state.value}{reason}; run its command again")
     if until := found.until:
         raise UserError(f"{folder} stopped after {until}, before any neuron was found: run it without until={until}")
-    results, card = finished_results(folder), _json(folder / "run_card.json", f"{folder} is no finished run")
+    for name in WRITTEN:
+        check_as_written(folder / name)
+    results, card = (
+        finished_results(folder),
+        _json(folder / "run_card.json", f"{folder} is no finished run, run its command again"),
+    )
     experiment = saved_experiment(folder / "config.yaml")
     if experiment.model.patch is not None:
         raise UserError(
             f"{folder} is the run of a model with a patch ({experiment.model.patch}): write the patched model as a "
             "checkpoint first, and run on that"
         )
-    return FinishedRun(folder=folder, experiment=experiment, results=results, weights=str(card.get("chat")))
+    if not isinstance(card, Mapping) or "chat" not in card:
+        raise UserError(f"{folder / 'run_card.json'} does not say on which weights the run was: run its command again")
+    return FinishedRun(folder=folder, experiment=experiment, results=results, weights=str(card["chat"]))
 
 
 def patch_of_run(run: FinishedRun, name: str, alpha: float) -> Patch:
@@ -132,7 +140,7 @@ def patch_of_file(file: Path, alpha: float, space: NeuronSpace, weights: str) ->
 
 def _json(file: Path, otherwise: str) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
+        return json.loads(read_text(file))
+    except (OSError, ValueError, RecursionError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else f"it is no JSON: {fault}"
         raise UserError(f"{otherwise}: {file.name}, {reason}") from fault

@@ -227,8 +227,12 @@ def _spread(spec: ModelSpec) -> dict[str, Any]:
 
 def _device(wanted: str) -> str:
     device = pick_device(wanted)
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"there is no CUDA device here for model.device={wanted}: use model.device=auto or cpu")
+    kind = device.partition(":")[0]
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, True):
+        raise UserError(
+            f"there is no {kind.upper()} device here for model.device={wanted}: use model.device=auto or cpu"
+        )
     if device.startswith("cuda:") and int(device[5:]) >= torch.cuda.device_count():
         raise UserError(f"model.device={wanted}: there are {torch.cuda.device_count()} CUDA devices here, from cuda:0")
     return device
@@ -244,7 +248,7 @@ def _from_pretrained(auto: Any, source: CheckpointSource, **options: Any) -> Any
         revision = source.commit() if isinstance(source, HubCheckpoint) and not Path(where).is_dir() else "main"
         # Said, for else transformers asks at the terminal whether the checkpoint's own code may run.
         return auto.from_pretrained(where, revision=revision, trust_remote_code=False, **options)
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as fault:
+    except (OSError, ValueError, ImportError, RuntimeError, LookupError, TypeError, SafetensorError) as fault:
         way = "its files may be damaged, or not belong together" if Path(where).is_dir() else "or name a local folder"
         raise UserError(f"cannot load {where}: {_line(fault)} ({way})") from fault
 

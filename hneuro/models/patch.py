@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hneuro.codec import from_plain, to_plain
-from hneuro.disk import write_text
+from hneuro.disk import read_text, write_text
 from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 from hneuro.store import fingerprint
@@ -95,10 +95,10 @@ def read_patch(path: Path) -> Patch:
     """A patch from its file, or from the folder of an edited checkpoint; `UserError` where there is none."""
     file = path / PATCH if path.is_dir() else path
     try:
-        patch: Patch = from_plain(Patch, json.loads(file.read_text(encoding="utf-8")))
+        patch: Patch = from_plain(Patch, json.loads(read_text(file)))
     except OSError as fault:
         raise UserError(f"there is no patch at {path} ({fault.strerror})") from fault
-    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
         raise UserError(f"{file} is not a patch of hneuro: {fault}") from fault
     return patch
 

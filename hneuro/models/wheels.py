@@ -63,8 +63,14 @@ class WheelCheckpoint(GgufSource):
     def identity(self) -> str:
         """Needs no file. `UserError`, as it is asked for first of all, where the file could not be had or read."""
         need_package()
-        if not Path(self.locate()).is_file():
+        file = Path(self.locate())
+        if not file.is_file():
             self._check_terms()
+            nearest = next(folder for folder in file.parents if folder.exists())
+            if not nearest.is_dir():
+                raise UserError(
+                    f"cannot keep {file.name} in {file.parent}: {nearest} is not a folder; set HNEURO_CACHE to another"
+                )
         return self.sha256
 
     def file(self) -> Path:

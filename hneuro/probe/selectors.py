@@ -55,6 +55,8 @@ class Penalised:
 
     def __post_init__(self) -> None:
         _check_grid(self.C, "C")
+        if not self.tolerance > 0:
+            raise ValueError("tolerance must be above 0: no arithmetic closes a gap to nothing")
 
     @property
     def strengths(self) -> tuple[float, ...]:

@@ -52,11 +52,12 @@ class QuestionFile(Table):
         # In whatever order: the same question with its options shuffled is the same question.
         alone = normal_text(" ".join([text, *sorted(options)]))
         return Question(
-            id=plain_text(row.get(self.id_column)) or text_id(" ".join([text, *options])),
+            id=self._text(table, number, self.id_column, row.get(self.id_column))
+            or text_id(" ".join([text, *options])),
             dataset=self.name,
             text=self.layout.text(text, options) if text and options else text,
             answers=self._answers(table, number, row, options),
-            entity=plain_text(row.get(self.entity_column)) or alone,
+            entity=self._text(table, number, self.entity_column, row.get(self.entity_column)) or alone,
             answerable=self._answerable(table, number, row),
             options=options,
         )

@@ -51,7 +51,7 @@ def digest(rows: Iterable[Any]) -> str:
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     if not path.is_file():
-        raise UserError(f"the file {path} does not exist")
+        raise UserError(f"{path} is not a file" if path.exists() else f"the file {path} does not exist")
     try:
         yield
     except UnicodeDecodeError as fault:
@@ -102,7 +102,10 @@ def _check_whole(value: Any, what: str) -> None:
 
 def _csv(path: Path) -> list[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, strict=True))
+        reader = csv.DictReader(file, strict=True)
+        rows, names = list(reader), reader.fieldnames or ()
+    if twice := next((name for name in names if list(names).count(name) > 1), None):
+        raise ValueError(f"its header names the column {twice!r} twice")
     for number, row in enumerate(rows, 1):
         if None in row or None in row.values():
             raise ValueError(f"row {number} has not as many cells as the header")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 import yaml
 
 from hneuro.codec import from_plain
-from hneuro.disk import file_digest, read_text
+from hneuro.disk import read_text
 from hneuro.records import UserError
 from hneuro.report.tidy import Tidy
 from hneuro.result_records import Results
-from hneuro.states import read_state
+from hneuro.states import check_as_written, read_state
 
 MARKS = ("status.json", "results.json")  # either makes a folder a run
 NOT_RUNS = ("store", "wandb")  # next to runs, and large
@@ -70,10 +69,7 @@ def is_run(folder: Path) -> bool:
 
 def read_results(file: Path) -> Results:
     """`UserError` in one line where the file is damaged or changed, or was written by an hneuro of other records."""
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # a copy without its status.json is fine
-        status = json.loads(read_text(file.parent / "status.json"))
-        if file.is_file() and status["results"] != file_digest(file, whole=True):
-            raise UserError(f"{file} is not what the run wrote: run the experiment again, which computes nothing anew")
+    check_as_written(file)
     try:
         found = from_plain(Results, json.loads(read_text(file)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:

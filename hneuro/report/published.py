@@ -59,6 +59,8 @@ def read_published(file: Path) -> tuple[Published, ...]:
 
 def _published(file: Path, line: int, row: dict[str, str]) -> Published:
     try:
+        if None in row.values() or None in row:
+            raise ValueError("it has not as many cells as the header")
         value, low, high = (float(row[name]) if row[name] else None for name in ("value", "low", "high"))
         if value is None or not isfinite(value) or (low is None) != (high is None):
             raise ValueError("value must be a number, low and high two numbers or none")

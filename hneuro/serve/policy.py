@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from hneuro.detector import Answer, Detector
+from hneuro.disk import read_text
 from hneuro.records import UserError
 
 Action = Literal["pass", "flag", "hold", "abstain"]
@@ -182,11 +183,13 @@ def load_policy(named: str) -> Policy:
 
     folder = config_folder() / "policy"
     file = Path(named) if named.endswith((".yaml", ".yml")) else folder / f"{named}.yaml"
-    try:
-        node = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as fault:
+    if not file.exists():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-        raise UserError(f"there is no policy {named}: give a yaml file, or one of {known}") from fault
+        raise UserError(f"there is no policy {named}: give a yaml file, or one of {known}")
+    try:
+        node = yaml.safe_load(read_text(file))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as fault:
+        raise UserError(f"policy {file} cannot be read: {' '.join(str(fault).split())}") from fault
     policy = build(node, "policy")
     if not isinstance(policy, Policy):
         raise UserError(f"policy: {named} describes a {type(policy).__name__}, not a hneuro.serve.policy.Policy")

@@ -15,7 +15,7 @@ from threading import Thread
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hneuro.config import build_experiment
+from hneuro.config import as_typed, build_experiment
 from hneuro.experiment import Experiment
 from hneuro.records import UserError
 from hneuro.runs import run_experiment
@@ -32,7 +32,7 @@ def run_cell(cfg: DictConfig) -> None:
     if multiprocessing.parent_process() is not None:  # a worker of joblib; a job of submitit may outlive its launcher
         _end_with(os.getppid())
     hydra = HydraConfig.get()
-    words = [str(word) for word in hydra.overrides.task]
+    words = as_typed(hydra)
     experiment = None
     try:
         experiment = build_experiment(cfg)

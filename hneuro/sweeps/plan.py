@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hneuro.codec import from_plain, to_plain
-from hneuro.disk import write_text
+from hneuro.disk import read_text, write_text
 from hneuro.records import UserError
 from hneuro.states import THEIRS, RunState, State, read_state
 
@@ -47,10 +47,10 @@ def write_plan(sweep: Path, plan: Plan) -> None:
 
 def read_plan(sweep: Path) -> Plan:
     try:
-        return from_plain(Plan, json.loads((sweep / PLAN).read_text(encoding="utf-8")))  # type: ignore[no-any-return]
+        return from_plain(Plan, json.loads(read_text(sweep / PLAN)))  # type: ignore[no-any-return]
     except FileNotFoundError as fault:
         raise UserError(f"{sweep} is not a sweep: it has no {PLAN}") from fault
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise UserError(f"{sweep / PLAN} cannot be read ({fault}): give the command of the sweep again") from fault
 
 

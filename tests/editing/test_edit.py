@@ -90,6 +90,7 @@ def own(finished: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
     shutil.copytree(finished[1], tmp_path / "run")
     config = (tmp_path / "run" / "config.yaml").read_text()
     (tmp_path / "run" / "config.yaml").write_text(config.replace(f"path: {finished[0]}\n", f"path: {tmp_path}/model\n"))
+    (tmp_path / "run" / "status.json").write_text('{"state": "done"}')  # without the digests of what the run wrote
     return tmp_path / "model", tmp_path / "run"
 
 

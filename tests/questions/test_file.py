@@ -154,6 +154,8 @@ def test_texts_stay_as_they_are(tmp_path: Path) -> None:
         ("q.json", '[{"question": "x", "answers": "1", "options": ["1", "0"]}]', "(gold_form is auto)"),
         ("q.json", '[{"question": "x", "answers": "y", "options": "y, z"}]', "row 1: 'options' must be a list"),
         ("q.csv", "question,answers,options\nx,y,\"['y']\"\n", "row 1: 'options' begins like a list"),
+        ("q.json", '[{"question": "x", "answers": "y", "id": [1]}]', "row 1: 'id' must be text, not [1]"),
+        ("q.csv", "question,answers,question\nx,y,z\n", "its header names the column 'question' twice"),
         ("q.csv", "question,answers\nx,y,z\n", "row 1 has not as many cells as the header"),
         ("q.parquet", "not parquet", "cannot read"),
         ("q.jsonl", b"\xff\xfe", "cannot read"),
