@@ -40,7 +40,7 @@ def explain(fault: BaseException) -> str:
             return f"the launcher {wanted} is not installed: pip install {extras}"
         return f"{group}={wanted}: there is no such choice; {suggest(wanted, sorted(fault.options))}"
     if isinstance(fault, OverrideParseException) and not KEY_AND_VALUE.match(fault.override):
-        return f"{fault.override}: this is no override, which is KEY=VALUE with a key of plain letters"
+        return f"{fault.override}: this is not an override, KEY=VALUE with a key of plain letters"
     if isinstance(fault, OverrideParseException) and (word := _in_quotes(fault.override)):
         return f"{fault.override}: Hydra cannot read this value; if it is a text, type {shlex.quote(word)}"
     said = causes[-1] if isinstance(causes[-1], OmegaConfBaseException) else fault

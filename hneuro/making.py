@@ -65,7 +65,7 @@ def make(folder: Path, reads: Mapping[str, Any], begin: Callable[[Path], Work]) 
         # The manifest is the last file to appear: what stands beside it and its result are only shards.
         for file in partial.glob("shard-*"):
             file.unlink()
-        shutil.rmtree(locks, ignore_errors=True)  # now, for behind a kill nobody looks at a whole result again
+        shutil.rmtree(locks, ignore_errors=True)  # now: after a kill nobody looks at a whole result again
         partial.replace(folder)
         return True
 
