@@ -22,6 +22,7 @@ OF_THE_SHELL = (
     "source .venv/bin/activate",
     ".venv/bin/pytest tests/verdicts",
     ".venv/bin/python scripts/docs",
+    ".venv/bin/python scripts/faults",
 )
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 

@@ -51,7 +51,7 @@ def finished_run(folder: Path) -> FinishedRun:
     """`UserError` where the run is not there, not finished, or of a model that was patched when it was loaded."""
     found = read_state(folder)
     if found.state is State.MISSING:
-        raise UserError(f"{folder} is not a run of hneuro: it has no status.json")
+        raise UserError(f"{folder} is not a run of hneuro: it has no status.json; name the folder of a finished run")
     if found.state is not State.DONE:
         reason = f" ({found.reason})" if found.reason else ""
         raise UserError(f"{folder} is not finished: it is {found.state.value}{reason}; run its command again")
