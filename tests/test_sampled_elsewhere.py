@@ -128,14 +128,16 @@ def test_sampled_by_an_engine_in_another_environment(
     assert len(extracted) == 5
     assert not stages("probe")
     assert main(["run", *words]) == 0, capsys.readouterr().err
-    assert (stages("responses"), stages("contributions")) == (made, extracted)
+    assert stages("responses") == made
+    assert stages("contributions").items() >= extracted.items()
+    assert len(stages("contributions")) == len(extracted) + 1, "of what calibration adds"
     found = results()
     assert {"h_neurons", "logprob", "length"} <= {row.condition for row in found.rows if row.stage == "detection"}
     entropy = [row for row in found.rows if row.condition == "entropy"]  # vLLM does not tell it
     assert [(row.stage, row.n, row.note) for row in entropy] == [("mechanism", 0, "not given by the sampler")]
     assert all(row.n > 0 for row in found.rows if (row.metric, row.condition) == ("auroc", "inconsistency"))
     assert len(found.neurons) > 0
-    assert json.loads(status.read_text()).keys() == {"state", "seconds", "results"}
+    assert json.loads(status.read_text()).keys() == {"state", "seconds", "results", "config", "run_card"}
     assert Path(status.parent, "run_card.json").exists()
 
 

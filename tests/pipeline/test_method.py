@@ -207,7 +207,7 @@ def test_every_checkpoint_reads_the_answers_of_the_finished_base_model(
             assert row.value == 0.0
     assert {row.metric for row in then} >= {"auroc", "auroc_minus_base", "drift_z", "drift_z_gate", "drift_rank"}
     shapes = [np.load(file).shape for file in (tmp_path / "outputs/store/columns").glob("*/*.npy")]
-    assert len(shapes) == 3  # of both checkpoints, and of what calibration reads beyond the balanced answers
+    assert len(shapes) == 2  # of both checkpoints
     assert all(neurons < 3 * 64 for _, neurons in shapes), "of a checkpoint only what is read is kept"
     assert all(n.base_weight is not None for n in results.neurons)
     shown = (folder / "report.html").read_text()

@@ -115,7 +115,8 @@ def test_a_sweep_outlives_the_loss_of_jobs_and_nodes(
 ) -> None:
     """Six cells: one job is cancelled, one loses its node, one is requeued; each cell is done in the end, once."""
     words = tiny_cell(tmp_path, tiny_checkpoint, language_model)
-    sweep = [*SWEEP, *words, "until=responses", "seed=0,1,2,3,4,5"]
+    long = ("sampling.samples=20", "sampling.decoding.max_new_tokens=200")  # enough to be hit before it ends
+    sweep = [*SWEEP, *words, *long, "until=responses", "seed=0,1,2,3,4,5"]
     process = start(tmp_path, *sweep)
 
     def state(job: str) -> State:
