@@ -55,7 +55,7 @@ def test_a_terminal_shows_all_steps_and_what_is_computed() -> None:
     assert re.match(r"\+ neurons +0:00:01 +1 computed, 0 from the store", last[1]), text
     assert "cause" in last[2], "a step that has not begun is shown"
     assert re.search(r"contributions .* 2/4 0:00:0\d", text), "the bar of a stage has the time that is left"
-    assert "shard 3; libraries draw: False" in lines, "a line that is logged meanwhile stands above the display"
+    assert "shard 3; libraries draw: False" in lines, "what is logged meanwhile is a line of its own"
 
 
 @pytest.mark.parametrize("quiet", [True, False])

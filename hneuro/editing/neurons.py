@@ -61,7 +61,7 @@ def finished_run(folder: Path) -> FinishedRun:
         check_as_written(folder / name)
     results, card = (
         finished_results(folder),
-        _json(folder / "run_card.json", f"{folder} is no finished run, run its command again"),
+        _json(folder / "run_card.json", f"{folder} is not a finished run: run its command again"),
     )
     experiment = saved_experiment(folder / "config.yaml")
     if experiment.model.patch is not None:

@@ -66,7 +66,7 @@ def alpha_sweep(
     """Another reading asks nothing again: the stage of the answers does not know how they are read.
 
     `openings`: those of another model, for one that is compared with it. Otherwise the untouched model makes its own.
-    `steering`: what every cell is answered under besides; not by vLLM.
+    `steering`: added in every cell, the untouched one too; not with vLLM.
     """
     setup, settings = run.experiment, run.experiment.intervention
     grid = cells(sets)

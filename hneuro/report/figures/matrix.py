@@ -22,28 +22,28 @@ def matrix_pictures(compared: Compared, links: Mapping[Path, str]) -> Iterator[P
     """One a measure that any run has. `links`: run folder -> its page."""
     for name, title, find, show, alone in MEASURES:
         cells = [*_cells(compared, links, partial(_told, find, show, alone))]
-        if any(cell["told"] != say.MISSING for cell in cells):
-            told = "; ".join(f"{cell['row']} {cell['column']} {cell['told']}".replace("\n", ", ") for cell in cells)
-            yield Picture(name=f"matrix_{name}", alt=f"{title}: {told}.", figure=_matrix(cells, title))
+        if any(cell["shown"] != say.MISSING for cell in cells):
+            shown = "; ".join(f"{cell['row']} {cell['column']} {cell['shown']}".replace("\n", ", ") for cell in cells)
+            yield Picture(name=f"matrix_{name}", alt=f"{title}: {shown}.", figure=_matrix(cells, title))
 
 
-def _cells(compared: Compared, links: Mapping[Path, str], told: Callable[[Tidy], Spec]) -> Iterator[Spec]:
+def _cells(compared: Compared, links: Mapping[Path, str], shown: Callable[[Tidy], Spec]) -> Iterator[Spec]:
     """The first thing that the runs differ in names the row, all others the column."""
     for run in compared.runs:
         row, *others = [named(run, axis) for axis in compared.axes] or [compared.label(run)]
-        yield {"row": row, "column": ", ".join(others), "link": links.get(run.folder, ""), **told(run.tidy)}
+        yield {"row": row, "column": ", ".join(others), "link": links.get(run.folder, ""), **shown(run.tidy)}
 
 
 def _told(find: Callable[[Tidy], Found], show: Callable[..., str], alone: Callable[..., str], tidy: Tidy) -> Spec:
     """The value, its interval and n, and what random neurons give."""
     found = find(tidy)
     if found is None:
-        return {"told": say.MISSING, "ahead": 0.0}
+        return {"shown": say.MISSING, "ahead": 0.0}
     own, random = found
     number, _, interval = show(own, 2).partition(" ")
-    told = f"{number}\n{interval} n = {own.n:,}\nrandom {alone(random, 2)}"
+    shown = f"{number}\n{interval} n = {own.n:,}\nrandom {alone(random, 2)}"
     low = random if own.low is None else own.low
-    return {"told": told, "ahead": 0.0 if say.missing(low - random) else low - random}
+    return {"shown": shown, "ahead": 0.0 if say.missing(low - random) else low - random}
 
 
 def _auroc(tidy: Tidy) -> Found:
@@ -76,7 +76,7 @@ def _matrix(cells: list[Spec], title: str) -> Spec:
     layers = [
         style.layer("rect", cells, at | depth, fill=style.H_NEURONS, stroke=style.GRID),
         style.layer(
-            "text", cells, at | {"text": nominal("told")}, lineBreak="\n", lineHeight=15, color=style.INK, dy=-15
+            "text", cells, at | {"text": nominal("shown")}, lineBreak="\n", lineHeight=15, color=style.INK, dy=-15
         ),
     ]
     size = {"width": {"step": CELL[0]}, "height": {"step": CELL[1]}, "autosize": "pad"}

@@ -43,13 +43,13 @@ def pareto(tuned: Tuned) -> Picture:
     scale = {"domain": list(LABELS.values()), "range": list(COLOURS.values())}
     colour = {"color": nominal("set", scale=scale, legend={"columns": 2, "labelLimit": 190})}
     x, y = numeric("lost", title="known facts lost, points"), numeric("avoided", title="wrong answers avoided, points")
-    told = tooltip(set="set", avoids="avoided [95 %]", loses="lost [95 %]", n="prompts, facts")
+    hover = tooltip(set="set", avoids="avoided [95 %]", loses="lost [95 %]", n="prompts, facts")
     marks = [
         upright(0.0),
         layer("rule", [{"y": 0.0}], {"y": numeric("y")}, color=FAINT, strokeDash=[1.5, 2.5]),
         layer("rule", points, {"x": x | {"field": "least"}, "x2": {"field": "most"}, "y": y} | colour, opacity=0.6),
         layer("rule", points, {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}} | colour, opacity=0.6),
-        layer("point", points, {"x": x, "y": y} | colour | told, filled=True, size=60),
+        layer("point", points, {"x": x, "y": y} | colour | hover, filled=True, size=60),
     ]
     title = f"What tuning avoids and costs: {say.plain(panel)}"
     said = "; ".join(f"{point['set']}: {point['avoids']} avoided, {point['loses']} lost" for point in points)

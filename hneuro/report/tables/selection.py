@@ -172,7 +172,7 @@ def _outcome(run: Run) -> Record:
     own, random = ({name: tidy.one("detection", "auroc", name, c) for name in tested} for c in ("h_neurons", CONTROL))
     found, at_home = own.get(tidy.in_domain or ""), random.get(tidy.in_domain or "")
     others = {n: row for n, row in own.items() if row and n != tidy.in_domain and not say.missing(row.value)}
-    beside = [row.value for name in others if (row := random[name])]
+    of_random = [row.value for name in others if (row := random[name])]
     return {
         "strength": point and point.strength, "h_neurons": len(results.neurons), "per_mille": per_mille(results),
         "select_accuracy": point and point.estimate("accuracy"),
@@ -180,7 +180,7 @@ def _outcome(run: Run) -> Record:
         "verdict": next((v.says for v in discrimination(tidy, "detection") if v.dataset == tidy.in_domain), None),
         "n": found and found.n, "random": at_home and at_home.value,
         "elsewhere": independent_mean([*others.values()]) if others else None, "sets_elsewhere": len(others) or None,
-        "elsewhere_random": fmean(beside) if others and len(beside) == len(others) else None,
+        "elsewhere_random": fmean(of_random) if others and len(of_random) == len(others) else None,
     }  # fmt: skip
 
 

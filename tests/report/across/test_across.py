@@ -139,7 +139,7 @@ def test_a_cell_of_the_matrix_is_a_run_and_leads_to_it(grid: Compared) -> None:
     for cell, (model, found, labeling) in zip(cells, CELLS, strict=True):
         value = own(model, found, found, labeling) + 0.05
         assert (cell["row"], cell["column"]) == (model, f"{found}, {labeling}")
-        assert cell["told"] == f"{value:.2f}\n[{value - 0.02:.2f}, {value + 0.02:.2f}] n = 400\nrandom 0.52"
+        assert cell["shown"] == f"{value:.2f}\n[{value - 0.02:.2f}, {value + 0.02:.2f}] n = 400\nrandom 0.52"
         assert cell["ahead"] == pytest.approx(value - 0.02 - 0.52), "all of its interval"
     assert [cell["link"] for cell in cells if cell["link"]] == ["../one/report.html"]
     assert ": Gemma-3-4B bioasq, 1-vs-1 +4.00, [+2.00, +6.00] n = 100, random -" in slope.alt
