@@ -180,8 +180,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_live(commands)
     tune = commands.add_parser("tune", help="learn a gain for each neuron of a finished run, to lower wrong answers")
     tune.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
-    tune.add_argument("--known", type=float, default=2.0, help="points of known facts that may be lost (default: 2)")
-    tune.add_argument("--perplexity", type=float, default=2.0, help="per cent that may be added to it (default: 2)")
+    tune.add_argument(
+        "--known", type=float, default=2.0, metavar="POINTS", help="of the known facts that may be lost (default: 2)"
+    )
+    tune.add_argument(
+        "--perplexity", type=float, default=2.0, metavar="PERCENT", help="by which it may rise (default: 2)"
+    )
     edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")

@@ -44,7 +44,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if not 0 <= self.known <= 1 or not 0 <= self.perplexity < float("inf"):
-            raise UserError("--known is a number of points from 0 to 100, and --perplexity one of per cent, 0 or more")
+            raise UserError("--known must be between 0 and 100 percentage points, and --perplexity 0 per cent or more")
 
 
 @dataclass(frozen=True, kw_only=True)

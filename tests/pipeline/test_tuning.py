@@ -227,7 +227,7 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "not a run": (lambda run: ["tune", str(run.parent)], "is not a run of hneuro"),
     "nothing under pressure": (lambda run: ["tune", str(run)], "put nothing under pressure: tune needs a run with"),
     "another model": (other_model, "are of another model: of elsewhere, and this is"),
-    "no budget": (lambda run: ["tune", str(run), "--perplexity", "-1"], "--perplexity one of per cent, 0 or more"),
+    "no budget": (lambda run: ["tune", str(run), "--perplexity", "-1"], "--perplexity 0 per cent or more"),
     "not tuned": (lambda run: ["edit", str(run), "--neurons", "tuned", "--out", "o"], "has no gains.json: hneuro tune"),
     "not finite": (not_finite, "gains must be finite and not negative"),
     "only ones": (only_ones, "all gains are 1, because none met the budget: there is nothing to edit"),
