@@ -197,7 +197,7 @@ def test_every_command_of_a_text_is_understood(
 
 @pytest.mark.parametrize("known", [-0.1, 1.5, float("nan")])
 def test_a_budget_is_a_share(known: float) -> None:
-    with pytest.raises(UserError, match="--known is a number of points from 0 to 100"):
+    with pytest.raises(UserError, match="--known must be between 0 and 100"):
         Budget(known=known)
 
 
