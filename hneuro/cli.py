@@ -189,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
     edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
     edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")
-    edit.add_argument("--out", type=Path, help="a new folder for the edited checkpoint")
+    edit.add_argument("--out", type=Path, help="a new folder, or FILE.gguf of a GGUF file")
     edit.add_argument(
         "--patch-only", action="store_true", help="write only a small file for model.patch=FILE, to --out"
     )
@@ -199,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SET",
         help="h_neurons, ranked, tuned (by hneuro tune), a patch, or a JSON of [layer, index]s",
     )
-    edit.add_argument("--model", help="a folder or hub id to edit instead of the chat model of the run")
+    edit.add_argument("--model", help="a folder, hub id or GGUF file to edit instead of the chat model of the run")
     edit.add_argument(
         "--no-validate",
         dest="validate",

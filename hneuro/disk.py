@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -96,6 +97,15 @@ def reserve(path: Path) -> None:
     if size and hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, size)
+
+
+def check_room(what: str, folder: Path, needed: int) -> None:
+    """`UserError` where a disk has less than so many bytes left."""
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise UserError(
+            f"{what} needs {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB: make room, or choose another "
+            "folder"
+        )
 
 
 @contextmanager

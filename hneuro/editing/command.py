@@ -21,7 +21,7 @@ from hneuro.editing.neurons import (
     tuned_patch,
 )
 from hneuro.editing.validation import original_side, validate
-from hneuro.models.gguf import GgufSource
+from hneuro.models.gguf import GgufCheckpoint, GgufSource
 from hneuro.models.patch import TRACES, Patch, found_elsewhere, write_patch
 from hneuro.models.sources import CheckpointSource, HubCheckpoint
 from hneuro.progress import set_quiet
@@ -31,6 +31,7 @@ from hneuro.result_records import ResultRow
 log = logging.getLogger(__name__)
 
 VALIDATION = f"{TRACES}/validation.json"
+GGUF = ".gguf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,21 +64,24 @@ def edit(wanted: Wanted) -> str:
     run = None if wanted.run_dir is None else finished_run(wanted.run_dir)
     set_quiet(run is not None and run.experiment.quiet)
     source = _source(wanted, run)
-    if isinstance(source, GgufSource) and not wanted.patch_only:
+    if wanted.out.suffix == GGUF and not isinstance(source, GgufSource):
         raise UserError(
-            f"{source.locate()} is a GGUF file, and edits are written for folders of safetensors: make a patch with "
-            "--patch-only, which model.patch=FILE applies"
+            f"{source.locate()} is not a GGUF file: write the edit to a folder, and convert that (llama.cpp's "
+            "convert_hf_to_gguf.py)"
         )
     patch = _patch(wanted, run, source)
     if wanted.patch_only:
         return _patch_alone(patch, wanted.out)
+    if isinstance(source, GgufSource) and wanted.out.suffix == GGUF:
+        return _gguf(wanted.out, run if wanted.validate else None, source, patch)
     return _checkpoint(wanted.out, run, source, patch, wanted.validate)
 
 
 def _source(wanted: Wanted, run: FinishedRun | None) -> CheckpointSource:
     """--model, or the chat model of the run; of the hub, at the commit that the run used."""
     if wanted.model is not None:
-        return HubCheckpoint(path=wanted.model)
+        is_gguf = wanted.model.endswith(GGUF)
+        return GgufCheckpoint(path=wanted.model) if is_gguf else HubCheckpoint(path=wanted.model)
     assert run is not None
     source, (path, _, commit) = run.experiment.model.chat, run.weights.rpartition("@")
     if isinstance(source, HubCheckpoint) and path == source.path:
@@ -87,14 +91,14 @@ def _source(wanted: Wanted, run: FinishedRun | None) -> CheckpointSource:
 
 def _patch(wanted: Wanted, run: FinishedRun | None, source: CheckpointSource) -> Patch:
     """The neurons; with --model they are taken to be meant for it, whatever weights they were found on."""
-    from hneuro.models.rewrite import editable
+    from hneuro.models.rewrite import neurons_of
 
     file = Path(wanted.neurons)
     if wanted.alpha is None:
         assert run is not None
         patch = tuned_patch(run)
     elif file.is_file():
-        patch = patch_of_file(file, wanted.alpha, editable(source).space, source.identity())
+        patch = patch_of_file(file, wanted.alpha, neurons_of(source), source.identity())
     else:
         assert run is not None
         patch = patch_of_run(run, wanted.neurons, wanted.alpha)
@@ -136,6 +140,19 @@ def _checkpoint(folder: Path, run: FinishedRun | None, source: CheckpointSource,
     return "\n\n".join([*told, *([] if rows is None else [as_text(rows)])])
 
 
+def _gguf(file: Path, run: FinishedRun | None, source: GgufSource, patch: Patch) -> str:
+    """`run`: to validate by."""
+    from hneuro.models.gguf_rewrite import edit_gguf, gguf_done_by
+
+    if not gguf_done_by(file, patch):
+        edit_gguf(source, file, patch)
+    told = f"edited checkpoint: {file.resolve()} ({patch.brief}, {patch.note})"
+    if run is None:
+        return told
+    before = original_side(run.experiment, run.weights, source, patch)
+    return f"{told}\n\n{as_text(validate(run.experiment, before, GgufCheckpoint(path=str(file))))}"
+
+
 def _validated(
     run: FinishedRun | None, source: CheckpointSource, patch: Patch, folder: Path
 ) -> Sequence[ResultRow] | None:
@@ -147,7 +164,7 @@ def _validated(
         kept: Sequence[ResultRow] = from_plain(tuple[ResultRow, ...], json.loads(file.read_text(encoding="utf-8")))
         return kept
     before = original_side(run.experiment, run.weights, source, patch)
-    rows = validate(run.experiment, before, folder)
+    rows = validate(run.experiment, before, HubCheckpoint(path=str(folder)))
     with appearing(file) as fresh:
         fresh.write_text(json.dumps(to_plain(rows), indent=1), encoding="utf-8")
     return rows

@@ -16,7 +16,7 @@ from hneuro.causal.grid import NeuronSet
 from hneuro.causal.perplexity import TEXT, perplexity_change, perplexity_of
 from hneuro.experiment import Experiment
 from hneuro.models.patch import Patch
-from hneuro.models.sources import CheckpointSource, HubCheckpoint
+from hneuro.models.sources import CheckpointSource
 from hneuro.pipeline.answers import identify
 from hneuro.pipeline.known import benchmarks_of
 from hneuro.pipeline.run import QuestionSets, Run, load_questions
@@ -101,7 +101,7 @@ def original_side(experiment: Experiment, weights: str, source: CheckpointSource
     return OriginalSide(questions=asked, asked=said, benchmarks=benchmarks, text=_read(this))
 
 
-def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tuple[ResultRow, ...]:
+def validate(experiment: Experiment, original: OriginalSide, edited: CheckpointSource) -> tuple[ResultRow, ...]:
     """The edited checkpoint, loaded like any other, against the original, as tidy rows (stage "validation").
 
     Where a prompt continues after a first reply, both go on after the original's, as in the sweep of the run.
@@ -111,7 +111,7 @@ def validate(experiment: Experiment, original: OriginalSide, edited: Path) -> tu
     hooked original.
     """
     gc.collect()  # the original's weights are let go before the edited ones come
-    run = _run(experiment, original.questions, HubCheckpoint(path=str(edited)))
+    run = _run(experiment, original.questions, edited)
     openings = {name: before.openings for name, before in original.asked.items()}
     asked = _ask(run, original.benchmarks, UNEDITED, openings)
     told = [(name, _measured(before, asked[name])) for name, before in original.asked.items()]

@@ -5,8 +5,8 @@ where alpha is 0 or a power of two, else up to rounding, since the hook rounds a
 with 20 neurons a layer, on a trained Llama of 4 layers and a random one of 8: logits differ in the median by 8e-7
 (float32), 0.002 (float16) and 0.016 (bfloat16), where the edit moves them by 0.15 to 0.6.
 
-No model is loaded: memory is needed for one tensor, and on the disk for the copy. The edit stays in the copy as a patch
-(`hneuro.models.patch`), in a folder where no loader looks.
+No model is loaded, except from a GGUF file: memory is needed for one tensor, and on the disk for the copy. The edit
+stays in the copy as a patch (`hneuro.models.patch`), in a folder where no loader looks.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from hneuro.disk import sync, write_text, writing
+from hneuro.disk import check_room, sync, write_text, writing
 from hneuro.models.files import NotPlain, StoredFFN, StoredMatrix, stored_ffn, tensor_files
-from hneuro.models.patch import PATCH, TRACES, Patch, check_fits, read_patch, write_patch
+from hneuro.models.gguf import GgufSource
+from hneuro.models.gguf_rewrite import gguf_space
+from hneuro.models.load import load, load_tokenizer
+from hneuro.models.patch import PATCH, TRACES, Patch, apply_patch, check_fits, read_patch, write_patch
 from hneuro.models.sources import INDEX, CheckpointSource
+from hneuro.models.spec import ModelSpec
+from hneuro.neurons import NeuronSpace
 from hneuro.records import UserError
 
 CARD = "README.md"
@@ -42,22 +46,21 @@ BITS: dict[str, tuple[Any, torch.dtype]] = {
 def edit_checkpoint(source: CheckpointSource, out: Path, patch: Patch, card: str = "") -> None:
     """Writes the checkpoint with the patch applied to `out`, an empty folder or none, with `card` as its model card.
 
-    It appears at once: what was killed is begun again. `UserError` where the files do not allow it, see `stored_ffn`.
+    It appears at once: what was killed is begun again. `UserError` where the files do not allow it, see `stored_ffn`. A
+    GGUF file is loaded, and becomes a folder in float32.
     """
     check_free(out)
-    stored = editable(source)
-    check_fits(patch, stored.space, source.identity(), source.locate())
+    check_fits(patch, neurons_of(source), source.identity(), source.locate())
     out = out.absolute()
     partial = out.with_name(f".{out.name}.hneuro-partial")
     with writing("the edited checkpoint", out.parent, instead="another --out"):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
-            copied = _to_copy(source.files())
-            _check_room(partial, copied)
-            for file in copied:
-                shutil.copyfile(file, partial / file.name)
-            _scale(partial, stored, patch)
+            if isinstance(source, GgufSource):
+                _unpack(source, partial, patch)
+            else:
+                _copy(source, partial, patch)
             (partial / TRACES).mkdir()
             write_patch(patch, partial / PATCH)
             if card:
@@ -66,6 +69,11 @@ def edit_checkpoint(source: CheckpointSource, out: Path, patch: Patch, card: str
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+def neurons_of(source: CheckpointSource) -> NeuronSpace:
+    """Of a checkpoint that can be edited; `UserError` for any other."""
+    return gguf_space(source) if isinstance(source, GgufSource) else editable(source).space
 
 
 def done_by(folder: Path, patch: Patch) -> bool:
@@ -105,13 +113,20 @@ def _to_copy(folder: Path) -> list[Path]:
     return [f for f in sorted(folder.iterdir()) if f.is_file() and (f in used or not f.name.endswith(left))]
 
 
-def _check_room(folder: Path, files: Sequence[Path]) -> None:
-    needed, free = sum(file.stat().st_size for file in files), shutil.disk_usage(folder).free
-    if needed > free:
-        raise UserError(
-            f"the edited checkpoint needs {needed / 1e9:.1f} GB, and {folder.parent} has {free / 1e9:.1f} GB: "
-            "make room, or choose another folder"
-        )
+def _copy(source: CheckpointSource, folder: Path, patch: Patch) -> None:
+    copied = _to_copy(source.files())
+    check_room("the edited checkpoint", folder.parent, sum(file.stat().st_size for file in copied))
+    for file in copied:
+        shutil.copyfile(file, folder / file.name)
+    _scale(folder, editable(source), patch)
+
+
+def _unpack(source: GgufSource, folder: Path, patch: Patch) -> None:
+    loaded = load(source, ModelSpec(name="", chat=source, dtype="float32", device="cpu"))
+    apply_patch(loaded, patch)
+    check_room("the edited checkpoint", folder.parent, 4 * loaded.model.num_parameters())
+    loaded.model.save_pretrained(folder)
+    load_tokenizer(source).save_pretrained(folder)
 
 
 def _scale(folder: Path, stored: StoredFFN, patch: Patch) -> None:
