@@ -7,11 +7,14 @@ Whatever the organism does, this must hold: the neurons are active exactly where
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
+from processes import start
 from safetensors.torch import load_file
 from surgery import PLANTED, operate, question
 from transformers import AutoModelForCausalLM
@@ -164,8 +167,12 @@ def test_tuning_turns_them_down_and_other_neurons_cannot_do_it(
     run(patient, questions, "probe=ranking", "probe.counts=[4]", *always, *few)
     (file,) = Path().glob("outputs/*/*/results.json")
     capsys.readouterr()
+    undisturbed = tuned_undisturbed(file.parent)
+    killed_while_tuning(file.parent)
+    capsys.readouterr()
     assert main(["tune", str(file.parent)]) == 0
     said = capsys.readouterr().out
+    assert written(file.parent) == undisturbed
     tuned = from_plain(Tuned, json.loads((file.parent / "tuned" / "tuned.json").read_text()))
     assert max(tuned.gains) < 0.5
     at = {(r.condition, r.metric): r for r in tuned.rows}
@@ -181,6 +188,33 @@ def test_tuning_turns_them_down_and_other_neurons_cannot_do_it(
     assert main(["tune", str(file.parent)]) == 0
     assert "; 0 stages computed" in capsys.readouterr().out
     edited(patient, file.parent, tuned)
+
+
+def tuned_undisturbed(run_dir: Path) -> dict[str, bytes]:
+    """What tuning writes, after which everything is as it was before."""
+    shutil.copytree("outputs/store", "kept")
+    assert main(["tune", str(run_dir)]) == 0
+    found = written(run_dir)
+    for folder in (Path("outputs/store"), run_dir / "tuned"):
+        shutil.rmtree(folder)
+    shutil.move("kept", "outputs/store")
+    return found
+
+
+def written(run_dir: Path) -> dict[str, bytes]:
+    return {name: (run_dir / "tuned" / name).read_bytes() for name in ("gains.json", "tuned.json", "pareto.png")}
+
+
+def killed_while_tuning(run_dir: Path) -> None:
+    """When the gains of the first set are learned, and those of its controls are not."""
+    process = start(Path.cwd(), "tune", str(run_dir))
+    while not (stages := [*Path("outputs/store/tuned_gains").glob("*/manifest.json")]):
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert len(stages) < 3
+    assert not (run_dir / "tuned").exists()
 
 
 def edited(patient: Path, run_dir: Path, tuned: Tuned) -> None:
