@@ -48,8 +48,8 @@ class SweepSettings:
     def __post_init__(self) -> None:
         if len(set(self.alphas)) < 2 or not all(0 <= a <= LARGEST for a in self.alphas):
             raise ValueError(f"alphas needs at least two different values, none below 0 or above {LARGEST:g}")
-        if self.control_seeds < 1:
-            raise ValueError("control_seeds must be at least 1")
+        if not 1 <= self.control_seeds <= 10_000:
+            raise ValueError("control_seeds must be between 1 and 10,000")
         counts = (self.known_questions, self.token_budget, self.rows_per_shard, self.items)
         if any(count is not None and count < 1 for count in counts):
             raise ValueError(

@@ -40,8 +40,8 @@ class DetectionSettings:
     controls: tuple[ControlKind, ...] = ("random", "layer_matched", "contribution_matched")
 
     def __post_init__(self) -> None:
-        if self.control_seeds < 2:
-            raise ValueError("control_seeds must be at least 2")
+        if not 2 <= self.control_seeds <= 100_000:
+            raise ValueError("control_seeds must be between 2 and 100,000")
 
 
 def detect(

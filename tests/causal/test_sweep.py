@@ -147,6 +147,7 @@ def test_a_conversation_begins_untouched_and_goes_on_under_the_treatment(languag
         {"alphas": (0.0, float("inf"))},
         {"alphas": (0.0, float("nan"))},
         {"control_seeds": 0},
+        {"control_seeds": 10**12},
         {"items": 0},
         {"rows_per_shard": 0},
         {"variants": ("mean",), "alphas": (1.0, 2.0)},

@@ -290,3 +290,9 @@ def test_a_baseline_is_measured_on_the_rows_of_which_it_is_known() -> None:
         for some in (rows, whole)
     )
     assert own == same
+
+
+@pytest.mark.parametrize("count", [1, 10**12])
+def test_control_sets_that_say_nothing_or_never_end_are_refused(count: int) -> None:
+    with pytest.raises(ValueError, match="between 2 and 100,000"):
+        DetectionSettings(control_seeds=count)
