@@ -44,6 +44,16 @@ def test_sampling(printed: Printed) -> None:
     assert cells(printed("sampling", "--smoke"), 2) == ["generate", "hneuro", "one by one"]
 
 
+def test_sampling_of_a_model_as_in_a_run(printed: Printed, tiny_checkpoint: Path) -> None:
+    words = ("model.name=tiny", f"model.chat.path={tiny_checkpoint}", "model.dtype=float32", "dataset.answer_tokens=4")
+    lines = printed("sampling", "--model", "hub", "--questions", "12", "--rounds", "1", "--override", *words)
+    assert [line.split("|")[1].strip() for line in lines if line.startswith("| hneuro")] == [
+        "hneuro, all samples",
+        "hneuro, in rounds",
+    ]
+    assert any(line.startswith("kept by both of hneuro's: the same ") for line in lines)
+
+
 def test_growth(printed: Printed, tmp_path: Path) -> None:
     lines = printed("growth", str(tmp_path / "growth.png"), "--smoke", "--only", "neurons", "controls")
     assert [line.split("|")[2].strip() for line in lines if line[:3] in ("| n", "| c")] == ["500", "1,000", "5", "10"]

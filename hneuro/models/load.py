@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,22 @@ class Loaded:
 
 
 def load_tokenizer(source: CheckpointSource) -> Any:
+    if isinstance(source, GgufSource):
+        return _gguf_tokenizer(source, source.identity())
     tokenizer = _from_pretrained(AutoTokenizer, source)
     if type(tokenizer).__name__ == "MistralCommonBackend":  # chosen where mistral-common is installed; has no template
         tokenizer = _from_pretrained(PreTrainedTokenizerFast, source)
-    if isinstance(source, GgufSource):
-        tokenizer.name_or_path = source.locate()  # not the folder that it was read in
+    return _padding(tokenizer)
+
+
+@lru_cache(maxsize=2)  # it takes seconds, which every cell of a sweep would pay
+def _gguf_tokenizer(source: GgufSource, identity: str) -> Any:  # noqa: ARG001
+    tokenizer = _from_pretrained(AutoTokenizer, source)
+    tokenizer.name_or_path = source.locate()  # not the folder that it was read in
+    return _padding(tokenizer)
+
+
+def _padding(tokenizer: Any) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
