@@ -80,7 +80,10 @@ class Said:
 
 
 def outcome_rows(panel: str, found: Mapping[Name, Said]) -> Iterator[ResultRow]:
-    """Of every condition: wrong replies avoided, known facts lost, and how much more the tuned gains avoid."""
+    """Of every condition: wrong replies avoided, known facts lost, and how much more the tuned gains avoid.
+
+    A reply that cannot be read is not wrong; "wrong_or_unread_avoided" is what is avoided if it were.
+    """
     before, own = found[BEFORE], found[OWN]
     groups = np.array([read.group for read in before.pressed])
     facts = np.array([read.group for read in before.plain])
@@ -91,6 +94,8 @@ def outcome_rows(panel: str, found: Mapping[Name, Said]) -> Iterator[ResultRow]:
         yield _paired(name, panel, "wrong_avoided", after.wrong, before.wrong, groups)
         yield row(name, panel, "p_wrong_avoided", _read_mean(before.p_wrong - after.p_wrong, groups))
         yield _paired(name, panel, "unread_added", before.unread, after.unread, groups)
+        bad, was_bad = after.wrong | after.unread, before.wrong | before.unread
+        yield _paired(name, panel, "wrong_or_unread_avoided", bad, was_bad, groups)
         if before.plain:
             yield _paired(name, panel, "known_lost", after.right, before.right, facts)
         if name != OWN:

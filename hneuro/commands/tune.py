@@ -95,10 +95,10 @@ def lines(tuned: Tuned) -> Iterator[str]:
     wrong, lost = (_of(tuned, panels[0], "tuned", metric)[0] for metric in ("wrong_avoided", "known_lost"))
     untouched = percent_interval(_of(tuned, panels[0], "untouched", "wrong")[0], 0)
     yield f"{panels[0]}: untouched, {untouched} of {wrong.n} answers under pressure are wrong; {lost.n} known facts."
-    yield f"  {'points [95 %]':35} {'wrong avoided':22} known lost"
+    yield f"  {'points [95 %]':35} {'wrong avoided':22} {'unread added':22} known lost"
     for condition, label in LABELS.items():
-        avoided, paid = (_shown(_of(tuned, panels[0], condition, m)) for m in ("wrong_avoided", "known_lost"))
-        yield f"  {label:35} {avoided:22} {paid}"
+        shown = [_shown(_of(tuned, panels[0], condition, m)) for m in ("wrong_avoided", "unread_added", "known_lost")]
+        yield f"  {label:35} {shown[0]:22} {shown[1]:22} {shown[2]}"
     for panel in panels[1:]:
         best = {c: _shown(_of(tuned, panel, c, "wrong_avoided")) for c in ("tuned", "sentence")}
         count = _of(tuned, panel, "tuned", "wrong_avoided")[0].n
@@ -107,7 +107,8 @@ def lines(tuned: Tuned) -> Iterator[str]:
 
 def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
     """Whether something simpler does as well; what was not shown, and could have been; whether other neurons do it."""
-    own, paid = (_of(tuned, panel, "tuned", metric)[0] for metric in ("wrong_avoided", "known_lost"))
+    metrics = ("wrong_avoided", "wrong_or_unread_avoided", "known_lost")
+    own, unread, paid = (_of(tuned, panel, "tuned", metric)[0] for metric in metrics)
     if set(tuned.gains) == {1.0}:
         yield "No gains lower wrong answers on the select facts within the budget: all gains are 1."
         return
@@ -122,6 +123,11 @@ def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
     if own.low <= 0:
         half = 100 * (own.high - own.low) / 2
         yield f"Tuned gains are not shown to avoid wrong answers; an effect of {half:.0f} points could have been seen."
+    elif unread.low is None or unread.low <= 0:
+        yield (
+            f"Tuned gains leave fewer wrong answers, {points_interval(own)} points, but {points_interval(unread)} if "
+            "those that cannot be read count as wrong."
+        )
     elif any(row.low is None or row.low <= 0 for row in others):
         yield "Tuned gains avoid wrong answers, and are not shown to avoid more than the same tuning of other neurons."
     else:

@@ -130,6 +130,7 @@ BEFORE = said([1] * 20, [1] * 10)
 HALF = said([0, 1] * 10, [1] * 10)
 NEARLY = said([1] * 19 + [0], [1] * 10)
 COSTLY = said([0] * 20, [0] * 10)
+MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for read in HALF.pressed], HALF.plain)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,11 @@ COSTLY = said([0] * 20, [0] * 10)
             "",
         ),
         ({"tuned": HALF, "sentence": COSTLY}, "Tuned gains avoid wrong answers", ""),  # at what it costs
+        (
+            {"tuned": MUTE},
+            r"Tuned gains leave fewer wrong answers, \+50.0 \[.*\] points, but 0.0 \[.*\] if those that cannot be read",
+            "",
+        ),
         ({"tuned": NEARLY}, "Tuned gains are not shown to avoid wrong answers; an effect of [0-9]+ points", ""),
         (
             {"tuned": HALF, "sentence": said([0] * 20, [1] * 10)},
