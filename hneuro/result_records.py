@@ -239,7 +239,7 @@ class Tuned:
     chosen: Mapping[str, str]  # condition -> what was chosen on the select part, in words
     rows: tuple[ResultRow, ...]  # stage "tuning"
     budget: Mapping[str, float]  # shares: of known facts that may be lost, and of perplexity that may be added
-    sizes: Mapping[str, int]  # prompts and facts of each part
+    sizes: Mapping[str, int]  # prompts of each part, and groups of those that gains are tried on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

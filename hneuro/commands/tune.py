@@ -25,6 +25,8 @@ from hneuro.store import Store
 
 SIMPLER = ("sentence", "threshold", "threshold_at_coverage")
 CONTROLS = ("tuned/random", "tuned/contribution_matched")
+LEVEL = 0.05
+FEWEST = 6  # groups that all change alike have p = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,21 +119,32 @@ def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
     if equals:
         name, there, _ = max(equals, key=lambda pair: pair[1].value)
         yield f"{LABELS[name].capitalize()} does at least as well as tuned gains: {points_interval(there)} points."
-    assert own.low is not None
-    assert own.high is not None
     others = [row for kind in CONTROLS for row in _of(tuned, panel, kind, "tuned_avoids_more")]
-    if own.low <= 0:
-        half = 100 * (own.high - own.low) / 2
-        yield f"Tuned gains are not shown to avoid wrong answers; an effect of {half:.0f} points could have been seen."
-    elif unread.low is None or unread.low <= 0:
+    if not _shown_above_0(own):
+        yield f"Tuned gains are not shown to avoid wrong answers; {_power(own, tuned.sizes[f'groups {panel}'])}."
+    elif not _shown_above_0(unread):
         yield (
             f"Tuned gains leave fewer wrong answers, {points_interval(own)} points, but {points_interval(unread)} if "
             "those that cannot be read count as wrong."
         )
-    elif any(row.low is None or row.low <= 0 for row in others):
+    elif not all(map(_shown_above_0, others)):
         yield "Tuned gains avoid wrong answers, and are not shown to avoid more than the same tuning of other neurons."
     else:
         yield f"Tuned gains avoid wrong answers, {points_interval(own)} points, more than other neurons tuned alike."
+
+
+def _shown_above_0(row: ResultRow) -> bool:
+    """By its interval and by the exact test, which few groups of prompts cannot pass."""
+    return row.low is not None and row.low > 0 and row.p_value is not None and row.p_value <= LEVEL
+
+
+def _power(row: ResultRow, groups: int) -> str:
+    """What could have been seen: half of the interval, and a prompt of each of as many groups as the test needs."""
+    if groups < FEWEST:
+        return f"no effect could have been, with {groups} groups of prompts"
+    assert row.low is not None
+    assert row.high is not None
+    return f"an effect of {100 * max((row.high - row.low) / 2, FEWEST / row.n):.0f} points could have been seen"
 
 
 def _of(tuned: Tuned, panel: str, condition: str, metric: str) -> list[ResultRow]:

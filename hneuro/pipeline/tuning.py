@@ -214,7 +214,8 @@ def tune(run: Run, framings: Mapping[str, str], trained: TrainedDetector, budget
         chosen=words,
         rows=tuple(rows),
         budget={"known": budget.known, "perplexity": budget.perplexity},
-        sizes={f"{part} {p.name}": len(p.items()) for part, several in panels.items() for p in several},
+        sizes={f"{part} {p.name}": len(p.items()) for part, several in panels.items() for p in several}
+        | {f"groups {p.name}": len({str(item.meta["entity"]) for item in p.items()}) for p in panels["report"]},
     )
 
 

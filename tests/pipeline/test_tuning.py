@@ -123,7 +123,7 @@ def tuned(**found: Said) -> Tuned:
     }
     every |= {(name, 0): BEFORE for name in others - {name for name, _ in every}}
     rows = tuple(outcome_rows("d", {("untouched", 0): BEFORE} | every))
-    return Tuned(title="", neurons=(1,), gains=(0.5,), chosen={}, rows=rows, budget={}, sizes={})
+    return Tuned(title="", neurons=(1,), gains=(0.5,), chosen={}, rows=rows, budget={}, sizes={"groups d": 10})
 
 
 BEFORE = said([1] * 20, [1] * 10)
@@ -161,6 +161,15 @@ def test_the_verdict_comes_first(found: dict[str, Said], first: str, second: str
     assert len(printed) <= 15
     for pattern, line in zip([first, second], printed, strict=False):
         assert not pattern or re.match(pattern, line), line
+
+
+def test_what_could_have_been_seen_takes_groups() -> None:
+    """One prompt of each of six groups, of twenty prompts; five groups show nothing whatever they say."""
+    one_group = tuned(tuned=said([0] * 2 + [1] * 18, [1] * 10))
+    (line,) = verdict(one_group, "d")
+    assert line == "Tuned gains are not shown to avoid wrong answers; an effect of 30 points could have been seen."
+    (line,) = verdict(replace(one_group, sizes={"groups d": 5}), "d")
+    assert line.endswith("; no effect could have been, with 5 groups of prompts.")
 
 
 def test_gains_of_1_are_said_to_be_none() -> None:
