@@ -83,7 +83,7 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
     found: dict[Path, Run] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder} is not a folder")
+            raise UserError(f"{folder} is not a folder: name the folder of a run, or one that holds several")
         below = list(_runs_below(folder))
         if not below:
             raise UserError(f"there is no run in {folder}: name one that `hneuro run` has written, or a folder above")
