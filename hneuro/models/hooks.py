@@ -177,3 +177,12 @@ def intervene(ffn: FFN, amounts: Edits) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def read_in_one_piece(model: Any) -> None:
+    """The head gets the last positions of a batch without gaps: of a view torch would multiply row by row.
+
+    With 64 rows of SmolLM2 that takes 11 times as long in float32, and in bfloat16 230 times and a copy of W a row.
+    """
+    if (head := model.get_output_embeddings()) is not None:
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))
