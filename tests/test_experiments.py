@@ -39,7 +39,9 @@ def test_every_report_command_is_understood(
     (tmp_path / "experiments").symlink_to(FOLDER)
     words = shlex.split(command, comments=True)[1:]
     assert main(words) == 2
-    assert re.fullmatch(r"error: \S+ is not a folder: name the folder of a run, or one that holds several\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"error: \S+ is not a folder: name the folder of a run, or one that holds several\n", capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("artefact", ARTEFACTS)
