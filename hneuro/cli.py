@@ -121,6 +121,40 @@ def _called(command: str, options: dict[str, Any]) -> int:
     return 0
 
 
+def _add_edits(commands: Any) -> None:
+    """The neurons changed for good: tune, edit."""
+    tune = commands.add_parser("tune", help="learn a gain for each neuron of a finished run, to lower wrong answers")
+    tune.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
+    tune.add_argument(
+        "--known", type=float, default=2.0, metavar="POINTS", help="of the known facts that may be lost (default: 2)"
+    )
+    tune.add_argument(
+        "--perplexity", type=float, default=2.0, metavar="PERCENT", help="by which it may rise (default: 2)"
+    )
+    edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
+    edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
+    edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")
+    edit.add_argument(
+        "--out", type=Path, help="a new folder for the edited checkpoint; FILE.gguf, where the model is a GGUF file"
+    )
+    edit.add_argument(
+        "--patch-only", action="store_true", help="write only a small file for model.patch=FILE, to --out"
+    )
+    edit.add_argument(
+        "--neurons",
+        default="h_neurons",
+        metavar="SET",
+        help="h_neurons, ranked, tuned (by hneuro tune), a patch, or a JSON of [layer, index]s",
+    )
+    edit.add_argument("--model", help="a folder, hub id or GGUF file to edit instead of the chat model of the run")
+    edit.add_argument(
+        "--no-validate",
+        dest="validate",
+        action="store_false",
+        help="skip comparing the edited checkpoint with the original",
+    )
+
+
 def _add_live(commands: Any) -> None:
     """The detector at work: watch, serve, calibrate."""
     watch = commands.add_parser("watch", help="an answer in the terminal, its tokens coloured by risk as they come")
@@ -178,34 +212,7 @@ def _parser() -> argparse.ArgumentParser:
         "--file", type=Path, help="rows with `question` and perhaps `answer` (csv, jsonl, json, parquet)"
     )
     _add_live(commands)
-    tune = commands.add_parser("tune", help="learn a gain for each neuron of a finished run, to lower wrong answers")
-    tune.add_argument("run_dir", type=Path, help="a folder that `hneuro run` has finished")
-    tune.add_argument(
-        "--known", type=float, default=2.0, metavar="POINTS", help="of the known facts that may be lost (default: 2)"
-    )
-    tune.add_argument(
-        "--perplexity", type=float, default=2.0, metavar="PERCENT", help="by which it may rise (default: 2)"
-    )
-    edit = commands.add_parser("edit", help="scale the neurons of a finished run in a checkpoint, and validate it")
-    edit.add_argument("run_dir", nargs="?", type=Path, help="a folder that `hneuro run` has finished")
-    edit.add_argument("--alpha", type=float, help="what the neurons are multiplied by: 0 silences them")
-    edit.add_argument("--out", type=Path, help="a new folder, or FILE.gguf of a GGUF file")
-    edit.add_argument(
-        "--patch-only", action="store_true", help="write only a small file for model.patch=FILE, to --out"
-    )
-    edit.add_argument(
-        "--neurons",
-        default="h_neurons",
-        metavar="SET",
-        help="h_neurons, ranked, tuned (by hneuro tune), a patch, or a JSON of [layer, index]s",
-    )
-    edit.add_argument("--model", help="a folder, hub id or GGUF file to edit instead of the chat model of the run")
-    edit.add_argument(
-        "--no-validate",
-        dest="validate",
-        action="store_false",
-        help="skip comparing the edited checkpoint with the original",
-    )
+    _add_edits(commands)
     status = commands.add_parser("status", help="what is done, running, failed and missing of a sweep or of all runs")
     status.add_argument("folders", metavar="folder", nargs="+", type=Path, help="the folder of a sweep, or outputs/")
     configs = commands.add_parser("configs", help="every choice of every group, and where it comes from")

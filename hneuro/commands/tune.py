@@ -19,14 +19,14 @@ from hneuro.progress import set_quiet, steps
 from hneuro.records import UserError
 from hneuro.report.figures.style import save
 from hneuro.report.figures.tuned import LABELS, pareto
+from hneuro.report.verdicts import CAUSAL_LEVEL
 from hneuro.report.wording import percent_interval, points, points_interval
 from hneuro.result_records import ResultRow, Tuned
 from hneuro.store import Store
 
 SIMPLER = ("sentence", "threshold", "threshold_at_coverage")
 CONTROLS = ("tuned/random", "tuned/contribution_matched")
-LEVEL = 0.05
-FEWEST = 6  # groups that all change alike have p = 0.03
+FEWEST = 8  # groups that all change alike: the exact test then has p = 0.0078, below CAUSAL_LEVEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +124,8 @@ def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
         yield f"Tuned gains are not shown to avoid wrong answers; {_power(own, tuned.sizes[f'groups {panel}'])}."
     elif not _shown_above_0(unread):
         yield (
-            f"Tuned gains leave fewer wrong answers, {points_interval(own)} points, but {points_interval(unread)} if "
-            "those that cannot be read count as wrong."
+            f"Tuned gains leave fewer wrong answers, {points_interval(own)} points, but not if answers that cannot be "
+            f"read count as wrong: {points_interval(unread)}."
         )
     elif not all(map(_shown_above_0, others)):
         yield "Tuned gains avoid wrong answers, and are not shown to avoid more than the same tuning of other neurons."
@@ -135,13 +135,13 @@ def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
 
 def _shown_above_0(row: ResultRow) -> bool:
     """By its interval and by the exact test, which few groups of prompts cannot pass."""
-    return row.low is not None and row.low > 0 and row.p_value is not None and row.p_value <= LEVEL
+    return row.low is not None and row.low > 0 and row.p_value is not None and row.p_value < CAUSAL_LEVEL
 
 
 def _power(row: ResultRow, groups: int) -> str:
     """What could have been seen: half of the interval, and a prompt of each of as many groups as the test needs."""
     if groups < FEWEST:
-        return f"no effect could have been, with {groups} groups of prompts"
+        return f"with {groups} groups of prompts, none could have been"
     assert row.low is not None
     assert row.high is not None
     return f"an effect of {100 * max((row.high - row.low) / 2, FEWEST / row.n):.0f} points could have been seen"

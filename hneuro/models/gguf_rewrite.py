@@ -36,7 +36,8 @@ def gguf_space(source: GgufSource) -> NeuronSpace:
     layers = {int(match[1]) for t in found if (match := LAYER.match(t.name))}
     if not widths or set(widths) != layers:
         raise UserError(
-            f"{source.locate()} cannot be edited: not every layer has one ffn_down.weight, as in a mixture of experts"
+            f"{source.locate()} cannot be edited: not every layer has one ffn_down.weight (mixtures of experts are "
+            "not supported)"
         )
     own = tuple((1, widths[n], 0) for n in sorted(layers))
     return NeuronSpace(

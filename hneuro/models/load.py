@@ -68,17 +68,17 @@ def load_tokenizer(source: CheckpointSource) -> Any:
     tokenizer = _from_pretrained(AutoTokenizer, source)
     if type(tokenizer).__name__ == "MistralCommonBackend":  # chosen where mistral-common is installed; has no template
         tokenizer = _from_pretrained(PreTrainedTokenizerFast, source)
-    return _padding(tokenizer)
+    return _with_padding(tokenizer)
 
 
 @lru_cache(maxsize=2)  # it takes seconds, which every cell of a sweep would pay
 def _gguf_tokenizer(source: GgufSource, identity: str) -> Any:  # noqa: ARG001
     tokenizer = _from_pretrained(AutoTokenizer, source)
     tokenizer.name_or_path = source.locate()  # not the folder that it was read in
-    return _padding(tokenizer)
+    return _with_padding(tokenizer)
 
 
-def _padding(tokenizer: Any) -> Any:
+def _with_padding(tokenizer: Any) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -145,7 +145,7 @@ MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for
         ({"tuned": HALF, "sentence": COSTLY}, "Tuned gains avoid wrong answers", ""),  # at what it costs
         (
             {"tuned": MUTE},
-            r"Tuned gains leave fewer wrong answers, \+50.0 \[.*\] points, but 0.0 \[.*\] if those that cannot be read",
+            r"Tuned gains leave fewer wrong answers, \+50.0 \[.*\] points, but not if .* count as wrong: 0.0 \[",
             "",
         ),
         ({"tuned": NEARLY}, "Tuned gains are not shown to avoid wrong answers; an effect of [0-9]+ points", ""),
@@ -164,12 +164,12 @@ def test_the_verdict_comes_first(found: dict[str, Said], first: str, second: str
 
 
 def test_what_could_have_been_seen_takes_groups() -> None:
-    """One prompt of each of six groups, of twenty prompts; five groups show nothing whatever they say."""
+    """One prompt of each of eight groups, of twenty prompts; seven groups show nothing, whatever they say."""
     one_group = tuned(tuned=said([0] * 2 + [1] * 18, [1] * 10))
     (line,) = verdict(one_group, "d")
-    assert line == "Tuned gains are not shown to avoid wrong answers; an effect of 30 points could have been seen."
-    (line,) = verdict(replace(one_group, sizes={"groups d": 5}), "d")
-    assert line.endswith("; no effect could have been, with 5 groups of prompts.")
+    assert line == "Tuned gains are not shown to avoid wrong answers; an effect of 40 points could have been seen."
+    (line,) = verdict(replace(one_group, sizes={"groups d": 7}), "d")
+    assert line.endswith("; with 7 groups of prompts, none could have been.")
 
 
 def test_gains_of_1_are_said_to_be_none() -> None:
