@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.records import BenchmarkItem, Outcome, SweepAnswer
 from hneuro.result_records import Estimate, ResultRow
-from hneuro.significance import mcnemar
+from hneuro.significance import mcnemar, signed_rank
 from hneuro.statistics import grouped_mean
 
 STAGE = "tuning"
@@ -92,7 +92,7 @@ def outcome_rows(panel: str, found: Mapping[Name, Said]) -> Iterator[ResultRow]:
             yield row(name, panel, "wrong", grouped_mean(before.wrong, groups, within=(0.0, 1.0)))
             continue
         yield _paired(name, panel, "wrong_avoided", after.wrong, before.wrong, groups)
-        yield row(name, panel, "p_wrong_avoided", _read_mean(before.p_wrong - after.p_wrong, groups))
+        yield _likelier(name, panel, "p_wrong_avoided", after.p_wrong, before.p_wrong, groups)
         yield _paired(name, panel, "unread_added", before.unread, after.unread, groups)
         bad, was_bad = after.wrong | after.unread, before.wrong | before.unread
         yield _paired(name, panel, "wrong_or_unread_avoided", bad, was_bad, groups)
@@ -100,6 +100,7 @@ def outcome_rows(panel: str, found: Mapping[Name, Said]) -> Iterator[ResultRow]:
             yield _paired(name, panel, "known_lost", after.right, before.right, facts)
         if name != OWN:
             yield _paired(name, panel, "tuned_avoids_more", own.wrong, after.wrong, groups)
+            yield _likelier(name, panel, "p_tuned_avoids_more", own.p_wrong, after.p_wrong, groups)
 
 
 def _paired(
@@ -109,9 +110,13 @@ def _paired(
     return row(name, panel, metric, grouped_mean(change, groups), mcnemar(less, more, groups))
 
 
-def _read_mean(values: NDArray[np.float64], groups: NDArray[np.str_]) -> Estimate:
-    there = ~np.isnan(values)
-    return grouped_mean(values[there], groups[there])
+def _likelier(
+    name: Name, panel: str, metric: str, less: NDArray[np.float64], more: NDArray[np.float64], groups: NDArray[np.str_]
+) -> ResultRow:
+    """Of the prompts whose continuations can be compared."""
+    there = ~np.isnan(more - less)
+    a, b, of = less[there], more[there], groups[there]
+    return row(name, panel, metric, grouped_mean(b - a, of), signed_rank(a, b, of))
 
 
 def row(name: Name, panel: str, metric: str, estimate: Estimate, p: float | None = None) -> ResultRow:

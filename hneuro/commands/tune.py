@@ -115,13 +115,14 @@ def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
         yield "No gains lower wrong answers on the select facts within the budget: all gains are 1."
         return
     pairs = [(c, _of(tuned, panel, c, "wrong_avoided")[0], _of(tuned, panel, c, "known_lost")[0]) for c in SIMPLER]
-    equals = [pair for pair in pairs if pair[1].value >= own.value and pair[2].value <= paid.value]
+    equals = [pair for pair in pairs if pair[1].value >= own.value > 0 and pair[2].value <= paid.value]
     if equals:
         name, there, _ = max(equals, key=lambda pair: pair[1].value)
         yield f"{LABELS[name].capitalize()} does at least as well as tuned gains: {points_interval(there)} points."
     others = [row for kind in CONTROLS for row in _of(tuned, panel, kind, "tuned_avoids_more")]
     if not _shown_above_0(own):
         yield f"Tuned gains are not shown to avoid wrong answers; {_power(own, tuned.sizes[f'groups {panel}'])}."
+        yield from _likelier(tuned, panel)
     elif not _shown_above_0(unread):
         yield (
             f"Tuned gains leave fewer wrong answers, {points_interval(own)} points, but not if answers that cannot be "
@@ -131,6 +132,15 @@ def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
         yield "Tuned gains avoid wrong answers, and are not shown to avoid more than the same tuning of other neurons."
     else:
         yield f"Tuned gains avoid wrong answers, {points_interval(own)} points, more than other neurons tuned alike."
+
+
+def _likelier(tuned: Tuned, panel: str) -> Iterator[str]:
+    """What gains may do to the probability of wrong answers, where they do nothing that can be shown to the answers."""
+    (own,) = _of(tuned, panel, "tuned", "p_wrong_avoided")
+    if _shown_above_0(own):
+        others = [row for kind in CONTROLS for row in _of(tuned, panel, kind, "p_tuned_avoids_more")]
+        more = "more" if all(map(_shown_above_0, others)) else "which is not shown to be more"
+        yield f"They lower P(wrong) by {points_interval(own)} points, {more} than other neurons tuned alike do."
 
 
 def _shown_above_0(row: ResultRow) -> bool:

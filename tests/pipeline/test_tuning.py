@@ -130,6 +130,13 @@ BEFORE = said([1] * 20, [1] * 10)
 HALF = said([0, 1] * 10, [1] * 10)
 NEARLY = said([1] * 19 + [0], [1] * 10)
 COSTLY = said([0] * 20, [0] * 10)
+LIKELY = Said(
+    [
+        replace(read, answer=replace(read.answer, p_comply=p))
+        for read, p in zip(BEFORE.pressed, np.linspace(0.2, 0.4, 20), strict=True)
+    ],
+    BEFORE.plain,
+)
 MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for read in HALF.pressed], HALF.plain)
 
 
@@ -148,6 +155,16 @@ MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for
             r"Tuned gains leave fewer wrong answers, \+50.0 \[.*\] points, but not if .* count as wrong: 0.0 \[",
             "",
         ),
+        (
+            {"tuned": LIKELY, "threshold": BEFORE},  # which avoids as much, nothing
+            "Tuned gains are not shown to avoid wrong answers",
+            r"They lower P\(wrong\) by \+20.0 \[.*\] points, more than other neurons tuned alike do",
+        ),
+        (
+            {"tuned": LIKELY, "tuned__random": LIKELY},
+            "Tuned gains are not shown to avoid wrong answers",
+            r"They lower P\(wrong\) by .*, which is not shown to be more than",
+        ),
         ({"tuned": NEARLY}, "Tuned gains are not shown to avoid wrong answers; an effect of [0-9]+ points", ""),
         (
             {"tuned": HALF, "sentence": said([0] * 20, [1] * 10)},
@@ -158,7 +175,7 @@ MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for
 )
 def test_the_verdict_comes_first(found: dict[str, Said], first: str, second: str) -> None:
     printed = list(lines(tuned(**found)))
-    assert len(printed) <= 15
+    assert len(printed) <= 16
     for pattern, line in zip([first, second], printed, strict=False):
         assert not pattern or re.match(pattern, line), line
 
