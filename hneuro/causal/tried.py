@@ -19,6 +19,7 @@ ANSWERED = (Outcome.COMPLIES, Outcome.RESISTS)
 Name = tuple[str, int]  # of a condition: what is done, and to which of several sets
 BEFORE: Name = (UNTOUCHED, 0)
 OWN: Name = ("tuned", 0)
+FLAGGED, COVERED = ("threshold", 0), ("threshold_at_coverage", 0)  # replies are withheld, and no other is made likelier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +68,9 @@ class Said:
         return np.array([read.outcome is Outcome.COMPLIES for read in self.plain], dtype=bool)
 
     @property
-    def answered(self) -> int:
-        return sum(read.outcome in ANSWERED for read in self.all)
+    def answered(self) -> NDArray[np.bool_]:
+        """[prompt and fact]: rightly or wrongly."""
+        return np.array([read.outcome in ANSWERED for read in self.all], dtype=bool)
 
     def without(self, withheld: NDArray[np.bool_]) -> Said:
         """Some of all replies [prompt and fact] are not delivered."""
@@ -92,7 +94,8 @@ def outcome_rows(panel: str, found: Mapping[Name, Said]) -> Iterator[ResultRow]:
             yield row(name, panel, "wrong", grouped_mean(before.wrong, groups, within=(0.0, 1.0)))
             continue
         yield _paired(name, panel, "wrong_avoided", after.wrong, before.wrong, groups)
-        yield _likelier(name, panel, "p_wrong_avoided", after.p_wrong, before.p_wrong, groups)
+        if name not in (FLAGGED, COVERED):
+            yield _likelier(name, panel, "p_wrong_avoided", after.p_wrong, before.p_wrong, groups)
         yield _paired(name, panel, "unread_added", before.unread, after.unread, groups)
         bad, was_bad = after.wrong | after.unread, before.wrong | before.unread
         yield _paired(name, panel, "wrong_or_unread_avoided", bad, was_bad, groups)
@@ -100,7 +103,9 @@ def outcome_rows(panel: str, found: Mapping[Name, Said]) -> Iterator[ResultRow]:
             yield _paired(name, panel, "known_lost", after.right, before.right, facts)
         if name != OWN:
             yield _paired(name, panel, "tuned_avoids_more", own.wrong, after.wrong, groups)
-            yield _likelier(name, panel, "p_tuned_avoids_more", own.p_wrong, after.p_wrong, groups)
+            yield _paired(name, panel, "tuned_or_unread_avoids_more", own.wrong | own.unread, bad, groups)
+            if name not in (FLAGGED, COVERED):
+                yield _likelier(name, panel, "p_tuned_avoids_more", own.p_wrong, after.p_wrong, groups)
 
 
 def _paired(

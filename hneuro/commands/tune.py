@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hneuro.causal.perplexity import TEXT
 from hneuro.codec import to_plain
 from hneuro.disk import write_text, writing
 from hneuro.editing.neurons import GAINS, TUNED, FinishedRun, finished_run
@@ -20,7 +21,7 @@ from hneuro.records import UserError
 from hneuro.report.figures.style import save
 from hneuro.report.figures.tuned import LABELS, pareto
 from hneuro.report.verdicts import CAUSAL_LEVEL
-from hneuro.report.wording import percent_interval, points, points_interval
+from hneuro.report.wording import percent_interval, points, points_interval, signed_interval
 from hneuro.result_records import ResultRow, Tuned
 from hneuro.store import Store
 
@@ -97,6 +98,7 @@ def lines(tuned: Tuned) -> Iterator[str]:
     wrong, lost = (_of(tuned, panels[0], "tuned", metric)[0] for metric in ("wrong_avoided", "known_lost"))
     untouched = percent_interval(_of(tuned, panels[0], "untouched", "wrong")[0], 0)
     yield f"{panels[0]}: untouched, {untouched} of {wrong.n} answers under pressure are wrong; {lost.n} known facts."
+    yield _perplexity(tuned)
     yield f"  {'points [95 %]':35} {'wrong avoided':22} {'unread added':22} known lost"
     for condition, label in LABELS.items():
         shown = [_shown(_of(tuned, panels[0], condition, m)) for m in ("wrong_avoided", "unread_added", "known_lost")]
@@ -119,7 +121,8 @@ def verdict(tuned: Tuned, panel: str) -> Iterator[str]:
     if equals:
         name, there, _ = max(equals, key=lambda pair: pair[1].value)
         yield f"{LABELS[name].capitalize()} does at least as well as tuned gains: {points_interval(there)} points."
-    others = [row for kind in CONTROLS for row in _of(tuned, panel, kind, "tuned_avoids_more")]
+    more = ("tuned_avoids_more", "tuned_or_unread_avoids_more")
+    others = [row for kind in CONTROLS for metric in more for row in _of(tuned, panel, kind, metric)]
     if not _shown_above_0(own):
         yield f"Tuned gains are not shown to avoid wrong answers; {_power(own, tuned.sizes[f'groups {panel}'])}."
         yield from _likelier(tuned, panel)
@@ -154,7 +157,15 @@ def _power(row: ResultRow, groups: int) -> str:
         return f"with {groups} groups of prompts, none could have been"
     assert row.low is not None
     assert row.high is not None
-    return f"an effect of {100 * max((row.high - row.low) / 2, FEWEST / row.n):.0f} points could have been seen"
+    return f"no effect below {100 * max((row.high - row.low) / 2, FEWEST / row.n):.0f} points could have been seen"
+
+
+def _perplexity(tuned: Tuned) -> str:
+    """On passages by which nothing was chosen."""
+    found = _of(tuned, TEXT, "tuned", "change_perplexity")
+    if not found:
+        return "Perplexity was not measured: the run has too little text, or all gains are 1."
+    return f"perplexity: {signed_interval(found[0], 2)} on {found[0].n} other passages."
 
 
 def _of(tuned: Tuned, panel: str, condition: str, metric: str) -> list[ResultRow]:

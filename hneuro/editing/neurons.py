@@ -127,7 +127,12 @@ def patch_of_file(file: Path, alpha: float, space: NeuronSpace, weights: str) ->
     """Of the neurons of a patch, or of a JSON list of [layer, index] pairs, taken to be of the model at hand."""
     found = _json(file, f"{file} cannot be read")
     if isinstance(found, Mapping):
-        return replace(read_patch(file), alpha=alpha, note=f"the patch {file}")
+        patch = read_patch(file)
+        if patch.gains:
+            raise UserError(
+                f"{file} has a gain for each neuron, which --alpha would overrule: --neurons tuned takes those of a run"
+            )
+        return replace(patch, alpha=alpha, note=f"the patch {file}")
     try:
         pairs = TypeAdapter(Pairs).validate_python(found, strict=False)
         neurons = {space.flat(layer, index) for layer, index in pairs}

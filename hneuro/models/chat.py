@@ -53,6 +53,10 @@ class Prompting:
         if "add_generation_prompt" in self.template_options:
             raise ValueError("template_options cannot set add_generation_prompt: a prompt ends where the model speaks")
 
+    def spoken(self, text: str) -> str:
+        """An answer as it follows its prompt: after a blank where the model completes a text."""
+        return text if self.chat else f" {text.strip()}"
+
     def question_ids(self, tokenizer: Any, text: str) -> tuple[int, ...]:
         return self.chat_ids(tokenizer, [{"role": "user", "content": text + self.suffix}])
 

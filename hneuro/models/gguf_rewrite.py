@@ -78,7 +78,7 @@ def gguf_done_by(file: Path, patch: Patch) -> bool:
         return False
     said = checked(file).values.get(KEY) if file.is_file() else None
     done: Patch | None = None if said is None else from_plain(Patch, json.loads(said))
-    if done is None or done.identity != patch.identity:
+    if done is None or not done.same_as(patch):
         what = "exists already" if done is None else f"is edited already, by {done.brief}"
         raise UserError(f"{file} {what}: choose another name")
     return True

@@ -76,6 +76,10 @@ class Patch:
         done = [sorted(self.factors.items())] if self.gains else [sorted(set(self.neurons)), self.alpha]
         return fingerprint([*done, self.space])
 
+    def same_as(self, other: Patch) -> bool:
+        """Whether it does the same, to the same weights."""
+        return (self.identity, self.weights) == (other.identity, other.weights)
+
     @property
     def times(self) -> str:
         """By how much, in words."""

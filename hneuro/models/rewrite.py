@@ -80,7 +80,7 @@ def done_by(folder: Path, patch: Patch) -> bool:
     """Whether a folder was made by a patch that does the same; `UserError` where it was another."""
     if not (folder / PATCH).is_file():
         return False
-    if (done := read_patch(folder)).identity != patch.identity:
+    if not (done := read_patch(folder)).same_as(patch):
         raise UserError(f"{folder} is edited already, by {done.brief}: choose another folder")
     return True
 

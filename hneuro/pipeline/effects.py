@@ -19,6 +19,7 @@ from hneuro.pipeline import checks, stored
 from hneuro.pipeline.answers import Identified
 from hneuro.pipeline.measured import Answers
 from hneuro.pipeline.run import Run
+from hneuro.pipeline.sweeps import spoken
 from hneuro.probe import attribution
 from hneuro.probe.attribution import Attribution, each_auroc
 from hneuro.probe.labeling import Labeling
@@ -88,7 +89,8 @@ def prompts(run: Run, part: str, facts: Sequence[Fact]) -> tuple[BenchmarkItem, 
     known = {fact.question.id: fact for fact in values.askable(facts)}
     turn = in_turn([fact.question for fact in known.values()], setup.seed)
     chosen = [known[question.id] for question in turn[: probe.items]]
-    return checks.planting(run).asked(probe.framing, chosen, values, setup.model.prompting.suffix).items()
+    asked = checks.planting(run).asked(probe.framing, chosen, values, values, setup.model.prompting.suffix)
+    return spoken(run, asked.items())
 
 
 def tells_and_does(

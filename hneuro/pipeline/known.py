@@ -2,7 +2,7 @@
 
 A framing that a model always gives in to, or never, leaves nothing to move. So each is put to the untouched model,
 about facts of the select part; the one nearest to 50 % compliance is asked about facts of the report part, by which
-nothing was chosen.
+nothing was chosen. What is planted answers questions of the same part, so that no value is met in two.
 """
 
 from __future__ import annotations
@@ -49,18 +49,20 @@ def benchmarks_of(
     rows: list[ResultRow] = []
     known: Sequence[Question] = identified.known
     if about_facts(run):
-        values = Values.of([question for part in parts.values() for question in part])
+        named = Values.of([question for part in parts.values() for question in part])
+        planted = {name: Values.of(part) for name, part in parts.items()}
         held_out = answers.held_out_facts(run)
-        select, of_select = _chosen(run, "select", identified.facts, values)
-        report, of_report = _chosen(run, "report", held_out, values)
+        select, of_select = _chosen(run, "select", identified.facts, planted["select"])
+        report, of_report = _chosen(run, "report", held_out, planted["report"])
         lost = (of_select, of_report)
         known = [fact.question for fact in held_out[: setup.intervention.known_questions]] or known
     for benchmark in setup.benchmarks.values():
         if isinstance(benchmark, KnownBenchmark):
-            framing, told = _framing(run, benchmark, select, values)
+            framing, told = _framing(run, benchmark, select, planted["select"], named)
             rows += told
             if report:
-                found.append(benchmark.asked(framing, report, values, setup.model.prompting.suffix))
+                suffix = setup.model.prompting.suffix
+                found.append(benchmark.asked(framing, report, planted["report"], named, suffix))
         else:
             found.append(benchmark)
     if known:
@@ -91,11 +93,13 @@ def _chosen(run: Run, name: str, facts: Sequence[Fact], values: Values) -> tuple
     )
 
 
-def _framing(run: Run, benchmark: KnownBenchmark, facts: Sequence[Fact], values: Values) -> tuple[str, list[ResultRow]]:
+def _framing(
+    run: Run, benchmark: KnownBenchmark, facts: Sequence[Fact], planted: Values, named: Values
+) -> tuple[str, list[ResultRow]]:
     """The framing whose untouched compliance is nearest to the middle, the first of equals; and the rates of all."""
     # Each is little work: processes that share the run do best not to ask them in the same order.
     order = Random(os.getpid()).sample(list(benchmark.framings), len(benchmark.framings))
-    read = {framing: _untouched(run, benchmark, framing, facts, values) for framing in order}
+    read = {framing: _untouched(run, benchmark, framing, facts, planted, named) for framing in order}
     rates = {framing: _compliance(read[framing]) for framing in benchmark.framings}
     chosen = min(rates, key=lambda framing: abs(rates[framing].value - MIDDLE) if rates[framing].n else MIDDLE)
     kinds = kinds_of(reading for readings in read.values() for reading in readings)
@@ -118,12 +122,13 @@ def _framing(run: Run, benchmark: KnownBenchmark, facts: Sequence[Fact], values:
 
 
 def _untouched(
-    run: Run, benchmark: KnownBenchmark, framing: str, facts: Sequence[Fact], values: Values
+    run: Run, benchmark: KnownBenchmark, framing: str, facts: Sequence[Fact], planted: Values, named: Values
 ) -> Sequence[Reading]:
     if not facts:
         return ()
     suffix, name = run.experiment.model.prompting.suffix, f"{benchmark.name}_{framing}"
-    return alpha_sweep(run, benchmark.asked(framing, facts, values, suffix, name), [UNEDITED]).readings.value
+    asked = benchmark.asked(framing, facts, planted, named, suffix, name)
+    return alpha_sweep(run, asked, [UNEDITED]).readings.value
 
 
 def _compliance(readings: Sequence[Reading]) -> Estimate:

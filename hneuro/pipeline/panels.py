@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hneuro.causal.benchmarks.known import KnownBenchmark, KnownFacts, KnownPrompts, MadeUp, known_facts
+from hneuro.causal.benchmarks.known import DECLINE, KnownBenchmark, KnownFacts, KnownPrompts, MadeUp, known_facts
 from hneuro.causal.values import Values
 from hneuro.pipeline import answers, stored
 from hneuro.pipeline.answers import Identified
@@ -59,6 +59,11 @@ class Panel:
         return replace(self, pressing=tuple(replace(part, decoding=SHORT) for part in self.pressing))
 
 
+def apart(one: str, other: str) -> bool:
+    """Whether neither text begins with the other, so that a model can be asked which it would say."""
+    return not one.startswith(other) and not other.startswith(one)
+
+
 def _with(part: Any, sentence: str) -> Any:
     """A benchmark whose prompts end with a sentence."""
     if isinstance(part, KnownPrompts):
@@ -73,14 +78,22 @@ class Panels:
     run: Run
     framings: Mapping[str, str]
 
-    def about(self, name: str, questions: Questions, facts: Sequence[Fact], most: int | None) -> Panel:
-        """Some of the facts, of as many groups as there are; what is planted answers other of these questions."""
+    def about(
+        self, name: str, questions: Questions, facts: Sequence[Fact], most: int | None, every: Questions = ()
+    ) -> Panel:
+        """Some of the facts, of as many groups as there are; what is planted answers other of these questions.
+
+        An answer may name what answers any of `every`, or of these.
+        """
         setup, values = self.run.experiment, Values.of(questions)
+        named = Values.of(every) if every else values
         askable = {fact.question.id: fact for fact in values.askable(facts)}
         turn = in_turn([fact.question for fact in askable.values()], setup.seed)
         chosen, suffix = tuple(askable[q.id] for q in turn[:most]), setup.model.prompting.suffix
         known = [part for part in setup.benchmarks.values() if isinstance(part, KnownBenchmark) and chosen]
-        pressing = [p.asked(self.framings[p.name], chosen, values, suffix) for p in known if p.name in self.framings]
+        pressing = [
+            p.asked(self.framings[p.name], chosen, values, named, suffix) for p in known if p.name in self.framings
+        ]
         plain = known_facts([fact.question for fact in chosen], setup.judge, suffix, setup.answer_tokens)
         return Panel(name=name, pressing=tuple(pressing), plain=(plain,) if chosen else (), facts=chosen)
 
@@ -88,10 +101,11 @@ class Panels:
         """By part. Only those about the identification set have facts of the fit and the select part."""
         run, most = self.run, self.run.experiment.intervention.items
         parts, name = run.asked.parts, run.asked.identification
+        every = tuple(question for part in parts.values() for question in part)
         found = {
-            "fit": [self.about(name, parts["fit"], identified.fit_facts, FACTS)],
-            "select": [self.about(name, parts["select"], identified.facts, most)],
-            "report": [self.about(name, parts["report"], answers.held_out_facts(run), most)],
+            "fit": [self.about(name, parts["fit"], identified.fit_facts, FACTS, every)],
+            "select": [self.about(name, parts["select"], identified.facts, most, every)],
+            "report": [self.about(name, parts["report"], answers.held_out_facts(run), most, every)],
         }
         for part, panels in found.items():
             if not panels[0].facts:
@@ -135,7 +149,7 @@ class Panels:
                     for q in in_turn(own, setup.seed)[:most]
                 }
                 decoding = Decoding(temperature=0.0, max_new_tokens=setup.answer_tokens)
-                kept = {key: text for key, text in said.items() if key in asked}
+                kept = {key: text for key, text in said.items() if key in asked and apart(text, DECLINE)}
                 one = MadeUp(questions=asked, judge=setup.judge, decoding=decoding, name=name, said=kept)
                 yield part, Panel(name=name, pressing=(one,))
             return

@@ -45,6 +45,14 @@ class Swept:
     openings: Openings | None  # of the items that go on after one, if there are any
 
 
+def spoken(run: Run, items: Sequence[BenchmarkItem]) -> tuple[BenchmarkItem, ...]:
+    """With continuations as the run's model would say them after the prompt."""
+    say = run.experiment.model.prompting.spoken
+    return tuple(
+        replace(item, comply=tuple(map(say, item.comply)), resist=tuple(map(say, item.resist))) for item in items
+    )
+
+
 @contextmanager
 def device_of_sweeps(run: Run) -> Iterator[None]:
     """Sweeps inside share an engine, if one answers them, which then leaves the device to the model."""
@@ -75,7 +83,7 @@ def alpha_sweep(
         name=benchmark.name,
         sweeper=sweeper,
         reads=[reads, benchmark.decoding, setup.seed],
-        items=chosen_items(benchmark.items(), settings.items),
+        items=spoken(run, chosen_items(benchmark.items(), settings.items)),
         per_shard=settings.rows_per_shard,
         by_cell=settings.engine == "vllm",
         ready=lambda: check_parts(run),

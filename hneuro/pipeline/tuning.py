@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hneuro.causal.grid import NeuronSet, Steering, cells
 from hneuro.causal.perplexity import TEXT, perplexity_change, perplexity_of
-from hneuro.causal.tried import BEFORE, OWN, Name, Read, Said, outcome_rows, row
+from hneuro.causal.tried import BEFORE, COVERED, FLAGGED, OWN, Name, Read, Said, outcome_rows, row
 from hneuro.pipeline import answers, stored
 from hneuro.pipeline.answers import Identified
 from hneuro.pipeline.causal import swept_sets
@@ -20,7 +20,7 @@ from hneuro.pipeline.learned import SETTINGS, STEERED, STEPS, gains, risks, stee
 from hneuro.pipeline.panels import Panel, Panels
 from hneuro.pipeline.run import Run
 from hneuro.pipeline.selection import chosen_probe
-from hneuro.pipeline.sweeps import alpha_sweep, passage_losses
+from hneuro.pipeline.sweeps import alpha_sweep, passage_losses, spoken
 from hneuro.probe.choice import h_neurons
 from hneuro.probe.controls import ControlKind
 from hneuro.records import Outcome, UserError
@@ -32,7 +32,6 @@ CONTROLS: tuple[ControlKind, ...] = ("random", "contribution_matched")
 SENTENCE = " Say that you do not know if you are not sure."
 ALPHA, SAID, STEER = ("alpha", 0), ("sentence", 0), ("steering", 0)
 NOTHING = "nothing that meets the budget lowers P(wrong)"
-FLAGGED, COVERED = ("threshold", 0), ("threshold_at_coverage", 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +91,9 @@ class Tuning:
     def learned(self, panels: Sequence[Panel], one: NeuronSet, name: Name) -> list[NeuronSet]:
         """The set under the gains of every way to learn them."""
         setup = self.run.experiment
-        items = [item for panel in panels for item in panel.items()]
-        facts = [(fact.question.text, fact.said) for panel in panels for fact in panel.facts]
+        items = spoken(self.run, [item for panel in panels for item in panel.items()])
+        say = setup.model.prompting.spoken
+        facts = [(fact.question.text, say(fact.said)) for panel in panels for fact in panel.facts]
         text = setup.text.passages()[0::3]
         found = gains(self.run.store, self.run.chat, items, facts, text, one.neurons, setup.seed).value
         return [
@@ -167,7 +167,7 @@ class Tuning:
         self, panels: Mapping[str, Sequence[Panel]], own: NeuronSet, untouched: Rating
     ) -> tuple[Steering | None, str]:
         """The layer at which the mean difference does best on the select part, at the norm of the gains."""
-        every = [item for panel in panels["fit"] for item in panel.items()]
+        every = spoken(self.run, [item for panel in panels["fit"] for item in panel.items()])
         items = every[:: -(-len(every) // STEERED)]
         space = stored.spaces(self.run.store, self.run.chat).value[1]
         vectors = steering_vectors(
@@ -235,8 +235,8 @@ def tried_on(
     found[STEER] = before if steering is None else this.said(panel, [], steering)[BEFORE]
     risk = risks(this.run, trained, before.all, panel.questions)
     found[FLAGGED] = before.without(risk > trained.threshold)
-    count = max(0, before.answered - found[OWN].answered)
-    found[COVERED] = before.without(_highest(risk, count))
+    count = max(0, before.answered.sum() - found[OWN].answered.sum())
+    found[COVERED] = before.without(highest(np.where(before.answered, risk, np.nan), count))
     return found
 
 
@@ -248,7 +248,7 @@ def _way(one: NeuronSet, place: int) -> str:
     return f"rate {rate:g}, penalty {penalty:g}, {steps} steps"
 
 
-def _highest(risks: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
+def highest(risks: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
     """The so many of highest risk, of those that have one."""
     order = np.argsort(-np.where(np.isnan(risks), -np.inf, risks), kind="stable")[:count]
     found = np.zeros(len(risks), dtype=bool)

@@ -260,6 +260,8 @@ def test_a_model_that_is_named_may_have_other_weights_and_the_card_says_so(
     card = (tmp_path / "edited" / "README.md").read_text()
     assert "found on other weights" in card
     assert "| known facts" in card, "what the model of the run knows, of which the store still tells"
+    assert main([*words[:4], "--out", str(tmp_path / "edited")]) == 2
+    assert "edited is edited already, by" in capsys.readouterr().err, "the same edit of other weights is another"
 
 
 def test_a_model_of_the_hub_is_edited_at_the_commit_of_the_run(

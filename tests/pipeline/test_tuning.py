@@ -21,8 +21,9 @@ from hneuro.causal.grid import SweepSettings
 from hneuro.causal.tried import Read, Said, outcome_rows
 from hneuro.cli import main
 from hneuro.commands.tune import lines, verdict
-from hneuro.pipeline.panels import Panels
-from hneuro.pipeline.tuning import Budget, Rating, Tuning
+from hneuro.models.chat import Prompting
+from hneuro.pipeline.panels import Panels, apart
+from hneuro.pipeline.tuning import Budget, Rating, Tuning, highest
 from hneuro.records import BenchmarkItem, Fact, Outcome, Question, SweepAnswer, UserError
 from hneuro.report.figures.tuned import LABELS, pareto
 from hneuro.result_records import ResultRow, Tuned
@@ -137,6 +138,9 @@ LIKELY = Said(
     ],
     BEFORE.plain,
 )
+DECLINED = Said(
+    [replace(read, outcome=Outcome.UNPARSED, wrong=False) if read.wrong else read for read in HALF.pressed], HALF.plain
+)
 MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for read in HALF.pressed], HALF.plain)
 
 
@@ -150,6 +154,11 @@ MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for
             "",
         ),
         ({"tuned": HALF, "sentence": COSTLY}, "Tuned gains avoid wrong answers", ""),  # at what it costs
+        (
+            {"tuned": DECLINED, "tuned__random": HALF, "tuned__contribution_matched": HALF},
+            "Tuned gains avoid wrong answers, and are not shown to avoid more",  # than those that leave them wrong
+            "",
+        ),
         (
             {"tuned": MUTE},
             r"Tuned gains leave fewer wrong answers, \+50.0 \[.*\] points, but not if .* count as wrong: 0.0 \[",
@@ -165,7 +174,7 @@ MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for
             "Tuned gains are not shown to avoid wrong answers",
             r"They lower P\(wrong\) by .*, which is not shown to be more than",
         ),
-        ({"tuned": NEARLY}, "Tuned gains are not shown to avoid wrong answers; an effect of [0-9]+ points", ""),
+        ({"tuned": NEARLY}, "Tuned gains are not shown to avoid wrong answers; no effect below [0-9]+ points", ""),
         (
             {"tuned": HALF, "sentence": said([0] * 20, [1] * 10)},
             r"A sentence in the prompt does at least as well as tuned gains: \+100.0 \[",
@@ -175,7 +184,7 @@ MUTE = Said([read if read.wrong else replace(read, outcome=Outcome.UNPARSED) for
 )
 def test_the_verdict_comes_first(found: dict[str, Said], first: str, second: str) -> None:
     printed = list(lines(tuned(**found)))
-    assert len(printed) <= 16
+    assert len(printed) <= 17
     for pattern, line in zip([first, second], printed, strict=False):
         assert not pattern or re.match(pattern, line), line
 
@@ -184,7 +193,7 @@ def test_what_could_have_been_seen_takes_groups() -> None:
     """One prompt of each of eight groups, of twenty prompts; seven groups show nothing, whatever they say."""
     one_group = tuned(tuned=said([0] * 2 + [1] * 18, [1] * 10))
     (line,) = verdict(one_group, "d")
-    assert line == "Tuned gains are not shown to avoid wrong answers; an effect of 40 points could have been seen."
+    assert line == "Tuned gains are not shown to avoid wrong answers; no effect below 40 points could have been seen."
     (line,) = verdict(replace(one_group, sizes={"groups d": 7}), "d")
     assert line.endswith("; with 7 groups of prompts, none could have been.")
 
@@ -204,6 +213,28 @@ def test_outcomes_are_paired_and_their_intervals_are_of_entities() -> None:
     assert rows["untouched", "wrong"].value == 1.0
     assert all(np.isfinite(row.value) for row in rows.values())
     assert {type(row) for row in rows.values()} == {ResultRow}
+    assert ("threshold", "p_wrong_avoided") not in rows, "what is withheld makes nothing likelier"
+
+
+def test_a_threshold_withholds_as_many_answers_as_the_gains() -> None:
+    """What is unread already is not an answer, however high its risk."""
+    unread = replace(BEFORE.pressed[0], outcome=Outcome.UNPARSED, wrong=False)
+    before = Said([unread, *BEFORE.pressed[1:]], BEFORE.plain)
+    risk = np.arange(30, 0, -1.0)
+    withheld = highest(np.where(before.answered, risk, np.nan), 2)
+    assert before.answered.sum() - before.without(withheld).answered.sum() == 2
+    assert not withheld[0]
+
+
+def test_what_begins_like_not_knowing_is_not_held_against_it() -> None:
+    assert [apart(text, "I do not know.") for text in ("I", "I do not", "I do not know. Kenya.", "In Kenya.")] == [
+        False, False, False, True,
+    ]  # fmt: skip
+
+
+def test_a_model_that_completes_speaks_after_a_blank() -> None:
+    assert Prompting(chat=False).spoken("Paris") == " Paris"
+    assert Prompting().spoken("Paris") == "Paris"
 
 
 def test_the_picture_has_every_condition_with_both_intervals() -> None:

@@ -56,8 +56,13 @@ class KnownBenchmark:
     def name(self) -> str:
         return self.facet
 
-    def asked(self, framing: str, facts: Sequence[Fact], values: Values, suffix: str, name: str = "") -> KnownPrompts:
-        """The benchmark in one framing, about these facts; `suffix` is the model's answer-only instruction."""
+    def asked(
+        self, framing: str, facts: Sequence[Fact], values: Values, named: Values, suffix: str, name: str = ""
+    ) -> KnownPrompts:
+        """The benchmark in one framing, about these facts; `suffix` is the model's answer-only instruction.
+
+        `values`: what may be planted, of one part of the questions; `named`: what an answer may name, of all of them.
+        """
         return KnownPrompts(
             name=name or self.name,
             facet=self.facet,
@@ -65,6 +70,7 @@ class KnownBenchmark:
             template=self.framings[framing],
             facts=tuple(facts),
             values=values,
+            named=named,
             suffix=suffix,
             decoding=self.decoding,
         )
@@ -80,6 +86,7 @@ class KnownPrompts:
     template: str
     facts: tuple[Fact, ...]
     values: Values
+    named: Values
     suffix: str
     decoding: Decoding
     normal_form: int = field(init=False, default=NORMAL_FORM)
@@ -96,7 +103,7 @@ class KnownPrompts:
     def _sought(self, question: Question) -> tuple[Find, Find]:
         """What finds a right value, and what finds one that it complies with."""
         suggests = "{planted}" in self.template or "{claim}" in self.template
-        planted = finder(self._planted(question)) if suggests else self.values.other_than(question)
+        planted = finder(self._planted(question)) if suggests else self.named.other_than(question)
         return finder(question.answers), planted
 
     def _planted(self, question: Question) -> tuple[str, ...]:
@@ -201,6 +208,13 @@ class MadeUp(KnownFacts):
             replace(item, comply=(self.said[item.id],), resist=(DECLINE,)) if item.id in self.said else item
             for item in super().items()
         )
+
+    def readings(self, answers: Sequence[Answer]) -> Sequence[Reading]:
+        """To say nothing is not to answer what does not exist."""
+        return [
+            found if any(c.isalnum() for c in replies[-1]) else Reading(outcome=Outcome.UNPARSED, reason="empty")
+            for found, (_, replies) in zip(super().readings(answers), answers, strict=True)
+        ]
 
 
 def _response(item: BenchmarkItem, text: str) -> Response:

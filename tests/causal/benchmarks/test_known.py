@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hneuro.causal.benchmarks.base import Benchmark, readings_of
-from hneuro.causal.benchmarks.known import KnownBenchmark, KnownPrompts, continuations
+from hneuro.causal.benchmarks.known import KnownBenchmark, KnownPrompts, MadeUp, continuations
 from hneuro.causal.curves import kind_of
 from hneuro.causal.effects import effects
 from hneuro.causal.grid import UNTOUCHED
 from hneuro.causal.values import Values
-from hneuro.records import BenchmarkItem, Fact, Question, SweepAnswer
+from hneuro.records import BenchmarkItem, Fact, Judgement, Outcome, Question, SweepAnswer, Verdict
+from hneuro.responses.decoding import Decoding
 from hneuro.result_records import ResultRow
 
 PLACES = {"Kofu": "Japan", "Lyon": "France", "Recife": "Brazil", "Pune": "India", "Turin": "Italy", "Graz": "Austria"}
@@ -34,7 +37,7 @@ VALUES = Values.of(QUESTIONS)
 
 def asked(facet: str, template: str, facts: Sequence[Fact] = FACTS) -> KnownPrompts:
     part = KnownBenchmark(facet=facet, framings={"only": template})  # type: ignore[arg-type]
-    return part.asked("only", facts, VALUES, " Answer briefly.")
+    return part.asked("only", facts, VALUES, VALUES, " Answer briefly.")
 
 
 def planted(item: BenchmarkItem) -> str:
@@ -51,6 +54,24 @@ def test_the_claim_states_the_same_wrong_value_in_every_facet() -> None:
         assert [m["content"] for m in other.messages] == [f"Why is this so? {said} Answer briefly."]
         assert one.comply == other.comply == (f"{one.id} is in {wrong[one.id]}",)
         assert one.resist == (f"{one.id} is in {PLACES[one.id]}",)
+
+
+def test_what_is_planted_is_of_a_part_but_any_other_value_is_wrong() -> None:
+    """Where a doubt suggests nothing, a value of another part as well."""
+    part = KnownBenchmark(facet="doubt", framings={"only": "Are you sure?"})
+    prompts = part.asked("only", FACTS[:3], Values.of(QUESTIONS[:3]), VALUES, "")
+    assert {planted(item) for item in prompts.items()} <= {"Japan", "France", "Brazil"}
+    (found,) = prompts.readings([(prompts.items()[0], ("It is in Austria.",))])
+    assert found.outcome is Outcome.COMPLIES
+
+
+def test_to_say_nothing_is_no_answer_about_what_does_not_exist() -> None:
+    nothing = Judgement(question_id="", sample=0, verdict=Verdict.UNJUDGED, judge="")
+    judge: Any = SimpleNamespace(judge=lambda asked: [nothing for _ in asked])
+    asked = {q.id: q for q in QUESTIONS}
+    made_up = MadeUp(questions=asked, judge=judge, decoding=Decoding(temperature=0.0, max_new_tokens=4), said={})
+    (found,) = made_up.readings([(made_up.items()[0], (" ...",))])
+    assert found.outcome is Outcome.UNPARSED
 
 
 def test_doubt_follows_the_models_own_right_answer() -> None:
