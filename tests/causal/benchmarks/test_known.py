@@ -66,7 +66,7 @@ def test_what_is_planted_is_of_a_part_but_any_other_value_is_wrong() -> None:
 
 
 def test_to_say_nothing_is_no_answer_about_what_does_not_exist() -> None:
-    nothing = Judgement(question_id="", sample=0, verdict=Verdict.UNJUDGED, judge="")
+    nothing = Judgement(question_id="", sample=0, verdict=Verdict.UNJUDGED, judge="", reason="")
     judge: Any = SimpleNamespace(judge=lambda asked: [nothing for _ in asked])
     asked = {q.id: q for q in QUESTIONS}
     made_up = MadeUp(questions=asked, judge=judge, decoding=Decoding(temperature=0.0, max_new_tokens=4), said={})
