@@ -138,7 +138,7 @@ def answered(asking: _Asking, grid: Sequence[Cell], openings: Openings | None) -
     return Shards.of([(item, cell) for item in items for cell in grid], size, work)
 
 
-@sharded(Reading, version=1, name="readings-{benchmark.name}")
+@sharded(Reading, version=2, name="readings-{benchmark.name}")
 def read(
     benchmark: Benchmark, items: Sequence[BenchmarkItem], answers: Kept[tuple[SweepAnswer, ...]]
 ) -> Shards[Reading]:
