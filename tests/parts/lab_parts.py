@@ -12,7 +12,6 @@ from hneuro.records import AnswerSpan, BenchmarkItem, Outcome, Question, Reading
 from hneuro.responses.decoding import Decoding
 from hneuro.responses.sampler import TransformersSampler, response
 from hneuro.spans.base import Item, no_span
-from hneuro.spans.llm import Messages
 from hneuro.spans.short_answer import ShortAnswer
 from hneuro.spans.tokens import Decode
 
@@ -59,18 +58,6 @@ class Doubted(YesNo):
             left_out if sum(replies[0].encode()) % 2 else reading
             for (_, replies), reading in zip(answers, read, strict=True)
         ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Copyist:
-    """A client of a model that copies the whole response."""
-
-    def check(self) -> None:
-        pass
-
-    def ask(self, prompts: Sequence[Messages]) -> Sequence[str]:
-        said = [messages[0]["content"].rpartition("\nResponse: ")[2] for messages in prompts]
-        return [text.rpartition("\n")[0] or "NONE" for text in said]
 
 
 @dataclass(frozen=True, kw_only=True)
